@@ -1,0 +1,75 @@
+"""Frame: one picture on its way through the pipeline, with its own time stamp."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import av
+
+Pixels: TypeAlias = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A stretch of time in which a live source gave nothing."""
+
+    start: float
+    """Time of the last frame before the outage, in seconds of the source's own time."""
+    end: float
+    """Time of the first frame after it, in the same seconds."""
+    reason: str
+    """What happened, in words, without passwords."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One upright picture and where in its source it stands."""
+
+    picture: av.VideoFrame | Pixels
+    """The pixels as they came: the decoder's planes (8-bit yuv420p, upright), or (H, W, 3) uint8 BGR."""
+    index: int
+    """Which frame of the source this is, from 0; frames that were dropped or strided over keep their numbers."""
+    pts: int
+    """Presentation time stamp in units of `time_base`, as the source states it."""
+    time_base: Fraction
+    """Seconds per tick of `pts`."""
+    time: float
+    """Presentation time in seconds, 0 at the source's first frame."""
+    arrival: float
+    """When the frame reached this machine, in `time.monotonic()` seconds; for latency only."""
+    source: str = ""
+    """Path or URL it came from, without passwords."""
+    corrupt: bool = False
+    """The decoder says that it patched over damage here."""
+    dropped_before: int = 0
+    """Frames given up just before this one because a newer one was waiting."""
+    gap: Gap | None = None
+    """The outage that this frame ended, if any."""
+
+    @property
+    def width(self) -> int:
+        """Width of the upright picture in pixels."""
+        return self.picture.shape[1] if isinstance(self.picture, np.ndarray) else self.picture.width
+
+    @property
+    def height(self) -> int:
+        """Height of the upright picture in pixels."""
+        return self.picture.shape[0] if isinstance(self.picture, np.ndarray) else self.picture.height
+
+    @cached_property
+    def bgr(self) -> Pixels:
+        """(H, W, 3) uint8 BGR, read-only; made on first use."""
+        pixels = self.picture if isinstance(self.picture, np.ndarray) else self.picture.to_ndarray(format="bgr24")
+        pixels = pixels.view()
+        pixels.flags.writeable = False
+        return pixels
+
+    def __repr__(self) -> str:
+        return f"Frame(index={self.index}, time={self.time:.3f} s, {self.width}x{self.height}, source={self.source!r})"

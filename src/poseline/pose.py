@@ -1,0 +1,93 @@
+"""Poses: the keypoints found in one frame. Observation: a frame together with its poses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poseline.frame import Frame
+
+Floats: TypeAlias = NDArray[np.float32]
+Integers: TypeAlias = NDArray[np.int64]
+
+UNTRACKED = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Poses:
+    """N instances in one frame, best score first. Valid once built; its arrays are read-only."""
+
+    boxes: Floats
+    """(N, 4) float32 x1 y1 x2 y2, pixels of the upright source picture."""
+    scores: Floats
+    """(N,) float32, confidence of the instance, 0..1."""
+    keypoints: Floats
+    """(N, K, 3) float32 x, y in pixels of the upright source picture, and confidence 0..1."""
+    classes: Integers
+    """(N,) int64, index into the model's class names."""
+    ids: Integers
+    """(N,) int64, the track's id from 1, or `UNTRACKED`."""
+
+    def __post_init__(self) -> None:
+        count = len(self.boxes)
+        expected = {"boxes": (count, 4), "scores": (count,), "classes": (count,), "ids": (count,)}
+        for name, shape in expected.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name} must have shape {shape}, got {getattr(self, name).shape}")
+        if self.keypoints.ndim != 3 or len(self.keypoints) != count or self.keypoints.shape[2] != 3:
+            raise ValueError(f"keypoints must have shape ({count}, K, 3), got {self.keypoints.shape}")
+        for name in ("boxes", "scores", "keypoints", "classes", "ids"):
+            getattr(self, name).flags.writeable = False
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, chosen: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Poses:
+        """The instances that `chosen` (mask, indices or slice) picks, in its order."""
+        return Poses(
+            self.boxes[chosen], self.scores[chosen], self.keypoints[chosen], self.classes[chosen], self.ids[chosen]
+        )
+
+    def with_ids(self, ids: Integers) -> Poses:
+        """The same poses under other ids, shape (N,)."""
+        return replace(self, ids=ids)
+
+    @classmethod
+    def of(cls, boxes: Floats, scores: Floats, keypoints: Floats, classes: Integers | None = None) -> Poses:
+        """Untracked poses; `classes` default to 0."""
+        count = len(boxes)
+        return cls(
+            boxes.astype(np.float32, copy=False),
+            scores.astype(np.float32, copy=False),
+            keypoints.astype(np.float32, copy=False),
+            np.zeros(count, np.int64) if classes is None else classes,
+            np.full(count, UNTRACKED, np.int64),
+        )
+
+    @classmethod
+    def none(cls, keypoints: int) -> Poses:
+        """No instance, of a skeleton with `keypoints` keypoints."""
+        return cls.of(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, keypoints, 3), np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class Speed:
+    """What one frame cost in the model, in milliseconds."""
+
+    preprocess: float = 0.0
+    inference: float = 0.0
+    postprocess: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """A frame and what was seen in it."""
+
+    frame: Frame
+    poses: Poses
+    speed: Speed = field(default_factory=Speed)
+    input_shape: tuple[int, int] = (0, 0)
+    """(height, width) of the network's input for this frame, in pixels."""

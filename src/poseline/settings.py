@@ -1,0 +1,187 @@
+"""Settings: one frozen model per stage. Defaults, then a YAML file, then the command line; the later wins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from poseline.errors import SettingsError
+
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?|\d+)$")]
+RuntimeName = Literal["auto", "openvino", "torch", "onnx"]
+LogFormat = Literal["jsonl", "csv", "parquet"]
+Fraction01 = Annotated[float, Field(ge=0, le=1)]
+PositiveSeconds = Annotated[float, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CaptureSettings(_Section):
+    """Where frames come from, and which of them."""
+
+    live: bool = False
+    """Treat a file as a camera: its own frame rate, newest frame first, late frames dropped."""
+    every_frame: bool = False
+    """Give up no frame even of a live source: it waits, and falls behind where the machine is too slow."""
+    vid_stride: int = Field(1, ge=1)
+    """Take every n-th frame."""
+    cam_size: tuple[int, int] | None = None
+    """(width, height) in pixels to ask a camera for."""
+    cam_fps: float | None = Field(None, gt=0)
+    """Frames a second to ask a camera for."""
+    fourcc: str | None = Field(None, min_length=4, max_length=4)
+    """Pixel format to ask a camera for, such as MJPG."""
+    open_timeout: PositiveSeconds = 10.0
+    """Seconds to wait for a source to open."""
+    read_timeout: PositiveSeconds = 5.0
+    """Seconds to wait for the next packet or camera frame."""
+    max_outage: float = Field(30.0, ge=0)
+    """Seconds for which a broken stream is tried again before the run ends."""
+    max_pixels: int = Field(100_000_000, gt=0)
+    """Largest picture accepted, width x height."""
+
+
+class InferenceSettings(_Section):
+    """The model and what counts as found. Names and defaults as in ultralytics."""
+
+    model: str = "yolo11n-pose.pt"
+    """A .pt, .onnx or OpenVINO folder, or the name of a published model."""
+    device: Device = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
+    runtime: RuntimeName = "auto"
+    """Which engine runs the network."""
+    imgsz: int = Field(640, ge=32, le=8192)
+    """Length of the longer side of the network's input, in pixels."""
+    conf: Fraction01 = 0.25
+    """Least confidence of a person."""
+    iou: Fraction01 = 0.7
+    """Overlap above which the weaker of two boxes is dropped."""
+    max_det: int = Field(300, ge=1)
+    """Most persons in a frame."""
+    classes: tuple[int, ...] | None = None
+    """Class numbers to keep; all when empty."""
+    half: bool | None = None
+    """True: half precision (bf16 or fp16), False: fp32, unset: what the device does best."""
+    skeleton: Path | None = None
+    """A YAML file that names the model's keypoints and joins them."""
+
+
+class TrackingSettings(_Section):
+    """How persons keep their ids from frame to frame."""
+
+    enabled: bool = True
+    """Off: every id is -1."""
+    high: Fraction01 = 0.5
+    """Score from which a person is matched in the first round."""
+    low: Fraction01 = 0.1
+    """Score from which a person may still keep a track alive in the second round."""
+    new: Fraction01 = 0.5
+    """Score from which an unmatched person starts a track."""
+    buffer: PositiveSeconds = 2.0
+    """Seconds for which a track waits for its person to come back."""
+    match: Fraction01 = 0.2
+    """Least likeness (of box overlap and OKS) of a match."""
+
+
+class OverlaySettings(_Section):
+    """What is drawn."""
+
+    boxes: bool = True
+    """Draw boxes."""
+    labels: bool = True
+    """Write ids."""
+    conf: bool = True
+    """Write scores."""
+    keypoints: bool = True
+    """Draw keypoints and limbs."""
+    hud: bool = False
+    """Write frames a second, latency and drops in a corner."""
+    trail: float = Field(0.0, ge=0)
+    """Seconds of each person's path to draw."""
+    line_width: int | None = Field(None, ge=1)
+    """Pixels; unset: by the size of the picture."""
+    font_size: float | None = Field(None, gt=0)
+    """Height of text in pixels; unset: by the size of the picture."""
+    kpt_conf: Fraction01 = 0.5
+    """Least confidence of a keypoint that is drawn."""
+
+
+class OutputSettings(_Section):
+    """What is written, and where."""
+
+    directory: Path | None = None
+    """Folder of the results; unset: runs/NAME, then runs/NAME-2 ..."""
+    overwrite: bool = False
+    """Replace the results that the folder holds."""
+    video: bool = True
+    """Write annotated video or pictures."""
+    log: tuple[LogFormat, ...] = ("jsonl",)
+    """Formats of the keypoint log; the journal (jsonl) is always written."""
+    show: bool = False
+    """Show a window."""
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "ultrafast"
+    """x264's trade of speed for size."""
+    crf: int = Field(23, ge=0, le=51)
+    """x264's quality: 18 looks like the source, 28 is small."""
+    audio: bool = True
+    """Copy the source's sound."""
+
+
+class Settings(_Section):
+    """All settings of a run."""
+
+    capture: CaptureSettings = CaptureSettings()
+    inference: InferenceSettings = InferenceSettings()
+    tracking: TrackingSettings = TrackingSettings()
+    overlay: OverlaySettings = OverlaySettings()
+    output: OutputSettings = OutputSettings()
+
+    @field_validator("output")
+    @classmethod
+    def _journal_first(cls, output: OutputSettings) -> OutputSettings:
+        return output if "jsonl" in output.log else output.model_copy(update={"log": ("jsonl", *output.log)})
+
+
+def load(path: str | Path | None = None, overrides: dict[str, dict[str, Any]] | None = None) -> Settings:
+    """Settings from the defaults, the YAML file at `path`, and `overrides` ({section: {key: value}}), the later wins.
+
+    Raises:
+        SettingsError: the file cannot be read, a key is unknown or a value is out of range; the text names it.
+    """
+    content = {} if path is None else _read(Path(path))
+    for section, values in (overrides or {}).items():
+        content[section] = {**(content.get(section) or {}), **values}
+    try:
+        return Settings.model_validate({section: values for section, values in content.items() if values is not None})
+    except ValidationError as error:
+        raise SettingsError(_explain(error, path)) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: the configuration cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path}: not valid YAML: {error}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(value, dict | None) for value in content.values()):
+        raise SettingsError(f"{path}: expected sections such as `inference:` with keys below them")
+    return content
+
+
+def _explain(error: ValidationError, path: str | Path | None) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    prefix = f"{path}: " if path else ""
+    if first["type"] == "extra_forbidden":
+        section = Settings.model_fields.get(str(first["loc"][0])) if len(first["loc"]) > 1 else None
+        fields = section.annotation.model_fields if section and section.annotation else Settings.model_fields  # type: ignore[attr-defined] # annotation is a section's class
+        return f"{prefix}unknown setting {where!r}; known here: {', '.join(fields)}"
+    return f"{prefix}{where}: {first['msg']}, got {first.get('input')!r}"

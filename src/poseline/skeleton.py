@@ -1,0 +1,137 @@
+"""Skeleton: which keypoint is which body part, what is joined to what, and how exactly each can be placed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import yaml
+
+from poseline.errors import SettingsError
+from poseline.pose import Floats
+
+Side = Literal["left", "right", "middle"]
+
+_UNKNOWN_SIGMA = 0.05
+"""Sigma of a keypoint that nobody has measured: between COCO's wrist (0.062) and its face (0.025..0.035)."""
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """The meaning of K keypoints."""
+
+    names: tuple[str, ...]
+    """K names such as `left_knee`."""
+    edges: tuple[tuple[int, int], ...] = ()
+    """Pairs of keypoint indices that a line joins."""
+    sigmas: tuple[float, ...] = ()
+    """K standard deviations of human labelling, in units of the square root of the instance's area (for OKS)."""
+
+    def __post_init__(self) -> None:
+        count = len(self.names)
+        if not self.sigmas:
+            object.__setattr__(self, "sigmas", (_UNKNOWN_SIGMA,) * count)
+        if len(self.sigmas) != count:
+            raise SettingsError(f"skeleton: {count} names but {len(self.sigmas)} sigmas; give one sigma a name, or none")
+        for edge in self.edges:
+            if len(edge) != 2 or not all(0 <= end < count for end in edge):
+                raise SettingsError(f"skeleton: edge {list(edge)} must join two keypoints from 0 to {count - 1}")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def side(self, keypoint: int) -> Side:
+        """Which side of the body keypoint number `keypoint` is on, read off its name."""
+        words = self.names[keypoint].lower().replace("-", "_").split("_")
+        if "left" in words or words[0] == "l":
+            return "left"
+        return "right" if "right" in words or words[0] == "r" else "middle"
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """(left, right) indices of keypoints that mirror each other."""
+        place = {name: index for index, name in enumerate(self.names)}
+        mirrored = ((name, name.replace("left", "right")) for name in self.names if "left" in name)
+        return tuple((place[left], place[right]) for left, right in mirrored if right in place)
+
+    @classmethod
+    def numbered(cls, count: int) -> Skeleton:
+        """A skeleton of `count` keypoints about which nothing is known: numbers for names and no edges."""
+        return cls(tuple(f"keypoint_{index}" for index in range(count)))
+
+    @classmethod
+    def for_count(cls, count: int) -> Skeleton:
+        """COCO's for 17 keypoints, else a numbered one."""
+        return COCO17 if count == len(COCO17) else cls.numbered(count)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Skeleton:
+        """Read `names`, and if there `edges` (pairs of names or numbers) and `sigmas`, from a YAML file.
+
+        Raises:
+            SettingsError: the file cannot be read, or does not describe a skeleton.
+        """
+        try:
+            content: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise SettingsError(f"{path}: cannot be read as a skeleton: {error}") from error
+        if not isinstance(content, dict) or not isinstance(content.get("names"), list):
+            raise SettingsError(f"{path}: a skeleton needs a list of `names`, such as names: [nose, left_eye]")
+        if unknown := set(content) - {"names", "edges", "sigmas"}:
+            raise SettingsError(f"{path}: unknown key {sorted(unknown)[0]!r}; a skeleton has names, edges and sigmas")
+        names = tuple(str(name) for name in content["names"])
+        place = {name: index for index, name in enumerate(names)}
+        try:
+            edges = tuple((_index(a, place), _index(b, place)) for a, b in content.get("edges") or ())
+            sigmas = tuple(float(sigma) for sigma in content.get("sigmas") or ())
+        except (KeyError, TypeError, ValueError) as error:
+            raise SettingsError(f"{path}: edges are pairs of names or numbers, sigmas are numbers: {error}") from error
+        return cls(names, edges, sigmas)
+
+
+def _index(end: str | int, place: dict[str, int]) -> int:
+    return end if isinstance(end, int) else place[end]
+
+
+def oks(truth: Floats, guess: Floats, areas: Floats, sigmas: Floats, seen: float = 0.5) -> Floats:
+    """Object keypoint similarity of every pair, over the keypoints that `truth` sees.
+
+    mean over seen i of exp(-d_i² / (2 · area · (2·sigma_i)²)), as COCO's evaluation defines it
+    (cocodataset.org/#keypoints-eval).
+
+    Args:
+        truth: (N, K, 3) x, y and confidence.
+        guess: (M, K, 3) in the same pixels.
+        areas: (N,) area of each true instance in square pixels.
+        sigmas: (K,) the skeleton's.
+        seen: confidence above which a keypoint of `truth` counts.
+
+    Returns:
+        (N, M) float32 in 0..1; 0 where `truth` sees no keypoint.
+    """
+    squared = ((truth[:, None, :, :2] - guess[None, :, :, :2]) ** 2).sum(axis=3)
+    scale = 2.0 * np.maximum(areas, 1.0)[:, None, None] * (2.0 * sigmas) ** 2
+    counted = (truth[:, :, 2] > seen)[:, None, :]
+    similar = np.where(counted, np.exp(-squared / scale), 0.0).sum(axis=2)
+    result: Floats = (similar / np.maximum(counted.sum(axis=2), 1)).astype(np.float32)
+    return result
+
+
+COCO17 = Skeleton(
+    names=(
+        "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder",
+        "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip",
+        "left_knee", "right_knee", "left_ankle", "right_ankle",
+    ),
+    edges=(
+        (15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8),
+        (7, 9), (8, 10), (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6),
+    ),
+    sigmas=(
+        0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107,
+        0.087, 0.087, 0.089, 0.089,
+    ),
+)  # fmt: skip
+"""The 17 keypoints of COCO persons; edges and sigmas from the COCO keypoint annotations and evaluation."""
