@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import re
 
-_CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/?#]*(?:[^\s]*?)@(?=[\w\[.-]+(?::\d+)?(?:[/?#\s'\")\],]|$))")
+_CREDENTIALS = re.compile(r"([a-zA-Z][\w+.-]*://)\S*@")
+"""Up to the last @ of a word, since a password may hold / : # and @ itself: hiding too much is the safe side."""
 _QUERY_SECRET = re.compile(r"(?i)([?&](?:pass(?:word|wd)?|pwd|token|key|secret|auth|sig(?:nature)?)=)[^&\s'\"#]+")
 
 
 def redact(text: str) -> str:
     """Hide the user name and password of every URL in `text`, and secrets in its query."""
-    return _QUERY_SECRET.sub(r"\1***", _CREDENTIALS.sub(r"\g<scheme>***@", text))
+    return _QUERY_SECRET.sub(r"\1***", _CREDENTIALS.sub(r"\1***@", text))
 
 
 class PoselineError(Exception):
