@@ -5,15 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import av
+    from av.video.plane import VideoPlane
 
 Pixels: TypeAlias = NDArray[np.uint8]
+
+
+def plane_pixels(plane: VideoPlane) -> Pixels:
+    """(height, width) uint8 view of one 8-bit plane, without the padding at the end of its rows; writing is seen."""
+    memory: Any = plane  # a writable buffer, which PyAV's types do not say
+    return np.frombuffer(memory, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
 
 
 @dataclass(frozen=True)

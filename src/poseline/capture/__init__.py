@@ -1,0 +1,27 @@
+"""Capture: the only reader of media; owns time-outs and time stamps."""
+
+from poseline.capture.audio import AudioTrack
+from poseline.capture.camera import Camera, cameras
+from poseline.capture.file import Rehearsal, VideoFile
+from poseline.capture.locate import Location, locate, open_source
+from poseline.capture.pictures import Pictures, read_picture
+from poseline.capture.scripted import ScriptedCamera
+from poseline.capture.source import Source, SourceInfo
+from poseline.capture.stream import NetworkStream
+
+__all__ = [
+    "AudioTrack",
+    "Camera",
+    "Location",
+    "NetworkStream",
+    "Pictures",
+    "Rehearsal",
+    "ScriptedCamera",
+    "Source",
+    "SourceInfo",
+    "VideoFile",
+    "cameras",
+    "locate",
+    "open_source",
+    "read_picture",
+]

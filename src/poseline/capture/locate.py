@@ -1,0 +1,118 @@
+"""From what the user types to sources: cameras, addresses, files, folders and patterns."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from poseline.capture.camera import Camera
+from poseline.capture.container import STREAM_SCHEMES, is_url
+from poseline.capture.file import Rehearsal, VideoFile, check_readable
+from poseline.capture.pictures import PICTURE_SUFFIXES, Pictures
+from poseline.capture.source import Source
+from poseline.capture.stream import NetworkStream
+from poseline.errors import SourceError
+
+if TYPE_CHECKING:
+    from poseline.settings import CaptureSettings
+
+_VIDEO_SUFFIXES = frozenset(
+    {".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv",
+     ".ts", ".webm", ".wmv"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where one source is: a camera's number, an address, a video file, or picture files."""
+
+    name: str
+    """A short name for the folder of its results."""
+    camera: int | None = None
+    url: str | None = None
+    video: Path | None = None
+    pictures: tuple[Path, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """The files it is read from."""
+        return (self.video,) if self.video else self.pictures
+
+
+def locate(sources: Sequence[str | Path]) -> list[Location]:
+    """One location a video, camera or address; pictures that follow each other are one location.
+
+    Raises:
+        SourceError: a file, folder or pattern that leads to nothing readable.
+    """
+    found: list[Location] = []
+    for source in sources:
+        for location in _expand(str(source)):
+            if location.pictures and found and found[-1].pictures:
+                location = Location("pictures", pictures=found.pop().pictures + location.pictures)
+            found.append(location)
+    return found
+
+
+def open_source(location: Location | str | Path, settings: CaptureSettings) -> Source:
+    """Open one source. Files give every frame, unless `settings.live` makes a camera of them.
+
+    Raises:
+        SourceError: it cannot be opened, or `location` stands for several.
+    """
+    if not isinstance(location, Location):
+        found = locate([location])
+        if len(found) != 1:
+            raise SourceError(f"{location}: holds {len(found)} sources; open them one by one")
+        location = found[0]
+    if location.camera is not None:
+        return Camera(location.camera, settings)
+    if location.url:
+        return NetworkStream(location.url, settings)
+    if location.pictures:
+        return Pictures(location.pictures, settings)
+    assert location.video is not None
+    return Rehearsal(location.video, settings) if settings.live else VideoFile(location.video, settings)
+
+
+def _expand(source: str) -> list[Location]:
+    if source.isdecimal():
+        return [Location(f"camera-{int(source)}", camera=int(source))]
+    if is_url(source):
+        return [_address(source)]
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return _folder(path, sorted(path.iterdir()))
+    if not path.exists() and glob.has_magic(source):
+        return _folder(path, [Path(name) for name in sorted(glob.glob(str(path), recursive=True))])
+    check_readable(path)
+    return [_file(path)]
+
+
+def _address(url: str) -> Location:
+    parts = urlsplit(url)
+    if parts.scheme.lower() not in STREAM_SCHEMES:
+        raise SourceError(f"{url}: {parts.scheme}:// is not among {', '.join(STREAM_SCHEMES)}")
+    host = re.sub(r"[^\w.-]+", "-", parts.netloc.rpartition("@")[2]).strip("-") or "stream"
+    return Location(f"{parts.scheme}-{host}", url=url)
+
+
+def _folder(path: Path, files: Sequence[Path]) -> list[Location]:
+    known = [file for file in files if file.is_file() and file.suffix.lower() in PICTURE_SUFFIXES | _VIDEO_SUFFIXES]
+    if not known:
+        raise SourceError(f"{path}: holds no picture or video" if path.is_dir() else f"{path}: matches no file")
+    pictures = tuple(file for file in known if file.suffix.lower() in PICTURE_SUFFIXES)
+    name = pictures[0].stem if len(pictures) == 1 else path.resolve().name if path.is_dir() else "pictures"
+    together = [Location(name, pictures=pictures)] if pictures else []
+    return together + [_file(file) for file in known if file not in pictures]
+
+
+def _file(path: Path) -> Location:
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        return Location(path.stem, pictures=(path,))
+    return Location(path.stem, video=path)

@@ -1,0 +1,71 @@
+"""NetworkStream: rtsp, http and their kin, tried again after an outage."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from poseline.capture.container import Opened, explain, open_container
+from poseline.capture.decoder import Decoder
+from poseline.capture.file import video_info
+from poseline.capture.outage import Outage
+from poseline.errors import SourceError, redact
+from poseline.frame import Frame, Gap
+
+if TYPE_CHECKING:
+    from poseline.settings import CaptureSettings
+
+TICKS = Fraction(1, 90_000)
+
+
+class NetworkStream:
+    """A stream from an address. Its clean end is a disconnect, unless it announced a length of its own."""
+
+    def __init__(self, url: str, settings: CaptureSettings) -> None:
+        self._url, self._settings = url, settings
+        self._opened: Opened | None = open_container(url, settings)
+        self._endless = not self._opened.container.duration
+        self._stopped = threading.Event()
+        self.info = video_info(self._opened.stream, redact(url), live=self._endless)
+        self.bad = 0
+        self.notes: list[str] = []
+
+    def stop(self) -> None:
+        """End at the next frame, or when the read timeout strikes."""
+        self._stopped.set()
+
+    def frames(self) -> Generator[Frame, None, None]:
+        """Frames as they arrive, stamped with the time of their arrival; an outage shows as the next frame's `gap`."""
+        outage = Outage(self._url, self._settings.max_outage, self._stopped)
+        started, last, index, gap_from, reason = time.monotonic(), 0.0, 0, None, ""
+        while (opened := self._opened or outage.until(lambda: open_container(self._url, self._settings))) is not None:
+            self._opened = None
+            decoder, bad_before = Decoder(opened), self.bad
+            with opened.container:
+                for picture in decoder.frames():
+                    if self._stopped.is_set():
+                        return
+                    self.bad = bad_before + decoder.bad
+                    arrival = time.monotonic()
+                    if index == 0:
+                        started = arrival
+                    # A stream's own stamps restart with every connection; the arrival never runs backwards.
+                    last = arrival - started
+                    gap = Gap(gap_from, last, reason) if gap_from is not None else None
+                    gap_from = None
+                    outage.over()
+                    yield Frame(
+                        picture, index, round(last / TICKS), TICKS, last, arrival, self.info.name, picture.is_corrupt,
+                        gap=gap,
+                    )  # fmt: skip
+                    index += 1
+            reason = explain(decoder.failure, 0, self._settings.read_timeout) if decoder.failure else "disconnected"
+            if not self._endless and decoder.failure is None:
+                return
+            if index == 0:
+                raise SourceError(f"{self._url}: no frame could be decoded: {reason}")
+            gap_from = last if gap_from is None else gap_from
+            self.notes.append(f"outage at {last:.1f} s: {reason}")
