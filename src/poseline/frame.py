@@ -73,7 +73,11 @@ class Frame:
     @cached_property
     def bgr(self) -> Pixels:
         """(H, W, 3) uint8 BGR, read-only; made on first use."""
-        pixels = self.picture if isinstance(self.picture, np.ndarray) else self.picture.to_ndarray(format="bgr24")
+        pixels = (
+            self.picture
+            if isinstance(self.picture, np.ndarray)
+            else np.asarray(self.picture.to_ndarray(format="bgr24"), np.uint8)
+        )
         pixels = pixels.view()
         pixels.flags.writeable = False
         return pixels

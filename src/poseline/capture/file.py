@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from poseline.errors import SourceError
 from poseline.frame import Frame
 
 if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
     from poseline.settings import CaptureSettings
@@ -33,8 +35,13 @@ class VideoFile:
         self._settings, self._opened = settings, open_container(str(path), settings)
         self._decoder = Decoder(self._opened)
         self._stopped = threading.Event()
-        self.info = video_info(self._opened.stream, str(path), live=False, path=path)
         self.notes: list[str] = []
+        self._pictures: Iterator[VideoFrame] = self._decoder.frames()
+        first = self._first_picture(path)  # only a decoded picture tells which way up it is
+        self._pictures = chain([first], self._pictures)
+        self.info = replace(
+            video_info(self._opened.stream, str(path), live=False, path=path), width=first.width, height=first.height
+        )
 
     @property
     def bad(self) -> int:
@@ -49,7 +56,7 @@ class VideoFile:
         """The clip's frames in presentation order."""
         clock, index = SourceClock(self._opened.stream.time_base, self.info.frame_rate), 0
         with self._opened.container:
-            for picture in self._decoder.frames():
+            for picture in self._pictures:
                 if self._stopped.is_set():
                     return
                 pts, seconds = clock.stamp(picture.pts)
@@ -59,11 +66,15 @@ class VideoFile:
                 index += 1
         self._conclude(index)
 
+    def _first_picture(self, path: Path) -> VideoFrame:
+        for picture in self._pictures:
+            return picture
+        self._opened.container.close()
+        failure = self._decoder.failure
+        reason = explain(failure, 0, self._settings.read_timeout) if failure else "it holds none, or only damage"
+        raise SourceError(f"{path}: no frame could be decoded: {reason}")
+
     def _conclude(self, count: int) -> None:
-        if count == 0:
-            failure = self._decoder.failure
-            reason = explain(failure, 0, self._settings.read_timeout) if failure else "it holds no frame"
-            raise SourceError(f"{self.info.name}: no frame could be decoded: {reason}")
         announced = self.info.frames
         if announced and count + self.bad < _TRUNCATED * announced:
             self.notes.append(f"read {count} of {announced} frames: {self.info.name} is cut short or damaged")
