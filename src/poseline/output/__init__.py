@@ -1,0 +1,34 @@
+"""Output: annotated video and pictures, the keypoint log and its tables, a window, a summary."""
+
+from poseline.output.folder import OutputFolder, prepare
+from poseline.output.keylog import KeypointLog, RunHeader
+from poseline.output.mp4 import mp4_can_hold
+from poseline.output.pictures import save_picture
+from poseline.output.read import Log, LoggedFrame, LogReader, read_log
+from poseline.output.recover import Recovered, recover
+from poseline.output.summary import Counts, write_summary
+from poseline.output.tables import write_csv, write_parquet
+from poseline.output.video import VideoWriter
+from poseline.output.window import ScriptedScreen, Window
+
+__all__ = [
+    "Counts",
+    "KeypointLog",
+    "Log",
+    "LogReader",
+    "LoggedFrame",
+    "OutputFolder",
+    "Recovered",
+    "RunHeader",
+    "ScriptedScreen",
+    "VideoWriter",
+    "Window",
+    "mp4_can_hold",
+    "prepare",
+    "read_log",
+    "recover",
+    "save_picture",
+    "write_csv",
+    "write_parquet",
+    "write_summary",
+]

@@ -1,0 +1,182 @@
+"""Folder: where the results of a run go. It is checked and locked before the run begins."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from poseline.errors import OutputError
+from poseline.output.atomic import cause
+from poseline.output.disk import START_RESERVE, free_bytes
+from poseline.output.lock import FolderLock
+
+RUNS = Path("runs")
+_OURS = re.compile(r"annotated(-\d+)?\.mp4(\.part)?|keypoints\.(jsonl|csv|parquet)|summary\.json")
+_MOST_RUNS = 10_000
+
+
+@dataclass(frozen=True)
+class OutputFolder:
+    """A folder that this process alone may write results into, until it is left or closed."""
+
+    path: Path
+    _lock: FolderLock
+    _created: bool
+
+    @property
+    def video(self) -> Path:
+        """The annotated video; while it is written it has `.part` behind its name."""
+        return self.path / "annotated.mp4"
+
+    @property
+    def journal(self) -> Path:
+        """The keypoint log, JSON Lines."""
+        return self.path / "keypoints.jsonl"
+
+    @property
+    def csv(self) -> Path:
+        """The keypoint log as CSV."""
+        return self.path / "keypoints.csv"
+
+    @property
+    def parquet(self) -> Path:
+        """The keypoint log as Parquet."""
+        return self.path / "keypoints.parquet"
+
+    @property
+    def summary(self) -> Path:
+        """Counts, speed and settings of the run."""
+        return self.path / "summary.json"
+
+    @property
+    def pictures(self) -> Path:
+        """The folder of annotated pictures; `save_picture` creates it."""
+        return self.path / "pictures"
+
+    def close(self) -> None:
+        """Release the lock; a folder that we created and left empty disappears."""
+        self._lock.release()
+        if self._created:
+            with suppress(OSError):  # it holds results
+                self.path.rmdir()
+
+    def __enter__(self) -> OutputFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def prepare(directory: Path | None, name: str, overwrite: bool, inputs: Sequence[Path]) -> OutputFolder:
+    """The folder for a run's results, created if missing, checked and locked.
+
+    Args:
+        directory: the folder that the user asked for; None makes a new one: runs/`name`, else runs/`name`-2 ...
+        name: what the run is about, such as the source's stem; characters unfit for a file name become dashes.
+        overwrite: remove the results of an earlier run that `directory` holds, and nothing else.
+        inputs: files that are read; none of them may be one that we would write.
+
+    Raises:
+        OutputError: it cannot be created or written to, another process uses it, it holds results and `overwrite` is
+            off, one of the `inputs` would be overwritten, or its disk is nearly full. Nothing is changed then.
+    """
+    path, created = _numbered(name) if directory is None else _given(directory)
+    lock = None
+    try:
+        lock = FolderLock(path)
+        _refuse_inputs(path, inputs)
+        _clear(path, overwrite)
+        _require_space(path)
+    except OSError as error:
+        OutputFolder(path, lock, created).close() if lock else _forget(path, created)
+        raise error if isinstance(error, OutputError) else OutputError(f"{path}: {cause(error)}") from error
+    return OutputFolder(path, lock, created)
+
+
+def _forget(path: Path, created: bool) -> None:
+    if created:
+        with suppress(OSError):
+            path.rmdir()
+
+
+def _given(path: Path) -> tuple[Path, bool]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            path.mkdir()
+            return path, True
+    except OSError as error:
+        raise OutputError(f"{path}: the folder cannot be created: {cause(error)}; try another one with -o") from error
+    if not path.is_dir():
+        raise OutputError(f"{path} is a file, not a folder; try another -o")
+    return path, False
+
+
+def _numbered(name: str) -> tuple[Path, bool]:
+    stem = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80] or "run"
+    try:
+        RUNS.mkdir(exist_ok=True)
+        for number in range(1, _MOST_RUNS):
+            path = RUNS / (stem if number == 1 else f"{stem}-{number}")
+            with suppress(FileExistsError):
+                path.mkdir()  # creates or fails, so two processes never get the same one
+                return path, True
+    except OSError as error:
+        raise OutputError(
+            f"{RUNS.absolute()}: a folder cannot be created here: {cause(error)}; name one with -o"
+        ) from error
+    raise OutputError(f"{RUNS.absolute()} holds {_MOST_RUNS} runs of {stem}; name a folder with -o")
+
+
+def _results(path: Path) -> list[Path]:
+    return sorted(Path(entry) for entry in os.scandir(path) if _OURS.fullmatch(entry.name))
+
+
+def _refuse_inputs(path: Path, inputs: Sequence[Path]) -> None:
+    for source in inputs:
+        if not source.exists():
+            continue  # whoever reads it says so better
+        for result in _results(path):
+            if result.exists() and os.path.samefile(source, result):
+                raise OutputError(f"{result} would overwrite the input {source}; try another folder with -o")
+        if source.resolve().parent == (path / "pictures").resolve():
+            raise OutputError(f"{path / 'pictures'} holds the input {source}; try another folder with -o")
+
+
+def _clear(path: Path, overwrite: bool) -> None:
+    held = _results(path)
+    pictures = path / "pictures"
+    if not overwrite:
+        names = [result.name for result in held]
+        if pictures.is_dir() and any(pictures.iterdir()):
+            names.append("pictures/")
+        if names:
+            kept = "; `poseline recover` repairs a .part file" if any(name.endswith(".part") for name in names) else ""
+            raise OutputError(
+                f"{path} already holds {', '.join(names)}: try --overwrite, or another folder with -o{kept}"
+            )
+    for result in held:
+        _remove(result)
+
+
+def _remove(result: Path) -> None:
+    try:
+        result.unlink()
+    except OSError as error:
+        raise OutputError(f"{result}: cannot be replaced: {cause(error)}") from error
+
+
+def _require_space(path: Path) -> None:
+    free = free_bytes(path)
+    if free < START_RESERVE:
+        raise OutputError(
+            f"{path}: only {free / 1e6:.0f} MB are free on its disk, a run needs {START_RESERVE / 1e6:.0f} MB; "
+            "make room, or try another disk with -o"
+        )

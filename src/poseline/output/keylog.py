@@ -1,0 +1,197 @@
+"""Keypoint log: the journal of a run, JSON Lines, schema 1. What is in it survives whatever comes next.
+
+One record a line, each written by a single unbuffered write: a killed run loses at most the line it was writing.
+
+- first, `{"type":"run","schema":1,...}`: the fields of `RunHeader`;
+- a frame, `{"type":"frame","frame":i,"pts":n,"time":s,"persons":[{"id","score","box","keypoints"}...],
+  "dropped_before":n,"corrupt":false}`. Pixels are those of the upright source, rounded to 0.01, scores to 0.0001.
+  A number that is not finite is `null`. A person has `"class"` (a number, into the header's `"classes"`) only if the
+  model knows more than one; a frame has `"source"` only if it is not the header's;
+- an outage, `{"type":"gap","from":s,"to":s,"reason":...}`, before the frame that ended it;
+- last, `{"type":"end","counts":{...},"elapsed":s,"fps":...,"error":null}`, with `"nulls":n` if there were any. A log
+  without it belongs to a run that was interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poseline.errors import OutputError, redact
+from poseline.frame import Gap
+from poseline.output.atomic import cause
+from poseline.output.plain import plain
+from poseline.output.summary import Counts
+from poseline.pose import Floats, Observation, Poses
+from poseline.skeleton import Skeleton
+
+SCHEMA = 1
+_PER_PIXEL = 100.0
+"""Steps in a pixel to which coordinates are rounded."""
+_PER_SCORE = 10_000.0
+"""Steps from 0 to 1 to which scores and confidences are rounded."""
+
+
+@dataclass(frozen=True)
+class RunHeader:
+    """What a reader of the log must know about the run; passwords in its texts are hidden when it is written."""
+
+    source: str
+    """Path or URL."""
+    model: Mapping[str, Any]
+    """name, sha256, imgsz and precision."""
+    runtime: str
+    """The engine that really ran, such as `openvino`."""
+    device: str
+    """The device that really ran, such as `cpu`."""
+    skeleton: Skeleton
+    video: Mapping[str, Any] | None
+    """width, height, fps (a float, or None) and time_base (such as "1/90000"); None for pictures."""
+    settings: Mapping[str, Any]
+    """All settings by section."""
+    versions: Mapping[str, str]
+    """Versions of Poseline and of what it stands on."""
+    started: str
+    """Wall-clock start, ISO 8601 with its zone: a label, never used to reckon with."""
+    classes: Sequence[str] = field(default=("person",))
+    """The model's class names; written only if there is more than one."""
+
+    def as_record(self) -> dict[str, Any]:
+        """The log's first line."""
+        record = {
+            "type": "run",
+            "schema": SCHEMA,
+            "source": self.source,
+            "model": self.model,
+            "runtime": self.runtime,
+            "device": self.device,
+            "skeleton": {"names": self.skeleton.names, "edges": self.skeleton.edges},
+            "video": self.video,
+            "settings": self.settings,
+            "versions": self.versions,
+            "started": self.started,
+        }
+        if len(self.classes) > 1:
+            record["classes"] = self.classes
+        written: dict[str, Any] = plain(record)
+        return written
+
+
+class KeypointLog:
+    """The journal at `path`, which must not exist yet; its first line is written at once.
+
+    Raises (also from `frame`, `gap` and `end`):
+        OutputError: naming the file and the cause. After the first one nothing more is written, so that no line is
+            glued to a torn one.
+    """
+
+    def __init__(self, path: Path, header: RunHeader) -> None:
+        self.nulls = 0
+        """Numbers that were not finite and became null."""
+        self.frames = 0
+        """Frames written."""
+        self.persons = 0
+        """Persons written, over all frames."""
+        self._path = path
+        self._source = redact(header.source)
+        self._keypoints = len(header.skeleton)
+        self._many_classes = len(header.classes) > 1
+        self._error: OutputError | None = None
+        try:
+            self._file = path.open("xb", buffering=0)
+        except OSError as error:
+            raise OutputError(f"{path}: the keypoint log cannot be written: {cause(error)}") from error
+        try:
+            self._write(header.as_record())
+        except BaseException:
+            self._file.close()
+            raise
+
+    def frame(self, observation: Observation) -> None:
+        """Write a frame's record, after that of the outage that it ended, if any."""
+        frame = observation.frame
+        if frame.gap is not None:
+            self.gap(frame.gap)
+        record = {
+            "type": "frame",
+            "frame": frame.index,
+            "pts": frame.pts,
+            "time": round(frame.time, 6) if math.isfinite(frame.time) else None,
+            "persons": self._persons(observation.poses),
+            "dropped_before": frame.dropped_before,
+            "corrupt": frame.corrupt,
+        }
+        if frame.source and (source := redact(frame.source)) != self._source:
+            record["source"] = source
+        self._write(record)
+        self.frames += 1
+        self.persons += len(observation.poses)
+
+    def gap(self, gap: Gap) -> None:
+        """Write an outage; `frame` does it for the gap that its frame carries."""
+        self._write(plain({"type": "gap", "from": gap.start, "to": gap.end, "reason": gap.reason}))
+
+    def end(self, counts: Counts, elapsed: float, fps: float, error: str | None = None) -> None:
+        """Write the last line: the counts, seconds of the run, frames a second, and what ended it if not the source."""
+        record = {"type": "end", "counts": counts.as_dict(), "elapsed": elapsed, "fps": fps, "error": error}
+        self._write(plain({**record, "nulls": self.nulls} if self.nulls else record))
+
+    def close(self) -> None:
+        """Close the file; without `end` before, the log says that the run was interrupted."""
+        self._file.close()
+
+    def __enter__(self) -> KeypointLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _persons(self, poses: Poses) -> list[dict[str, Any]]:
+        if poses.keypoints.shape[1] != self._keypoints:
+            raise ValueError(f"the log's skeleton has {self._keypoints} keypoints, not {poses.keypoints.shape[1]}")
+        columns = (
+            poses.ids.tolist(),
+            self._listed(poses.scores, _PER_SCORE),
+            self._listed(poses.boxes, _PER_PIXEL),
+            self._listed(poses.keypoints, np.array([_PER_PIXEL, _PER_PIXEL, _PER_SCORE])),
+        )
+        persons: list[dict[str, Any]] = [
+            {"id": number, "score": score, "box": box, "keypoints": keypoints}
+            for number, score, box, keypoints in zip(*columns, strict=True)
+        ]
+        if self._many_classes:
+            for person, number in zip(persons, poses.classes.tolist(), strict=True):
+                person["class"] = number
+        return persons
+
+    def _listed(self, values: Floats, steps: float | NDArray[np.float64]) -> list[Any]:
+        """`values` as nested lists, rounded to 1/`steps`, None where not finite."""
+        rounded = np.rint(values.astype(np.float64) * steps) / steps + 0.0  # + 0.0 makes 0 of -0
+        finite = np.isfinite(rounded)
+        if not finite.all():
+            self.nulls += int(finite.size - finite.sum())
+            return np.where(finite, rounded.astype(object), None).tolist()  # type: ignore[call-overload, no-any-return] # None is an object
+        listed: list[Any] = rounded.tolist()
+        return listed
+
+    def _write(self, record: Mapping[str, Any]) -> None:
+        if self._error is not None:
+            raise self._error
+        line = json.dumps(record, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+        try:
+            written = self._file.write(line)
+            if written < len(line):
+                self._file.write(line[written:])  # a full disk takes a part, and says why only when asked for the rest
+        except OSError as error:
+            self._error = OutputError(f"{self._path}: the keypoint log cannot be written: {cause(error)}")
+            raise self._error from error

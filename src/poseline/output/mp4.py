@@ -1,0 +1,166 @@
+"""MP4: one H.264 file that can be read up to its last fifth of a second, wherever its writing stops.
+
+While it grows it is a fragmented file; on `finish` FFmpeg's hybrid mode turns it into a plain one, in place. Until then
+it has `.part` behind its name.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy as np
+from av.video.frame import PictureType
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+
+from poseline.output.disk import DiskWatch
+from poseline.settings import OutputSettings
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+
+_PLAIN = ("yuv420p", "yuvj420p")
+"""Formats that go to the encoder as they are; the second says in its name that its range is full."""
+_SOUNDS = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
+_LOOKAHEAD = 5
+"""Most frames that a slower preset may hold back to look ahead: they are what a killed run loses on top."""
+_THREADS = 4
+"""Most encoder threads: each holds back one frame, and the model needs the other cores."""
+_CONTAINER = {
+    "movflags": "+hybrid_fragmented",
+    "frag_duration": "200000",  # microseconds; a fragment is what a killed run loses
+    "flush_packets": "1",  # or FFmpeg keeps the last 256 KiB in the process
+    "use_editlist": "1",  # or a first time stamp other than 0 is not kept
+    "max_interleave_delta": "100000",  # microseconds to wait for a sound that has fallen silent
+}
+
+
+def mp4_can_hold(codec_name: str) -> bool:
+    """Whether sound of this codec (FFmpeg's name, such as `aac`) can be copied into MP4 and played from it."""
+    return codec_name in _SOUNDS
+
+
+def part_of(path: Path) -> Path:
+    """The name of `path` while it is being written."""
+    return path.with_name(f"{path.name}.part")
+
+
+class Mp4:
+    """One file of one picture size, opened for its `first` picture; sound if there is a `template`.
+
+    Whatever fails in here raises the error of PyAV or of the system; `VideoWriter` says what it means.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        first: av.VideoFrame,
+        time_base: Fraction,
+        settings: OutputSettings,
+        *,
+        live: bool,
+        frame_rate: Fraction | None,
+        template: AudioStream | None,
+    ) -> None:
+        self.path = path
+        self.part = part_of(path)
+        self.size = (first.width, first.height)
+        self.time_base = time_base
+        if os.path.lexists(path) or os.path.lexists(self.part):
+            raise FileExistsError(f"{path.name} or {self.part.name} is already there")
+        timescale = {"video_track_timescale": str(time_base.denominator)}  # or FFmpeg multiplies a coarse one
+        self._container = av.open(str(self.part), "w", format="mp4", options={**_CONTAINER, **timescale})
+        self._reformatter = VideoReformatter()
+        self._even = (first.width % 2 == 0, first.height % 2 == 0)
+        prepared = self._prepared(first)
+        rate = frame_rate or Fraction(30)
+        self._video = self._container.add_stream("libx264", rate=rate, options=_encoder_options(settings, live))
+        context = self._video.codec_context
+        context.width, context.height, context.pix_fmt = prepared.width, prepared.height, prepared.format.name
+        context.time_base = time_base
+        context.gop_size = max(1, round(rate))  # a key frame a second, so that jumping to a moment is quick
+        context.thread_count = min(_THREADS, os.cpu_count() or 1)
+        context.color_range, context.colorspace = prepared.color_range, prepared.colorspace
+        context.color_primaries, context.color_trc = prepared.color_primaries, prepared.color_trc
+        self._audio = None if template is None else self._container.add_stream_from_template(template)
+        self._container.start_encoding()  # opens the encoder and the file, so that what is amiss shows now
+        self._watch = DiskWatch(self.part)
+
+    def encode(self, picture: av.VideoFrame, pts: int) -> None:
+        """Write one picture of this file's size at `pts` in units of `time_base`."""
+        prepared = self._prepared(picture)
+        prepared.pts, prepared.time_base = pts, self.time_base
+        prepared.pict_type = PictureType.NONE  # the decoder's types would be taken as orders
+        self._container.mux(self._video.encode(prepared))
+
+    def mux_sound(self, packet: av.Packet[Any]) -> None:
+        """Copy one packet of sound; its time stamps are already this file's."""
+        if self._audio is not None:
+            packet.stream = self._audio
+            self._container.mux(packet)
+
+    def trouble(self) -> str | None:
+        """What will soon stop the writing, in words, or None."""
+        return self._watch.trouble()
+
+    def finish(self) -> None:
+        """Encode what is held back, make a plain MP4 of it and give it its name."""
+        self._container.mux(self._video.encode(None))
+        self._container.close()
+        if self._watch.deleted():
+            raise FileNotFoundError("it was deleted while it was being written")
+        self._watch.close()
+        if os.path.lexists(self.path):
+            raise FileExistsError(f"{self.path.name} has appeared in the meantime")
+        os.rename(self.part, self.path)
+
+    def abandon(self) -> None:
+        """Let go of the file and leave the `.part` as it is, for `recover`."""
+        with suppress(av.error.FFmpegError, OSError, ValueError):  # the first error is what counts, and is on its way
+            self._container.close()
+        self._watch.close()
+
+    def _prepared(self, picture: av.VideoFrame) -> av.VideoFrame:
+        """8-bit planar YUV of even size: H.264 with half-size chroma knows no odd one."""
+        if picture.format.name not in _PLAIN:
+            picture = self._as_yuv(picture)
+        return picture if all(self._even) else _padded(picture)
+
+    def _as_yuv(self, picture: av.VideoFrame) -> av.VideoFrame:
+        if not picture.format.is_rgb:
+            return self._reformatter.reformat(picture, format="yuv420p")
+        yuv = self._reformatter.reformat(
+            picture, format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        )
+        yuv.colorspace, yuv.color_range = Colorspace.ITU709, ColorRange.MPEG
+        return yuv
+
+
+def _encoder_options(settings: OutputSettings, live: bool) -> dict[str, str]:
+    options = {"preset": settings.preset, "crf": str(settings.crf), "bf": "0"}  # fragments hold no reordered frames
+    if live:
+        return {**options, "tune": "zerolatency"}
+    looks_ahead = settings.preset not in ("ultrafast", "superfast")
+    return {**options, "rc-lookahead": str(_LOOKAHEAD)} if looks_ahead else options
+
+
+def _padded(picture: av.VideoFrame) -> av.VideoFrame:
+    """`picture` with its last column and row repeated where its size is odd; its chroma planes are large enough."""
+    even = av.VideoFrame(picture.width + picture.width % 2, picture.height + picture.height % 2, picture.format.name)
+    for source, target in zip(picture.planes, even.planes, strict=True):
+        pixels, wider = _pixels(source), _pixels(target)
+        height, width = pixels.shape
+        wider[:height, :width] = pixels
+        wider[:height, width:] = pixels[:, -1:]
+        wider[height:] = wider[height - 1]
+    even.color_range, even.colorspace = picture.color_range, picture.colorspace
+    even.color_primaries, even.color_trc = picture.color_primaries, picture.color_trc
+    return even
+
+
+def _pixels(plane: Any) -> Any:
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]

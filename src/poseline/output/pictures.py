@@ -1,0 +1,39 @@
+"""Pictures: one annotated picture as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from poseline.errors import OutputError
+from poseline.frame import Pixels
+from poseline.output.atomic import cause, replacing
+
+
+def save_picture(bgr: Pixels, path: Path) -> Path:
+    """Write (H, W, 3) uint8 BGR in the format that the suffix names, JPEG where OpenCV does not know it.
+
+    Missing folders are created. A file of that name is replaced, and only once the new one is whole.
+
+    Returns:
+        Where it was written: `path`, with `.jpg` behind an unknown suffix.
+
+    Raises:
+        OutputError: the picture cannot be encoded or the file cannot be written.
+    """
+    import cv2
+
+    if not path.suffix or not cv2.haveImageWriter(f"picture{path.suffix}"):
+        path = path.with_name(f"{path.name}.jpg")
+    try:
+        done, encoded = cv2.imencode(path.suffix, bgr)
+    except cv2.error as error:
+        raise OutputError(f"{path}: the picture cannot be encoded: {error.err}") from error
+    if not done:
+        raise OutputError(f"{path}: the picture cannot be encoded as {path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path.parent}: the folder cannot be created: {cause(error)}") from error
+    with replacing(path) as temporary:
+        temporary.write_bytes(encoded.data)
+    return path

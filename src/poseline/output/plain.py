@@ -1,0 +1,26 @@
+"""Plain values: what JSON can hold, and anybody may read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from poseline.errors import redact
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON types: passwords in URLs hidden, NaN and inf as None, arrays as lists, all else as text."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {redact(str(key)): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    return redact(str(value))

@@ -1,0 +1,200 @@
+"""Recover: make the video of a killed run playable again, from what was on the disk."""
+
+from __future__ import annotations
+
+import io
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av
+
+from poseline.errors import OutputError, PoselineError, SourceError
+from poseline.output.atomic import cause, replacing
+from poseline.output.lock import FolderLock
+from poseline.output.read import LogReader
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What could be saved."""
+
+    video: Path
+    """The playable file."""
+    frames: int
+    """Pictures in it, counted by decoding them."""
+    seconds: float
+    """From its first picture to its last."""
+    lost_seconds: float | None
+    """Stretch at the end that the journal beside it knows and the video does not; None without a journal."""
+    journal: Path | None
+    """A copy of the journal without its torn last line; None where nothing was torn."""
+
+
+def recover(path: Path) -> Recovered:
+    """Repair `path`, the `.part` video of a run that was killed, or the results folder that holds one.
+
+    The file is read up to its last whole box and copied, without encoding anew, to its name without `.part` (a file
+    of another name to NAME-recovered.mp4). What is there already is neither changed nor replaced.
+
+    Raises:
+        SourceError: it cannot be read, or holds no whole picture.
+        OutputError: the folder is in use, the file to write is already there or cannot be written.
+    """
+    path = _damaged(path)
+    target = _target(path)
+    lock = FolderLock(path.parent)
+    try:
+        length = _whole_length(path)
+        if length == 0:
+            raise SourceError(f"{path}: nothing to recover: it does not hold the beginning of an MP4 video")
+        with replacing(target) as temporary:
+            _remux(path, length, temporary)
+            times = _times(temporary)
+            if not times:
+                raise SourceError(f"{path}: nothing to recover: it holds no whole picture")
+            _refuse_existing(target)
+        log = path.with_name("keypoints.jsonl")
+        return Recovered(
+            video=target,
+            frames=len(times),
+            seconds=times[-1] - times[0],
+            lost_seconds=_lost(log, len(times)) if target.name == "annotated.mp4" else None,
+            journal=_without_torn_line(log),
+        )
+    finally:
+        lock.release()
+
+
+def _damaged(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    parts = sorted(path.glob("*.mp4.part"))
+    if len(parts) != 1:
+        found = f"{len(parts)} of them: name one" if parts else "none: its videos were finished"
+        raise SourceError(f"{path}: expected one .mp4.part file to recover, found {found}")
+    return parts[0]
+
+
+def _target(path: Path) -> Path:
+    target = path.with_suffix("") if path.suffix == ".part" else path.with_name(f"{path.stem}-recovered.mp4")
+    if not path.is_file():
+        raise SourceError(f"{path}: no such file to recover")
+    _refuse_existing(target)
+    return target
+
+
+def _refuse_existing(target: Path) -> None:
+    if os.path.lexists(target):
+        raise OutputError(f"{target} is already there and is not replaced; move it away first")
+
+
+def _whole_length(path: Path) -> int:
+    """Bytes up to the end of the last whole top-level `moov` or `mdat`, 0 without a `moov`.
+
+    FFmpeg refuses a whole file for one torn `moof`. Boxes as in ISO/IEC 14496-12, 4.2: 32-bit size and type, a size of
+    1 is followed by one of 64 bits.
+    """
+    whole, playable = 0, False
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            position = 0
+            while len(head := file.read(16)) >= 8:
+                length, kind = int.from_bytes(head[:4], "big"), head[4:8]
+                if length == 1:
+                    length = int.from_bytes(head[8:16], "big")
+                if length < 8 or position + length > size:
+                    break
+                position += length
+                playable |= kind == b"moov"
+                whole = position if kind in (b"moov", b"mdat") else whole
+                file.seek(position)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {cause(error)}") from error
+    return whole if playable else 0
+
+
+class _Head(io.RawIOBase):
+    """The first `length` bytes of a file, so that nothing needs to be copied or cut."""
+
+    def __init__(self, file: BinaryIO, length: int) -> None:
+        self._file, self._length = file, length
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(0, self._length - self._file.tell())
+        return self._file.read(left if size < 0 else min(size, left))
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(self._length + offset) if whence == io.SEEK_END else self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+def _remux(path: Path, length: int, target: Path) -> None:
+    try:
+        with path.open("rb") as file, av.open(_Head(file, length), format="mp4", metadata_errors="replace") as source:
+            video = source.streams.video[0]
+            options = {"video_track_timescale": str((video.time_base or 1).denominator), "use_editlist": "1"}
+            with av.open(str(target), "w", format="mp4", options=options) as copy:
+                streams = {stream.index: copy.add_stream_from_template(stream) for stream in source.streams}
+                _copy_packets(source, copy, streams)
+    except (av.error.FFmpegError, OSError, ValueError, IndexError) as error:
+        if isinstance(error, PoselineError):
+            raise
+        raise SourceError(f"{path}: cannot be recovered: {cause(error)}") from error
+
+
+def _copy_packets(source: Any, copy: Any, streams: dict[int, Any]) -> None:
+    packets = source.demux()
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.error.FFmpegError:
+            return  # the end of what is whole
+        if packet is None:
+            return
+        if packet.size and packet.dts is not None:
+            packet.stream = streams[packet.stream.index]
+            copy.mux(packet)
+
+
+def _times(path: Path) -> list[float]:
+    """Time of every picture that can be decoded, in seconds."""
+    times: list[float] = []
+    with suppress(av.error.FFmpegError, IndexError), av.open(str(path), format="mp4") as video:
+        times.extend(float(frame.time or 0) for frame in video.decode(video=0))
+    return times
+
+
+def _lost(log: Path, frames: int) -> float | None:
+    try:
+        times = [frame.time for frame in LogReader(log).frames()]
+    except SourceError:
+        return None
+    return times[-1] - times[frames - 1] if len(times) >= frames else 0.0
+
+
+def _without_torn_line(log: Path) -> Path | None:
+    if not log.is_file():
+        return None
+    with log.open("rb") as lines:
+        whole = sum(len(line) for line in lines if line.endswith(b"\n"))
+        if whole == log.stat().st_size:
+            return None
+        clean = log.with_name("keypoints-recovered.jsonl")
+        _refuse_existing(clean)
+        lines.seek(0)
+        with replacing(clean) as temporary, temporary.open("wb") as copy:
+            while whole > 0:
+                whole -= copy.write(lines.read(min(whole, 1 << 20)))
+    return clean

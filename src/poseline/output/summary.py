@@ -1,0 +1,46 @@
+"""Summary: what a run came to, in numbers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from poseline.output.atomic import replacing
+from poseline.output.plain import plain
+
+
+@dataclass
+class Counts:
+    """Frames of a run, by what became of them; the run adds them up."""
+
+    read: int = 0
+    """Frames that the source gave, whole or bad."""
+    processed: int = 0
+    """Frames that went through the model."""
+    dropped: int = 0
+    """Frames of a live source that were given up for newer ones."""
+    bad: int = 0
+    """Frames or packets that could not be decoded."""
+    persons: int = 0
+    """Instances found, over all processed frames."""
+
+    @property
+    def balanced(self) -> bool:
+        """Whether no frame is unaccounted for."""
+        return self.read == self.processed + self.dropped + self.bad
+
+    def as_dict(self) -> dict[str, int]:
+        """The five numbers by name."""
+        return asdict(self)
+
+
+def write_summary(path: Path, data: dict[str, Any]) -> None:
+    """Write `data` as indented JSON, atomically; passwords in URLs are hidden, NaN becomes null.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(plain(data), indent=2, allow_nan=False) + "\n", encoding="utf-8")

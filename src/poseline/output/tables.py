@@ -1,0 +1,96 @@
+"""Tables: the keypoint log as CSV or Parquet, one row per person per frame, made from the journal at the end.
+
+Columns: `frame,time,id,score,x1,y1,x2,y2`, then `<name>_x,<name>_y,<name>_c` for each keypoint. Where the model knows
+more than one class, `class` follows; where the log is not of one video (its header has no `video`), `source` is last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from poseline.errors import OutputError
+from poseline.output.atomic import cause, replacing
+from poseline.output.read import LogReader
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_CHUNK = 1000
+"""Frames that are in memory at once."""
+
+
+def write_csv(log_path: Path, csv_path: Path) -> None:
+    """Write the table of the log at `log_path` as CSV; null is an empty field. Atomic, in bounded memory.
+
+    Raises:
+        SourceError: the log cannot be read.
+        OutputError: the table cannot be written.
+    """
+    _sink(log_path, csv_path, "csv")
+
+
+def write_parquet(log_path: Path, parquet_path: Path) -> None:
+    """Write the table of the log at `log_path` as Parquet. Atomic, in bounded memory.
+
+    Raises:
+        SourceError: the log cannot be read.
+        OutputError: the table cannot be written.
+    """
+    _sink(log_path, parquet_path, "parquet")
+
+
+def _sink(log_path: Path, path: Path, kind: str) -> None:
+    import polars as pl
+
+    table = _scan(LogReader(log_path))
+    with replacing(path) as temporary:
+        try:
+            table.sink_csv(temporary) if kind == "csv" else table.sink_parquet(temporary)
+        except pl.exceptions.PolarsError as error:
+            raise OutputError(f"{path}: the table cannot be written: {cause(error)}") from error
+
+
+def _scan(reader: LogReader) -> pl.LazyFrame:
+    """A table that polars draws from the log chunk by chunk while it writes."""
+    import polars as pl
+    from polars.io.plugins import register_io_source
+
+    if len(set(reader.names)) < len(reader.names):
+        raise OutputError(f"{reader.path}: two keypoints have one name, a table cannot tell them apart")
+    schema = pl.Schema(_columns(reader))
+
+    def chunks(
+        columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        del predicate, n_rows, batch_size  # they may be asked for only in a query, and this is a copy
+        records = reader.records()
+        while batch := list(islice(records, _CHUNK)):
+            rows = chain.from_iterable(_rows(record, reader) for record in batch)
+            table = pl.DataFrame(list(rows), schema=schema, orient="row")
+            yield table if columns is None else table.select(columns)
+
+    return register_io_source(chunks, schema=schema)
+
+
+def _columns(reader: LogReader) -> dict[str, Any]:
+    import polars as pl
+
+    columns: dict[str, Any] = {"frame": pl.Int64, "time": pl.Float64, "id": pl.Int64}
+    columns |= dict.fromkeys(("score", "x1", "y1", "x2", "y2"), pl.Float64)
+    columns |= {f"{name}_{part}": pl.Float64 for name in reader.names for part in "xyc"}
+    if reader.classes:
+        columns["class"] = pl.Int64
+    if reader.run.get("video") is None:
+        columns["source"] = pl.String
+    return columns
+
+
+def _rows(record: dict[str, Any], reader: LogReader) -> Iterator[tuple[Any, ...]]:
+    tail: tuple[Any, ...] = () if reader.run.get("video") else (record.get("source", reader.run["source"]),)
+    for person in record["persons"]:
+        values = chain.from_iterable(person["keypoints"])
+        kind = (person.get("class", 0),) if reader.classes else ()
+        yield (record["frame"], record["time"], person["id"], person["score"], *person["box"], *values, *kind, *tail)

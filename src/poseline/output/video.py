@@ -1,0 +1,248 @@
+"""Video: annotated pictures as an MP4 with the source's own time stamps, and its sound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import av
+
+from poseline.errors import OutputError
+from poseline.output.atomic import cause
+from poseline.output.mp4 import Mp4, part_of
+from poseline.settings import OutputSettings
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+
+_LATEST_START = 86_400
+"""Seconds: a first time stamp beyond is a clock's and not a clip's; the video then starts at 0."""
+_LATEST_LIVE_START = 60
+"""The same for a live source, whose clock started with the camera: nobody wants hours of nothing before it."""
+_JUMP = 1
+"""Seconds that time may run back before we take it for a new beginning and go on from where we are."""
+_SOUND_TAIL = 1
+"""Seconds of sound copied past the last picture."""
+_FAILURES = (av.error.FFmpegError, OSError, ValueError)
+
+
+class VideoWriter:
+    """Writes pictures to `path`, one file for each picture size; it is opened at the first picture.
+
+    Args:
+        path: the finished video; while it is written `.part` stands behind its name. Neither may exist.
+        settings: preset and crf are read.
+        live: give up some size so that the encoder holds no frame back.
+        frame_rate: frames a second as announced, for the encoder's rate control alone; None if unknown.
+        audio: encoded packets of the source's sound in their order, of a codec that `mp4_can_hold`; None for silence.
+        audio_template: the stream that they come from; its container must stay open meanwhile.
+
+    Raises (from `write` and `close`):
+        OutputError: naming the file and the cause. The first one is kept and raised again by later calls; what was
+            written stays in the `.part` file, which `recover` makes playable.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        settings: OutputSettings,
+        *,
+        live: bool = False,
+        frame_rate: Fraction | None = None,
+        audio: Iterator[av.Packet[Any]] | None = None,
+        audio_template: AudioStream | None = None,
+    ) -> None:
+        self.frames = 0
+        """Pictures written."""
+        self.repaired = 0
+        """Pictures whose time stamp was missing or did not move on, and was made to."""
+        self.sound_lost: str | None = None
+        """Why the sound ends early or has holes, or None."""
+        self.segments: list[Path] = []
+        """The finished files: `path`, then `annotated-2.mp4` ... after each change of size."""
+        self._path = path
+        self._settings, self._live, self._frame_rate = settings, live, frame_rate
+        self._sound = _Sound(audio) if audio is not None and audio_template is not None else None
+        self._template = audio_template
+        self._file: Mp4 | None = None
+        self._clock: _Clock | None = None
+        self._error: OutputError | None = None
+
+    def write(self, picture: av.VideoFrame) -> None:
+        """Append `picture` at its own `pts` and `time_base`; its `pict_type` is reset.
+
+        yuv420p goes to the encoder as it is, other formats are converted; odd sizes are padded by one pixel.
+        """
+        if self._error is not None:
+            raise self._error
+        try:
+            self._write(picture)
+        except _FAILURES as error:
+            raise self._failed(error) from error
+        if (trouble := self._file.trouble() if self._file else None) is not None:
+            self.close()
+            self._error = OutputError(f"{self._path}: {trouble}: the recording was closed at this point")
+            raise self._error
+
+    def close(self) -> None:
+        """Finish the file and give it its name; after that the writer is empty. A second call does nothing."""
+        if self._file is None:
+            return
+        try:
+            self._copy_sound(self._clock.now + _SOUND_TAIL if self._clock else None)
+            self._finish_file()
+        except _FAILURES as error:
+            raise self._failed(error) from error
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            with suppress(OutputError):  # the first error is already on its way
+                self.close()
+
+    def _write(self, picture: av.VideoFrame) -> None:
+        if self._clock is None:
+            self._clock = _Clock(picture, self._frame_rate, _LATEST_LIVE_START if self._live else _LATEST_START)
+        pts = self._clock.place(picture)
+        self.repaired = self._clock.repaired
+        if self._file is not None and self._file.size != (picture.width, picture.height):
+            self._finish_file()
+        if self._file is None:
+            self._file = self._open_file(picture, self._clock.time_base)
+        self._copy_sound(self._clock.now)
+        self._file.encode(picture, pts)
+        self.frames += 1
+
+    def _open_file(self, first: av.VideoFrame, time_base: Fraction) -> Mp4:
+        number = len(self.segments) + 1
+        path = self._path if number == 1 else self._path.with_name(f"{self._path.stem}-{number}{self._path.suffix}")
+        return Mp4(
+            path,
+            first,
+            time_base,
+            self._settings,
+            live=self._live,
+            frame_rate=self._frame_rate,
+            template=self._template if self._sound else None,
+        )
+
+    def _finish_file(self) -> None:
+        if self._file is not None:
+            self._file.finish()
+            self.segments.append(self._file.path)
+            self._file = None
+
+    def _copy_sound(self, until: Fraction | None) -> None:
+        """Sound up to the picture's time and not beyond, so that neither waits for the other in the muxer."""
+        if self._sound is None or self._file is None or self._clock is None or until is None:
+            return
+        for packet in self._sound.until(until, self._clock.shift):
+            self._file.mux_sound(packet)
+        self.sound_lost = self._sound.lost
+
+    def _failed(self, error: BaseException) -> OutputError:
+        """Keep the first error, and the file as far as it came."""
+        part = self._file.part if self._file else part_of(self._path)
+        if self._file is not None:
+            self._file.abandon()
+            self._file = None
+        if self._error is None:
+            text = f"{part.with_suffix('')}: the video cannot be written: {cause(error)}"
+            kept = part.exists() and part.stat().st_size > 0 and not isinstance(error, FileExistsError)
+            self._error = OutputError(
+                f"{text}; what was written is in {part}, try `poseline recover`" if kept else text
+            )
+        return self._error
+
+
+class _Clock:
+    """Turns the pictures' time stamps into ones that MP4 can hold: unchanged where they move on, from 0 or later."""
+
+    def __init__(self, first: av.VideoFrame, frame_rate: Fraction | None, latest_start: int) -> None:
+        self.time_base = first.time_base or (1 / frame_rate if frame_rate else Fraction(1, 30))
+        self.repaired = 0
+        self._step = max(1, round(1 / (frame_rate * self.time_base))) if frame_rate else 1
+        self._last: int | None = None
+        start = first.pts or 0
+        self._shift = -start if start < 0 or start * self.time_base > latest_start else 0
+
+    @property
+    def now(self) -> Fraction:
+        """Time of the last picture in seconds of the written file."""
+        return (self._last or 0) * self.time_base
+
+    @property
+    def shift(self) -> Fraction:
+        """Seconds that were added to the source's time."""
+        return self._shift * self.time_base
+
+    def place(self, picture: av.VideoFrame) -> int:
+        """Where `picture` goes, in units of `time_base`."""
+        pts = None if picture.pts is None else self._rescaled(picture.pts, picture.time_base) + self._shift
+        if self._last is None:
+            self.repaired += pts is None
+            self._last = pts or 0
+        elif pts is None or pts <= self._last:
+            self.repaired += 1
+            if pts is not None and (self._last - pts) * self.time_base > _JUMP:
+                self._shift += self._last + self._step - pts
+                self._last += self._step
+            else:
+                self._last += 1
+        else:
+            self._step, self._last = pts - self._last, pts
+        return self._last
+
+    def _rescaled(self, pts: int, time_base: Fraction | None) -> int:
+        return pts if not time_base or time_base == self.time_base else round(pts * time_base / self.time_base)
+
+
+class _Sound:
+    """The source's sound, given out up to a time."""
+
+    def __init__(self, packets: Iterator[av.Packet[Any]]) -> None:
+        self.lost: str | None = None
+        self._packets = packets
+        self._next: av.Packet[Any] | None = None
+        self._last: Fraction | None = None
+
+    def until(self, seconds: Fraction, shift: Fraction) -> Iterator[av.Packet[Any]]:
+        """The packets not yet given that begin at or before `seconds`, moved by `shift` seconds."""
+        while (packet := self._peek()) is not None:
+            assert packet.dts is not None
+            ticks = round(shift / packet.time_base)
+            time = (packet.dts + ticks) * packet.time_base
+            if time > seconds:
+                return
+            self._next = None
+            if self._last is not None and time <= self._last:
+                self.lost = "some of it comes out of order"
+                continue
+            self._last = time
+            if ticks:
+                packet.dts += ticks
+                packet.pts = None if packet.pts is None else packet.pts + ticks
+            yield packet
+
+    def _peek(self) -> av.Packet[Any] | None:
+        while self._next is None:
+            try:
+                packet = next(self._packets, None)
+            except _FAILURES as error:
+                self.lost = f"it could not be read to its end: {cause(error)}"
+                self._packets, packet = iter(()), None
+            if packet is None:
+                return None
+            if packet.size and packet.dts is not None:  # an empty one marks the end
+                self._next = packet
+        return self._next
