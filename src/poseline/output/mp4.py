@@ -6,6 +6,7 @@ it has `.part` behind its name.
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import suppress
 from fractions import Fraction
@@ -34,7 +35,6 @@ _CONTAINER = {
     "movflags": "+hybrid_fragmented",
     "frag_duration": "200000",  # microseconds; a fragment is what a killed run loses
     "flush_packets": "1",  # or FFmpeg keeps the last 256 KiB in the process
-    "use_editlist": "1",  # or a first time stamp other than 0 is not kept
     "max_interleave_delta": "100000",  # microseconds to wait for a sound that has fallen silent
 }
 
@@ -47,6 +47,18 @@ def mp4_can_hold(codec_name: str) -> bool:
 def part_of(path: Path) -> Path:
     """The name of `path` while it is being written."""
     return path.with_name(f"{path.name}.part")
+
+
+def clock_options(time_base: Fraction, sound: AudioStream | None) -> dict[str, str]:
+    """FFmpeg's options for a file whose time stamps are exactly those of a video in `time_base` and of `sound`."""
+    ticks = time_base.denominator
+    sound_ticks = sound.time_base.denominator if sound is not None and sound.time_base else 1
+    common = math.lcm(ticks, sound_ticks)
+    return {
+        "video_track_timescale": str(ticks),  # or FFmpeg multiplies a coarse one
+        "movie_timescale": str(common if common < 2**31 else ticks),  # where streams start is told in it; else in ms
+        "use_editlist": "1",  # or a first time stamp other than 0 is not kept
+    }
 
 
 class Mp4:
@@ -72,8 +84,8 @@ class Mp4:
         self.time_base = time_base
         if os.path.lexists(path) or os.path.lexists(self.part):
             raise FileExistsError(f"{path.name} or {self.part.name} is already there")
-        timescale = {"video_track_timescale": str(time_base.denominator)}  # or FFmpeg multiplies a coarse one
-        self._container = av.open(str(self.part), "w", format="mp4", options={**_CONTAINER, **timescale})
+        options = {**_CONTAINER, **clock_options(time_base, template)}
+        self._container = av.open(str(self.part), "w", format="mp4", options=options)
         self._reformatter = VideoReformatter()
         self._even = (first.width % 2 == 0, first.height % 2 == 0)
         prepared = self._prepared(first)

@@ -6,6 +6,7 @@ import io
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,6 +15,7 @@ import av
 from poseline.errors import OutputError, PoselineError, SourceError
 from poseline.output.atomic import cause, replacing
 from poseline.output.lock import FolderLock
+from poseline.output.mp4 import clock_options
 from poseline.output.read import LogReader
 
 
@@ -144,7 +146,7 @@ def _remux(path: Path, length: int, target: Path) -> None:
     try:
         with path.open("rb") as file, av.open(_Head(file, length), format="mp4", metadata_errors="replace") as source:
             video = source.streams.video[0]
-            options = {"video_track_timescale": str((video.time_base or 1).denominator), "use_editlist": "1"}
+            options = clock_options(video.time_base or Fraction(1, 90000), next(iter(source.streams.audio), None))
             with av.open(str(target), "w", format="mp4", options=options) as copy:
                 streams = {stream.index: copy.add_stream_from_template(stream) for stream in source.streams}
                 _copy_packets(source, copy, streams)
