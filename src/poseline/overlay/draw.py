@@ -1,0 +1,138 @@
+"""What is drawn: poses, the paths of ids, and a panel of text. Where it is drawn is the canvas's affair."""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poseline.frame import Pixels
+from poseline.overlay.canvas import Canvas
+from poseline.overlay.style import BLACK, KEYPOINT_COLOURS, LIMB_COLOURS, WHITE, Style, id_colour, ink_on
+from poseline.pose import UNTRACKED, Floats, Poses
+from poseline.skeleton import Side, Skeleton
+
+_SIDES: tuple[Side, ...] = ("middle", "right", "left")
+
+
+def draw_poses(canvas: Canvas, poses: Poses, skeleton: Skeleton, style: Style, names: dict[int, str]) -> None:
+    """Draw boxes, limbs, keypoints and labels, as far as `style.settings` want them.
+
+    Args:
+        canvas: drawn on in place.
+        poses: in pixels of the canvas; entries that are not finite, or far outside, are harmless.
+        skeleton: of as many keypoints as `poses` have.
+        style: made for the canvas's size.
+        names: of the model's classes.
+    """
+    wanted = style.settings
+    best_last = range(len(poses) - 1, -1, -1)  # so that the surest person's box and label lie on top
+    if wanted.boxes:
+        for person in best_last:
+            canvas.rectangle(poses.boxes[person], id_colour(int(poses.ids[person])), style.line_width)
+    if wanted.keypoints:
+        _draw_keypoints(canvas, poses.keypoints, skeleton, style)
+    if wanted.labels:
+        for person in best_last:
+            _draw_label(canvas, poses, person, style, names)
+
+
+def draw_hud(canvas: Canvas, style: Style, lines: list[str]) -> None:
+    """Write `lines` on a small dark panel in the top left corner; nothing where there are none."""
+    if lines:
+        margin = 2 * style.line_width
+        canvas.stamp((margin, margin), style.font.mask(*lines), BLACK, WHITE)
+
+
+class Trails:
+    """Where each id has been in the last seconds. Bounded: older points, and ids without any, are forgotten."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._now = -np.inf
+        self._paths: dict[int, deque[tuple[float, float, float]]] = {}
+
+    def update(self, poses: Poses, time: float) -> None:
+        """Take in where the tracked ids stand (the middle of the box's lower side) at `time`, in seconds.
+
+        A time that does not advance begins anew: it is another source's.
+        """
+        if time <= self._now:
+            self._paths.clear()
+        self._now = time
+        for number, (x1, _, x2, y2) in zip(poses.ids.tolist(), poses.boxes.tolist(), strict=True):
+            if number != UNTRACKED and np.isfinite((x1, x2, y2)).all():
+                self._paths.setdefault(number, deque()).append((time, (x1 + x2) / 2, y2))
+        for path in self._paths.values():
+            while path and path[0][0] < time - self._seconds:
+                path.popleft()
+        self._paths = {number: path for number, path in self._paths.items() if path}
+
+    def __len__(self) -> int:
+        """Points held, of all ids together."""
+        return sum(len(path) for path in self._paths.values())
+
+    def draw(self, canvas: Canvas, style: Style) -> None:
+        """Draw each path in its id's colour."""
+        for number, path in self._paths.items():
+            places = np.array(path, np.float32)[:, 1:]
+            canvas.lines(np.stack((places[:-1], places[1:]), axis=1), id_colour(number), style.line_width)
+
+
+def _draw_keypoints(canvas: Canvas, keypoints: Floats, skeleton: Skeleton, style: Style) -> None:
+    places = keypoints[:, :, :2]
+    seen = (keypoints[:, :, 2] >= style.settings.kpt_conf) & np.isfinite(places).all(axis=2)
+    limbs, joints = by_side(skeleton)
+    for side in _SIDES:
+        both_seen = seen[:, limbs[side]].all(axis=2)
+        canvas.lines(places[:, limbs[side]][both_seen], LIMB_COLOURS[side], style.line_width)
+    for side in _SIDES:
+        canvas.discs(places[:, joints[side]][seen[:, joints[side]]], KEYPOINT_COLOURS[side], style.radius)
+
+
+def _draw_label(canvas: Canvas, poses: Poses, person: int, style: Style, names: dict[int, str]) -> None:
+    box = poses.boxes[person]
+    if not np.isfinite(box).all():
+        return
+    colour = id_colour(int(poses.ids[person]))
+    mask = style.font.mask(_label(poses, person, style, names))
+    canvas.stamp(_label_corner(box, mask, canvas.size, style.line_width), mask, colour, ink_on(colour))
+
+
+def _label(poses: Poses, person: int, style: Style, names: dict[int, str]) -> str:
+    """`#3 0.91`; `person 0.91` where untracked; both where the model knows several classes."""
+    number, kind = int(poses.ids[person]), int(poses.classes[person])
+    name = names.get(kind, f"class {kind}")
+    words = [] if number != UNTRACKED and len(names) <= 1 else [name]
+    words += [] if number == UNTRACKED else [f"#{number}"]
+    words += [f"{poses.scores[person]:.2f}"] if style.settings.conf else []
+    return " ".join(words)
+
+
+def _label_corner(box: Floats, mask: Pixels, size: tuple[int, int], line_width: int) -> tuple[int, int]:
+    """Top left of a label that stands on the box, or hangs inside it where there is no room; never outside."""
+    height, width = mask.shape
+    left, top = np.clip(box[:2], -1, max(size)).tolist()
+    outline = line_width // 2
+    x, y = int(left) - outline, int(top) - outline - height
+    if y < 0:
+        y = int(top) - outline
+    return max(0, min(x, size[0] - width)), max(0, min(y, size[1] - height))
+
+
+@lru_cache(maxsize=8)
+def by_side(skeleton: Skeleton) -> tuple[dict[Side, NDArray[np.intp]], dict[Side, NDArray[np.intp]]]:
+    """Edges (E, 2) and keypoints (J,) of each side of the body; what joins two sides belongs to the middle."""
+    edges: dict[Side, list[tuple[int, int]]] = {side: [] for side in _SIDES}
+    for first, second in skeleton.edges:
+        ends = {skeleton.side(first), skeleton.side(second)}
+        limb: Side = "middle" if ends == {"middle"} or len(ends - {"middle"}) > 1 else (ends - {"middle"}).pop()
+        edges[limb].append((first, second))
+    limbs = {side: np.array(pairs, np.intp).reshape(-1, 2) for side, pairs in edges.items()}
+    joints = {
+        side: np.array([index for index in range(len(skeleton)) if skeleton.side(index) == side], np.intp)
+        for side in _SIDES
+    }
+    return limbs, joints
