@@ -12,6 +12,7 @@ from typing import Any
 
 import av
 import numpy as np
+
 from poseline.frame import Frame, Gap
 from poseline.output import RunHeader
 from poseline.pose import Observation, Poses
@@ -66,6 +67,7 @@ def tone(path: Path, codec: str, container: str, length: float = 1.0) -> Path:
     """A file of one tone, encoded."""
     with av.open(str(path), "w", format=container) as out:
         stream = out.add_stream(codec, rate=48000, options={"strict": "-2"})
+        assert isinstance(stream, av.AudioStream)
         stream.layout = "stereo"
         time = np.arange(int(48000 * length)) / 48000
         wave = (np.sin(2 * np.pi * 440 * time) * 8000).astype(np.int16)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,13 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+
 from output_worlds import CLIPS, SHARED, decoded, flat, pictures, probe, seconds, stamps, tone
 from poseline.errors import OutputError
 from poseline.output import VideoWriter, disk, mp4, mp4_can_hold, recover
 from poseline.settings import OutputSettings
 
-SETTINGS = OutputSettings()
+SETTINGS = OutputSettings.model_validate({})
 THIRTIETH = Fraction(1, 30)
 
 
@@ -98,7 +99,7 @@ def test_an_odd_size_is_padded_and_no_pixel_moves(size: tuple[int, int], tmp_pat
     bgr = np.repeat(ramp[:, :, None], 3, axis=2)
     source = av.VideoFrame.from_ndarray(bgr, format="bgr24").reformat(format="yuv420p")
     source.pts, source.time_base = 0, THIRTIETH
-    with VideoWriter(tmp_path / "out.mp4", OutputSettings(crf=1)) as writer:
+    with VideoWriter(tmp_path / "out.mp4", SETTINGS.model_copy(update={"crf": 1})) as writer:
         writer.write(source)
     assert (source.width, source.height) == size
     with av.open(str(tmp_path / "out.mp4")) as result:
@@ -193,6 +194,41 @@ def test_sound_ends_soon_after_the_last_picture(tmp_path: Path) -> None:
     assert 1.9 < seconds(tmp_path / "out.mp4", "a")[-1] <= 2
 
 
+@pytest.mark.parametrize("start", [0, 1, 20011])
+def test_sound_that_starts_later_starts_as_late(start: int, tmp_path: Path) -> None:
+    tone(tmp_path / "tone.mkv", "ac3", "matroska")
+
+    def late(packets: Iterator[av.Packet[Any]], begin: int) -> Iterator[av.Packet[Any]]:
+        for index, packet in enumerate(packets):
+            packet.time_base = Fraction(1, 48000)
+            packet.pts = packet.dts = begin + 1536 * index
+            yield packet
+
+    with av.open(str(tmp_path / "tone.mkv")) as sound:
+        stream = sound.streams.audio[0]
+        frames = pictures(range(60), THIRTIETH)
+        packets = (packet for packet in sound.demux(stream) if packet.size)
+        write(tmp_path / "out.mp4", frames, audio=late(packets, start), audio_template=stream)
+    heard = seconds(tmp_path / "out.mp4", "a")
+    assert heard == [Fraction(start + 1536 * index, 48000) for index in range(len(heard))]
+    assert len(heard) > 30
+    assert seconds(tmp_path / "out.mp4") == [index * THIRTIETH for index in range(60)]
+
+
+def test_sound_without_a_packet_gets_no_track_so_that_a_killed_run_is_readable(tmp_path: Path) -> None:
+    tone(tmp_path / "tone.mp4", "aac", "mp4")
+    with av.open(str(tmp_path / "tone.mp4")) as sound:
+        writer = VideoWriter(
+            tmp_path / "annotated.mp4", SETTINGS, audio=iter(()), audio_template=sound.streams.audio[0]
+        )
+        for picture in pictures(range(60), THIRTIETH):
+            writer.write(picture)
+        (tmp_path / "killed.mp4.part").write_bytes((tmp_path / "annotated.mp4.part").read_bytes())
+        writer.close()
+    assert probe(tmp_path / "annotated.mp4", "a", "stream=codec_name")["streams"] == []
+    assert recover(tmp_path / "killed.mp4.part").frames > 45
+
+
 def test_broken_sound_ends_and_says_so_and_the_video_goes_on(tmp_path: Path) -> None:
     tone(tmp_path / "tone.mp4", "aac", "mp4")
 
@@ -249,20 +285,23 @@ def test_no_picture_makes_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def breaking_off(before: Callable[[], None]) -> Iterator[av.VideoFrame]:
+    """20 pictures and then an error."""
+    yield from pictures(range(20), THIRTIETH)
+    before()
+    raise ZeroDivisionError
+
+
 def test_a_run_that_breaks_off_leaves_a_finished_video_and_its_own_error(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), VideoWriter(tmp_path / "out.mp4", SETTINGS) as writer:
-        for picture in pictures(range(20), THIRTIETH):
-            writer.write(picture)
-        _ = 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        write(tmp_path / "out.mp4", breaking_off(lambda: None))
     assert decoded(tmp_path / "out.mp4") == 20
 
 
 def test_an_error_on_closing_does_not_hide_the_first(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), VideoWriter(tmp_path / "out.mp4", SETTINGS) as writer:
-        for picture in pictures(range(20), THIRTIETH):
-            writer.write(picture)
-        (tmp_path / "out.mp4.part").unlink()
-        _ = 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        write(tmp_path / "out.mp4", breaking_off((tmp_path / "out.mp4.part").unlink))
+    assert not (tmp_path / "out.mp4").exists()
 
 
 def test_a_file_deleted_under_us_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

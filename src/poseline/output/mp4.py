@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 _PLAIN = ("yuv420p", "yuvj420p")
 """Formats that go to the encoder as they are; the second says in its name that its range is full."""
 _SOUNDS = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
-_LOOKAHEAD = 5
+_LOOKAHEAD = 3
 """Most frames that a slower preset may hold back to look ahead: they are what a killed run loses on top."""
 _THREADS = 4
 """Most encoder threads: each holds back one frame, and the model needs the other cores."""
 _CONTAINER = {
-    "movflags": "+hybrid_fragmented",
+    # delay_moov: the beginning is written with the first fragment, when it is known where each stream starts; without
+    # it a file that is not closed loses the true start of its streams, or pictures of its first fragment
+    "movflags": "+hybrid_fragmented+delay_moov",
     "frag_duration": "200000",  # microseconds; a fragment is what a killed run loses
     "flush_packets": "1",  # or FFmpeg keeps the last 256 KiB in the process
     "max_interleave_delta": "100000",  # microseconds to wait for a sound that has fallen silent
@@ -50,14 +52,12 @@ def part_of(path: Path) -> Path:
 
 
 def clock_options(time_base: Fraction, sound: AudioStream | None) -> dict[str, str]:
-    """FFmpeg's options for a file whose time stamps are exactly those of a video in `time_base` and of `sound`."""
+    """FFmpeg's options for a video whose stamps are exact in `time_base`, and a `sound` that starts on its sample."""
     ticks = time_base.denominator
-    sound_ticks = sound.time_base.denominator if sound is not None and sound.time_base else 1
-    common = math.lcm(ticks, sound_ticks)
+    common = math.lcm(ticks, sound.sample_rate or 1) if sound is not None else ticks
     return {
         "video_track_timescale": str(ticks),  # or FFmpeg multiplies a coarse one
         "movie_timescale": str(common if common < 2**31 else ticks),  # where streams start is told in it; else in ms
-        "use_editlist": "1",  # or a first time stamp other than 0 is not kept
     }
 
 

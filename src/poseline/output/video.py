@@ -39,6 +39,7 @@ class VideoWriter:
         live: give up some size so that the encoder holds no frame back.
         frame_rate: frames a second as announced, for the encoder's rate control alone; None if unknown.
         audio: encoded packets of the source's sound in their order, of a codec that `mp4_can_hold`; None for silence.
+            Until the first of them is due, nothing is on the disk that a killed run could recover.
         audio_template: the stream that they come from; its container must stay open meanwhile.
 
     Raises (from `write` and `close`):
@@ -133,7 +134,7 @@ class VideoWriter:
             self._settings,
             live=self._live,
             frame_rate=self._frame_rate,
-            template=self._template if self._sound else None,
+            template=self._template if self._sound is not None and self._sound.more() else None,
         )
 
     def _finish_file(self) -> None:
@@ -233,6 +234,10 @@ class _Sound:
                 packet.dts += ticks
                 packet.pts = None if packet.pts is None else packet.pts + ticks
             yield packet
+
+    def more(self) -> bool:
+        """Whether any packet is left; a track that never gets one would keep FFmpeg from beginning the file."""
+        return self._peek() is not None
 
     def _peek(self) -> av.Packet[Any] | None:
         while self._next is None:
