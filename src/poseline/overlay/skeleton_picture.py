@@ -16,21 +16,22 @@ from poseline.pose import Floats
 from poseline.skeleton import COCO17, Side, Skeleton
 
 _FIGURE_WIDTH, _FIGURE_HEIGHT = 460, 900
-_LINE: Colour = (205, 205, 205)
-_LEAST_STEP = 24
-"""Pixels from one name to the next."""
+_LINE: Colour = (190, 190, 190)
+_BODY: Colour = (240, 240, 240)
 _MARGIN = 20
-_RADIUS = 13
+_RADIUS = 15
 _FEW = 40
 """Keypoints up to which there is room for a number in each dot."""
-_NUMBER_FONT, _SIDE_FONT = Font(13), Font(20)
+_NAME_FONT, _NUMBER_FONT, _SIDE_FONT = Font(20), Font(16), Font(20)
+_STEP = 30
+"""Pixels from one name to the next, at least."""
 
 _STANDING = np.array(
     [
-        (230, 205),
-        (266, 158), (194, 158), (312, 188), (148, 188),
-        (326, 320), (134, 320), (374, 445), (86, 445), (404, 560), (56, 560),
-        (288, 545), (172, 545), (298, 690), (162, 690), (306, 825), (154, 825),
+        (230, 182),
+        (266, 132), (194, 132), (314, 160), (146, 160),
+        (326, 302), (134, 302), (374, 430), (86, 430), (404, 556), (56, 556),
+        (286, 536), (174, 536), (298, 684), (162, 684), (306, 822), (154, 822),
     ],
     np.float32,
 )  # fmt: skip
@@ -45,13 +46,14 @@ def skeleton_picture(skeleton: Skeleton) -> Pixels:
     """
     standing = skeleton.names == COCO17.names
     count = len(skeleton)
-    height = max(_FIGURE_HEIGHT, (count + 1) // 2 * _LEAST_STEP + 4 * _MARGIN)
-    font = Font(22 if standing else 16)
-    names = [font.mask(f"{number}  {name.replace('_', ' ')}") for number, name in enumerate(skeleton.names)]
+    names = [_NAME_FONT.mask(f"{number}  {name.replace('_', ' ')}") for number, name in enumerate(skeleton.names)]
     column = max((name.shape[1] for name in names), default=0) + _MARGIN
+    height = max(_FIGURE_HEIGHT, (count // 2 + 1) * _STEP + 5 * _MARGIN)
     pixels = np.full((height, _FIGURE_WIDTH + 2 * column, 3), 255, np.uint8)
     canvas = BgrCanvas(pixels)
     places = (_STANDING if standing else _circle(count, height)) + np.array((column, 0), np.float32)
+    if standing:
+        _draw_body(canvas, places)
     on_right = places[:, 0] >= pixels.shape[1] / 2
     for chosen, to_the_right in ((on_right, True), (~on_right, False)):
         _write_names(canvas, skeleton, places, names, np.flatnonzero(chosen), to_the_right)
@@ -62,12 +64,22 @@ def skeleton_picture(skeleton: Skeleton) -> Pixels:
 
 
 def _circle(count: int, height: int) -> Floats:
-    """(count, 2) places on a circle, clockwise from the top, none exactly above another."""
+    """(count, 2) places on an ellipse, clockwise from the top, none exactly above another."""
     turn = 2 * np.pi * (np.arange(count) + 0.5) / max(count, 1)
-    radius = _FIGURE_WIDTH / 2 - 2 * _MARGIN
-    return np.stack(
-        (_FIGURE_WIDTH / 2 + radius * np.sin(turn), height / 2 - radius * np.cos(turn)), axis=1, dtype=np.float32
+    middle = np.array((_FIGURE_WIDTH, height)) / 2
+    places: Floats = (middle + (middle - 3 * _MARGIN) * np.stack((np.sin(turn), -np.cos(turn)), axis=1)).astype(
+        np.float32
     )
+    return places
+
+
+def _draw_body(canvas: BgrCanvas, places: Floats) -> None:
+    """A pale figure behind COCO's keypoints, so that one sees at a glance what they belong to."""
+    head, shoulders, hips = places[1:5].mean(axis=0), places[5:7], places[11:13]
+    canvas.discs(head[None], _BODY, 92)
+    canvas.lines(np.stack((head, shoulders.mean(axis=0)))[None], _BODY, 70)
+    canvas.lines(places[np.array(COCO17.edges[:12])], _BODY, 64)
+    canvas.lines(np.linspace((shoulders[0], hips[0]), (shoulders[1], hips[1]), 8, dtype=np.float32), _BODY, 64)
 
 
 def _write_names(
@@ -77,7 +89,7 @@ def _write_names(
     width, height = canvas.size
     column = (width - _FIGURE_WIDTH) // 2
     order = chosen[np.argsort(places[chosen, 1], kind="stable")]
-    rows = _spread(places[order, 1], _LEAST_STEP, 2 * _MARGIN, height - 3 * _MARGIN)
+    rows = _spread(places[order, 1], _STEP, 2 * _MARGIN, height - 3 * _MARGIN)
     for keypoint, row in zip(order.tolist(), rows.tolist(), strict=True):
         name = names[keypoint]
         inner_edge = width - column if right else column
@@ -104,7 +116,11 @@ def _draw_figure(canvas: BgrCanvas, skeleton: Skeleton, places: Floats, radius: 
         canvas.discs(places[chosen], KEYPOINT_COLOURS[side], radius)
         for keypoint in chosen.tolist() if radius == _RADIUS else ():
             _write_centred(
-                canvas, places[keypoint].tolist(), _NUMBER_FONT.mask(str(keypoint)), KEYPOINT_COLOURS[side], WHITE
+                canvas,
+                places[keypoint].tolist(),
+                _NUMBER_FONT.mask(str(keypoint))[2:-2, 2:-2],
+                KEYPOINT_COLOURS[side],
+                WHITE,
             )
 
 

@@ -30,17 +30,22 @@ class Font:
         return max(1, round(self.size / 9))
 
     @cached_property
+    def _descent(self) -> int:
+        """Pixels below the foot of a letter, the same for every line, so that words beside each other stand level."""
+        return int(cv2.getTextSize("Ag", _FACE, self._scale, self._weight)[1])
+
+    @cached_property
     def _padding(self) -> int:
         return max(2, round(self.size / 5))
 
     def mask(self, *lines: str) -> Pixels:
         """(H, W) uint8, H and W even: 255 where `lines` put ink, 0 on the ground around it."""
-        sizes = [cv2.getTextSize(line, _FACE, self._scale, self._weight) for line in lines]
-        width = max(size[0] for size, _ in sizes) + 2 * self._padding
+        widths = [cv2.getTextSize(line, _FACE, self._scale, self._weight)[0][0] for line in lines]
+        width = max(widths) + 2 * self._padding
         step = round(self.size)
         height = step * len(lines) + 2 * self._padding
         mask = np.zeros((height + height % 2, width + width % 2), np.uint8)
-        for number, (line, (_, descent)) in enumerate(zip(lines, sizes, strict=True), start=1):
-            foot = (self._padding, self._padding + step * number - descent)
+        for number, line in enumerate(lines, start=1):
+            foot = (self._padding, self._padding + step * number - self._descent)
             cv2.putText(mask, line, foot, _FACE, self._scale, (255,), self._weight, cv2.LINE_AA)
         return mask
