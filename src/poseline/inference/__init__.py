@@ -1,0 +1,21 @@
+"""Inference: weights, letterbox, network and decoding; from a frame to its poses."""
+
+from poseline.inference.decode import decode, suppress
+from poseline.inference.estimator import PoseEstimator, infer
+from poseline.inference.letterbox import Letterbox
+from poseline.inference.load import load_estimator
+from poseline.inference.runtimes import Request, Runtime, ScriptedRuntime
+from poseline.inference.spec import ModelSpec
+
+__all__ = [
+    "Letterbox",
+    "ModelSpec",
+    "PoseEstimator",
+    "Request",
+    "Runtime",
+    "ScriptedRuntime",
+    "decode",
+    "infer",
+    "load_estimator",
+    "suppress",
+]

@@ -1,0 +1,170 @@
+"""The bridge to ultralytics, which reads, converts and fetches `.pt` weights: the only module that imports it.
+
+Conversion and fetching run in a child process, so that torch's start-up and memory never burden a run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from poseline.errors import ModelError
+
+PUBLISHED = re.compile(r"yolo(v8|11|26)[nsmlx]-pose(-p6)?\.pt")
+"""Names of the pose models that ultralytics publishes."""
+
+_SAFE = {
+    "ULTRALYTICS_SAFE_LOAD": "True",  # weights are data: a pickle that would call anything is refused
+    "YOLO_AUTOINSTALL": "False",  # no package is installed because a file asks for it
+    "YOLO_VERBOSE": "False",
+}
+_CONVERT_SECONDS, _FETCH_SECONDS = 900, 300
+
+
+def convert(weights: Path, folder: Path) -> None:
+    """Convert `.pt` weights to an OpenVINO model of dynamic input size in `folder` (made here).
+
+    Raises:
+        ModelError: the weights are unsafe, damaged, or not of a pose model.
+    """
+    _in_child(["convert", str(weights), str(folder)], _CONVERT_SECONDS, offline=True)
+
+
+def fetch(name: str, folder: Path) -> Path:
+    """Download the published model `name` into `folder`.
+
+    Raises:
+        ModelError: it could not be downloaded.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _in_child(["fetch", name, str(folder)], _FETCH_SECONDS, offline=False)
+    return folder / name
+
+
+def load_network(weights: Path) -> tuple[Any, dict[str, Any]]:
+    """The torch network in `weights`, fused, in fp32 on the CPU, and its metadata, without running any code in it.
+
+    Raises:
+        ModelError: the weights are unsafe, damaged, or not of a pose model.
+    """
+    os.environ.update(_SAFE | {"YOLO_OFFLINE": "True"})
+    from ultralytics.nn import tasks
+
+    if not (tasks.SAFE_LOAD and tasks._SafeLoad.SUPPORTED):
+        raise ModelError(f"{weights.name}: cannot be loaded safely: {_unsafe_because(tasks)}")
+    try:
+        network, checkpoint = tasks.load_checkpoint(str(weights))
+    except TypeError as error:
+        raise ModelError(f"{weights.name}: refused: {_globals_in(weights) or error}") from error
+    except (RuntimeError, KeyError, AttributeError, ModuleNotFoundError, EOFError, OSError, ValueError) as error:
+        raise ModelError(f"{weights.name}: the weights cannot be read: {_first_line(error)}") from error
+    task = getattr(network, "task", None) or (checkpoint.get("train_args") or {}).get("task")
+    metadata = {"task": task, "names": network.names, "stride": int(max(network.stride))}
+    head = network.model[-1]
+    if hasattr(head, "kpt_shape"):
+        metadata |= {
+            "task": "pose",
+            "kpt_shape": list(head.kpt_shape),
+            "kpt_names": getattr(network, "kpt_names", None),
+        }
+        metadata["end2end"] = bool(getattr(head, "end2end", False))
+    return network.fuse(verbose=False).eval(), metadata
+
+
+def _unsafe_because(tasks: Any) -> str:
+    if not tasks.SAFE_LOAD:
+        return "ultralytics was imported before poseline without ULTRALYTICS_SAFE_LOAD=True; set it, or import later"
+    return "this torch is too old for it; pip install -U torch"
+
+
+def _globals_in(weights: Path) -> str:
+    from torch.serialization import get_unsafe_globals_in_checkpoint
+
+    try:
+        names = get_unsafe_globals_in_checkpoint(str(weights))
+    except (RuntimeError, OSError, ValueError):
+        return ""
+    foreign = sorted(name for name in names if not name.startswith(("torch.", "ultralytics.", "collections.")))
+    return f"it would run code of its own ({', '.join(foreign[:5])}); poseline loads weights only" if foreign else ""
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def _in_child(arguments: list[str], seconds: float, *, offline: bool) -> None:
+    environment = os.environ | _SAFE | {"YOLO_OFFLINE": str(offline)}
+    try:
+        child = subprocess.run(  # noqa: S603 # our own interpreter and module
+            [sys.executable, "-m", "poseline.inference.bridge", *arguments],
+            env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise ModelError(f"{Path(arguments[1]).name}: {arguments[0]} gave up after {seconds:g} s") from error
+    answer = _answer(child.stdout)
+    if answer is None:
+        last = (child.stderr.strip().splitlines() or ["no message"])[-1]
+        raise ModelError(f"{Path(arguments[1]).name}: {arguments[0]} failed (exit {child.returncode}): {last}")
+    if "error" in answer:
+        raise ModelError(answer["error"])
+
+
+def _answer(output: str) -> dict[str, str] | None:
+    for line in reversed(output.splitlines()):
+        if line.startswith('{"poseline"'):
+            answer: dict[str, str] = json.loads(line)["poseline"]
+            return answer
+    return None
+
+
+def _convert_here(weights: Path, folder: Path) -> None:
+    load_network(weights)  # says plainly what is wrong, where the exporter would not
+    from ultralytics import YOLO
+
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = folder / weights.name  # the exporter writes beside the weights, which may be read-only
+    shutil.copyfile(weights, copy)
+    model = YOLO(str(copy), task="pose")
+    if model.task != "pose":
+        raise ModelError(
+            f"{weights.name}: is a {model.task} model; poseline needs a pose model such as yolo11n-pose.pt"
+        )
+    exported = Path(model.export(format="openvino", dynamic=True, verbose=False))
+    for file in exported.iterdir():
+        file.rename(folder / ("model" + file.suffix if file.suffix in (".xml", ".bin") else file.name))
+    exported.rmdir()
+    copy.unlink()
+
+
+def _fetch_here(name: str, folder: Path) -> None:
+    from ultralytics.utils.downloads import attempt_download_asset
+
+    target = folder / name
+    try:
+        attempt_download_asset(str(target))
+    except (OSError, RuntimeError, ConnectionError) as error:
+        raise ModelError(f"{name}: could not be downloaded: {_first_line(error)}") from error
+    if not target.is_file():
+        raise ModelError(f"{name}: could not be downloaded; is this machine online?")
+
+
+def _child(verb: str, what: str, folder: str) -> None:
+    result: dict[str, str] = {}
+    try:
+        if verb == "convert":
+            _convert_here(Path(what), Path(folder))
+        else:
+            _fetch_here(what, Path(folder))
+    except ModelError as error:
+        result["error"] = str(error)
+    sys.stdout.write("\n" + json.dumps({"poseline": result}) + "\n")
+
+
+if __name__ == "__main__":
+    _child(*sys.argv[1:])

@@ -1,0 +1,94 @@
+"""Loading: which runtime and device run a model, and the estimator made of them."""
+
+from __future__ import annotations
+
+import ctypes.util
+import logging
+import platform
+from pathlib import Path
+from typing import Literal
+
+from poseline.errors import DeviceError, SettingsError
+from poseline.inference import weights
+from poseline.inference.estimator import PoseEstimator
+from poseline.inference.runtimes import Runtime
+from poseline.inference.spec import ModelSpec
+from poseline.settings import InferenceSettings
+from poseline.skeleton import Skeleton
+
+log = logging.getLogger("poseline")
+
+Engine = Literal["openvino", "torch", "onnx"]
+
+
+def load_estimator(settings: InferenceSettings, *, live: bool = False) -> PoseEstimator:
+    """Find, convert and load the model that `settings` ask for.
+
+    Args:
+        settings: model, device, runtime, precision.
+        live: prepare for the least delay of one frame rather than for the most frames a second.
+
+    Raises:
+        ModelError: the model cannot be found, trusted, converted or run; DeviceError: the device is not there.
+        SettingsError: the options contradict each other.
+    """
+    path = weights.find(settings.model)
+    engine, device = choose(path, settings)
+    skeleton = Skeleton.load(settings.skeleton) if settings.skeleton else None
+    spec = weights.read_spec(path, convert=engine == "openvino", skeleton=skeleton)
+    return PoseEstimator(spec, _runtime(spec, engine, device, settings, live), settings)
+
+
+def choose(path: Path, settings: InferenceSettings) -> tuple[Engine, str]:
+    """The engine for the model at `path`, and the device: cpu, cuda:N or mps.
+
+    Raises:
+        SettingsError: this engine cannot run this model, or not on this device.
+    """
+    device = f"cuda:{settings.device}" if settings.device.isdecimal() else settings.device
+    native: Engine = "torch" if path.suffix == ".pt" else "onnx" if path.suffix == ".onnx" else "openvino"
+    if device == "auto":
+        device = _best_device() if native == "torch" and settings.runtime in ("auto", "torch") else "cpu"
+    engine: Engine = native if settings.runtime == "auto" else settings.runtime
+    if settings.runtime == "auto" and native == "torch" and device == "cpu":
+        engine = "openvino"
+    if engine not in {"torch": ("torch", "openvino"), "onnx": ("onnx", "openvino"), "openvino": ("openvino",)}[native]:
+        raise SettingsError(
+            f"{path.name}: the {engine} runtime cannot run it; leave --runtime out, or give another model"
+        )
+    if engine == "openvino" and device != "cpu":
+        raise SettingsError(
+            f"{device} was asked for, but the openvino runtime is for the CPU; use a .pt model for a GPU"
+        )
+    return engine, device
+
+
+def _runtime(spec: ModelSpec, engine: Engine, device: str, settings: InferenceSettings, live: bool) -> Runtime:
+    if engine == "openvino":
+        from poseline.inference.runtimes.openvino import OpenVinoRuntime
+
+        return OpenVinoRuntime(spec.path, half=settings.half, live=live, cache=weights.cache_folder() / "compiled")
+    if engine == "onnx":
+        from poseline.inference.runtimes.onnx import OnnxRuntime
+
+        return OnnxRuntime(spec.path, device, half=settings.half)
+    from poseline.inference.runtimes.pytorch import TorchRuntime
+
+    return TorchRuntime(spec.path, device, half=settings.half)
+
+
+def _best_device() -> str:
+    """The GPU that this machine seems to have, found without importing torch; else the CPU."""
+    if platform.system() == "Darwin" and platform.machine() == "arm64":
+        return "mps"
+    driver = Path("/dev/nvidiactl").exists() or (platform.system() == "Windows" and ctypes.util.find_library("nvcuda"))
+    if not driver:
+        return "cpu"
+    from poseline.inference.runtimes.pytorch import checked_device
+
+    try:
+        checked_device("cuda")
+    except DeviceError as error:
+        log.info("this machine has an NVIDIA driver, but runs on the CPU: %s", error)
+        return "cpu"
+    return "cuda"

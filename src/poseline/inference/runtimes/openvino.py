@@ -1,0 +1,128 @@
+"""OpenVINO: the engine for CPUs."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import openvino
+from openvino.preprocess import PrePostProcessor
+
+from poseline.errors import DeviceError, ModelError
+from poseline.frame import Pixels
+from poseline.pose import Floats
+
+log = logging.getLogger("poseline")
+
+_MOST_STATIC = 2
+"""Networks compiled for one input size; further sizes share one that is slower but takes any."""
+_PRECISIONS = {"f32": "fp32", "float32": "fp32", "bf16": "bf16", "bfloat16": "bf16", "f16": "fp16", "float16": "fp16"}
+
+
+class OpenVinoRuntime:
+    """A network on the CPU, compiled for each input size."""
+
+    def __init__(self, network: Path, *, half: bool | None, live: bool, cache: Path | None) -> None:
+        self._core = openvino.Core()
+        if cache is not None:
+            self._core.set_property({"CACHE_DIR": str(cache)})
+        self._network = network
+        self._options = self._compile_options(half, live)
+        self._compiled: dict[tuple[int, int] | None, Any] = {}
+        model = self._read()
+        shape = model.input(0).partial_shape
+        self.fixed_size = (shape[2].get_length(), shape[3].get_length()) if shape[2].is_static else None
+        self.name = f"OpenVINO {openvino.get_version().split('-')[0]}"
+        self.device = self._core.get_property("CPU", "FULL_DEVICE_NAME").strip()
+        self.precision = self._precision(model)
+        # One request more than there are streams, so that none waits while the next frame is being scaled.
+        self.in_flight = 1 if live else 3
+
+    def request(self, height: int, width: int) -> OpenVinoRequest:
+        """A new request for inputs of this size, in pixels."""
+        size: tuple[int, int] | None = (height, width)
+        if size not in self._compiled and len(self._compiled) >= _MOST_STATIC:
+            size = None
+        if size not in self._compiled:
+            self._compiled[size] = self._compile(size)
+        return OpenVinoRequest(self._compiled[size].create_infer_request(), height, width)
+
+    def _read(self) -> openvino.Model:
+        try:
+            return self._core.read_model(self._network)
+        except RuntimeError as error:
+            raise ModelError(f"{self._network}: OpenVINO cannot read it: {_last_line(error)}") from error
+
+    def _compile(self, size: tuple[int, int] | None) -> Any:
+        try:
+            return self._core.compile_model(self._prepared(size), "CPU", self._options)
+        except RuntimeError as error:
+            raise ModelError(f"{self._network}: OpenVINO cannot run it: {_last_line(error)}") from error
+
+    def _prepared(self, size: tuple[int, int] | None) -> openvino.Model:
+        """The network with an input of one picture of `size` (any, if None) in 8-bit planes."""
+        model = self._read()
+        height, width = size or (-1, -1)
+        try:
+            model.reshape([1, 3, height, width])
+        except RuntimeError:
+            model = self._read()  # a network of one batch size gets its picture in the first place
+        steps = PrePostProcessor(model)
+        steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NCHW"))
+        steps.input().preprocess().convert_element_type(openvino.Type.f32).scale(255.0)
+        steps.input().model().set_layout(openvino.Layout("NCHW"))
+        return steps.build()
+
+    def _compile_options(self, half: bool | None, live: bool) -> dict[str, str]:
+        options = {"PERFORMANCE_HINT": "LATENCY" if live else "THROUGHPUT"}
+        if half is False:
+            options["INFERENCE_PRECISION_HINT"] = "f32"
+        elif half:
+            can = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+            kind = next((kind for kind in ("BF16", "FP16") if kind in can), None)
+            if kind is None:
+                raise DeviceError(
+                    "half precision was asked for, but this CPU has neither bf16 nor fp16; leave --half out"
+                )
+            options["INFERENCE_PRECISION_HINT"] = kind.lower().replace("fp", "f")
+        return options
+
+    def _precision(self, model: openvino.Model) -> str:
+        if any(operation.get_type_name() == "FakeQuantize" for operation in model.get_ops()):
+            return "int8"
+        hint = self._options.get("INFERENCE_PRECISION_HINT")
+        if hint is None:
+            chosen = self._core.get_property("CPU", "INFERENCE_PRECISION_HINT")
+            hint = chosen.get_type_name() if hasattr(chosen, "get_type_name") else str(chosen)
+            can = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+            hint = "bf16" if "BF16" in can else hint
+        return _PRECISIONS.get(hint, hint)
+
+
+class OpenVinoRequest:
+    """One inference request; `pixels` is the engine's own input memory."""
+
+    def __init__(self, request: Any, height: int, width: int) -> None:
+        self._request = request
+        batch = request.get_input_tensor().shape[0] or 1
+        request.set_input_tensor(openvino.Tensor(openvino.Type.u8, openvino.Shape([batch, 3, height, width])))
+        self.pixels: Pixels = request.get_input_tensor().data
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._request.start_async()
+
+    def wait(self) -> Floats:
+        """The raw output, (B, ...) float32; valid until the next `start`."""
+        try:
+            self._request.wait()
+        except RuntimeError as error:
+            raise ModelError(f"OpenVINO failed: {_last_line(error)}") from error
+        output: Floats = self._request.get_output_tensor(0).data
+        return output
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

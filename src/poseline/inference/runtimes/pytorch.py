@@ -1,0 +1,90 @@
+"""PyTorch: the engine for CUDA and Apple GPUs, and the reference on a CPU."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from poseline.errors import DeviceError, ModelError
+from poseline.frame import Pixels
+from poseline.inference import bridge
+from poseline.pose import Floats
+
+
+class TorchRuntime:
+    """A network in eager PyTorch."""
+
+    def __init__(self, weights: Path, device: str, *, half: bool | None) -> None:
+        import torch
+
+        network, self.metadata = bridge.load_network(weights)
+        self._device = checked_device(device)
+        self._half = self._device.type != "cpu" if half is None else half
+        self._type = (torch.bfloat16 if self._device.type == "cpu" else torch.float16) if self._half else torch.float32
+        self._network = network.to(self._device, self._type)
+        self.name = f"PyTorch {torch.__version__}"
+        self.device = _device_name(self._device)
+        self.precision = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}[self._type]
+        self.in_flight = 1
+        self.fixed_size: tuple[int, int] | None = None
+
+    def request(self, height: int, width: int) -> TorchRequest:
+        """A new request for inputs of this size, in pixels."""
+        return TorchRequest(self._network, self._device, self._type, height, width)
+
+
+class TorchRequest:
+    """One run; on a GPU `start` only queues it."""
+
+    def __init__(self, network: Any, device: Any, number_type: Any, height: int, width: int) -> None:
+        import torch
+
+        self._network, self._device, self._type = network, device, number_type
+        self._upload = torch.empty((1, 3, height, width), dtype=torch.uint8, pin_memory=device.type == "cuda")
+        self.pixels: Pixels = self._upload.numpy()
+        self._output: Any = None
+
+    def start(self) -> None:
+        """Queue the upload and the network."""
+        import torch
+
+        with torch.inference_mode():
+            try:
+                scaled = self._upload.to(self._device, non_blocking=True).to(self._type).div_(255)
+                output = self._network(scaled)
+            except RuntimeError as error:
+                raise ModelError(f"PyTorch failed on {self._device}: {str(error).splitlines()[0]}") from error
+        self._output = output[0] if isinstance(output, list | tuple) else output
+
+    def wait(self) -> Floats:
+        """The raw output, (B, ...) float32."""
+        output: Floats = np.ascontiguousarray(self._output.float().cpu().numpy())
+        return output
+
+
+def checked_device(device: str) -> Any:
+    """The torch device called `device`; DeviceError where there is no such one."""
+    import torch
+
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError("mps was asked for, but this machine has no Apple GPU that PyTorch can use")
+    if device.startswith("cuda"):
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        number = int(device.partition(":")[2] or 0)
+        if number >= count:
+            found = ", ".join(f"cuda:{index} {torch.cuda.get_device_name(index)}" for index in range(count)) or "none"
+            raise DeviceError(
+                f"{device} was asked for, but PyTorch sees no such GPU (found: {found}); see poseline doctor"
+            )
+    return torch.device(device)
+
+
+def _device_name(device: Any) -> str:
+    import torch
+
+    if device.type == "cuda":
+        return f"{device} {torch.cuda.get_device_name(device)}"
+    return "mps" if device.type == "mps" else platform.processor() or platform.machine()

@@ -1,0 +1,76 @@
+"""ModelSpec: what a pose model says of itself."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from poseline.errors import ModelError
+from poseline.skeleton import Skeleton
+
+ModelFormat = Literal["pt", "onnx", "openvino"]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A pose model's identity and shape, read from its own metadata."""
+
+    name: str
+    """File or folder name, to show."""
+    path: Path
+    """The file that a runtime loads: .pt, .onnx, or the .xml of an OpenVINO folder."""
+    format: ModelFormat
+    sha256: str
+    """Hash of the weights as the user gave them (of the .pt, even where a conversion of it runs)."""
+    names: dict[int, str]
+    """Class names by number."""
+    keypoint_shape: tuple[int, int]
+    """(K, 2 or 3): keypoints of an instance, and values of a keypoint (x, y and perhaps confidence)."""
+    stride: int
+    """The network's input sides are multiples of this."""
+    end2end: bool
+    """The network's output is final: (N, 6 + values) rows that need no suppression."""
+    skeleton: Skeleton
+
+    @classmethod
+    def from_metadata(
+        cls, metadata: dict[str, Any], path: Path, model_format: ModelFormat, name: str, sha256: str,
+        skeleton: Skeleton | None = None,
+    ) -> ModelSpec:  # fmt: skip
+        """Read ultralytics' export metadata: a YAML file's values, or an ONNX file's strings.
+
+        Raises:
+            ModelError: not a pose model, or its metadata lacks what decoding needs.
+        """
+        task = metadata.get("task")
+        if task not in (None, "pose"):
+            raise ModelError(f"{name}: is a {task} model; poseline needs a pose model such as yolo11n-pose.pt")
+        try:
+            count, values = _literal(metadata["kpt_shape"])
+            names = {int(number): str(label) for number, label in _literal(metadata["names"]).items()}
+            kpt_names = _literal(metadata.get("kpt_names") or "None")
+            stride = int(metadata.get("stride", 32))
+            end2end = bool(_literal(metadata.get("end2end", "False")))
+        except (KeyError, ValueError, SyntaxError, TypeError, AttributeError) as error:
+            raise ModelError(
+                f"{name}: its metadata lacks or garbles {error}; export it with ultralytics, as a pose model"
+            ) from error
+        skeleton = skeleton or _skeleton(int(count), kpt_names)
+        if len(skeleton) != count:
+            raise ModelError(f"{name}: has {count} keypoints, but the skeleton names {len(skeleton)}")
+        return cls(name, path, model_format, sha256, names, (int(count), int(values)), stride, end2end, skeleton)
+
+
+def _literal(value: Any) -> Any:
+    return ast.literal_eval(value) if isinstance(value, str) else value
+
+
+def _skeleton(count: int, kpt_names: Any) -> Skeleton:
+    """Names from the metadata ({class: [names]}) where there are any; edges only where the keypoints are COCO's."""
+    standard = Skeleton.for_count(count)
+    names = next(iter(kpt_names.values()), None) if isinstance(kpt_names, dict) else kpt_names
+    if not names or len(names) != count or tuple(names) == standard.names:
+        return standard
+    return Skeleton(tuple(str(name) for name in names))

@@ -1,0 +1,143 @@
+"""Weights: from the name a user gives to files that a runtime can load."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from platformdirs import user_cache_path
+
+from poseline.errors import ModelError
+from poseline.inference import bridge
+from poseline.inference.spec import ModelSpec
+from poseline.skeleton import Skeleton
+
+log = logging.getLogger("poseline")
+
+_ZIP_MAGIC = b"PK\x03\x04"
+
+
+def cache_folder() -> Path:
+    """Where fetched and converted models are kept: $POSELINE_CACHE, or the user's cache folder."""
+    given = os.environ.get("POSELINE_CACHE")
+    return Path(given).expanduser() if given else user_cache_path("poseline")
+
+
+def find(model: str) -> Path:
+    """The .pt or .onnx file or OpenVINO folder that `model` names: a path, else a published name, fetched if need be.
+
+    Raises:
+        ModelError: there is no such file, and it could not be fetched.
+    """
+    path = Path(model).expanduser()
+    if path.exists():
+        return path
+    if path.name != model or not bridge.PUBLISHED.fullmatch(model):
+        raise ModelError(
+            f"{model}: no such model file; give a .pt, .onnx or OpenVINO folder, or a name like yolo11n-pose.pt"
+        )
+    kept = cache_folder() / "weights" / model
+    if not kept.exists():
+        log.info("fetching %s", model)
+        try:
+            bridge.fetch(model, kept.parent)
+        except ModelError as error:
+            raise ModelError(f"{model}: not here, not in {kept.parent}, and not to be fetched: {error}") from error
+    return kept
+
+
+def read_spec(path: Path, *, convert: bool, skeleton: Skeleton | None = None) -> ModelSpec:
+    """What the model at `path` says of itself; with `convert`, .pt weights become an OpenVINO model first (cached).
+
+    Raises:
+        ModelError: damaged, unsafe, or not a pose model.
+    """
+    if path.is_dir() or path.suffix == ".xml":
+        return _openvino_spec(path if path.is_dir() else path.parent, skeleton=skeleton)
+    if path.suffix == ".onnx":
+        return ModelSpec.from_metadata(_onnx_metadata(path), path, "onnx", path.name, sha256(path), skeleton)
+    if path.suffix != ".pt":
+        raise ModelError(f"{path}: not a model; poseline runs .pt, .onnx and OpenVINO folders")
+    _check_weights(path)
+    digest = sha256(path)
+    if convert:
+        return _openvino_spec(_converted(path, digest), path.name, digest, skeleton)
+    _, metadata = bridge.load_network(path)
+    return ModelSpec.from_metadata(metadata, path, "pt", path.name, digest, skeleton)
+
+
+def sha256(*paths: Path) -> str:
+    """Hex digest of the files' contents, one after another."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _converted(weights: Path, digest: str) -> Path:
+    # The conversion has a dynamic input, so one serves every image size; compiled models are cached by size, elsewhere.
+    versions = f"ultralytics{version('ultralytics')}-openvino{version('openvino').split('-')[0]}"
+    folder = cache_folder() / "converted" / f"{weights.stem}-{digest[:16]}-{versions}"
+    if not (folder / "metadata.yaml").exists():
+        log.info("converting %s to OpenVINO, once; kept in %s", weights.name, folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            made = Path(scratch) / "model"
+            bridge.convert(weights, made)
+            if not folder.exists():  # another process may have been quicker
+                shutil.move(made, folder)
+    return folder
+
+
+def _openvino_spec(
+    folder: Path, name: str | None = None, digest: str | None = None, skeleton: Skeleton | None = None
+) -> ModelSpec:
+    networks = sorted(folder.glob("*.xml"))
+    if len(networks) != 1 or not networks[0].with_suffix(".bin").exists():
+        raise ModelError(f"{folder}: not an OpenVINO model: it needs one .xml with its .bin")
+    try:
+        metadata: Any = yaml.safe_load((folder / "metadata.yaml").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ModelError(
+            f"{folder}: metadata.yaml cannot be read ({error}); export the model with ultralytics"
+        ) from error
+    if not isinstance(metadata, dict):
+        raise ModelError(f"{folder}: metadata.yaml holds no metadata; export the model with ultralytics")
+    digest = digest or sha256(networks[0], networks[0].with_suffix(".bin"))
+    return ModelSpec.from_metadata(metadata, networks[0], "openvino", name or folder.name, digest, skeleton)
+
+
+def _onnx_metadata(path: Path) -> dict[str, Any]:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ModelError(f"{path}: ONNX models need ONNX Runtime: pip install 'poseline[onnx]'") from None
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own exception classes share no public root
+        raise ModelError(f"{path}: not an ONNX model that can be read: {str(error).splitlines()[0]}") from error
+    return dict(session.get_modelmeta().custom_metadata_map)
+
+
+def _check_weights(path: Path) -> None:
+    with path.open("rb") as file:
+        head = file.read(512)
+    if head.startswith(_ZIP_MAGIC):
+        return
+    kind = "not PyTorch weights"
+    if not head:
+        kind = "empty"
+    elif head.startswith(b"version https://git-lfs"):
+        kind = "a Git LFS pointer; run git lfs pull"
+    elif b"<html" in head.lower() or b"<!doctype" in head.lower():
+        kind = "a web page; download the file itself"
+    raise ModelError(f"{path}: {kind}")
