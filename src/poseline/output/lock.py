@@ -75,8 +75,9 @@ else:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if _same_file(handle, path):
-                    os.ftruncate(handle, 0)
-                    os.write(handle, str(os.getpid()).encode())
+                    with suppress(OSError):  # a full disk; the lock holds without our number in it
+                        os.ftruncate(handle, 0)
+                        os.write(handle, str(os.getpid()).encode())
                     return handle
             except BaseException:
                 os.close(handle)

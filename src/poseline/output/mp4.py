@@ -30,7 +30,7 @@ _SOUNDS = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
 _LOOKAHEAD = 3
 """Most frames that a slower preset may hold back to look ahead: they are what a killed run loses on top."""
 _THREADS = 4
-"""Most encoder threads: each holds back one frame, and the model needs the other cores."""
+"""Most encoder threads; the model needs the other cores."""
 _CONTAINER = {
     # delay_moov: the beginning is written with the first fragment, when it is known where each stream starts; without
     # it a file that is not closed loses the true start of its streams, or pictures of its first fragment
@@ -96,6 +96,7 @@ class Mp4:
         context.time_base = time_base
         context.gop_size = max(1, round(rate))  # a key frame a second, so that jumping to a moment is quick
         context.thread_count = min(_THREADS, os.cpu_count() or 1)
+        context.thread_type = "SLICE"  # threads that share a frame; with a frame each they would hold frames back
         context.color_range, context.colorspace = prepared.color_range, prepared.colorspace
         context.color_primaries, context.color_trc = prepared.color_primaries, prepared.color_trc
         self._audio = None if template is None else self._container.add_stream_from_template(template)
@@ -145,11 +146,9 @@ class Mp4:
     def _as_yuv(self, picture: av.VideoFrame) -> av.VideoFrame:
         if not picture.format.is_rgb:
             return self._reformatter.reformat(picture, format="yuv420p")
-        yuv = self._reformatter.reformat(
+        return self._reformatter.reformat(  # a screen's colours, told as what players take for granted
             picture, format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )
-        yuv.colorspace, yuv.color_range = Colorspace.ITU709, ColorRange.MPEG
-        return yuv
 
 
 def _encoder_options(settings: OutputSettings, live: bool) -> dict[str, str]:

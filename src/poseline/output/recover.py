@@ -12,11 +12,13 @@ from typing import Any, BinaryIO
 
 import av
 
-from poseline.errors import OutputError, PoselineError, SourceError
+from poseline.errors import OutputError, SourceError
 from poseline.output.atomic import cause, replacing
 from poseline.output.lock import FolderLock
 from poseline.output.mp4 import clock_options
 from poseline.output.read import LogReader
+
+_FAILURES = (av.error.FFmpegError, OSError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -143,17 +145,26 @@ class _Head(io.RawIOBase):
 
 
 def _remux(path: Path, length: int, target: Path) -> None:
-    try:
-        with path.open("rb") as file, av.open(_Head(file, length), format="mp4", metadata_errors="replace") as source:
-            video = source.streams.video[0]
-            options = clock_options(video.time_base or Fraction(1, 90000), next(iter(source.streams.audio), None))
-            with av.open(str(target), "w", format="mp4", options=options) as copy:
-                streams = {stream.index: copy.add_stream_from_template(stream) for stream in source.streams}
-                _copy_packets(source, copy, streams)
-    except (av.error.FFmpegError, OSError, ValueError, IndexError) as error:
-        if isinstance(error, PoselineError):
-            raise
-        raise SourceError(f"{path}: cannot be recovered: {cause(error)}") from error
+    with path.open("rb") as file:
+        try:
+            source = av.open(_Head(file, length), "r", format="mp4", metadata_errors="replace")
+        except _FAILURES as error:
+            raise SourceError(f"{path}: cannot be recovered: {cause(error)}") from error
+        with source:
+            if not source.streams.video:
+                raise SourceError(f"{path}: nothing to recover: it has no video")
+            try:
+                _copy(source, target)
+            except _FAILURES as error:
+                raise OutputError(f"{target.parent}: cannot be written to: {cause(error)}") from error
+
+
+def _copy(source: av.container.InputContainer, target: Path) -> None:
+    time_base = source.streams.video[0].time_base or Fraction(1, 90000)
+    options = clock_options(time_base, next(iter(source.streams.audio), None))
+    with av.open(str(target), "w", format="mp4", options=options) as copy:
+        streams = {stream.index: copy.add_stream_from_template(stream) for stream in source.streams}
+        _copy_packets(source, copy, streams)
 
 
 def _copy_packets(source: Any, copy: Any, streams: dict[int, Any]) -> None:

@@ -43,7 +43,7 @@ class VideoWriter:
         audio_template: the stream that they come from; its container must stay open meanwhile.
 
     Raises (from `write` and `close`):
-        OutputError: naming the file and the cause. The first one is kept and raised again by later calls; what was
+        OutputError: naming the file and the cause. The first one is kept and raised again by later writes; what was
             written stays in the `.part` file, which `recover` makes playable.
     """
 
@@ -157,12 +157,9 @@ class VideoWriter:
         if self._file is not None:
             self._file.abandon()
             self._file = None
-        if self._error is None:
-            text = f"{part.with_suffix('')}: the video cannot be written: {cause(error)}"
-            kept = part.exists() and part.stat().st_size > 0 and not isinstance(error, FileExistsError)
-            self._error = OutputError(
-                f"{text}; what was written is in {part}, try `poseline recover`" if kept else text
-            )
+        text = f"{part.with_suffix('')}: the video cannot be written: {cause(error)}"
+        kept = part.exists() and part.stat().st_size > 0 and not isinstance(error, FileExistsError)
+        self._error = OutputError(f"{text}; what was written is in {part}, try `poseline recover`" if kept else text)
         return self._error
 
 
