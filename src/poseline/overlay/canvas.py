@@ -73,16 +73,19 @@ class BgrCanvas:
 
     def discs(self, centres: Floats, colour: Colour, radius: int) -> None:
         """See `Canvas.discs`."""
-        self.lines(_without_length(centres), colour, 2 * radius)
+        _discs(self._pixels, _quarters(centres), colour, radius)
 
     def rectangle(self, box: Floats, colour: Colour, width: int) -> None:
         """See `Canvas.rectangle`."""
-        _rectangle(self._pixels, _quarters(box.reshape(1, 2, 2)), colour, width)
+        for left, top, right, bottom in _strips(box, width):
+            self._pixels[top:bottom, left:right] = colour
 
     def stamp(self, corner: tuple[int, int], mask: Pixels, ground: Colour, ink: Colour) -> None:
         """See `Canvas.stamp`."""
         x, y, mask = _fitted(corner, mask, self.size)
-        self._pixels[y : y + mask.shape[0], x : x + mask.shape[1]] = _tints(ground, ink)[mask]
+        if mask.size:
+            channels = [cv2.LUT(mask, tints) for tints in _tints(ground, ink)]
+            cv2.merge(channels, self._pixels[y : y + mask.shape[0], x : x + mask.shape[1]])
 
 
 class YuvCanvas:
@@ -111,28 +114,34 @@ class YuvCanvas:
 
     def discs(self, centres: Floats, colour: Colour, radius: int) -> None:
         """See `Canvas.discs`."""
-        self.lines(_without_length(centres), colour, 2 * radius)
+        luma, *chroma = _yuv(colour, *self._matrix)
+        points = _quarters(centres)
+        _discs(self._luma, points, (luma,), radius)
+        # with round ends, a wide line without length is a disc: too rough on luma, and one call for all here
+        without_length = np.repeat(_halved(points)[:, None], 2, axis=1)
+        for plane, value in zip(self._chroma, chroma, strict=True):
+            _polylines(plane, without_length, (value,), radius, cv2.LINE_8)
 
     def rectangle(self, box: Floats, colour: Colour, width: int) -> None:
         """See `Canvas.rectangle`."""
         luma, *chroma = _yuv(colour, *self._matrix)
-        points = _quarters(box.reshape(1, 2, 2))
-        _rectangle(self._luma, points, (luma,), width)
-        for plane, value in zip(self._chroma, chroma, strict=True):
-            _rectangle(plane, _halved(points), (value,), _half(width))
+        for left, top, right, bottom in _strips(box, width):
+            self._luma[top:bottom, left:right] = luma
+            for plane, value in zip(self._chroma, chroma, strict=True):
+                plane[top // 2 : (bottom + 1) // 2, left // 2 : (right + 1) // 2] = value
 
     def stamp(self, corner: tuple[int, int], mask: Pixels, ground: Colour, ink: Colour) -> None:
         """See `Canvas.stamp`."""
         x, y, mask = _fitted(corner, mask, self.size)
         if not mask.size:
             return
-        tints = _tints(_yuv(ground, *self._matrix), _yuv(ink, *self._matrix))
-        self._luma[y : y + mask.shape[0], x : x + mask.shape[1]] = tints[:, 0][mask]
+        luma, *chroma = _tints(_yuv(ground, *self._matrix), _yuv(ink, *self._matrix))
+        cv2.LUT(mask, luma, self._luma[y : y + mask.shape[0], x : x + mask.shape[1]])
         # a chroma sample is the mean of its four pixels, as in a converted picture: letters leave no coloured fringe
         coarse = cv2.resize(mask, (mask.shape[1] // 2, mask.shape[0] // 2), interpolation=cv2.INTER_AREA)
-        x, y = x // 2, y // 2
-        for channel, plane in enumerate(self._chroma, start=1):
-            plane[y : y + coarse.shape[0], x : x + coarse.shape[1]] = tints[:, channel][coarse]
+        rows, columns = slice(y // 2, y // 2 + coarse.shape[0]), slice(x // 2, x // 2 + coarse.shape[1])
+        for plane, tints in zip(self._chroma, chroma, strict=True):
+            cv2.LUT(coarse, tints, plane[rows, columns])
 
 
 def _quarters(points: Floats) -> Points:
@@ -150,20 +159,30 @@ def _half(width: int) -> int:
     return max(1, (width + 1) // 2)
 
 
-def _without_length(centres: Floats) -> Floats:
-    """Lines from each centre to itself: with round ends, a wide line without length is a disc."""
-    return np.repeat(centres[:, None], 2, axis=1)
-
-
 def _polylines(plane: Pixels, points: Points, colour: tuple[int, ...], width: int, smoothing: int) -> None:
     """All lines of one colour in one call: the loop over them is cv2's."""
     if len(points):
         cv2.polylines(plane, list(points), False, colour, width, smoothing, _SHIFT)
 
 
-def _rectangle(plane: Pixels, corners: Points, colour: tuple[int, ...], width: int) -> None:
-    for first, second in corners.tolist():
-        cv2.rectangle(plane, first, second, colour, width, cv2.LINE_8, _SHIFT)
+def _discs(plane: Pixels, centres: Points, colour: tuple[int, ...], radius: int) -> None:
+    """On whole pixels: there cv2's circles are round without smoothing, which would take five times as long."""
+    for centre in (np.rint(centres / (1 << _SHIFT))).astype(int).tolist():
+        cv2.circle(plane, centre, radius, colour, cv2.FILLED)
+
+
+def _strips(box: Floats, width: int) -> list[tuple[int, int, int, int]]:
+    """The four sides of `box`, each as left, top, right, bottom in whole pixels, right and bottom exclusive."""
+    if not np.isfinite(box).all():
+        return []
+    x1, y1, x2, y2 = (round(min(max(place, -_FARTHEST), _FARTHEST)) - width // 2 for place in box.tolist())
+    sides = (
+        (x1, y1, x2 + width, y1 + width),
+        (x1, y2, x2 + width, y2 + width),
+        (x1, y1, x1 + width, y2 + width),
+        (x2, y1, x2 + width, y2 + width),
+    )
+    return [(max(0, left), max(0, top), max(0, right), max(0, bottom)) for left, top, right, bottom in sides]
 
 
 def _fitted(corner: tuple[int, int], mask: Pixels, size: tuple[int, int]) -> tuple[int, int, Pixels]:
@@ -174,9 +193,8 @@ def _fitted(corner: tuple[int, int], mask: Pixels, size: tuple[int, int]) -> tup
 
 @lru_cache(maxsize=256)
 def _tints(ground: Colour, ink: Colour) -> Pixels:
-    """(256, 3) uint8: the mixture of two colours for each share of ink."""
-    share = np.linspace(0.0, 1.0, 256)[:, None]
-    tints: Pixels = np.rint((1 - share) * np.array(ground) + share * np.array(ink)).astype(np.uint8)
+    """(3, 256) uint8: for each channel, the mixture of two colours for each share of ink."""
+    tints: Pixels = np.rint(np.linspace(ground, ink, 256, axis=1)).astype(np.uint8)
     return tints
 
 

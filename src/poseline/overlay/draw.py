@@ -114,12 +114,10 @@ def _label(poses: Poses, person: int, style: Style, names: dict[int, str]) -> st
 def _label_corner(box: Floats, mask: Pixels, size: tuple[int, int], line_width: int) -> tuple[int, int]:
     """Top left of a label that stands on the box, or hangs inside it where there is no room; never outside."""
     height, width = mask.shape
-    left, top = np.clip(box[:2], -1, max(size)).tolist()
     outline = line_width // 2
-    x, y = int(left) - outline, int(top) - outline - height
-    if y < 0:
-        y = int(top) - outline
-    return max(0, min(x, size[0] - width)), max(0, min(y, size[1] - height))
+    left, top = (int(min(max(place, 0.0), max(size))) - outline for place in box[:2].tolist())
+    above = top - height
+    return max(0, min(left, size[0] - width)), max(0, min(above if above >= 0 else top, size[1] - height))
 
 
 @lru_cache(maxsize=8)

@@ -49,7 +49,8 @@ def _from_bgr(pixels: Pixels) -> av.VideoFrame:
     height, width = pixels.shape[:2]
     if height % 2 or width % 2:
         pixels = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    yuv = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="bgr24").reformat(
+    memory = np.ascontiguousarray(pixels)  # only read; `from_ndarray` would copy it, which takes longer than all else
+    yuv = av.VideoFrame.from_numpy_buffer(memory, format="bgr24").reformat(
         format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
     )
     yuv.colorspace, yuv.color_range = Colorspace.ITU709, ColorRange.MPEG
