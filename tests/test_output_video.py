@@ -271,8 +271,20 @@ def test_what_is_there_is_never_replaced(tmp_path: Path) -> None:
         (tmp_path / name).write_text("precious")
         with pytest.raises(OutputError, match=r"out\.mp4.*already there"):
             write(tmp_path / "out.mp4", pictures(range(3), THIRTIETH))
+        assert [path.name for path in tmp_path.iterdir()] == [name]
         assert (tmp_path / name).read_text() == "precious"
         (tmp_path / name).unlink()
+
+
+def test_a_video_that_appears_meanwhile_is_not_replaced_either(tmp_path: Path) -> None:
+    writer = VideoWriter(tmp_path / "out.mp4", SETTINGS)
+    for picture in pictures(range(5), THIRTIETH):
+        writer.write(picture)
+    (tmp_path / "out.mp4").write_text("precious")
+    with pytest.raises(OutputError, match=r"meantime; what was written is in .*out\.mp4\.part"):
+        writer.close()
+    assert (tmp_path / "out.mp4").read_text() == "precious"
+    assert decoded(tmp_path / "out.mp4.part") == 5
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

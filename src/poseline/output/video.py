@@ -153,12 +153,14 @@ class VideoWriter:
 
     def _failed(self, error: BaseException) -> OutputError:
         """Keep the first error, and the file as far as it came."""
-        part = self._file.part if self._file else part_of(self._path)
+        part = part_of(self._path)
+        kept = False
         if self._file is not None:
+            part = self._file.part
             self._file.abandon()
             self._file = None
+            kept = part.exists()
         text = f"{part.with_suffix('')}: the video cannot be written: {cause(error)}"
-        kept = part.exists() and part.stat().st_size > 0 and not isinstance(error, FileExistsError)
         self._error = OutputError(f"{text}; what was written is in {part}, try `poseline recover`" if kept else text)
         return self._error
 
