@@ -10,12 +10,12 @@ import pytest
 
 from poseline.errors import OutputError
 from poseline.output import folder as folder_module
-from poseline.output import prepare
+from poseline.output import lock, prepare
 
 HOLDER = """
 import sys
 from pathlib import Path
-from poseline.output import prepare
+from poseline.output import lock, prepare
 directory = Path(sys.argv[1]) if len(sys.argv) > 1 else None
 with prepare(directory, "clip", True, []) as folder:
     print(folder.path, flush=True)
@@ -182,3 +182,21 @@ def test_the_same_process_is_refused_too_and_may_come_again() -> None:
         folder.close()
         with prepare(Path("run"), "clip", False, []):
             pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
+def test_a_lock_that_its_holder_removes_while_we_wait_for_it_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    flock, locked = lock.fcntl.flock, []
+
+    def released_in_between(handle: int, how: int) -> None:
+        if not locked:
+            Path(lock.LOCK_NAME).unlink()
+        locked.append(handle)
+        flock(handle, how)
+
+    monkeypatch.setattr(lock.fcntl, "flock", released_in_between)
+    held = lock.FolderLock(Path())
+    with pytest.raises(OutputError, match="in use"):
+        lock.FolderLock(Path())
+    held.release()
+    assert not Path(lock.LOCK_NAME).exists()

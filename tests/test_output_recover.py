@@ -161,6 +161,14 @@ def test_nothing_is_replaced(part: Path) -> None:
     assert target.read_text() == "precious"
 
 
+def test_a_video_that_appears_meanwhile_is_not_replaced_either(part: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = part.with_suffix("")
+    monkeypatch.setattr(sys.modules[recover.__module__], "_times", lambda _: target.write_text("precious") and [0.0])
+    with pytest.raises(OutputError, match=r"annotated\.mp4 is already there"):
+        recover(part)
+    assert target.read_text() == "precious"
+
+
 def test_a_run_that_is_still_going_is_left_alone(part: Path) -> None:
     with (
         prepare(part.parent / "run", "", False, []) as folder,
