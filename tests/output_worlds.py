@@ -20,6 +20,8 @@ from poseline.skeleton import Skeleton
 
 SHARED = Path(os.environ.get("POSELINE_SHARED", Path(__file__).parents[2] / "shared"))
 CLIPS = ("openpose_video.avi", "sports2d_demo.mp4", "p2s_multi_cam04.mp4")
+CHILD = {**os.environ, "PYTHONPATH": os.pathsep.join((str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")))}
+"""The environment of a process that imports what its test can."""
 SKELETON = Skeleton(("head", "left_hand"), ((0, 1),))
 
 

@@ -186,7 +186,10 @@ def test_the_same_process_is_refused_too_and_may_come_again() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
 def test_a_lock_that_its_holder_removes_while_we_wait_for_it_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    flock, locked = lock.fcntl.flock, []
+    import fcntl
+
+    flock = fcntl.flock
+    locked: list[int] = []
 
     def released_in_between(handle: int, how: int) -> None:
         if not locked:
@@ -194,7 +197,7 @@ def test_a_lock_that_its_holder_removes_while_we_wait_for_it_is_not_taken(monkey
         locked.append(handle)
         flock(handle, how)
 
-    monkeypatch.setattr(lock.fcntl, "flock", released_in_between)
+    monkeypatch.setattr(fcntl, "flock", released_in_between)
     held = lock.FolderLock(Path())
     with pytest.raises(OutputError, match="in use"):
         lock.FolderLock(Path())

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from output_worlds import SKELETON, header, lines, poses, seen
+from output_worlds import CHILD, SKELETON, header, lines, poses, seen
 from poseline.errors import OutputError, SourceError
 from poseline.frame import Gap
 from poseline.output import Counts, KeypointLog, LogReader, read_log
@@ -184,9 +184,8 @@ print(failed[0][0], failed[0][1], sep="\\n")
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size to stand for a full disk")
 def test_a_full_disk_is_told_and_glues_nothing_to_the_torn_line(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
-    environment = {"PYTHONPATH": str(Path(__file__).parent)}
     command = [sys.executable, "-c", FULL_DISK, str(path)]
-    child = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    child = subprocess.run(command, capture_output=True, text=True, check=True, env=CHILD)
     count, message = child.stdout.splitlines()
     assert message == f"{path}: the keypoint log cannot be written: File too large"
     log = read_log(path)

@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import pytest
 
-from output_worlds import SHARED, decoded, header, lines, pictures, poses, seconds, seen, stamps
+from output_worlds import CHILD, SHARED, decoded, header, lines, pictures, poses, seconds, seen, stamps
 from poseline.errors import OutputError, SourceError
 from poseline.output import Counts, KeypointLog, VideoWriter, prepare, recover
 from poseline.settings import OutputSettings
@@ -22,7 +22,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 import av
-from output_worlds import SHARED, header, pictures, poses, seen
+from output_worlds import CHILD, SHARED, header, pictures, poses, seen
 from poseline.output import KeypointLog, VideoWriter, prepare
 from poseline.settings import OutputSettings
 sound = av.open(str(SHARED / "clips" / "openpose_video.avi"))
@@ -66,9 +66,8 @@ def boxes(content: bytes) -> Iterator[tuple[str, int, int]]:
 )
 def test_a_killed_run_loses_half_a_second_at_most(preset: str, kind: str, frames: int, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     command = [sys.executable, "-c", RECORDER, str(folder), preset, kind]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=CHILD) as child:
         assert child.stdout is not None
         told = next((int(line) for line in child.stdout if int(line) >= frames), -1)
         child.kill()
