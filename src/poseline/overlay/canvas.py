@@ -69,7 +69,7 @@ class BgrCanvas:
 
     def lines(self, segments: Floats, colour: Colour, width: int) -> None:
         """See `Canvas.lines`."""
-        _polylines(self._pixels, _quarters(segments), colour, width, cv2.LINE_AA)
+        _polylines(self._pixels, _quarters(segments), colour, _smoothed(width), cv2.LINE_AA)
 
     def discs(self, centres: Floats, colour: Colour, radius: int) -> None:
         """See `Canvas.discs`."""
@@ -91,8 +91,8 @@ class BgrCanvas:
 class YuvCanvas:
     """A Canvas on the planes of `frame`, an 8-bit yuv420p one that is nobody else's, in place.
 
-    Luma is drawn like BGR. The chroma planes are half as large, so lines on them are half as wide, and without
-    smoothing: at that size nobody sees it.
+    Luma is drawn like BGR. The chroma planes are half as large, so lines on them are half as wide, and for the most
+    part without smoothing, which luma's edges hide.
     """
 
     def __init__(self, frame: av.VideoFrame) -> None:
@@ -108,9 +108,11 @@ class YuvCanvas:
         """See `Canvas.lines`."""
         luma, *chroma = _yuv(colour, *self._matrix)
         points = _quarters(segments)
-        _polylines(self._luma, points, (luma,), width, cv2.LINE_AA)
+        _polylines(self._luma, points, (luma,), _smoothed(width), cv2.LINE_AA)
+        half = max(1, width // 2)
+        smoothing = cv2.LINE_AA if half == 1 else cv2.LINE_8  # unsmoothed, a line one pixel wide would be gappy
         for plane, value in zip(self._chroma, chroma, strict=True):
-            _polylines(plane, _halved(points), (value,), _half(width), cv2.LINE_8)
+            _polylines(plane, _halved(points), (value,), half, smoothing)
 
     def discs(self, centres: Floats, colour: Colour, radius: int) -> None:
         """See `Canvas.discs`."""
@@ -155,8 +157,9 @@ def _halved(points: Points) -> Points:
     return (points - (1 << _SHIFT) // 2) // 2
 
 
-def _half(width: int) -> int:
-    return max(1, (width + 1) // 2)
+def _smoothed(width: int) -> int:
+    """The thickness to ask for: smoothing widens cv2's lines by a pixel or two."""
+    return width - 1 if width > 2 else width
 
 
 def _polylines(plane: Pixels, points: Points, colour: tuple[int, ...], width: int, smoothing: int) -> None:

@@ -78,7 +78,7 @@ class Trails:
         """Draw each path in its id's colour."""
         for number, path in self._paths.items():
             places = np.array(path, np.float32)[:, 1:]
-            canvas.lines(np.stack((places[:-1], places[1:]), axis=1), id_colour(number), style.line_width)
+            canvas.lines(np.stack((places[:-1], places[1:]), axis=1), id_colour(number), style.limb_width)
 
 
 def _draw_keypoints(canvas: Canvas, keypoints: Floats, skeleton: Skeleton, style: Style) -> None:
@@ -87,7 +87,7 @@ def _draw_keypoints(canvas: Canvas, keypoints: Floats, skeleton: Skeleton, style
     limbs, joints = by_side(skeleton)
     for side in _SIDES:
         both_seen = seen[:, limbs[side]].all(axis=2)
-        canvas.lines(places[:, limbs[side]][both_seen], LIMB_COLOURS[side], style.line_width)
+        canvas.lines(places[:, limbs[side]][both_seen], LIMB_COLOURS[side], style.limb_width)
     for side in _SIDES:
         canvas.discs(places[:, joints[side]][seen[:, joints[side]]], KEYPOINT_COLOURS[side], style.radius)
 

@@ -40,7 +40,7 @@ class Style:
     size: tuple[int, int]
     """(width, height) of the pictures that it is made for, in pixels."""
     line_width: int
-    """Width of limbs and boxes in pixels."""
+    """Width of boxes in pixels."""
     font: Font
     """Letters of labels and of the status panel."""
 
@@ -52,6 +52,11 @@ class Style:
         return cls(
             settings, (width, height), line_width, Font(settings.font_size or max(mean * _FONT_SHARE, _LEAST_FONT))
         )
+
+    @property
+    def limb_width(self) -> int:
+        """Width of limbs and trails in pixels: they lie on a moving body, and are seen worse than boxes."""
+        return self.line_width + 1
 
     @property
     def radius(self) -> int:

@@ -14,7 +14,7 @@ def writable_yuv(frame: Frame) -> av.VideoFrame:
 
     The decoder's own planes must not be drawn on: it predicts the next pictures from them.
     Width and height are even, as H.264 needs them: an odd picture's last column or row is repeated.
-    A BGR picture becomes BT.709 in limited range.
+    A BGR picture becomes BT.709 in limited range, by swscale's quick way: up to 4 levels from the exact colour.
     """
     picture = frame.picture
     yuv = _from_bgr(picture) if isinstance(picture, np.ndarray) else _from_planes(picture)

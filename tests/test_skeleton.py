@@ -1,0 +1,133 @@
+"""Skeleton: what COCO's keypoints are, how others are read, and OKS against figures worked out by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from poseline.errors import SettingsError
+from poseline.pose import Floats
+from poseline.skeleton import COCO17, Skeleton, oks
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "skeleton.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def pose(*points: tuple[float, float, float]) -> Floats:
+    return np.array([points], np.float32)
+
+
+def test_coco_has_a_left_for_every_right() -> None:
+    assert len(COCO17) == len(COCO17.sigmas) == 17
+    assert len(COCO17.pairs) == 8
+    for left, right in COCO17.pairs:
+        assert COCO17.side(left) == "left"
+        assert COCO17.side(right) == "right"
+        assert COCO17.names[left].removeprefix("left") == COCO17.names[right].removeprefix("right")
+        assert COCO17.sigmas[left] == COCO17.sigmas[right]
+    assert COCO17.side(0) == "middle"
+
+
+def test_cocos_limbs_join_neighbours_and_mirror_each_other() -> None:
+    joined = {frozenset(COCO17.names[end] for end in edge) for edge in COCO17.edges}
+    assert len(joined) == 19
+    assert {"left_knee", "left_ankle"} in joined
+    assert {"right_elbow", "right_wrist"} in joined
+    assert {"left_hip", "right_hip"} in joined
+    swap = {index: index for index in range(17)}
+    swap |= dict(COCO17.pairs) | {right: left for left, right in COCO17.pairs}
+    edges = {frozenset(edge) for edge in COCO17.edges}
+    assert {frozenset(swap[end] for end in edge) for edge in edges} == edges
+
+
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        ("left_knee", "left"), ("Right-Knee", "right"), ("knee_left", "left"), ("l_knee", "left"), ("r_knee", "right"),
+        ("nose", "middle"), ("bright_spot", "middle"), ("cleft", "middle"), ("upper_l_lip", "middle"),
+    ],
+)  # fmt: skip
+def test_the_side_is_read_off_the_name(name: str, side: str) -> None:
+    assert Skeleton((name,)).side(0) == side
+
+
+def test_a_count_of_keypoints_has_a_skeleton() -> None:
+    assert Skeleton.for_count(17) is COCO17
+    other = Skeleton.for_count(3)
+    assert other.names == ("keypoint_0", "keypoint_1", "keypoint_2")
+    assert other.edges == other.pairs == ()
+    assert len(other.sigmas) == 3
+
+
+def test_a_file_may_name_its_ends_or_number_them(tmp_path: Path) -> None:
+    path = written(tmp_path, "names: [left_tip, base, right_tip]\nedges: [[left_tip, base], [1, 2]]\nsigmas: [1, 2, 3]")
+    skeleton = Skeleton.load(path)
+    assert skeleton == Skeleton(("left_tip", "base", "right_tip"), ((0, 1), (1, 2)), (1.0, 2.0, 3.0))
+    assert skeleton.pairs == ((0, 2),)
+    assert Skeleton.load(written(tmp_path, "names: [a, b]")) == Skeleton(("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("[a, b]", "names"),
+        ("names: nose", "names"),
+        ("names: [a\nb", "cannot be read"),
+        ("names: [a, b]\nlimbs: []", "limbs"),
+        ("names: [a, b]\nedges: [[a, c]]", "c"),
+        ("names: [a, b]\nedges: [[0, 2]]", "0 to 1"),
+        ("names: [a, b]\nedges: [[0, -1]]", "0 to 1"),
+        ("names: [a, b]\nedges: [[a, b, a]]", "pairs"),
+        ("names: [a, b]\nedges: 3", "pairs"),
+        ("names: [a, b]\nsigmas: [0.1]", "2 names but 1 sigmas"),
+        ("names: [a, b]\nsigmas: [x, y]", "numbers"),
+    ],
+)
+def test_a_bad_file_is_refused_with_what_is_wrong(tmp_path: Path, text: str, what: str) -> None:
+    with pytest.raises(SettingsError, match=what):
+        Skeleton.load(written(tmp_path, text))
+
+
+def test_a_missing_or_binary_file_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"nowhere\.yaml"):
+        Skeleton.load(tmp_path / "nowhere.yaml")
+    binary = tmp_path / "skeleton.yaml"
+    binary.write_bytes(b"\x00\xff\xfe")
+    with pytest.raises(SettingsError, match=r"skeleton\.yaml"):
+        Skeleton.load(binary)
+
+
+def test_oks_of_a_pose_with_itself_is_one() -> None:
+    truth = pose((10, 20, 0.9), (50, 60, 0.8))
+    assert oks(truth, truth, np.array([100], np.float32), np.array([0.05, 0.1], np.float32)) == pytest.approx(1.0)
+
+
+def test_oks_is_cocos_formula() -> None:
+    """One point off by 4 px: exp(-16 / (2 * 400 * 0.2 ** 2)) = exp(-0.5); the other is right: the mean of both."""
+    truth, guess = pose((10, 20, 1), (50, 60, 1)), pose((14, 20, 1), (50, 60, 1))
+    similar = oks(truth, guess, np.array([400], np.float32), np.array([0.1, 0.1], np.float32))
+    assert similar == pytest.approx((np.exp(-0.5) + 1) / 2, abs=1e-6)
+
+
+def test_oks_counts_only_what_the_truth_sees() -> None:
+    truth, guess = pose((10, 20, 1), (50, 60, 0.3)), pose((10, 20, 0.1), (500, 600, 1))
+    areas, sigmas = np.array([400], np.float32), np.array([0.1, 0.1], np.float32)
+    assert oks(truth, guess, areas, sigmas) == pytest.approx(1.0)
+    assert oks(truth, guess, areas, sigmas, seen=0.2) == pytest.approx(0.5)
+    assert oks(truth, guess, areas, sigmas, seen=1.0) == pytest.approx(0.0)
+
+
+def test_oks_compares_every_pair() -> None:
+    truth = np.concatenate((pose((0, 0, 1)), pose((10, 0, 1))))
+    guess = np.concatenate((pose((10, 0, 1)), pose((0, 0, 1)), pose((1000, 0, 1))))
+    similar = oks(truth, guess, np.array([100, 400], np.float32), np.array([0.25], np.float32))
+    assert similar.shape == (2, 3)
+    assert similar.dtype == np.float32
+    expected = [[np.exp(-100 / 50), 1, 0], [1, np.exp(-100 / 200), 0]]
+    assert np.allclose(similar, expected, atol=1e-6)
+    assert oks(truth[:0], guess, np.zeros(0, np.float32), np.array([0.25], np.float32)).shape == (0, 3)
