@@ -1,0 +1,1 @@
+"""Renders people with exact truth: the clips in `samples/` and pictures to train the built-in model on."""
