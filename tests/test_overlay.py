@@ -20,6 +20,7 @@ from poseline.overlay import (
     BgrCanvas,
     Canvas,
     Colour,
+    Drawn,
     Font,
     Overlay,
     Style,
@@ -96,6 +97,11 @@ def decoded(number: int = 20) -> av.VideoFrame:
 
 def planes(frame: av.VideoFrame) -> list[Pixels]:
     return [plane_pixels(plane).copy() for plane in frame.planes]
+
+
+def shown(drawn: Drawn) -> av.VideoFrame:
+    assert isinstance(drawn.picture, av.VideoFrame)
+    return drawn.picture
 
 
 def as_bgr(frame: av.VideoFrame) -> Pixels:
@@ -208,6 +214,15 @@ def test_a_label_is_always_whole_inside_the_picture(dx: int, dy: int) -> None:
     assert 0 <= y <= 240 - mask.shape[0]
 
 
+def test_a_label_hangs_inside_its_box_where_there_is_no_room_above() -> None:
+    style = Style.of(settings(boxes=False, keypoints=False, line_width=3), 320, 240)
+    for top, expected in ((100.0, 100 - 1 - style.font.mask("person 0.91").shape[0]), (10.0, 9), (-20.0, 0)):
+        canvas = _Recorder()
+        boxes = np.array([[80, top, 220, 190]], np.float32)
+        draw_poses(canvas, Poses.of(boxes, stick().scores, stick().keypoints), STICK, style, PERSON)
+        assert canvas.stamps[0][0] == (79, expected)
+
+
 def test_an_id_keeps_its_colour_and_its_neighbours_have_others() -> None:
     assert [id_colour(number) for number in range(1, 60)] == [id_colour(number) for number in range(1, 60)]
     for number in range(1, 60):
@@ -318,18 +333,44 @@ def test_a_drawing_on_yuv_looks_like_one_on_bgr(real: bool) -> None:
 
 
 def test_text_leaves_no_coloured_noise() -> None:
-    """Black on a yellow ground: every chroma sample lies on the way from one colour to the other."""
-    frame, yellow = grey_yuv(), (0, 220, 240)
-    mask = Font(18).mask("#38 0.64 noise")
-    YuvCanvas(frame).stamp((10, 10), mask, yellow, (0, 0, 0))
-    _, u, v = (plane.astype(int) for plane in planes(frame))
-    rows, columns = slice(5, 5 + mask.shape[0] // 2), slice(5, 5 + mask.shape[1] // 2)
-    ground_u, ground_v = u[5, 5], v[5, 5]
-    share_u = (u[rows, columns] - 128) / (ground_u - 128)
-    share_v = (v[rows, columns] - 128) / (ground_v - 128)
-    assert ((share_u >= 0) & (share_u <= 1)).all()
-    assert np.abs(share_u - share_v).max() < 0.15
-    assert share_u.min() < 0.4  # letters are there at all
+    """Every chroma sample is the mixture of two colours that its four pixels ask for, and no other."""
+    frame, mask = grey_yuv(color_range=2), Font(18).mask("#38 0.64 noise")
+    YuvCanvas(frame).stamp((11, 13), mask, (0, 255, 255), (0, 0, 0))  # black on yellow, from the even place before
+    luma, u, v = planes(frame)
+    height, width = mask.shape
+    assert np.flatnonzero((luma != GREY).any(axis=0))[[0, -1]].tolist() == [10, 10 + width - 1]
+    assert np.flatnonzero((u != 128).any(axis=1))[[0, -1]].tolist() == [6, 6 + height // 2 - 1]
+    ground = 1 - mask.reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3)) / 255
+    rows, columns = slice(6, 6 + height // 2), slice(5, 5 + width // 2)
+    assert np.abs(u[rows, columns] - (128 + (u[6, 5] - 128.0) * ground)).max() <= 1
+    assert np.abs(v[rows, columns] - (128 + (v[6, 5] - 128.0) * ground)).max() <= 1
+    assert u[6, 5] == 0  # yellow is blue's opposite: the end of the range
+    assert ground.min() < 0.3  # letters are there at all
+
+
+def test_colour_lies_where_brightness_does() -> None:
+    """A chroma sample's middle is half a pixel from its first one's; without that, colours sit beside their lines."""
+    offsets = []
+    for x in range(40, 48):
+        frame = grey_yuv()
+        YuvCanvas(frame).lines(np.array([[[x, 20], [x, 220]]], np.float32), (255, 0, 0), 7)
+        luma, u, _ = (np.abs(plane[60].astype(float) - plane[0, 0]) for plane in planes(frame))
+        centre = (luma * np.arange(320)).sum() / luma.sum()
+        offsets.append(2 * (u * np.arange(160)).sum() / u.sum() + 0.5 - centre)
+    assert abs(np.mean(offsets)) < 0.3
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_canvas_leaves_out_what_is_not_finite(bad: float) -> None:
+    pictures = grey(), grey()
+    first, last = [[20, 30], [60, 90]], [[200, 30], [160, 90]]
+    for picture, limbs in zip(pictures, ([first, [[bad, 50], [100, 60]], last], [first, last]), strict=True):
+        segments, canvas = np.array(limbs, np.float32), BgrCanvas(picture)
+        canvas.lines(segments, (0, 0, 255), 3)
+        canvas.discs(segments[:, 0], (0, 255, 0), 4)
+        canvas.rectangle(np.array([10, 10, bad, 50], np.float32), (255, 0, 0), 3)
+    assert np.array_equal(*pictures)
+    assert changed(pictures[0])[30, 200]
 
 
 # --- the private copy ---------------------------------------------------------------------------------------------
@@ -340,7 +381,7 @@ def test_the_decoders_planes_are_never_drawn_on() -> None:
     before = planes(source)
     drawn = next(Overlay(settings(hud=True), COCO17, PERSON).stage(iter([_seen(source)])))
     assert all(np.array_equal(left, right) for left, right in zip(before, planes(source), strict=True))
-    assert not np.array_equal(before[0], planes(drawn.picture)[0])
+    assert not np.array_equal(before[0], planes(shown(drawn))[0])
 
 
 def test_a_copy_is_exact_and_carries_time_and_colour() -> None:
@@ -425,7 +466,7 @@ def test_the_status_shows_rate_latency_and_all_drops() -> None:
     canvas, style = YuvCanvas(expected), Style.of(settings(), 320, 240)
     draw_poses(canvas, stick(), STICK, Style.of(settings(labels=False, boxes=False), 320, 240), PERSON)
     draw_hud(canvas, style, ["20.0 fps", "100 ms", "5 dropped"])
-    assert np.array_equal(planes(last.picture)[0], planes(expected)[0])
+    assert np.array_equal(planes(shown(last))[0], planes(expected)[0])
 
 
 def test_the_stage_keeps_order_and_time_and_follows_a_change_of_size() -> None:
@@ -434,16 +475,25 @@ def test_the_stage_keeps_order_and_time_and_follows_a_change_of_size() -> None:
     observations = [_seen(small, 0.0, pts=3), _seen(large, 0.1, pts=9), _seen(small, 0.2, pts=11)]
     drawn = list(overlay.stage(iter(observations)))
     assert [one.observation for one in drawn] == observations
-    assert [one.picture.pts for one in drawn] == [3, 9, 11]
-    widths = [int((planes(one.picture)[0][120, 70:90] != planes(one.picture)[0][0, 0]).sum()) for one in drawn]
+    assert [shown(one).pts for one in drawn] == [3, 9, 11]
+    luma = [planes(shown(one))[0] for one in drawn]
+    widths = [int((plane[120, 70:90] != plane[0, 0]).sum()) for plane in luma]
     assert widths == [2, 3, 2]
+
+
+def test_stills_are_drawn_in_full_colour_without_a_panel() -> None:
+    picture, wanted = grey(321, 241), settings(hud=True, trail=1.0)
+    (drawn,) = Overlay(wanted, STICK, PERSON).stills(iter([_seen(picture)]))
+    assert isinstance(drawn.picture, np.ndarray)
+    assert np.array_equal(drawn.picture, render(picture, stick(), STICK, PERSON, wanted))
+    assert not changed(picture).any()
 
 
 def test_the_stage_draws_trails_in_the_ids_colour() -> None:
     overlay = Overlay(settings(keypoints=False, labels=False, boxes=False, trail=1.0, line_width=4), STICK, PERSON)
     seen = [Observation(frame_of(grey(), time=step / 10), stick(ids=(2,), dx=20 * step)) for step in range(4)]
     *_, last = overlay.stage(iter(seen))
-    bgr = as_bgr(last.picture)
+    bgr = as_bgr(shown(last))
     assert np.abs(bgr[190, 180].astype(int) - id_colour(2)).max() <= 6
     assert np.abs(bgr[190, 240].astype(int) - GREY).max() <= 4
 
