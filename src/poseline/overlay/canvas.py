@@ -169,7 +169,7 @@ def _polylines(plane: Pixels, points: Points, colour: tuple[int, ...], width: in
 
 
 def _discs(plane: Pixels, centres: Points, colour: tuple[int, ...], radius: int) -> None:
-    """On whole pixels: there cv2's circles are round without smoothing, which would take five times as long."""
+    """On whole pixels: there cv2's circles are round without smoothing, which would take several times as long."""
     for centre in (np.rint(centres / (1 << _SHIFT))).astype(int).tolist():
         cv2.circle(plane, centre, radius, colour, cv2.FILLED)
 
