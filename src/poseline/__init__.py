@@ -1,3 +1,88 @@
-"""Poseline: real-time keypoints from a webcam, a stream, a video or a picture."""
+"""Poseline: real-time keypoints from a webcam, a stream, a video or a picture.
+
+>>> from poseline import PoseModel, stream
+>>> result = PoseModel("yolo11n-pose.pt")("picture.jpg")
+>>> for observation in stream("clip.mp4"):
+...     print(observation.frame.time, observation.poses.ids)
+"""
+
+import logging
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from poseline.errors import (
+        DeviceError,
+        ModelError,
+        OutputError,
+        PoselineError,
+        SettingsError,
+        SourceError,
+        StageStalled,
+    )
+    from poseline.frame import Frame, Gap
+    from poseline.model import PoseModel, stream
+    from poseline.output.read import Log, read_log
+    from poseline.pose import Observation, Poses
+    from poseline.result import Result
+    from poseline.settings import Settings
+    from poseline.skeleton import COCO17, Skeleton
+
+# Where each public name lives. It is imported when it is first asked for, so that `import poseline` costs nothing.
+_HOMES = {
+    "COCO17": "skeleton",
+    "DeviceError": "errors",
+    "Frame": "frame",
+    "Gap": "frame",
+    "Log": "output.read",
+    "ModelError": "errors",
+    "Observation": "pose",
+    "OutputError": "errors",
+    "PoseModel": "model",
+    "PoselineError": "errors",
+    "Poses": "pose",
+    "Result": "result",
+    "Settings": "settings",
+    "SettingsError": "errors",
+    "Skeleton": "skeleton",
+    "SourceError": "errors",
+    "StageStalled": "errors",
+    "read_log": "output.read",
+    "stream": "model",
+}
+
+__all__ = [
+    "COCO17",
+    "DeviceError",
+    "Frame",
+    "Gap",
+    "Log",
+    "ModelError",
+    "Observation",
+    "OutputError",
+    "PoseModel",
+    "PoselineError",
+    "Poses",
+    "Result",
+    "Settings",
+    "SettingsError",
+    "Skeleton",
+    "SourceError",
+    "StageStalled",
+    "read_log",
+    "stream",
+]
+
+logging.getLogger("poseline").addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'poseline' has no attribute {name!r}")
+    return getattr(import_module(f"poseline.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -28,21 +28,21 @@ class CaptureSettings(_Section):
     """Treat a file as a camera: its own frame rate, newest frame first, late frames dropped."""
     every_frame: bool = False
     """Give up no frame even of a live source: it waits, and falls behind where the machine is too slow."""
-    vid_stride: int = Field(1, ge=1)
+    vid_stride: int = Field(default=1, ge=1)
     """Take every n-th frame."""
     cam_size: tuple[int, int] | None = None
     """(width, height) in pixels to ask a camera for."""
-    cam_fps: float | None = Field(None, gt=0)
+    cam_fps: float | None = Field(default=None, gt=0)
     """Frames a second to ask a camera for."""
-    fourcc: str | None = Field(None, min_length=4, max_length=4)
+    fourcc: str | None = Field(default=None, min_length=4, max_length=4)
     """Pixel format to ask a camera for, such as MJPG."""
     open_timeout: PositiveSeconds = 10.0
     """Seconds to wait for a source to open."""
     read_timeout: PositiveSeconds = 5.0
     """Seconds to wait for the next packet or camera frame."""
-    max_outage: float = Field(30.0, ge=0)
+    max_outage: float = Field(default=30.0, ge=0)
     """Seconds for which a broken stream is tried again before the run ends."""
-    max_pixels: int = Field(100_000_000, gt=0)
+    max_pixels: int = Field(default=100_000_000, gt=0)
     """Largest picture accepted, width x height."""
 
 
@@ -55,13 +55,13 @@ class InferenceSettings(_Section):
     """auto, cpu, cuda, cuda:1 or mps."""
     runtime: RuntimeName = "auto"
     """Which engine runs the network."""
-    imgsz: int = Field(640, ge=32, le=8192)
+    imgsz: int = Field(default=640, ge=32, le=8192)
     """Length of the longer side of the network's input, in pixels."""
     conf: Fraction01 = 0.25
     """Least confidence of a person."""
     iou: Fraction01 = 0.7
     """Overlap above which the weaker of two boxes is dropped."""
-    max_det: int = Field(300, ge=1)
+    max_det: int = Field(default=300, ge=1)
     """Most persons in a frame."""
     classes: tuple[int, ...] | None = None
     """Class numbers to keep; all when empty."""
@@ -101,11 +101,11 @@ class OverlaySettings(_Section):
     """Draw keypoints and limbs."""
     hud: bool = False
     """Write frames a second, latency and drops in a corner."""
-    trail: float = Field(0.0, ge=0)
+    trail: float = Field(default=0.0, ge=0)
     """Seconds of each person's path to draw."""
-    line_width: int | None = Field(None, ge=1)
+    line_width: int | None = Field(default=None, ge=1)
     """Pixels; unset: by the size of the picture."""
-    font_size: float | None = Field(None, gt=0)
+    font_size: float | None = Field(default=None, gt=0)
     """Height of text in pixels; unset: by the size of the picture."""
     kpt_conf: Fraction01 = 0.5
     """Least confidence of a keypoint that is drawn."""
@@ -126,7 +126,7 @@ class OutputSettings(_Section):
     """Show a window."""
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "ultrafast"
     """x264's trade of speed for size."""
-    crf: int = Field(23, ge=0, le=51)
+    crf: int = Field(default=23, ge=0, le=51)
     """x264's quality: 18 looks like the source, 28 is small."""
     audio: bool = True
     """Copy the source's sound."""
@@ -182,6 +182,6 @@ def _explain(error: ValidationError, path: str | Path | None) -> str:
     prefix = f"{path}: " if path else ""
     if first["type"] == "extra_forbidden":
         section = Settings.model_fields.get(str(first["loc"][0])) if len(first["loc"]) > 1 else None
-        fields = section.annotation.model_fields if section and section.annotation else Settings.model_fields  # type: ignore[attr-defined] # annotation is a section's class
+        fields = section.annotation.model_fields if section and section.annotation else Settings.model_fields
         return f"{prefix}unknown setting {where!r}; known here: {', '.join(fields)}"
     return f"{prefix}{where}: {first['msg']}, got {first.get('input')!r}"

@@ -34,7 +34,9 @@ class Skeleton:
         if not self.sigmas:
             object.__setattr__(self, "sigmas", (_UNKNOWN_SIGMA,) * count)
         if len(self.sigmas) != count:
-            raise SettingsError(f"skeleton: {count} names but {len(self.sigmas)} sigmas; give one sigma a name, or none")
+            raise SettingsError(
+                f"skeleton: {count} names but {len(self.sigmas)} sigmas; give one sigma a name, or none"
+            )
         for edge in self.edges:
             if len(edge) != 2 or not all(0 <= end < count for end in edge):
                 raise SettingsError(f"skeleton: edge {list(edge)} must join two keypoints from 0 to {count - 1}")

@@ -7,12 +7,11 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
-from av.video.reformatter import VideoReformatter
-
 from poseline.frame import Frame
 from poseline.inference.decode import decode
 from poseline.inference.letterbox import Letterbox
 from poseline.inference.runtimes import Request, Runtime
+from poseline.inference.scaler import PAD, Scaler
 from poseline.inference.spec import ModelSpec
 from poseline.pose import Observation, Speed
 from poseline.settings import InferenceSettings
@@ -43,7 +42,7 @@ class PoseEstimator:
     def __init__(self, spec: ModelSpec, runtime: Runtime, settings: InferenceSettings) -> None:
         self.spec, self.runtime, self.settings = spec, runtime, settings
         self._free: dict[tuple[int, int], list[_Slot]] = {}
-        self._reformatter = VideoReformatter()
+        self._scaler = Scaler()
 
     def estimate(self, frame: Frame) -> Observation:
         """The poses in one frame, now."""
@@ -58,9 +57,9 @@ class PoseEstimator:
         slot = self._slot(letterbox)
         planes = slot.request.pixels[0]
         if slot.letterbox != letterbox:
-            letterbox.pad(planes)
+            planes.fill(PAD)
             slot.letterbox = letterbox
-        letterbox.fill(frame, planes, self._reformatter)
+        self._scaler.fill(frame, letterbox, planes)
         started = time.perf_counter()
         slot.request.start()
         return Ticket(frame, letterbox, slot, started - began, started)

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation, VideoReformatter
 
-from poseline.frame import Frame, Pixels, plane_pixels
 from poseline.pose import Floats
-
-PAD = 114
-"""The grey of the margins that YOLO models are trained with."""
 
 
 @dataclass(frozen=True)
@@ -44,34 +37,6 @@ class Letterbox:
             spare = (spare[0] % stride, spare[1] % stride)
         offset = (round(spare[0] / 2 - 0.1), round(spare[1] / 2 - 0.1))
         return cls((width, height), scaled, (scaled[0] + spare[0], scaled[1] + spare[1]), offset)
-
-    def pad(self, planes: Pixels) -> None:
-        """Paint the margins of `planes` (3, H, W)."""
-        planes.fill(PAD)
-
-    def fill(self, frame: Frame, planes: Pixels, reformatter: VideoReformatter) -> None:
-        """Write the picture, scaled, into `planes` (3, H, W) uint8 RGB; the margins stay as they are."""
-        left, top = self.offset
-        inner = planes[:, top : top + self.scaled[1], left : left + self.scaled[0]]
-        if isinstance(frame.picture, VideoFrame):
-            self._from_planes(frame.picture, inner, reformatter)
-        else:
-            self._from_bgr(frame.picture, inner)
-
-    def _from_planes(self, picture: VideoFrame, inner: Pixels, reformatter: VideoReformatter) -> None:
-        # Straight from the decoder's YUV to planar RGB of the network's size: the full-size RGB never exists.
-        scaled = reformatter.reformat(
-            picture, *self.scaled, format="gbrp", interpolation=Interpolation.BILINEAR, threads=1
-        )
-        green, blue, red = scaled.planes
-        for target, plane in zip(inner, (red, green, blue), strict=True):
-            np.copyto(target, plane_pixels(plane))
-
-    def _from_bgr(self, pixels: Pixels, inner: Pixels) -> None:
-        if self.scaled != self.source:
-            pixels = np.asarray(cv2.resize(pixels, self.scaled, interpolation=cv2.INTER_LINEAR), np.uint8)
-        for target, channel in zip(inner, (2, 1, 0), strict=True):
-            np.copyto(target, pixels[:, :, channel])
 
     def to_source(self, points: Floats) -> Floats:
         """(..., 2) x, y in input pixels to pixels of the source picture, clipped to it."""

@@ -24,8 +24,11 @@ class Drawn:
     """An observation and the picture that shows it."""
 
     observation: Observation
-    picture: av.VideoFrame
-    """yuv420p of even size with everything drawn, its pts and time base the frame's; belongs to whoever holds it."""
+    picture: av.VideoFrame | Pixels
+    """Everything drawn: yuv420p of even size with the frame's pts and time base, or (H, W, 3) BGR of a still.
+
+    It belongs to whoever holds it.
+    """
 
 
 class Overlay:
@@ -57,6 +60,12 @@ class Overlay:
             status.update(frame)
             if self._settings.hud:
                 draw_hud(canvas, style, status.lines(frame))
+            yield Drawn(observation, picture)
+
+    def stills(self, observations: Iterator[Observation]) -> Generator[Drawn, None, None]:
+        """Draw each observation of a picture file in full colour, with no trails and no HUD."""
+        for observation in observations:
+            picture = render(observation.frame.bgr, observation.poses, self._skeleton, self._names, self._settings)
             yield Drawn(observation, picture)
 
 

@@ -1,0 +1,372 @@
+"""Command line: arguments to settings, settings to runs, signals, exit codes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from poseline import __version__
+from poseline import settings as configuration
+from poseline.errors import PoselineError, SettingsError
+from poseline.settings import OutputSettings, Settings
+
+if TYPE_CHECKING:
+    from poseline.capture import Location, Source
+    from poseline.inference import PoseEstimator
+    from poseline.pipeline import RunReport
+    from poseline.pose import Observation
+
+INTERRUPTED = 130
+INTERNAL = 1
+
+app = typer.Typer(
+    name="poseline", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Real-time keypoints from a webcam, a stream, a video or a picture.",
+)  # fmt: skip
+
+
+class Preset(str, Enum):
+    """x264's presets, as typer wants choices."""
+
+    ULTRAFAST = "ultrafast"
+    SUPERFAST = "superfast"
+    VERYFAST = "veryfast"
+    FASTER = "faster"
+    FAST = "fast"
+    MEDIUM = "medium"
+    SLOW = "slow"
+
+
+class Engine(str, Enum):
+    """The runtimes, as typer wants choices."""
+
+    AUTO = "auto"
+    OPENVINO = "openvino"
+    TORCH = "torch"
+    ONNX = "onnx"
+
+
+_SOURCE, _MODEL, _DRAW, _WRITE = "Source", "Model and tracking", "Drawing", "Output"
+
+
+def _option(*names: str, help: str, panel: str) -> Any:  # noqa: A002 # typer's own word
+    return typer.Option(*names, help=help, rich_help_panel=panel)
+
+
+@app.command()
+def run(
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Camera number, video, picture, folder, glob or rtsp/http URL.")],
+    model: Annotated[str | None, _option("-m", "--model", help="A .pt, .onnx or OpenVINO folder, or a published name. [yolo11n-pose.pt]", panel=_MODEL)] = None,
+    device: Annotated[str | None, _option("--device", help="auto, cpu, cuda, cuda:N or mps. [auto]", panel=_MODEL)] = None,
+    runtime: Annotated[Engine | None, _option("--runtime", help="Engine that runs the network. [auto]", panel=_MODEL)] = None,
+    imgsz: Annotated[int | None, _option("--imgsz", help="Longer side of the network's input, in pixels. [640]", panel=_MODEL)] = None,
+    conf: Annotated[float | None, _option("--conf", help="Least confidence of a person. [0.25]", panel=_MODEL)] = None,
+    iou: Annotated[float | None, _option("--iou", help="Overlap above which the weaker box goes. [0.7]", panel=_MODEL)] = None,
+    max_det: Annotated[int | None, _option("--max-det", help="Most persons in a frame. [300]", panel=_MODEL)] = None,
+    classes: Annotated[str | None, _option("--classes", help="Class numbers to keep, such as 0,2.", panel=_MODEL)] = None,
+    half: Annotated[bool | None, _option("--half/--no-half", help="Half or full precision. [what the device does best]", panel=_MODEL)] = None,
+    skeleton: Annotated[Path | None, _option("--skeleton", help="YAML file that names and joins the keypoints.", panel=_MODEL)] = None,
+    augment: Annotated[bool, typer.Option("--augment", hidden=True)] = False,
+    track: Annotated[bool | None, _option("--track/--no-track", help="Give persons ids. [--track]", panel=_MODEL)] = None,
+    live: Annotated[bool | None, _option("--live", help="Treat a file as a camera: newest frame first, late ones dropped.", panel=_SOURCE)] = None,
+    every_frame: Annotated[bool | None, _option("--every-frame", help="Drop nothing, also of a live source.", panel=_SOURCE)] = None,
+    vid_stride: Annotated[int | None, _option("--vid-stride", help="Take every n-th frame. [1]", panel=_SOURCE)] = None,
+    cam_size: Annotated[str | None, _option("--cam-size", help="Picture size to ask a camera for, such as 1280x720.", panel=_SOURCE)] = None,
+    cam_fps: Annotated[float | None, _option("--cam-fps", help="Frames a second to ask a camera for.", panel=_SOURCE)] = None,
+    fourcc: Annotated[str | None, _option("--fourcc", help="Pixel format to ask a camera for, such as MJPG.", panel=_SOURCE)] = None,
+    timeout: Annotated[float | None, _option("--timeout", help="Seconds to wait for a source. [10 to open, 5 to read]", panel=_SOURCE)] = None,
+    max_outage: Annotated[float | None, _option("--max-outage", help="Seconds for which a broken stream is tried again. [30]", panel=_SOURCE)] = None,
+    boxes: Annotated[bool | None, _option("--boxes/--no-boxes", help="Draw boxes. [--boxes]", panel=_DRAW)] = None,
+    labels: Annotated[bool | None, _option("--labels/--no-labels", help="Write ids and scores. [--labels]", panel=_DRAW)] = None,
+    hud: Annotated[bool | None, _option("--hud/--no-hud", help="Write fps, latency and drops. [--no-hud]", panel=_DRAW)] = None,
+    trail: Annotated[float | None, _option("--trail", help="Seconds of each person's path to draw. [0]", panel=_DRAW)] = None,
+    line_width: Annotated[int | None, _option("--line-width", help="Pixels. [by the picture's size]", panel=_DRAW)] = None,
+    font_size: Annotated[float | None, _option("--font-size", help="Height of text in pixels. [by the picture's size]", panel=_DRAW)] = None,
+    output: Annotated[Path | None, _option("-o", "--output", help="Folder of the results. [runs/NAME, then runs/NAME-2 ...]", panel=_WRITE)] = None,
+    overwrite: Annotated[bool | None, _option("--overwrite", help="Replace the results that the folder holds.", panel=_WRITE)] = None,
+    video: Annotated[bool | None, _option("--video/--no-video", help="Write annotated video or pictures. [--video]", panel=_WRITE)] = None,
+    log: Annotated[str | None, _option("--log", help="Formats of the keypoint log: jsonl,csv,parquet. [jsonl]", panel=_WRITE)] = None,
+    show: Annotated[bool | None, _option("--show", help="Show a window; q quits, space pauses a file.", panel=_WRITE)] = None,
+    preset: Annotated[Preset | None, _option("--preset", help="x264's trade of speed for size. [ultrafast]", panel=_WRITE)] = None,
+    crf: Annotated[int | None, _option("--crf", help="x264's quality, 0 (best) to 51. [23]", panel=_WRITE)] = None,
+    config: Annotated[Path | None, typer.Option("-c", "--config", help="YAML file of settings; options given here win.")] = None,
+) -> None:  # fmt: skip
+    """Find keypoints in SOURCE and write annotated video and a keypoint log.
+
+    Writes annotated.mp4, keypoints.jsonl and summary.json. Ctrl-C ends a run in good order, twice at once.
+    """
+    given: dict[str, dict[str, Any]] = {
+        "capture": {
+            "live": live, "every_frame": every_frame, "vid_stride": vid_stride, "cam_size": _size(cam_size),
+            "cam_fps": cam_fps, "fourcc": fourcc, "open_timeout": timeout, "read_timeout": timeout,
+            "max_outage": max_outage,
+        },
+        "inference": {
+            "model": model, "device": device, "runtime": runtime and runtime.value, "imgsz": imgsz, "conf": conf,
+            "iou": iou, "max_det": max_det, "classes": _numbers(classes), "half": half, "skeleton": skeleton,
+        },
+        "tracking": {"enabled": track},
+        "overlay": {
+            "boxes": boxes, "labels": labels, "hud": hud, "trail": trail, "line_width": line_width,
+            "font_size": font_size,
+        },
+        "output": {
+            "directory": output, "overwrite": overwrite, "video": video, "show": show,
+            "log": None if log is None else tuple(part.strip() for part in log.split(",")),
+            "preset": preset and preset.value, "crf": crf,
+        },
+    }  # fmt: skip
+    if augment:
+        raise SettingsError(
+            "--augment runs each picture several times, which is not real time; poseline does not offer it"
+        )
+    overrides = {
+        section: {key: value for key, value in values.items() if value is not None} for section, values in given.items()
+    }
+    raise typer.Exit(_run_all(sources, configuration.load(config, overrides)))
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine has for Poseline, what is missing and how to get it."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from poseline.doctor import examine
+    from poseline.terminal import console
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for finding in examine():
+        hint = f" [yellow]→ {escape(finding.missing)}[/]" if finding.missing else ""
+        table.add_row(f"[bold]{finding.topic}[/]", escape(finding.text) + hint)
+    console.print(table)
+
+
+@app.command()
+def skeleton(
+    model: Annotated[str | None, typer.Argument(help="Model whose keypoints to show; COCO's 17 if none.")] = None,
+    picture: Annotated[Path, typer.Option("-o", "--output", help="Picture to write.")] = Path("skeleton.png"),
+    names: Annotated[Path | None, typer.Option("--skeleton", help="YAML file that names and joins the keypoints.")] = None,
+) -> None:  # fmt: skip
+    """Show which keypoint is which body part, as a table and a picture."""
+    from poseline.inference import weights
+    from poseline.output import save_picture
+    from poseline.overlay import skeleton_picture
+    from poseline.skeleton import COCO17, Skeleton
+    from poseline.terminal import console, show_skeleton
+
+    chosen = Skeleton.load(names) if names else COCO17
+    if model:
+        chosen = weights.read_spec(weights.find(model), convert=False, skeleton=chosen if names else None).skeleton
+    show_skeleton(chosen)
+    console.print(f"picture: {save_picture(skeleton_picture(chosen), picture)}", soft_wrap=True)
+
+
+@app.command()
+def recover(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="The .part video, or the folder of a killed run.")],
+) -> None:
+    """Make the video of a killed run playable."""
+    from rich.markup import escape
+
+    from poseline.output import recover as mend
+    from poseline.terminal import console
+
+    console.print(escape(str(mend(path))), soft_wrap=True)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Say the version.")] = False) -> None:
+    if version:
+        typer.echo(f"poseline {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """The console script: run a command, show the first error once, exit with its code."""
+    try:
+        app(standalone_mode=False)
+    except PoselineError as error:
+        _exit(error, error.exit_code)
+    except typer.Exit as ended:
+        sys.exit(ended.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 # the last line of defence: a fault of ours, or typer's word on usage
+        _exit(error, getattr(error, "exit_code", INTERNAL))
+
+
+def _exit(error: Exception, code: int) -> None:
+    show = getattr(error, "show", None)
+    if show is not None:  # typer's own usage errors know how to show themselves
+        show()
+    else:
+        from poseline.terminal import show_error
+
+        show_error(error)
+        if not isinstance(error, PoselineError):
+            import traceback
+
+            traceback.print_exception(error)
+    sys.exit(code)
+
+
+def _run_all(sources: list[str], settings: Settings) -> int:
+    """Run one source after another; the code of the first that failed."""
+    from poseline.capture import locate
+    from poseline.terminal import show_error, show_log
+
+    show_log()
+    locations = locate(sources)
+    if settings.output.show:
+        from poseline.output import Window
+
+        Window.check()
+    estimators: dict[bool, PoseEstimator] = {}
+    code = 0
+    for location in locations:
+        several = len(locations) > 1
+        try:
+            report = _run_one(location, _for_one(settings, location, several), estimators)
+        except PoselineError as error:
+            if not several:
+                raise
+            show_error(error)
+            code = code or error.exit_code
+            continue
+        code = code or _code(report)
+        if report.interrupted:
+            return INTERRUPTED
+    return code
+
+
+def _for_one(settings: Settings, location: Location, several: bool) -> Settings:
+    """With several sources, each has a folder of its own below the one that was asked for."""
+    directory = settings.output.directory
+    if directory is None or not several:
+        return settings
+    output: OutputSettings = settings.output.model_copy(update={"directory": directory / location.name})
+    return settings.model_copy(update={"output": output})
+
+
+def _run_one(location: Location, settings: Settings, estimators: dict[bool, PoseEstimator]) -> RunReport:
+    from poseline.output import prepare
+    from poseline.pipeline import run as run_pipeline
+    from poseline.terminal import progress, show_error, show_report
+
+    # A file is opened before the model is loaded, so that a bad one is told at once; a camera after, so that no
+    # stale picture waits in it.
+    is_file = bool(location.inputs)
+    estimator = None if is_file else _estimator(settings, True, estimators)
+    source = _open(location, settings)
+    estimator = estimator or _estimator(settings, source.info.live, estimators)
+    if source.info.width:
+        estimator.warm_up(source.info.width, source.info.height)
+    with prepare(settings.output.directory, location.name, settings.output.overwrite, location.inputs) as folder:
+        with _stopping(source) as signalled, progress(source.info) as on_frame:
+            seen: list[Observation] = []
+            report = run_pipeline(
+                source,
+                estimator,
+                settings,
+                folder,
+                _pictures(source, estimator, seen) if location.pictures else on_frame,
+            )
+            report.interrupted = report.interrupted or signalled.is_set()
+        if location.pictures:
+            from poseline.terminal import show_speed
+
+            show_speed(seen)
+    show_report(report)
+    if report.error is not None and not isinstance(report.error, KeyboardInterrupt):
+        show_error(report.error)
+    return report
+
+
+def _open(location: Location, settings: Settings) -> Source:
+    from poseline.capture import open_source
+
+    return open_source(location, settings.capture)
+
+
+def _estimator(settings: Settings, live: bool, estimators: dict[bool, PoseEstimator]) -> PoseEstimator:
+    from poseline.inference import load_estimator
+    from poseline.terminal import show_model
+
+    if live not in estimators:
+        estimators[live] = load_estimator(settings.inference, live=live)
+        show_model(estimators[live])
+    return estimators[live]
+
+
+def _pictures(source: Source, estimator: PoseEstimator, seen: list[Observation]) -> Any:
+    from poseline.terminal import show_picture
+
+    def on_frame(observation: Observation, _: RunReport) -> None:
+        seen.append(_without_pixels(observation))
+        show_picture(observation, observation.frame.index + 1, source.info.frames, estimator.spec.names)
+
+    return on_frame
+
+
+def _without_pixels(observation: Observation) -> Observation:
+    """What the closing line needs, so that a folder of pictures is not kept in memory."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    return replace(observation, frame=replace(observation.frame, picture=np.zeros((1, 1, 3), np.uint8)))
+
+
+@contextmanager
+def _stopping(source: Source) -> Iterator[threading.Event]:
+    """Ctrl-C and SIGTERM end the run in good order; a second one at once. Sets the event at the first."""
+    signalled = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if signalled.is_set():
+            raise KeyboardInterrupt
+        signalled.set()
+        source.stop()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield signalled
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _code(report: RunReport) -> int:
+    if report.error is None or isinstance(report.error, KeyboardInterrupt):
+        return INTERRUPTED if report.interrupted else 0
+    return report.error.exit_code if isinstance(report.error, PoselineError) else INTERNAL
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise SettingsError(f"--cam-size: {text!r} is not a size such as 1280x720")
+    return int(width), int(height)
+
+
+def _numbers(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise SettingsError(f"--classes: {text!r} is not a list of numbers such as 0,2")
+    return tuple(int(part) for part in parts)

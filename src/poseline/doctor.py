@@ -1,0 +1,168 @@
+"""Doctor: what this machine has, what is missing, and how to get it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from poseline.capture import cameras
+from poseline.inference import weights
+from poseline.pipeline import versions
+
+_HARDWARE_ENCODERS = ("h264_nvenc", "h264_videotoolbox", "h264_qsv", "h264_vaapi", "h264_amf", "h264_v4l2m2m")
+_CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at."""
+
+    topic: str
+    text: str
+    missing: str = ""
+    """What to do about it, where something is missing."""
+
+
+def examine() -> Iterator[Finding]:
+    """Everything that matters for a run here, as it is found."""
+    yield from _machine()
+    yield from _engines()
+    yield from _media()
+    yield from _models()
+    yield Finding("versions", ", ".join(f"{name} {number}" for name, number in versions().items()))
+
+
+def _machine() -> Iterator[Finding]:
+    yield Finding("system", f"{platform.system()} {platform.release()}, {platform.machine()}")
+    yield Finding("cpu", f"{cpu_name()}, {os.cpu_count()} cores; {', '.join(cpu_flags()) or 'no known vector flags'}")
+    gpu = nvidia()
+    yield Finding("gpu", gpu or "no NVIDIA GPU that nvidia-smi knows")
+    seen = cameras()
+    yield Finding("cameras", ", ".join(seen) or "none", "" if seen else "connect one, or rehearse with a clip: --live")
+    display = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) or sys.platform in (
+        "darwin",
+        "win32",
+    )
+    yield Finding("display", "yes" if display else "none", "" if display else "--show needs one; the files do not")
+
+
+def _engines() -> Iterator[Finding]:
+    import openvino
+
+    core = openvino.Core()
+    can = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    kinds = [
+        name for name, key in (("bf16", "BF16"), ("fp16", "FP16"), ("fp32", "FP32"), ("int8", "INT8")) if key in can
+    ]
+    yield Finding("openvino", f"{', '.join(core.available_devices)}; precisions on the CPU: {', '.join(kinds)}")
+    if find_spec("onnxruntime") is None:
+        yield Finding("onnx", "not installed", "for .onnx models: pip install 'poseline[onnx]'")
+    else:
+        import onnxruntime
+
+        yield Finding("onnx", ", ".join(onnxruntime.get_available_providers()))
+    yield _torch()
+
+
+def _torch() -> Finding:
+    """Torch is asked in a process of its own: it takes seconds and half a gigabyte."""
+    question = (
+        "import torch; print(torch.cuda.is_available(), torch.backends.mps.is_available(), torch.version.cuda, "
+        "*[torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())], sep='|')"
+    )
+    try:
+        answer = subprocess.run(  # noqa: S603 # our own interpreter and a constant
+            [sys.executable, "-c", question], capture_output=True, text=True, timeout=120, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding("torch", f"cannot be imported: {error}", "pip install --force-reinstall torch")
+    cuda, mps, build, *names = answer.split("|")
+    if cuda == "True":
+        return Finding("torch", f"cuda: {', '.join(names)}")
+    if mps == "True":
+        return Finding("torch", "mps")
+    hint = "a driver that fits CUDA " + build if build != "None" else "a CUDA build of torch"
+    return Finding("torch", "cpu only", f"for --device cuda: {hint}" if nvidia() else "")
+
+
+def _media() -> Iterator[Finding]:
+    import av
+
+    yield Finding(
+        "ffmpeg", f"PyAV {av.__version__}, libavcodec {'.'.join(map(str, av.library_versions['libavcodec']))}"
+    )
+    software = [name for name in ("libx264", "libx265", "libsvtav1") if name in av.codecs_available]
+    yield Finding("encoders", ", ".join(software), "" if "libx264" in software else "libx264: pip install -U av")
+    working = [name for name in _HARDWARE_ENCODERS if name in av.codecs_available and _encodes(name)]
+    yield Finding("hardware encoders", ", ".join(working) or "none that opens here")
+
+
+def _encodes(name: str) -> bool:
+    """Whether one frame goes through; encoders open only then."""
+    import av
+    import av.error
+
+    try:
+        context = av.CodecContext.create(name, "w")
+        assert isinstance(context, av.VideoCodecContext)
+        context.width, context.height, context.pix_fmt = 320, 240, "nv12" if "qsv" in name else "yuv420p"
+        context.encode(av.VideoFrame(320, 240, context.pix_fmt))
+    except (av.error.FFmpegError, ValueError, TypeError, AttributeError):
+        return False
+    return True
+
+
+def _models() -> Iterator[Finding]:
+    cache = weights.cache_folder()
+    here = [
+        path.name for path in sorted(Path.cwd().glob("*-pose*")) if path.suffix in (".pt", ".onnx") or path.is_dir()
+    ]
+    kept = sorted(path.name for path in (cache / "weights").glob("*.pt"))
+    converted = sorted(path.name for path in (cache / "converted").glob("*") if path.is_dir())
+    hint = (
+        "" if here or kept else "poseline fetches yolo11n-pose.pt on first use; offline, copy it here or give -m PATH"
+    )
+    yield Finding("models", f"here: {', '.join(here) or 'none'}; fetched: {', '.join(kept) or 'none'}", hint)
+    yield Finding("cache", f"{cache}: {len(converted)} converted")
+
+
+def cpu_name() -> str:
+    """The processor's name as the system gives it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def cpu_flags() -> list[str]:
+    """The vector instructions that matter for a network, where the system tells."""
+    try:
+        words = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+    except OSError:
+        return []
+    return [flag for flag in _CPU_FLAGS if flag in words]
+
+
+def nvidia() -> str:
+    """Name, memory and driver of NVIDIA's GPUs; empty where there is none."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return ""
+    try:
+        asked = subprocess.run(  # noqa: S603 # found on the PATH, constant arguments
+            [program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"],
+            capture_output=True, text=True, timeout=30, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return "; ".join(asked.stdout.strip().splitlines())

@@ -1,0 +1,57 @@
+"""Scaler: a frame's picture into the network's input, each pixel touched once on the way."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+
+from poseline.frame import Frame, Pixels, plane_pixels
+from poseline.inference.letterbox import Letterbox
+
+PAD = 114
+"""The grey of the margins that YOLO models are trained with."""
+
+
+class Scaler:
+    """Writes pictures into network inputs; keeps its scratch memory from frame to frame. One thread at a time."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+        self._scratch: VideoFrame | None = None
+
+    def fill(self, frame: Frame, letterbox: Letterbox, planes: Pixels) -> None:
+        """Write the picture, scaled, into `planes` (3, H, W) uint8 RGB; the margins stay as they are."""
+        left, top = letterbox.offset
+        width, height = letterbox.scaled
+        inner = planes[:, top : top + height, left : left + width]
+        if isinstance(frame.picture, VideoFrame):
+            self._from_planes(frame.picture, inner)
+        else:
+            self._from_bgr(frame.picture, inner)
+
+    def _from_planes(self, picture: VideoFrame, inner: Pixels) -> None:
+        # Scaled as YUV, then converted: the full-size RGB never exists. The sampling is that of OpenCV's linear
+        # resize, with which the models are trained and their published results are made; a scaler that averages,
+        # as FFmpeg's does, gives other pictures to the network, and measurably other keypoints.
+        small = self._small(picture, inner.shape[2], inner.shape[1])
+        for source, target in zip(picture.planes, small.planes, strict=True):
+            cv2.resize(plane_pixels(source), inner.shape[:0:-1], dst=plane_pixels(target))
+        green, blue, red = self._reformatter.reformat(small, format="gbrp", threads=1).planes
+        for target_plane, plane in zip(inner, (red, green, blue), strict=True):
+            np.copyto(target_plane, plane_pixels(plane))
+
+    def _small(self, picture: VideoFrame, width: int, height: int) -> VideoFrame:
+        scratch = self._scratch
+        if scratch is None or (scratch.width, scratch.height) != (width, height):
+            scratch = self._scratch = VideoFrame(width, height, "yuv444p")
+        scratch.colorspace, scratch.color_range = picture.colorspace, picture.color_range
+        return scratch
+
+    def _from_bgr(self, pixels: Pixels, inner: Pixels) -> None:
+        size = inner.shape[:0:-1]
+        if pixels.shape[1::-1] != size:
+            pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+        for target, channel in zip(inner, (2, 1, 0), strict=True):
+            np.copyto(target, pixels[:, :, channel])

@@ -1,0 +1,144 @@
+"""PoseModel: a pose model as an object to call; stream: a clip or camera as an iterator of observations."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypeAlias, overload
+
+import numpy as np
+
+from poseline import settings as configuration
+from poseline.capture import locate, open_source, read_picture
+from poseline.errors import SettingsError, SourceError
+from poseline.frame import Frame, Pixels
+from poseline.inference import load_estimator
+from poseline.pose import Observation
+from poseline.result import Result
+from poseline.settings import CaptureSettings, InferenceSettings
+from poseline.skeleton import Skeleton
+
+Picture: TypeAlias = "str | Path | Pixels"
+
+_AT_LOADING = {"model", "device", "runtime", "half", "skeleton"}
+"""Options that decide how the network is loaded; the others can change from call to call."""
+
+
+class PoseModel:
+    """A pose model, loaded once.
+
+    Args:
+        model: a .pt, .onnx or OpenVINO folder, or a published name such as `yolo11n-pose.pt`.
+        options: conf, iou, imgsz, max_det, classes, half, device, runtime, skeleton, with ultralytics' meaning and
+            defaults.
+
+    Raises:
+        ModelError: the model cannot be found, trusted, converted or run; DeviceError: the device is not there.
+        SettingsError: an option is unknown or out of range.
+    """
+
+    def __init__(self, model: str | Path = "yolo11n-pose.pt", **options: Any) -> None:
+        self._settings = _inference({"model": str(model), **options})
+        self.estimator = load_estimator(self._settings)
+        """What runs it; for pipelines of your own."""
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Class names by number."""
+        return self.estimator.spec.names
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Which keypoint is which body part."""
+        return self.estimator.spec.skeleton
+
+    @overload
+    def __call__(self, source: Picture, **options: Any) -> Result: ...
+
+    @overload
+    def __call__(self, source: Sequence[Picture], **options: Any) -> list[Result]: ...
+
+    def __call__(self, source: Picture | Sequence[Picture], **options: Any) -> Result | list[Result]:
+        """Find the poses in one picture, or in each of a list.
+
+        Args:
+            source: a file, an (H, W, 3) uint8 BGR array as OpenCV gives it, or a list of these.
+            options: conf, iou, imgsz, max_det, classes, for this call.
+
+        Raises:
+            SourceError: a picture cannot be read. SettingsError: an option is unknown, or belongs to loading.
+        """
+        if fixed := _AT_LOADING & set(options):
+            raise SettingsError(f"{sorted(fixed)[0]}: is decided when the model is loaded; give it to PoseModel(...)")
+        self.estimator.settings = _inference({**self._settings.model_dump(), **options})
+        if isinstance(source, str | Path | np.ndarray):
+            return self._result(source, 0)
+        return [self._result(picture, index) for index, picture in enumerate(source)]
+
+    predict = __call__
+
+    def _result(self, picture: Picture, index: int) -> Result:
+        if isinstance(picture, np.ndarray):
+            pixels, name = _checked(picture), f"image{index}.jpg"
+        else:
+            pixels, name = read_picture(Path(picture).expanduser(), CaptureSettings().max_pixels), str(picture)
+        frame = Frame(pixels, index, index, Fraction(1), float(index), time.monotonic(), name)
+        return Result.of(self.estimator.estimate(frame), self.names, self.skeleton)
+
+
+def stream(
+    source: str | Path,
+    model: str | Path | PoseModel = "yolo11n-pose.pt",
+    *,
+    track: bool = True,
+    live: bool = False,
+    vid_stride: int = 1,
+    **options: Any,
+) -> Generator[Observation, None, None]:
+    """Observations of a video, camera or stream, in order, as they come; decoding and inference run beside the loop.
+
+    Args:
+        source: one video, picture folder, camera number or address.
+        model: a model's path or name, or one that is loaded.
+        track: give persons ids.
+        live: treat a file as a camera.
+        vid_stride: take every n-th frame.
+        options: conf, iou, imgsz and so on, as `PoseModel` takes them.
+
+    Raises:
+        SourceError, ModelError, SettingsError: as the first `next` finds out, or on the way.
+    """
+    from poseline.pipeline import observing
+
+    settings = configuration.load(
+        overrides={
+            "inference": {} if isinstance(model, PoseModel) else {"model": str(model), **options},
+            "tracking": {"enabled": track},
+            "capture": {"live": live, "vid_stride": vid_stride},
+        }
+    )
+    if isinstance(model, PoseModel) and options:
+        raise SettingsError(f"{sorted(options)[0]}: the model is loaded already; give options to PoseModel(...)")
+    found = locate([source])
+    if len(found) != 1:
+        raise SourceError(f"{source}: holds {len(found)} sources; stream them one by one")
+    opened = open_source(found[0], settings.capture)
+    estimator = (
+        model.estimator if isinstance(model, PoseModel) else load_estimator(settings.inference, live=opened.info.live)
+    )
+    with observing(opened, estimator, settings) as flow:
+        yield from flow.items
+
+
+def _inference(options: dict[str, Any]) -> InferenceSettings:
+    if options.pop("augment", None):
+        raise SettingsError("augment: running each picture several times is not real time; poseline does not offer it")
+    return configuration.load(overrides={"inference": options}).inference
+
+
+def _checked(picture: Pixels) -> Pixels:
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or not picture.size:
+        raise SourceError(f"an array must be (H, W, 3) uint8 BGR, got {picture.shape} {picture.dtype}")
+    return picture

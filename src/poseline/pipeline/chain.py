@@ -1,0 +1,83 @@
+"""Chain: generator stages, one thread each, joined by bounded channels."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any, TypeAlias
+
+from poseline.pipeline.channel import Cancelled, Channel, Overflow
+
+log = logging.getLogger("poseline")
+
+Flow: TypeAlias = Generator[Any, None, None]
+Stage: TypeAlias = Callable[[Iterator[Any]], Flow]
+
+_JOIN_SECONDS = 15.0
+"""How long a stage may take to leave a native call; longer than a source's read timeout."""
+
+
+@contextmanager
+def chain(
+    source: Flow,
+    stages: Sequence[tuple[str, Stage]],
+    *,
+    depth: int,
+    overflow: Overflow = Overflow.WAIT,
+    patience: float | None = None,
+) -> Iterator[tuple[Flow, list[Channel[Any]]]]:
+    """Yield the last stage's output, which runs on the caller's thread, and the channels; the rest have threads.
+
+    A stage's exception travels down the channels behind the items before it and is raised in the caller. Leaving the
+    `with` cancels every channel and joins every thread.
+
+    Args:
+        source: what the first stage reads.
+        stages: names and generator functions, in order.
+        depth: items in flight between two stages.
+        overflow: what a full first channel does; the others always wait.
+        patience: seconds without an item after which a stage counts as hung.
+    """
+    channels: list[Channel[Any]] = []
+    threads: list[threading.Thread] = []
+    upstream, name = source, "capture"
+    for reader, stage in stages:
+        policy = overflow if not channels else Overflow.WAIT  # only the camera may drop
+        channel: Channel[Any] = Channel(reader, depth, policy, patience)
+        # Daemons, so that a driver that never returns cannot keep the process alive after its time.
+        threads.append(threading.Thread(target=_pump, args=(upstream, channel), name=name, daemon=True))
+        channels.append(channel)
+        upstream, name = stage(iter(channel)), reader
+    for thread in threads:
+        thread.start()
+    try:
+        with closing(upstream):
+            yield upstream, channels
+    finally:
+        for channel in channels:
+            channel.cancel()
+        _join(threads)
+
+
+def _join(threads: list[threading.Thread]) -> None:
+    deadline = time.monotonic() + _JOIN_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+        if thread.is_alive():
+            log.warning("%s does not stop; left behind", thread.name)
+
+
+def _pump(upstream: Flow, channel: Channel[Any]) -> None:
+    try:
+        with closing(upstream):
+            for item in upstream:
+                channel.put(item)
+    except Cancelled:
+        channel.finish()
+    except BaseException as error:  # noqa: BLE001 # carried to the reader, which re-raises it
+        channel.finish(error)
+    else:
+        channel.finish()

@@ -1,0 +1,99 @@
+"""Channel: a bounded hand-off between two threads. It ends by finish, fail or cancel, never by a sentinel."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from enum import Enum
+from typing import Generic, TypeVar
+
+from poseline.errors import StageStalled
+
+T = TypeVar("T")
+
+
+class Overflow(Enum):
+    """What a full channel does with the next item."""
+
+    WAIT = "wait"  # a file: every frame counts
+    DROP_OLDEST = "drop-oldest"  # a camera: only now counts
+
+
+class Cancelled(Exception):
+    """The other end has gone; stop."""
+
+
+class Channel(Generic[T]):
+    """One writer, one reader, at most `capacity` items in flight.
+
+    Args:
+        name: the stage that reads, for messages.
+        capacity: the most items in flight.
+        overflow: what happens to the next one.
+        patience: seconds after which a reader that got nothing gives up; None waits as long as the writer lives.
+    """
+
+    def __init__(
+        self, name: str, capacity: int, overflow: Overflow = Overflow.WAIT, patience: float | None = None
+    ) -> None:
+        if capacity < 1:
+            raise ValueError(f"capacity must be at least 1, got {capacity}")
+        self.name, self.capacity, self.overflow = name, capacity, overflow
+        self.dropped = 0
+        """Items given up for a newer one."""
+        self._patience = patience
+        self._items: deque[T] = deque()
+        self._changed = threading.Condition()
+        self._finished = False
+        self._cancelled = False
+        self._error: BaseException | None = None
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def put(self, item: T) -> None:
+        """Hand over `item`; waits or drops when full. Raises `Cancelled` once the reader has gone."""
+        with self._changed:
+            if self.overflow is Overflow.WAIT:
+                self._changed.wait_for(lambda: self._cancelled or len(self._items) < self.capacity)
+            elif len(self._items) == self.capacity:
+                self._items.popleft()
+                self.dropped += 1
+            if self._cancelled:
+                raise Cancelled(self.name)
+            self._items.append(item)
+            self._changed.notify_all()
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """End the stream: the reader drains what is left, then stops or re-raises `error`."""
+        with self._changed:
+            self._finished, self._error = True, error
+            self._changed.notify_all()
+
+    def cancel(self) -> None:
+        """Release both ends now and throw away what is in flight."""
+        with self._changed:
+            self._cancelled = True
+            self._items.clear()
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[T]:
+        while True:
+            with self._changed:
+                if not self._changed.wait_for(self._has_news, self._patience):
+                    raise StageStalled(
+                        f"nothing came to {self.name} for {self._patience:g} s; the stage before it hangs"
+                    )
+                if self._cancelled:
+                    raise Cancelled(self.name)
+                if not self._items:
+                    if self._error is not None:
+                        raise self._error
+                    return
+                item = self._items.popleft()
+                self._changed.notify_all()
+            yield item
+
+    def _has_news(self) -> bool:
+        return bool(self._items) or self._finished or self._cancelled

@@ -1,0 +1,80 @@
+"""Meter: what each stage costs, without any stage knowing."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from poseline.pipeline.chain import Flow, Stage
+
+_REMEMBERED = 10_000
+"""Durations kept for percentiles; the newest, so that a run of any length needs the same memory."""
+
+
+@dataclass
+class Meter:
+    """Time that one stage spent on its own work, not waiting for its neighbours."""
+
+    name: str
+    items: int = 0
+    wall: float = 0.0
+    """Seconds of the clock, in all."""
+    cpu: float = 0.0
+    """Seconds of its own thread on a core; threads of native libraries are not in it."""
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    """Wall seconds of the newest items."""
+
+    def measured(self, stage: Stage) -> Stage:
+        """The same stage, with its work timed."""
+
+        def run(items: Iterator[Any]) -> Flow:
+            source = _Waiting(items)
+            return self._timed(stage(iter(source)), source)
+
+        return run
+
+    def source(self, flow: Flow) -> Flow:
+        """The same flow, with its work timed; it has nobody to wait for."""
+        return self._timed(flow, _Waiting(iter(())))
+
+    def _timed(self, flow: Flow, source: _Waiting) -> Generator[Any, None, None]:
+        try:
+            while True:
+                wall, cpu, waited = time.perf_counter(), time.thread_time(), source.seconds
+                try:
+                    item = next(flow)
+                except StopIteration:
+                    return
+                self.add(time.perf_counter() - wall - (source.seconds - waited), time.thread_time() - cpu)
+                yield item
+        finally:
+            flow.close()
+
+    def add(self, wall: float, cpu: float) -> None:
+        """Count one item's seconds."""
+        self.items += 1
+        self.wall += wall
+        self.cpu += cpu
+        self.recent.append(wall)
+
+
+class _Waiting:
+    """An iterator that notes how long its reader waited."""
+
+    def __init__(self, items: Iterator[Any]) -> None:
+        self._items = items
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[Any]:
+        while True:
+            began = time.perf_counter()
+            try:
+                item = next(self._items)
+            except StopIteration:
+                return
+            finally:
+                self.seconds += time.perf_counter() - began
+            yield item

@@ -1,0 +1,87 @@
+"""Observing: from a source to tracked poses, each stage on its own thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from poseline.capture import Source
+from poseline.frame import Frame
+from poseline.inference import PoseEstimator, infer
+from poseline.pipeline.chain import Stage, chain
+from poseline.pipeline.channel import Channel, Overflow
+from poseline.pipeline.meter import Meter
+from poseline.settings import Settings
+from poseline.tracking import Tracker, track
+
+_FILE_DEPTH = 4
+"""Frames between two stages of a file: enough to bridge one slow frame."""
+_LIVE_DEPTH = 1
+"""Frames between two stages of a live source: each one more would add its own age to every frame after it."""
+_PATIENCE = 60.0
+"""Seconds, beyond the source's own time-outs, after which a silent stage counts as hung."""
+
+
+@dataclass
+class Flow:
+    """A running pipeline: its items, and what it has cost so far."""
+
+    items: Iterator[Any]
+    """What the last stage gives; read on the caller's thread."""
+    channels: list[Channel[Any]]
+    meters: list[Meter] = field(default_factory=list)
+    read: Callable[[], int] = lambda: 0
+    """Frames that the source gave and the pipeline took, so far."""
+
+
+@contextmanager
+def observing(
+    source: Source, estimator: PoseEstimator, settings: Settings, extra: Sequence[tuple[str, Stage]] = ()
+) -> Iterator[Flow]:
+    """Run `source` through inference and tracking, and through `extra` stages behind them.
+
+    Leaving the `with` stops everything. An error of any stage is raised by `items`, behind the frames before it.
+    """
+    capture = settings.capture
+    drops = source.info.live and not capture.every_frame
+    tracker = Tracker(settings.tracking, estimator.spec.skeleton.sigmas) if settings.tracking.enabled else None
+    stages: list[tuple[str, Stage]] = [
+        ("inference", lambda frames: infer(_with_drops(frames, capture.vid_stride), estimator)),
+        ("tracking", lambda seen: track(seen, tracker)),
+        *extra,
+    ]
+    meters = [Meter("capture"), *(Meter(name) for name, _ in stages)]
+    taken = _Taken(source, capture.vid_stride)
+    with chain(
+        meters[0].source(taken.frames()),
+        [(name, meter.measured(stage)) for meter, (name, stage) in zip(meters[1:], stages, strict=True)],
+        depth=_LIVE_DEPTH if source.info.live else _FILE_DEPTH,
+        overflow=Overflow.DROP_OLDEST if drops else Overflow.WAIT,
+        patience=_PATIENCE + capture.max_outage + capture.read_timeout,
+    ) as (items, channels):
+        yield Flow(items, channels, meters, lambda: taken.count)
+
+
+class _Taken:
+    """The source's frames, every n-th of them, counted."""
+
+    def __init__(self, source: Source, stride: int) -> None:
+        self._source, self._stride = source, stride
+        self.count = 0
+
+    def frames(self) -> Generator[Frame, None, None]:
+        for frame in self._source.frames():
+            if frame.index % self._stride == 0:
+                self.count += 1
+                yield frame
+
+
+def _with_drops(frames: Iterator[Frame], stride: int) -> Iterator[Frame]:
+    """Tell each frame how many were given up just before it."""
+    expected = 0
+    for frame in frames:
+        missed = (frame.index - expected) // stride
+        expected = frame.index + stride
+        yield replace(frame, dropped_before=missed) if missed > 0 else frame

@@ -1,0 +1,96 @@
+"""RunReport: what a run came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from poseline.output import Counts
+from poseline.pipeline.meter import Meter
+
+_ADVICE = {
+    "capture": "reading: a smaller or differently encoded source, or fewer programs beside this one",
+    "inference": "the network: a smaller --imgsz, a smaller model, or a GPU",
+    "tracking": "tracking: --no-track, or a smaller --max-det",
+    "overlay": "drawing: --no-video, or fewer things drawn",
+    "output": "writing: a faster --preset, or --no-video",
+}
+
+
+@dataclass
+class RunReport:
+    """Counts, times and files of one run."""
+
+    source: str
+    counts: Counts = field(default_factory=Counts)
+    elapsed: float = 0.0
+    """Seconds from the first frame asked for to the last file closed."""
+    meters: list[Meter] = field(default_factory=list)
+    ages: list[float] = field(default_factory=list)
+    """Seconds from a frame's arrival to the end of its recording, of the newest frames."""
+    live: bool = False
+    files: list[Path] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    error: BaseException | None = None
+    """What ended the run, if not the end of the source."""
+    interrupted: bool = False
+    """The user ended it."""
+
+    @property
+    def fps(self) -> float:
+        """Frames processed a second of the whole run."""
+        return self.counts.processed / self.elapsed if self.elapsed > 0 else 0.0
+
+    @property
+    def bottleneck(self) -> Meter | None:
+        """The stage whose own work took the longest."""
+        return max(self.meters, key=lambda meter: meter.wall, default=None)
+
+    @property
+    def advice(self) -> str:
+        """The bottleneck in words, and what would help."""
+        slowest = self.bottleneck
+        if slowest is None or not slowest.items:
+            return ""
+        if self.live and slowest.wall < 0.8 * self.elapsed:
+            return "the source: every stage waits for the next frame"
+        return _ADVICE.get(slowest.name, slowest.name)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `summary.json` holds; times in milliseconds a frame."""
+        return {
+            "source": self.source,
+            "counts": self.counts.as_dict(),
+            "elapsed": round(self.elapsed, 3),
+            "fps": round(self.fps, 2),
+            "stages": [
+                {
+                    "name": meter.name,
+                    "ms": milliseconds(meter.wall / max(meter.items, 1)),
+                    "p50": percentile(list(meter.recent), 50),
+                    "p95": percentile(list(meter.recent), 95),
+                    "cpu_ms": milliseconds(meter.cpu / max(meter.items, 1)),
+                    "busy": round(meter.wall / self.elapsed, 3) if self.elapsed else 0.0,
+                }
+                for meter in self.meters
+            ],
+            "bottleneck": self.bottleneck.name if self.bottleneck else None,
+            "latency_ms": {"p50": percentile(self.ages, 50), "p95": percentile(self.ages, 95)} if self.live else None,
+            "files": [str(path) for path in self.files],
+            "notes": self.notes,
+            "error": None if self.error is None else str(self.error) or type(self.error).__name__,
+            "interrupted": self.interrupted,
+        }
+
+
+def milliseconds(seconds: float) -> float:
+    """Seconds as milliseconds, to the microsecond."""
+    return round(1e3 * seconds, 3)
+
+
+def percentile(seconds: list[float], rank: float) -> float | None:
+    """The percentile in milliseconds; None of nothing."""
+    return milliseconds(float(np.percentile(seconds, rank))) if seconds else None

@@ -1,0 +1,177 @@
+"""A run: one source, all stages, all outputs. The one place that names every stage."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+
+from poseline import __version__
+from poseline.capture import Source
+from poseline.errors import PoselineError
+from poseline.inference import PoseEstimator
+from poseline.output import OutputFolder, RunHeader, write_csv, write_parquet, write_summary
+from poseline.overlay import Overlay
+from poseline.pipeline.chain import Stage
+from poseline.pipeline.meter import Meter
+from poseline.pipeline.observe import Flow, observing
+from poseline.pipeline.record import Recorder
+from poseline.pipeline.report import RunReport
+from poseline.pose import Observation
+from poseline.settings import Settings
+
+_AGES = 10_000
+"""Frame ages kept for percentiles; the newest."""
+
+
+def run(
+    source: Source,
+    estimator: PoseEstimator,
+    settings: Settings,
+    folder: OutputFolder,
+    on_frame: Callable[[Observation, RunReport], None] | None = None,
+) -> RunReport:
+    """Run `source` to its end into `folder`.
+
+    What went wrong is in the report, with every file finished as far as it could be: `error` for the first error,
+    `interrupted` for a second Ctrl-C. Ending early in good order is `source.stop()`, from any thread.
+
+    Args:
+        source: opened, not yet read.
+        estimator: the model, loaded.
+        settings: of all stages.
+        folder: prepared, empty.
+        on_frame: called after each frame was recorded.
+    """
+    report = RunReport(source.info.name, live=source.info.live)
+    header = _header(source, estimator, settings)
+    started = time.monotonic()
+    try:
+        with Recorder(folder, header, source.info, settings) as recorder:
+            try:
+                _drive(source, estimator, settings, recorder, report, on_frame)
+            except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 # reported; the files are closed first
+                report.error = error
+            report.elapsed = time.monotonic() - started
+            _count(report, source, recorder)
+            recorder.conclude(report.counts, report.elapsed, report.error)
+            report.elapsed = time.monotonic() - started
+            report.notes += recorder.notes
+    except PoselineError as error:
+        report.error = report.error or error  # the first one is the one to show
+    report.interrupted = isinstance(report.error, KeyboardInterrupt)
+    _finish(report, folder, settings)
+    return report
+
+
+def _drive(
+    source: Source,
+    estimator: PoseEstimator,
+    settings: Settings,
+    recorder: Recorder,
+    report: RunReport,
+    on_frame: Callable[[Observation, RunReport], None] | None,
+) -> None:
+    output = Meter("output")
+    ages: deque[float] = deque(maxlen=_AGES)
+    with observing(source, estimator, settings, _drawing(source, estimator, settings)) as flow:
+        report.meters = [*flow.meters, output]
+        try:
+            for item in flow.items:
+                wall, cpu = time.perf_counter(), time.thread_time()
+                goes_on = recorder.write(item)
+                output.add(time.perf_counter() - wall, time.thread_time() - cpu)
+                observation = item if isinstance(item, Observation) else item.observation
+                ages.append(time.monotonic() - observation.frame.arrival)
+                _note(report, flow, source, recorder)
+                if on_frame:
+                    on_frame(observation, report)
+                if not goes_on:
+                    report.interrupted = True
+                    source.stop()
+                    break
+        finally:
+            report.ages = list(ages)
+            _note(report, flow, source, recorder)
+
+
+def _drawing(source: Source, estimator: PoseEstimator, settings: Settings) -> list[tuple[str, Stage]]:
+    if not (settings.output.video or settings.output.show):
+        return []
+    overlay = Overlay(settings.overlay, estimator.spec.skeleton, estimator.spec.names)
+    stills = not source.info.live and source.info.path is None and source.info.width == 0
+    return [("overlay", overlay.stills if stills else overlay.stage)]
+
+
+def _note(report: RunReport, flow: Flow, source: Source, recorder: Recorder) -> None:
+    counts = report.counts
+    counts.bad, counts.processed, counts.persons = source.bad, recorder.log.frames, recorder.log.persons
+    counts.read = flow.read() + counts.bad
+    counts.dropped = flow.channels[0].dropped
+
+
+def _count(report: RunReport, source: Source, recorder: Recorder) -> None:
+    """The final counts: what was on its way when a run broke off was given up too."""
+    counts = report.counts
+    counts.processed, counts.persons = recorder.log.frames, recorder.log.persons
+    counts.dropped = counts.read - counts.bad - counts.processed
+    report.notes += source.notes
+
+
+def _finish(report: RunReport, folder: OutputFolder, settings: Settings) -> None:
+    """Make the tables from the journal, and the summary."""
+    try:
+        if "csv" in settings.output.log:
+            write_csv(folder.journal, folder.csv)
+        if "parquet" in settings.output.log:
+            write_parquet(folder.journal, folder.parquet)
+    except PoselineError as error:
+        report.error = report.error or error
+    report.files = sorted(path for path in folder.path.rglob("*") if path.is_file() and not path.name.startswith("."))
+    try:
+        write_summary(folder.summary, report.as_dict())
+        report.files.append(folder.summary)
+    except PoselineError as error:
+        report.error = report.error or error
+
+
+def _header(source: Source, estimator: PoseEstimator, settings: Settings) -> RunHeader:
+    info, spec, runtime = source.info, estimator.spec, estimator.runtime
+    return RunHeader(
+        source=info.name,
+        model={
+            "name": spec.name,
+            "sha256": spec.sha256,
+            "imgsz": settings.inference.imgsz,
+            "precision": runtime.precision,
+        },
+        runtime=runtime.name,
+        device=runtime.device,
+        skeleton=spec.skeleton,
+        video={
+            "width": info.width,
+            "height": info.height,
+            "fps": float(info.frame_rate) if info.frame_rate else None,
+            "time_base": str(info.time_base),
+        }
+        if info.width
+        else None,
+        settings=settings.model_dump(mode="json"),
+        versions=versions(),
+        started=datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds"),
+        classes=tuple(spec.names.values()),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of Poseline and of what it stands on; what is not installed is left out."""
+    found = {"poseline": __version__, "python": platform.python_version()}
+    for package in ("numpy", "av", "opencv-python", "openvino", "onnxruntime", "ultralytics", "torch"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

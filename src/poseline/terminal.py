@@ -1,0 +1,193 @@
+"""Terminal: progress while a run goes on, and the table at its end. Quiet and plain where nobody watches."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.logging import RichHandler
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from poseline.capture import SourceInfo
+from poseline.errors import PoselineError
+from poseline.inference import PoseEstimator
+from poseline.pipeline import Meter, RunReport
+from poseline.pose import Observation
+from poseline.result import describe
+from poseline.skeleton import Skeleton
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+OnFrame = Callable[[Observation, RunReport], None]
+
+
+def show_log(verbose: bool = False) -> None:
+    """Show what Poseline's modules have to say, above the progress bar."""
+    handler = RichHandler(console=console, show_time=False, show_level=False, show_path=False)
+    logger = logging.getLogger("poseline")
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def show_error(error: BaseException) -> None:
+    """One error, once, in words."""
+    name = "" if isinstance(error, PoselineError) else f"{type(error).__name__}: "
+    errors.print(f"[bold red]error:[/] {escape(name + str(error))}", soft_wrap=True)
+
+
+def show_model(estimator: PoseEstimator) -> None:
+    """Which model runs on what, in one line."""
+    spec, runtime = estimator.spec, estimator.runtime
+    console.print(
+        f"{escape(spec.name)} ({spec.sha256[:12]}), {len(spec.skeleton)} keypoints, "
+        f"on {escape(runtime.name)}, {escape(runtime.device)}, {runtime.precision}",
+        soft_wrap=True,
+    )
+
+
+@contextmanager
+def progress(info: SourceInfo) -> Iterator[OnFrame | None]:
+    """Yield what a run calls after each frame; None where the terminal is not one."""
+    if not console.is_terminal:
+        yield None
+    elif info.live:
+        with _status_line(info) as on_frame:
+            yield on_frame
+    else:
+        with _bar(info) as on_frame:
+            yield on_frame
+
+
+@contextmanager
+def _bar(info: SourceInfo) -> Iterator[OnFrame]:
+    columns = (
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), _Frames(), _Rate(), TimeRemainingColumn(),
+        TextColumn("{task.fields[persons]}"),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(escape(Path(info.name).name), total=info.frames, persons="")
+
+        def on_frame(observation: Observation, report: RunReport) -> None:
+            bar.update(task, completed=report.counts.processed, persons=f"{len(observation.poses)} seen")
+
+        yield on_frame
+
+
+class _Frames(ProgressColumn):
+    """Frames done of frames there are."""
+
+    def render(self, task: Task) -> Text:
+        total = "?" if task.total is None else f"{task.total:.0f}"
+        return Text(f"{task.completed:.0f}/{total}")
+
+
+class _Rate(ProgressColumn):
+    """Frames a second, lately."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.speed is None else f"{task.speed:.1f} fps")
+
+
+@contextmanager
+def _status_line(info: SourceInfo) -> Iterator[OnFrame]:
+    started = time.monotonic()
+    with Live(Text(f"{info.name}: waiting for the first frame"), console=console, transient=True) as line:
+
+        def on_frame(observation: Observation, report: RunReport) -> None:
+            passed = max(time.monotonic() - started, 1e-9)
+            age = 1e3 * (time.monotonic() - observation.frame.arrival)
+            counts = report.counts
+            line.update(
+                Text(
+                    f"● {info.name}  {observation.frame.time:.1f} s  {counts.processed / passed:.1f} fps  "
+                    f"{age:.0f} ms  {counts.dropped} dropped  {len(observation.poses)} seen"
+                )
+            )
+
+        yield on_frame
+
+
+def show_picture(observation: Observation, number: int, total: int | None, names: dict[int, str]) -> None:
+    """One picture's line, such as `image 1/1 bus.jpg: 640x480 4 persons, 31.2ms`."""
+    height, width = observation.input_shape
+    console.print(
+        f"image {number}/{total or '?'} {escape(observation.frame.source)}: {height}x{width} "
+        f"{describe(observation.poses, names)}, {observation.speed.inference:.1f}ms",
+        soft_wrap=True,
+    )
+
+
+def show_speed(observations: list[Observation]) -> None:
+    """The mean cost of the pictures, and the input of the last."""
+    if not observations:
+        return
+    mean = [
+        sum(getattr(seen.speed, part) for seen in observations) / len(observations)
+        for part in ("preprocess", "inference", "postprocess")
+    ]
+    height, width = observations[-1].input_shape
+    console.print(
+        f"Speed: {mean[0]:.1f}ms preprocess, {mean[1]:.1f}ms inference, {mean[2]:.1f}ms postprocess "
+        f"per image at shape (1, 3, {height}, {width})"
+    )
+
+
+def show_report(report: RunReport) -> None:
+    """Counts, the cost of each stage, the bottleneck and the files."""
+    counts = report.counts
+    ending = " (interrupted)" if report.interrupted else ""
+    console.print(
+        f"{escape(report.source)}: {counts.read} frames read, {counts.processed} processed, {counts.dropped} dropped, "
+        f"{counts.bad} bad; {counts.persons} persons; {report.elapsed:.1f} s, {report.fps:.1f} fps{ending}",
+        soft_wrap=True,
+    )
+    if counts.processed:
+        console.print(_stages(report))
+    if report.live and (ages := report.as_dict()["latency_ms"])["p50"] is not None:
+        console.print(f"age of a frame when recorded: median {ages['p50']:.0f} ms, 95 % within {ages['p95']:.0f} ms")
+    if slowest := report.bottleneck:
+        console.print(f"bottleneck: {slowest.name}; what helps with {report.advice}", soft_wrap=True)
+    for note in report.notes:
+        console.print(f"note: {escape(note)}", soft_wrap=True)
+    for path in report.files:
+        console.print(f"  {escape(str(path))}", soft_wrap=True)
+
+
+def _stages(report: RunReport) -> Table:
+    table = Table("stage", box=None, pad_edge=False, header_style="dim")
+    for heading in ("ms/frame", "cpu ms", "share", "busy"):
+        table.add_column(heading, justify="right")
+    total = sum(meter.wall for meter in report.meters) or 1.0
+    for meter in report.meters:
+        style = "bold" if meter is report.bottleneck else ""
+        table.add_row(*_row(meter, total, report.elapsed), style=style)
+    return table
+
+
+def _row(meter: Meter, total: float, elapsed: float) -> tuple[str, ...]:
+    each = 1e3 / max(meter.items, 1)
+    return (
+        meter.name,
+        f"{meter.wall * each:.2f}",
+        f"{meter.cpu * each:.2f}",
+        f"{100 * meter.wall / total:.0f} %",
+        f"{100 * meter.wall / elapsed:.0f} %" if elapsed else "",
+    )
+
+
+def show_skeleton(skeleton: Skeleton) -> None:
+    """Which keypoint is which body part, as a table."""
+    table = Table("keypoint", "body part", "side", "joined to", box=None, pad_edge=False, header_style="dim")
+    for index, name in enumerate(skeleton.names):
+        joined = [b if a == index else a for a, b in skeleton.edges if index in (a, b)]
+        table.add_row(str(index), name, skeleton.side(index), ", ".join(skeleton.names[end] for end in sorted(joined)))
+    console.print(table)
