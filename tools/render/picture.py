@@ -268,9 +268,10 @@ def _ground_shadow(world: _World, shots: Sequence[Shot], views: _Views, vertex_p
 
 
 def _box_blur(layer: Tensor, radius: int) -> Tensor:
-    image = layer[None, None]
+    image, span = layer[None, None], 2 * radius + 1
     for _ in range(3):
-        image = functional.avg_pool2d(image, 2 * radius + 1, 1, radius, count_include_pad=False)
+        image = functional.avg_pool2d(image, (1, span), 1, (0, radius), count_include_pad=False)
+        image = functional.avg_pool2d(image, (span, 1), 1, (radius, 0), count_include_pad=False)
     return image[0, 0]
 
 
@@ -408,10 +409,14 @@ def _paint(actors: Actors, device: torch.device, person: Tensor, material: Tenso
 
 def _backdrops(shots: Sequence[Shot], views: _Views, moment: float, jitter: tuple[float, float], size: tuple[int, int], shadow: Tensor) -> Tensor:
     images = []
+    drawn: dict[tuple[Place, Light, Camera, Camera], tuple[Tensor, Tensor, Tensor]] = {}  # frames of a camera at rest share theirs
     for index, shot in enumerate(shots):
-        rotation = torch.lerp(views.rotation[0, index], views.rotation[1, index], moment)
-        position = torch.lerp(views.position[0, index], views.position[1, index], moment)
-        colour, ground, _ = backdrop(shot.place, shot.light, position, rotation, float(shot.opening.focal * size[1]), size, jitter)
+        key = (shot.place, shot.light, shot.opening, shot.closing)
+        if key not in drawn:
+            rotation = torch.lerp(views.rotation[0, index], views.rotation[1, index], moment)
+            position = torch.lerp(views.position[0, index], views.position[1, index], moment)
+            drawn[key] = backdrop(shot.place, shot.light, position, rotation, float(shot.opening.focal * size[1]), size, jitter)
+        colour, ground, _ = drawn[key]
         images.append(colour * (1 - shadow[index] * ground)[..., None])
     return torch.stack(images)
 

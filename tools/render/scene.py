@@ -39,7 +39,7 @@ class Light:
     strength: float = 0.9
     sky: Colour = (0.80, 0.90, 1.05)
     ambient: float = 0.5
-    soft: float = 0.02  # blur of ground shadows, share of the picture's width
+    soft: float = 0.006  # blur of ground shadows, share of the picture's width
     exposure: float = 1.0
 
 

@@ -32,8 +32,8 @@ ANGLE = {name: index for index, name in enumerate(ANGLES)}
 KEYPOINTS = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
              "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee",
              "left_ankle", "right_ankle")
-EDGES = ((0, 1), (0, 2), (1, 3), (2, 4), (5, 6), (5, 7), (7, 9), (6, 8), (8, 10), (5, 11), (6, 12), (11, 12),
-         (11, 13), (13, 15), (12, 14), (14, 16), (3, 5), (4, 6))
+EDGES = ((15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8), (7, 9), (8, 10),
+         (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6))
 SIGMAS = torch.tensor([26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]) / 1000
 """COCO's per-keypoint standard deviations, for object keypoint similarity."""
 
