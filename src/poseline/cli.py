@@ -65,40 +65,40 @@ def _option(*names: str, help: str, panel: str) -> Any:  # noqa: A002 # typer's 
 
 @app.command()
 def run(
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Camera number, video, picture, folder, glob or rtsp/http URL.")],
-    model: Annotated[str | None, _option("-m", "--model", help="A .pt, .onnx or OpenVINO folder, or a published name. [yolo11n-pose.pt]", panel=_MODEL)] = None,
-    device: Annotated[str | None, _option("--device", help="auto, cpu, cuda, cuda:N or mps. [auto]", panel=_MODEL)] = None,
-    runtime: Annotated[Engine | None, _option("--runtime", help="Engine that runs the network. [auto]", panel=_MODEL)] = None,
-    imgsz: Annotated[int | None, _option("--imgsz", help="Longer side of the network's input, in pixels. [640]", panel=_MODEL)] = None,
-    conf: Annotated[float | None, _option("--conf", help="Least confidence of a person. [0.25]", panel=_MODEL)] = None,
-    iou: Annotated[float | None, _option("--iou", help="Overlap above which the weaker box goes. [0.7]", panel=_MODEL)] = None,
-    max_det: Annotated[int | None, _option("--max-det", help="Most persons in a frame. [300]", panel=_MODEL)] = None,
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Camera number, video, picture, folder, glob or rtsp/http URL.")],
+    model: Annotated[str | None, _option("-m", "--model", help="A .pt, .onnx or OpenVINO folder, or a published name. (yolo11n-pose.pt)", panel=_MODEL)] = None,
+    device: Annotated[str | None, _option("--device", help="auto, cpu, cuda, cuda:N or mps. (auto)", panel=_MODEL)] = None,
+    runtime: Annotated[Engine | None, _option("--runtime", help="Engine that runs the network. (auto)", panel=_MODEL)] = None,
+    imgsz: Annotated[int | None, _option("--imgsz", help="Longer side of the network's input, in pixels. (640)", panel=_MODEL)] = None,
+    conf: Annotated[float | None, _option("--conf", help="Least confidence of a person. (0.25)", panel=_MODEL)] = None,
+    iou: Annotated[float | None, _option("--iou", help="Overlap above which the weaker box goes. (0.7)", panel=_MODEL)] = None,
+    max_det: Annotated[int | None, _option("--max-det", help="Most persons in a frame. (300)", panel=_MODEL)] = None,
     classes: Annotated[str | None, _option("--classes", help="Class numbers to keep, such as 0,2.", panel=_MODEL)] = None,
-    half: Annotated[bool | None, _option("--half/--no-half", help="Half or full precision. [what the device does best]", panel=_MODEL)] = None,
+    half: Annotated[bool | None, _option("--half/--no-half", help="Half or full precision. (what the device does best)", panel=_MODEL)] = None,
     skeleton: Annotated[Path | None, _option("--skeleton", help="YAML file that names and joins the keypoints.", panel=_MODEL)] = None,
     augment: Annotated[bool, typer.Option("--augment", hidden=True)] = False,
-    track: Annotated[bool | None, _option("--track/--no-track", help="Give persons ids. [--track]", panel=_MODEL)] = None,
+    track: Annotated[bool | None, _option("--track/--no-track", help="Give persons ids. (--track)", panel=_MODEL)] = None,
     live: Annotated[bool | None, _option("--live", help="Treat a file as a camera: newest frame first, late ones dropped.", panel=_SOURCE)] = None,
     every_frame: Annotated[bool | None, _option("--every-frame", help="Drop nothing, also of a live source.", panel=_SOURCE)] = None,
-    vid_stride: Annotated[int | None, _option("--vid-stride", help="Take every n-th frame. [1]", panel=_SOURCE)] = None,
+    vid_stride: Annotated[int | None, _option("--vid-stride", help="Take every n-th frame. (1)", panel=_SOURCE)] = None,
     cam_size: Annotated[str | None, _option("--cam-size", help="Picture size to ask a camera for, such as 1280x720.", panel=_SOURCE)] = None,
     cam_fps: Annotated[float | None, _option("--cam-fps", help="Frames a second to ask a camera for.", panel=_SOURCE)] = None,
     fourcc: Annotated[str | None, _option("--fourcc", help="Pixel format to ask a camera for, such as MJPG.", panel=_SOURCE)] = None,
-    timeout: Annotated[float | None, _option("--timeout", help="Seconds to wait for a source. [10 to open, 5 to read]", panel=_SOURCE)] = None,
-    max_outage: Annotated[float | None, _option("--max-outage", help="Seconds for which a broken stream is tried again. [30]", panel=_SOURCE)] = None,
-    boxes: Annotated[bool | None, _option("--boxes/--no-boxes", help="Draw boxes. [--boxes]", panel=_DRAW)] = None,
-    labels: Annotated[bool | None, _option("--labels/--no-labels", help="Write ids and scores. [--labels]", panel=_DRAW)] = None,
-    hud: Annotated[bool | None, _option("--hud/--no-hud", help="Write fps, latency and drops. [--no-hud]", panel=_DRAW)] = None,
-    trail: Annotated[float | None, _option("--trail", help="Seconds of each person's path to draw. [0]", panel=_DRAW)] = None,
-    line_width: Annotated[int | None, _option("--line-width", help="Pixels. [by the picture's size]", panel=_DRAW)] = None,
-    font_size: Annotated[float | None, _option("--font-size", help="Height of text in pixels. [by the picture's size]", panel=_DRAW)] = None,
-    output: Annotated[Path | None, _option("-o", "--output", help="Folder of the results. [runs/NAME, then runs/NAME-2 ...]", panel=_WRITE)] = None,
+    timeout: Annotated[float | None, _option("--timeout", help="Seconds to wait for a source. (10 to open, 5 to read)", panel=_SOURCE)] = None,
+    max_outage: Annotated[float | None, _option("--max-outage", help="Seconds for which a broken stream is tried again. (30)", panel=_SOURCE)] = None,
+    boxes: Annotated[bool | None, _option("--boxes/--no-boxes", help="Draw boxes. (--boxes)", panel=_DRAW)] = None,
+    labels: Annotated[bool | None, _option("--labels/--no-labels", help="Write ids and scores. (--labels)", panel=_DRAW)] = None,
+    hud: Annotated[bool | None, _option("--hud/--no-hud", help="Write fps, latency and drops. (--no-hud)", panel=_DRAW)] = None,
+    trail: Annotated[float | None, _option("--trail", help="Seconds of each person's path to draw. (0)", panel=_DRAW)] = None,
+    line_width: Annotated[int | None, _option("--line-width", help="Pixels. (by the picture's size)", panel=_DRAW)] = None,
+    font_size: Annotated[float | None, _option("--font-size", help="Height of text in pixels. (by the picture's size)", panel=_DRAW)] = None,
+    output: Annotated[Path | None, _option("-o", "--output", help="Folder of the results. (runs/NAME, then runs/NAME-2 ...)", panel=_WRITE)] = None,
     overwrite: Annotated[bool | None, _option("--overwrite", help="Replace the results that the folder holds.", panel=_WRITE)] = None,
-    video: Annotated[bool | None, _option("--video/--no-video", help="Write annotated video or pictures. [--video]", panel=_WRITE)] = None,
-    log: Annotated[str | None, _option("--log", help="Formats of the keypoint log: jsonl,csv,parquet. [jsonl]", panel=_WRITE)] = None,
+    video: Annotated[bool | None, _option("--video/--no-video", help="Write annotated video or pictures. (--video)", panel=_WRITE)] = None,
+    log: Annotated[str | None, _option("--log", help="Formats of the keypoint log: jsonl,csv,parquet. (jsonl)", panel=_WRITE)] = None,
     show: Annotated[bool | None, _option("--show", help="Show a window; q quits, space pauses a file.", panel=_WRITE)] = None,
-    preset: Annotated[Preset | None, _option("--preset", help="x264's trade of speed for size. [ultrafast]", panel=_WRITE)] = None,
-    crf: Annotated[int | None, _option("--crf", help="x264's quality, 0 (best) to 51. [23]", panel=_WRITE)] = None,
+    preset: Annotated[Preset | None, _option("--preset", help="x264's trade of speed for size. (ultrafast)", panel=_WRITE)] = None,
+    crf: Annotated[int | None, _option("--crf", help="x264's quality, 0 (best) to 51. (23)", panel=_WRITE)] = None,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="YAML file of settings; options given here win.")] = None,
 ) -> None:  # fmt: skip
     """Find keypoints in SOURCE and write annotated video and a keypoint log.
@@ -269,7 +269,8 @@ def _run_one(location: Location, settings: Settings, estimators: dict[bool, Pose
     is_file = bool(location.inputs)
     estimator = None if is_file else _estimator(settings, True, estimators)
     source = _open(location, settings)
-    estimator = estimator or _estimator(settings, source.info.live, estimators)
+    # A picture's printed times are its own only if no other is on its way beside it.
+    estimator = estimator or _estimator(settings, source.info.live or bool(location.pictures), estimators)
     if source.info.width:
         estimator.warm_up(source.info.width, source.info.height)
     with prepare(settings.output.directory, location.name, settings.output.overwrite, location.inputs) as folder:

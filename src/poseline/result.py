@@ -194,7 +194,11 @@ class Result:
 def describe(poses: Poses, names: dict[int, str]) -> str:
     """How many of which class, such as `4 persons`; `(no detections)` of none."""
     counts = np.bincount(poses.classes, minlength=1) if len(poses) else np.zeros(1, np.int64)
-    parts = [f"{count} {names.get(number, number)}{'s' * (count > 1)}" for number, count in enumerate(counts) if count]
+    parts = [
+        f"{count} {names.get(number, number)}{'s' * (count > 1)}"
+        for number, count in enumerate(counts.tolist())
+        if count
+    ]
     return ", ".join(parts) or "(no detections)"
 
 

@@ -137,7 +137,8 @@ def show_speed(observations: list[Observation]) -> None:
     height, width = observations[-1].input_shape
     console.print(
         f"Speed: {mean[0]:.1f}ms preprocess, {mean[1]:.1f}ms inference, {mean[2]:.1f}ms postprocess "
-        f"per image at shape (1, 3, {height}, {width})"
+        f"per image at shape (1, 3, {height}, {width})",
+        soft_wrap=True,
     )
 
 
@@ -150,11 +151,11 @@ def show_report(report: RunReport) -> None:
         f"{counts.bad} bad; {counts.persons} persons; {report.elapsed:.1f} s, {report.fps:.1f} fps{ending}",
         soft_wrap=True,
     )
-    if counts.processed:
+    if counts.processed and report.timed:
         console.print(_stages(report))
     if report.live and (ages := report.as_dict()["latency_ms"])["p50"] is not None:
         console.print(f"age of a frame when recorded: median {ages['p50']:.0f} ms, 95 % within {ages['p95']:.0f} ms")
-    if slowest := report.bottleneck:
+    if report.timed and (slowest := report.bottleneck):
         console.print(f"bottleneck: {slowest.name}; what helps with {report.advice}", soft_wrap=True)
     for note in report.notes:
         console.print(f"note: {escape(note)}", soft_wrap=True)

@@ -50,11 +50,11 @@ class PoseEstimator:
 
     def start(self, frame: Frame) -> Ticket:
         """Scale the frame into a free request and set it going."""
-        began = time.perf_counter()
         letterbox = Letterbox.fit(
             frame.width, frame.height, self.settings.imgsz, self.spec.stride, self.runtime.fixed_size
         )
-        slot = self._slot(letterbox)
+        slot = self._slot(letterbox)  # compiles the network, at the first picture of this size
+        began = time.perf_counter()
         planes = slot.request.pixels[0]
         if slot.letterbox != letterbox:
             planes.fill(PAD)

@@ -32,6 +32,8 @@ class RunReport:
     ages: list[float] = field(default_factory=list)
     """Seconds from a frame's arrival to the end of its recording, of the newest frames."""
     live: bool = False
+    timed: bool = True
+    """Whether the times mean anything: a handful of pictures of different sizes has none worth a table."""
     files: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     error: BaseException | None = None

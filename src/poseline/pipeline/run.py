@@ -46,7 +46,7 @@ def run(
         folder: prepared, empty.
         on_frame: called after each frame was recorded.
     """
-    report = RunReport(source.info.name, live=source.info.live)
+    report = RunReport(source.info.name, live=source.info.live, timed=source.info.width > 0)
     header = _header(source, estimator, settings)
     started = time.monotonic()
     try:
@@ -102,8 +102,7 @@ def _drawing(source: Source, estimator: PoseEstimator, settings: Settings) -> li
     if not (settings.output.video or settings.output.show):
         return []
     overlay = Overlay(settings.overlay, estimator.spec.skeleton, estimator.spec.names)
-    stills = not source.info.live and source.info.path is None and source.info.width == 0
-    return [("overlay", overlay.stills if stills else overlay.stage)]
+    return [("overlay", overlay.stage if source.info.width else overlay.stills)]
 
 
 def _note(report: RunReport, flow: Flow, source: Source, recorder: Recorder) -> None:
