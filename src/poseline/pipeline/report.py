@@ -48,8 +48,9 @@ class RunReport:
 
     @property
     def bottleneck(self) -> Meter | None:
-        """The stage whose own work took the longest."""
-        return max(self.meters, key=lambda meter: meter.wall, default=None)
+        """The stage whose own work took the longest; a live source only waits for its next frame."""
+        working = self.meters[1:] if self.live else self.meters
+        return max(working, key=lambda meter: meter.wall, default=None)
 
     @property
     def advice(self) -> str:
