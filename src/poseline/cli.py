@@ -16,7 +16,7 @@ import typer
 
 from poseline import __version__
 from poseline import settings as configuration
-from poseline.errors import PoselineError, SettingsError
+from poseline.errors import PoselineError, SettingsError, redact
 from poseline.settings import OutputSettings, Settings
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _option(*names: str, help: str, panel: str) -> Any:  # noqa: A002 # typer's 
 @app.command()
 def run(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Camera number, video, picture, folder, glob or rtsp/http URL.")],
-    model: Annotated[str | None, _option("-m", "--model", help="A .pt, .onnx or OpenVINO folder, or a published name. (yolo11n-pose.pt)", panel=_MODEL)] = None,
+    model: Annotated[str | None, _option("-m", "--model", help="A .pt, .onnx or OpenVINO folder, a published name, or builtin. (yolo11n-pose.pt, else builtin)", panel=_MODEL)] = None,
     device: Annotated[str | None, _option("--device", help="auto, cpu, cuda, cuda:N or mps. (auto)", panel=_MODEL)] = None,
     runtime: Annotated[Engine | None, _option("--runtime", help="Engine that runs the network. (auto)", panel=_MODEL)] = None,
     imgsz: Annotated[int | None, _option("--imgsz", help="Longer side of the network's input, in pixels. (640)", panel=_MODEL)] = None,
@@ -195,15 +195,12 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Say the versi
 def main() -> None:
     """The console script: run a command, show the first error once, exit with its code."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)  # typer returns the code of its Exit, and 130 after Ctrl-C
     except PoselineError as error:
         _exit(error, error.exit_code)
-    except typer.Exit as ended:
-        sys.exit(ended.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
     except Exception as error:  # noqa: BLE001 # the last line of defence: a fault of ours, or typer's word on usage
         _exit(error, getattr(error, "exit_code", INTERNAL))
+    sys.exit(code)
 
 
 def _exit(error: Exception, code: int) -> None:
@@ -217,7 +214,7 @@ def _exit(error: Exception, code: int) -> None:
         if not isinstance(error, PoselineError):
             import traceback
 
-            traceback.print_exception(error)
+            print(redact("".join(traceback.format_exception(error))), file=sys.stderr, end="")
     sys.exit(code)
 
 
@@ -234,8 +231,8 @@ def _run_all(sources: list[str], settings: Settings) -> int:
         Window.check()
     estimators: dict[bool, PoseEstimator] = {}
     code = 0
-    for location in locations:
-        several = len(locations) > 1
+    several = len(locations) > 1
+    for location in _told_apart(locations):
         try:
             report = _run_one(location, _for_one(settings, location, several), estimators)
         except PoselineError as error:
@@ -248,6 +245,20 @@ def _run_all(sources: list[str], settings: Settings) -> int:
         if report.interrupted:
             return INTERRUPTED
     return code
+
+
+def _told_apart(locations: list[Location]) -> list[Location]:
+    """No two of the same name, so that the second's results never replace the first's."""
+    from dataclasses import replace
+
+    taken: set[str] = set()
+    for index, location in enumerate(locations):
+        name, number = location.name, 2
+        while name in taken:
+            name, number = f"{location.name}-{number}", number + 1
+        taken.add(name)
+        locations[index] = replace(location, name=name)
+    return locations
 
 
 def _for_one(settings: Settings, location: Location, several: bool) -> Settings:
@@ -282,8 +293,8 @@ def _run_one(location: Location, settings: Settings, estimators: dict[bool, Pose
                 settings,
                 folder,
                 _pictures(source, estimator, seen) if location.pictures else on_frame,
+                signalled,
             )
-            report.interrupted = report.interrupted or signalled.is_set()
         if location.pictures:
             from poseline.terminal import show_speed
 

@@ -30,7 +30,8 @@ class PoseModel:
     """A pose model, loaded once.
 
     Args:
-        model: a .pt, .onnx or OpenVINO folder, or a published name such as `yolo11n-pose.pt`.
+        model: a .pt, .onnx or OpenVINO folder, a published name such as `yolo11n-pose.pt`, or `builtin`; None is
+            yolo11n-pose.pt, or the built-in model where that cannot be had.
         options: conf, iou, imgsz, max_det, classes, half, device, runtime, skeleton, with ultralytics' meaning and
             defaults.
 
@@ -39,8 +40,8 @@ class PoseModel:
         SettingsError: an option is unknown or out of range.
     """
 
-    def __init__(self, model: str | Path = "yolo11n-pose.pt", **options: Any) -> None:
-        self._settings = _inference({"model": str(model), **options})
+    def __init__(self, model: str | Path | None = None, **options: Any) -> None:
+        self._settings = _inference(_named(model) | options)
         self.estimator = load_estimator(self._settings)
         """What runs it; for pipelines of your own."""
 
@@ -90,7 +91,7 @@ class PoseModel:
 
 def stream(
     source: str | Path,
-    model: str | Path | PoseModel = "yolo11n-pose.pt",
+    model: str | Path | PoseModel | None = None,
     *,
     track: bool = True,
     live: bool = False,
@@ -114,7 +115,7 @@ def stream(
 
     settings = configuration.load(
         overrides={
-            "inference": {} if isinstance(model, PoseModel) else {"model": str(model), **options},
+            "inference": {} if isinstance(model, PoseModel) else _named(model) | options,
             "tracking": {"enabled": track},
             "capture": {"live": live, "vid_stride": vid_stride},
         }
@@ -130,6 +131,10 @@ def stream(
     )
     with observing(opened, estimator, settings) as flow:
         yield from flow.items
+
+
+def _named(model: str | Path | None) -> dict[str, Any]:
+    return {"model": None if model is None else str(model)}
 
 
 def _inference(options: dict[str, Any]) -> InferenceSettings:

@@ -49,8 +49,11 @@ class CaptureSettings(_Section):
 class InferenceSettings(_Section):
     """The model and what counts as found. Names and defaults as in ultralytics."""
 
-    model: str = "yolo11n-pose.pt"
-    """A .pt, .onnx or OpenVINO folder, or the name of a published model."""
+    model: str | None = None
+    """A .pt, .onnx or OpenVINO folder, the name of a published model, or `builtin`.
+
+    Unset: yolo11n-pose.pt, and where that is neither here nor to be fetched, the built-in model.
+    """
     device: Device = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
     runtime: RuntimeName = "auto"

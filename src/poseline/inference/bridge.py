@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,8 @@ _SAFE = {
     "YOLO_AUTOINSTALL": "False",  # no package is installed because a file asks for it
     "YOLO_VERBOSE": "False",
 }
+_PUBLISHER = ("github.com", 443)
+_ONLINE_SECONDS = 3.0
 _CONVERT_SECONDS, _FETCH_SECONDS = 900, 300
 
 
@@ -42,9 +45,20 @@ def fetch(name: str, folder: Path) -> Path:
     Raises:
         ModelError: it could not be downloaded.
     """
+    if not _online():
+        raise ModelError(f"{name}: could not be downloaded: this machine reaches no network")
     folder.mkdir(parents=True, exist_ok=True)
     _in_child(["fetch", name, str(folder)], _FETCH_SECONDS, offline=False)
     return folder / name
+
+
+def _online() -> bool:
+    """Whether the place that publishes the models answers; asked first, as its client would try for long."""
+    try:
+        socket.create_connection(_PUBLISHER, timeout=_ONLINE_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def load_network(weights: Path) -> tuple[Any, dict[str, Any]]:

@@ -21,6 +21,11 @@ from poseline.skeleton import Skeleton
 
 log = logging.getLogger("poseline")
 
+DEFAULT = "yolo11n-pose.pt"
+BUILTIN = "builtin"
+_BUILTIN_WEIGHTS = Path(__file__).parents[1] / "builtin" / "poseline-builtin.pt"
+"""Trained by us, and shipped beside its own OpenVINO conversion, so that a first run needs no network and no torch."""
+
 _ZIP_MAGIC = b"PK\x03\x04"
 
 
@@ -30,12 +35,19 @@ def cache_folder() -> Path:
     return Path(given).expanduser() if given else user_cache_path("poseline")
 
 
-def find(model: str) -> Path:
-    """The .pt or .onnx file or OpenVINO folder that `model` names: a path, else a published name, fetched if need be.
+def find(model: str | None) -> Path:
+    """The .pt or .onnx file or OpenVINO folder that `model` names.
+
+    A path, else `builtin`, else a published name, fetched if need be. None is the default model, or the built-in one
+    where that cannot be had.
 
     Raises:
         ModelError: there is no such file, and it could not be fetched.
     """
+    if model is None:
+        return _default()
+    if model == BUILTIN:
+        return _BUILTIN_WEIGHTS
     path = Path(model).expanduser()
     if path.exists():
         return path
@@ -53,6 +65,14 @@ def find(model: str) -> Path:
     return kept
 
 
+def _default() -> Path:
+    try:
+        return find(DEFAULT)
+    except ModelError:
+        log.warning("%s is not here and could not be fetched: running poseline's built-in model", DEFAULT)
+        return _BUILTIN_WEIGHTS
+
+
 def read_spec(path: Path, *, convert: bool, skeleton: Skeleton | None = None) -> ModelSpec:
     """What the model at `path` says of itself; with `convert`, .pt weights become an OpenVINO model first (cached).
 
@@ -68,7 +88,8 @@ def read_spec(path: Path, *, convert: bool, skeleton: Skeleton | None = None) ->
     _check_weights(path)
     digest = sha256(path)
     if convert:
-        return _openvino_spec(_converted(path, digest), path.name, digest, skeleton)
+        folder = _shipped(path) if path == _BUILTIN_WEIGHTS else _converted(path, digest)
+        return _openvino_spec(folder, path.name, digest, skeleton)
     _, metadata = bridge.load_network(path)
     return ModelSpec.from_metadata(metadata, path, "pt", path.name, digest, skeleton)
 
@@ -81,6 +102,10 @@ def sha256(*paths: Path) -> str:
             while block := file.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def _shipped(weights: Path) -> Path:
+    return weights.with_name(f"{weights.stem}_openvino_model")
 
 
 def _converted(weights: Path, digest: str) -> Path:
