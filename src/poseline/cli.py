@@ -214,7 +214,7 @@ def _exit(error: Exception, code: int) -> None:
         if not isinstance(error, PoselineError):
             import traceback
 
-            print(redact("".join(traceback.format_exception(error))), file=sys.stderr, end="")
+            sys.stderr.write(redact("".join(traceback.format_exception(error))))
     sys.exit(code)
 
 

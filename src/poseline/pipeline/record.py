@@ -9,6 +9,7 @@ from types import TracebackType
 from av.video.frame import VideoFrame
 
 from poseline.capture import AudioTrack, SourceInfo
+from poseline.errors import PoselineError
 from poseline.output import (
     Counts,
     KeypointLog,
@@ -94,6 +95,9 @@ class Recorder:
                     self.notes.append(f"the sound is not complete: {self.video.sound_lost}")
                 if self.video.repaired:
                     self.notes.append(f"{self.video.repaired} time stamps did not move on; the video's were mended")
+        except PoselineError as failure:
+            error = error or failure
+            raise
         finally:
             fps = counts.processed / elapsed if elapsed > 0 else 0.0
             self.log.end(counts, elapsed, fps, None if error is None else str(error) or type(error).__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -33,11 +34,12 @@ def run(
     settings: Settings,
     folder: OutputFolder,
     on_frame: Callable[[Observation, RunReport], None] | None = None,
+    signalled: threading.Event | None = None,
 ) -> RunReport:
     """Run `source` to its end into `folder`.
 
     What went wrong is in the report, with every file finished as far as it could be: `error` for the first error,
-    `interrupted` for a second Ctrl-C. Ending early in good order is `source.stop()`, from any thread.
+    `interrupted` where the user ended it. Ending early in good order is `source.stop()`, from any thread.
 
     Args:
         source: opened, not yet read.
@@ -45,6 +47,7 @@ def run(
         settings: of all stages.
         folder: prepared, empty.
         on_frame: called after each frame was recorded.
+        signalled: set by whoever stops the source on the user's behalf, such as a handler of Ctrl-C.
     """
     report = RunReport(source.info.name, live=source.info.live, timed=source.info.width > 0)
     header = _header(source, estimator, settings)
@@ -62,7 +65,7 @@ def run(
             report.notes += recorder.notes
     except PoselineError as error:
         report.error = report.error or error  # the first one is the one to show
-    report.interrupted = isinstance(report.error, KeyboardInterrupt)
+    report.interrupted |= isinstance(report.error, KeyboardInterrupt) or (signalled is not None and signalled.is_set())
     _finish(report, folder, settings)
     return report
 
@@ -129,7 +132,8 @@ def _finish(report: RunReport, folder: OutputFolder, settings: Settings) -> None
             write_parquet(folder.journal, folder.parquet)
     except PoselineError as error:
         report.error = report.error or error
-    report.files = sorted(path for path in folder.path.rglob("*") if path.is_file() and not path.name.startswith("."))
+    ours = (folder.journal, folder.csv, folder.parquet, *folder.path.glob("annotated*"), *folder.pictures.glob("*"))
+    report.files = sorted(path for path in ours if path.is_file())  # the folder may hold files of the user's own
     try:
         write_summary(folder.summary, report.as_dict())
         report.files.append(folder.summary)
