@@ -124,7 +124,7 @@ def bind_pose() -> Tensor:
     """(1, angles) the pose in which meshes are made: arms and legs apart so that nothing touches."""
     pose = torch.zeros(1, len(ANGLES))
     for side in ("left", "right"):
-        for name, value in (("shoulder_abduction", 50.0), ("hip_abduction", 9.0), ("elbow", 12.0), ("knee", 4.0), ("hip_flexion", 2.0)):
+        for name, value in (("shoulder_abduction", 38.0), ("hip_abduction", 9.0), ("elbow", 12.0), ("knee", 4.0), ("hip_flexion", 2.0)):
             pose[0, ANGLE[f"{side}_{name}"]] = value
     return pose
 
@@ -169,8 +169,8 @@ class Anatomy:
         field = self.sweep(p, low, high, knots, grow, 0.035)
         for side, sign in (("left", 1), ("right", -1)):
             # shoulder slope, from the neck to the deltoid, and the chest
-            field = smooth_union(field, self.sweep(p, self.at("neck", 0, 0.02 * sign, 0.015), self.at(f"{side}_arm", 0, 0, 0.008),
-                                                   [(0, 0.050, 0.048), (1, 0.048, 0.052)], grow, 0.03), 0.06 * self.s)
+            field = smooth_union(field, self.sweep(p, self.at("neck", 0, 0.02 * sign, 0.015), self.at(f"{side}_arm", 0, -0.012 * sign, -0.008),
+                                                   [(0, 0.050, 0.048), (1, 0.036, 0.046)], grow, 0.03), 0.06 * self.s)
             chest = self.at("chest", 0.060 + 0.022 * f * d, 0.070 * sign, 0.095)
             size = 0.050 + 0.020 * f * g
             field = smooth_union(field, ellipsoid(p, chest, tuple((v + grow) * self.s for v in (size * 0.95, size * 1.25, size))), 0.05 * self.s)
@@ -186,8 +186,8 @@ class Anatomy:
     def upper_arm(self, p: Tensor, side: str, grow: float = 0.0, until: float = 1.0) -> Tensor:
         g = (0.55 + 0.45 * self.body.girth) * (1 - 0.10 * self.body.female) * (0.92 + 0.16 * self.body.muscle)
         m = self.body.muscle * 0.006
-        knots = [(0.0, 0.050, 0.052), (0.18, 0.052 + m, 0.054 + m, 0), (0.5, 0.044 + m, 0.047 + 1.5 * m, 0.004), (0.85, 0.038, 0.037), (1.0, 0.036, 0.036)]
-        return self._limb(p, self.at(f"{side}_arm", 0, 0, 0.01), self.at(f"{side}_forearm"), knots, g, grow, until, side, "arm")
+        knots = [(0.0, 0.043, 0.048), (0.18, 0.048 + m, 0.052 + m, 0), (0.5, 0.044 + m, 0.047 + 1.5 * m, 0.004), (0.85, 0.038, 0.037), (1.0, 0.036, 0.036)]
+        return self._limb(p, self.at(f"{side}_arm", 0, 0, 0.0), self.at(f"{side}_forearm"), knots, g, grow, until, side, "arm")
 
     def forearm(self, p: Tensor, side: str, grow: float = 0.0, until: float = 1.0) -> Tensor:
         g = (0.6 + 0.4 * self.body.girth) * (1 - 0.10 * self.body.female) * (0.94 + 0.12 * self.body.muscle)
@@ -269,16 +269,16 @@ class Anatomy:
         field = smooth_union(field, ellipsoid(h, (0.030, 0, 0.018), (0.069, 0.060 + fat, 0.075)), 0.035)
         field = smooth_union(field, ellipsoid(mirrored, (0.012, 0.032, -0.012), (0.040, 0.024 - 0.003 * f + fat, 0.028)), 0.03)  # jaw
         field = smooth_union(field, ellipsoid(h, (0.077, 0, -0.040), (0.022, 0.022 - 0.003 * f, 0.018)), 0.025)  # chin
-        field = smooth_union(field, ellipsoid(mirrored, (0.076, 0.040, 0.030), (0.020, 0.018, 0.016)), 0.025)  # cheek bones
-        field = smooth_union(field, ellipsoid(mirrored, (0.086, 0.026, 0.078), (0.012, 0.026, 0.009)), 0.016)  # brows' ridge
-        field = smooth_cut(field, ellipsoid(mirrored, (0.106, 0.032, 0.057), (0.016, 0.019, 0.013)), 0.014)  # sockets
-        bridge, tip = h.new_tensor([0.088, 0, 0.064]), h.new_tensor([0.113, 0, 0.022])
+        field = smooth_union(field, ellipsoid(mirrored, (0.076, 0.040, 0.036), (0.020, 0.018, 0.016)), 0.025)  # cheek bones
+        field = smooth_union(field, ellipsoid(mirrored, (0.086, 0.026, 0.085), (0.012, 0.026, 0.009)), 0.016)  # brows' ridge
+        field = smooth_cut(field, ellipsoid(mirrored, (0.106, 0.032, 0.063), (0.016, 0.019, 0.013)), 0.014)  # sockets
+        bridge, tip = h.new_tensor([0.088, 0, 0.070]), h.new_tensor([0.114, 0, 0.034])
         field = smooth_union(field, loft(h, bridge, tip, h.new_tensor([1.0, 0, 0]), [(0, 0.008, 0.012, 0), (1, 0.011, 0.012, 0)], 0.010), 0.010)
-        field = smooth_union(field, ellipsoid(mirrored, (0.104, 0.012, 0.017), (0.011, 0.009, 0.008)), 0.006)  # nostrils
-        field = smooth_union(field, ellipsoid(h, (0.088, 0, -0.008), (0.010, 0.024, 0.006)), 0.008)  # upper lip
-        field = smooth_union(field, ellipsoid(h, (0.085, 0, -0.019), (0.010, 0.020, 0.006)), 0.008)  # lower lip
-        ear = ellipsoid(mirrored, (-0.006, 0.080, 0.034), (0.020, 0.009, 0.033))
-        ear = smooth_cut(ear, ellipsoid(mirrored, (-0.003, 0.090, 0.036), (0.011, 0.008, 0.020)), 0.004)
+        field = smooth_union(field, ellipsoid(mirrored, (0.104, 0.012, 0.029), (0.011, 0.009, 0.008)), 0.006)  # nostrils
+        field = smooth_union(field, ellipsoid(h, (0.089, 0, 0.000), (0.010, 0.024, 0.006)), 0.008)  # upper lip
+        field = smooth_union(field, ellipsoid(h, (0.086, 0, -0.011), (0.010, 0.020, 0.006)), 0.008)  # lower lip
+        ear = ellipsoid(mirrored, (-0.006, 0.080, 0.046), (0.020, 0.009, 0.033))
+        ear = smooth_cut(ear, ellipsoid(mirrored, (-0.003, 0.090, 0.048), (0.011, 0.008, 0.020)), 0.004)
         return smooth_union(field, ear, 0.010) * self.head_unit
 
     def eyes(self, p: Tensor) -> Tensor:
@@ -294,7 +294,7 @@ class Anatomy:
         if style == "curly":
             field = field + 0.004 * torch.sin(h[:, 0] * 260) * torch.sin(h[:, 1] * 260) * torch.sin(h[:, 2] * 260)
         # the hairline: in front above the brow, beside it in front of the ear, behind down to the neck
-        line = 0.004 + 0.104 * torch.sigmoid((h[:, 0] - 0.038) * 90)
+        line = 0.034 * torch.exp(-(((h[:, 0] - 0.004) / 0.030) ** 2)) + 0.110 * torch.sigmoid((h[:, 0] - 0.040) * 90)
         field = clip(field, (line - h[:, 2]) * 0.6)
         if style == "long":
             back = ellipsoid(h, (-0.045, 0, -0.010), (0.062, 0.085, 0.145))
@@ -334,7 +334,7 @@ class Anatomy:
         # cloth hangs from the chest: it does not follow the waist all the way in
         w, d = 0.5 + 0.5 * self.body.girth, 0.4 + 0.6 * self.body.girth
         drape = self.sweep(p, self.at("pelvis", -0.004, 0, -0.14), self.at("chest", 0.004, 0, 0.06),
-                           [(0, 0.180 * w, 0.138 * d, -0.012), (0.3, 0.174 * w, 0.126 * d), (1, 0.142 * w, 0.104 * d)], 0.005 * self.outfit.loose, 0.02)
+                           [(0, 0.216 * w, 0.154 * d, -0.006), (0.3, 0.188 * w, 0.130 * d), (1, 0.142 * w, 0.104 * d)], 0.005 * self.outfit.loose, 0.02)
         field = smooth_union(field, drape, 0.04 * self.s)
         reach = self.outfit.sleeves * (0.300 + 0.255)
         for side in ("left", "right"):
@@ -354,7 +354,7 @@ class Anatomy:
 
     def lower_wear(self, p: Tensor) -> Tensor:
         style, loose = self.outfit.lower, self.outfit.loose
-        ease = 0.004 if style == "tights" else 0.006 + 0.005 * loose
+        ease = 0.006 if style == "tights" else 0.006 + 0.005 * loose
         field = clip(self.torso(p, ease), p[:, 2] - self.at("pelvis", 0, 0, 0.045)[2])
         if style == "skirt":
             waist, end = self.at("pelvis", -0.005, 0, -0.05), self.at("pelvis", 0, 0, -0.05 - 0.42 * self.outfit.hem)
@@ -366,19 +366,19 @@ class Anatomy:
                 leg = self.thigh(p, side, ease + 0.010 * loose, self.outfit.hem)
             else:
                 wide = ease + (0.0 if style == "tights" else 0.004 * loose)
-                leg = smooth_union(self.thigh(p, side, wide), self.shank(p, side, wide + (0 if style == "tights" else 0.006 * loose), 0.95), 0.03 * self.s)
+                leg = smooth_union(self.thigh(p, side, wide), self.shank(p, side, wide + (0 if style == "tights" else 0.006 * loose), 0.97 if style == "tights" else 1.0), 0.03 * self.s)
             field = smooth_union(field, leg, 0.03 * self.s)
         return field
 
     def socks(self, p: Tensor) -> Tensor:
-        left, right = (self.shank(p, side, 0.004, 1.0, 1.0 - self.outfit.socks) for side in ("left", "right"))
+        left, right = (self.shank(p, side, 0.003, 1.0, 1.0 - self.outfit.socks) for side in ("left", "right"))
         return torch.minimum(left, right)
 
     def shoes(self, p: Tensor) -> Tensor:
         fields = []
         for side in ("left", "right"):
-            field = self.foot(p, side, 0.005)
-            collar = (p - self.at(f"{side}_foot", 0, 0, -0.008)) @ self.rotation[BONE[f"{side}_foot"]][:, 2]
+            field = self.foot(p, side, 0.007)
+            collar = (p - self.at(f"{side}_foot", 0, 0, 0.010)) @ (self.rotation[BONE[f"{side}_foot"]] @ p.new_tensor([-0.20, 0, 0.98]))
             floor = (p - self.at(f"{side}_foot", 0, 0, -0.070)) @ self.rotation[BONE[f"{side}_foot"]][:, 2]
             fields.append(clip(clip(field, collar), -floor))
         return torch.minimum(*fields)

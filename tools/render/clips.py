@@ -18,7 +18,7 @@ from .scene import Camera, Light, Place
 from .skeleton import ANGLE, ANGLES, lowest_point
 from .wardrobe import HAIR, SKIN, linear
 
-SHUTTER = 1 / 160  # seconds
+SHUTTER = 1 / 200  # seconds
 RGB = tuple[int, int, int]
 
 
@@ -167,7 +167,7 @@ def sprint() -> Clip:
 
     def shot(t: float) -> tuple[Place, Light, Camera]:
         follow = speed * (t - 2.5) + 0.25 * np.sin(2.1 * t) + 0.10 * np.sin(5.3 * t + 1)  # a hand that follows, not quite evenly
-        return place, light, Camera((0.0, -11.0, 1.55), (float(follow), 0.0, 1.0 + 0.02 * float(np.sin(3.1 * t))), 1.9 + 0.045 * abs(t - 2.5))
+        return place, light, Camera((0.0, -12.0, 1.5), (float(follow), 0.0, 0.98 + 0.02 * float(np.sin(3.1 * t))), 3.55 + 0.14 * (t - 2.5) ** 2)
 
     def sound(t: np.ndarray) -> np.ndarray:
         rng = np.random.default_rng(7)
@@ -188,7 +188,7 @@ def squats() -> Clip:
                      skin=1, hair=2, shirt=(52, 120, 120), lower=(28, 28, 32), shoe=(235, 235, 235), second=(220, 220, 220), beard=0.6)
     place = Place("wood", "panels", (-5.0, 4.5, -6.0, 3.2), 4.2, True, tuple(tuple(linear(c)) for c in ((190, 146, 96), (186, 190, 186), (235, 235, 228), (66, 96, 128))), 2)
     light = Light((-0.35, -0.45, 0.82), (1.0, 0.97, 0.92), 0.55, (1.0, 0.99, 0.96), 0.55, 0.018, 1.0)
-    camera = Camera((0.0, -3.9, 1.25), (0.0, 0.0, 0.93), 1.42)
+    camera = Camera((0.0, -4.6, 1.25), (0.0, 0.0, 0.90), 2.25)
     return Clip("squat", [athlete], lambda t: (place, light, camera), times, (960, 540), quarter_turns=1, crf=24)
 
 
@@ -209,7 +209,7 @@ def crossing() -> Clip:
     ]
     place = Place("grass", "hedge", (-40.0, 40.0, -20.0, 17.0), 4.5, False, tuple(tuple(linear(c)) for c in ((88, 122, 54), (58, 84, 44), (236, 238, 230), (120, 120, 120))), 5)
     light = Light((0.55, -0.5, 0.60), strength=1.0, ambient=0.40, soft=0.004)
-    camera = Camera((0.0, -9.0, 2.1), (0.0, 0.6, 0.95), 1.25)
+    camera = Camera((0.0, -9.0, 2.1), (0.0, 0.6, 0.95), 1.38)
     return Clip("crossing", players, lambda t: (place, light, camera), times, (540, 960), crf=25)
 
 
@@ -220,16 +220,16 @@ def crowd() -> Clip:
     players = [
         pl(Body(stature=1.84, girth=1.05, muscle=0.7), Outfit(1.0, "trousers", 0.7, "short", 0.12, 1.0), along([(-1, -3.6, 1.1), (4, 1.2, 1.2), (9, 6.0, 1.3)]), 1, 2, (60, 66, 80), (110, 96, 76), shoe=(60, 40, 30), beard=0.9),
         pl(Body(stature=1.66, female=1.0, girth=1.0), Outfit(0.3, "skirt", 0.8, "long", 0.0, 0.9), along([(-1, 4.4, 2.7), (4, 0.0, 2.6), (9, -4.4, 2.5)], 0.4), 3, 1, (225, 220, 210), (150, 40, 70), shoe=(40, 40, 45)),
-        pl(Body(stature=1.22, girth=0.95, head=1.05), Outfit(0.42, "shorts", 0.7, "short", 0.3, 1.1), along([(-1, 3.0, -0.6), (1.5, 1.2, -0.5), (4.5, -2.2, -0.3), (9, -3.0, 0.8)], 0.1), 7, 0, (250, 190, 40), (50, 90, 60), shoe=(220, 60, 60), pattern=1, second=(250, 250, 250)),
+        pl(Body(stature=1.22, girth=0.95, head=1.05), Outfit(0.42, "shorts", 0.7, "short", 0.3, 1.1), along([(-1, 3.0, -0.6), (1.5, 1.2, -0.5), (4.5, -2.2, -0.3), (9, -3.0, 0.8)], 0.1), 4, 1, (240, 180, 40), (40, 60, 110), shoe=(220, 60, 60)),
         pl(Body(stature=1.75, girth=1.32, muscle=0.3), Outfit(0.5, "trousers", 0.7, "bald", 0.1, 1.4), on_the_spot(hands_on_hips(3), -2.5, 1.9, -70), 2, 6, (90, 130, 170), (60, 60, 64), shoe=(90, 70, 50), beard=0.5, pattern=2, period=0.06, second=(210, 215, 220)),
         pl(Body(stature=1.70, female=0.9, girth=0.95, muscle=0.5), Outfit(0.0, "tights", 0.7, "tail", 0.0, 0.6), on_the_spot(waving("left", 4), -0.9, 0.5, -85), 5, 0, (230, 70, 130), (35, 35, 45), shoe=(240, 240, 240)),
-        pl(Body(stature=1.88, muscle=0.8), Outfit(0.42, "shorts", 0.8, "cap", 0.5, 1.2), along([(-1, -5.2, 5.6), (4, -1.2, 5.3), (9, 2.8, 5.0)], 0.7), 4, 1, (250, 250, 248), (30, 60, 120), shoe=(230, 230, 230), pattern=3, second=(30, 90, 60)),
+        pl(Body(stature=1.88, muscle=0.8), Outfit(0.42, "shorts", 0.8, "cap", 0.5, 1.2), along([(-1, -5.2, 4.4), (4, -1.2, 4.2), (9, 2.8, 4.0)], 0.7), 4, 1, (250, 250, 248), (30, 60, 120), shoe=(230, 230, 230), pattern=3, second=(30, 90, 60)),
         pl(Body(stature=1.60, female=0.8, girth=1.12), Outfit(1.0, "trousers", 0.7, "bun", 0.0, 1.0), on_the_spot(lambda t: stand(t, seed=9), 2.6, 2.2, -120), 1, 6, (110, 60, 120), (40, 44, 60), shoe=(30, 30, 30)),
         pl(Body(stature=1.45, girth=0.92, head=1.04, female=0.2), Outfit(0.5, "trousers", 0.7, "curly", 0.2, 0.9), on_the_spot(lambda t: squat(0.25 + 0.25 * np.sin(2 * np.pi * 0.4 * t), "chest"), 1.5, 0.2, -105), 6, 0, (60, 170, 180), (80, 84, 100), shoe=(250, 210, 60)),
     ]
     place = Place("asphalt", "windows", (-30.0, 30.0, -14.0, 7.6), 9.0, False, tuple(tuple(linear(c)) for c in ((112, 110, 108), (196, 176, 148), (228, 226, 220), (158, 154, 148))), 8)
     light = Light((-0.5, -0.62, 0.75), strength=0.85, ambient=0.45, soft=0.005)
-    camera = Camera((0.0, -7.2, 2.3), (0.0, 1.5, 0.85), 1.15)
+    camera = Camera((0.0, -8.0, 2.5), (0.0, 1.5, 0.88), 1.45)
     return Clip("crowd", players, lambda t: (place, light, camera), times, (720, 1280), crf=26)
 
 

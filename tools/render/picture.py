@@ -299,7 +299,7 @@ def _sunlit(maps: tuple[Tensor, Tensor, Tensor], person: Tensor, point: Tensor, 
     for dx in (-0.7, 0.7):
         for dy in (-0.7, 0.7):
             column, row = (x + dx).round().long().clamp(0, SHADOW_SIZE - 1), (y + dy).round().long().clamp(0, SHADOW_SIZE - 1)
-            lit += ((local[:, 2] + 4 - depth[person, row, column]) < 0.03).float()
+            lit += ((local[:, 2] + 4 - depth[person, row, column]) < 0.04).float()
     return lit / 4
 
 
@@ -372,15 +372,15 @@ def _paint(actors: Actors, device: torch.device, person: Tensor, material: Tenso
 
     face = (front & (material == MATERIAL["skin"])).float()
     _, eye_y, eye_z = FACE["eye"]
-    slant = (side - eye_y) / 0.030
-    toward(hair * 0.8, face * 0.85 * spot(slant * 0.80, (z - eye_z - 0.0235 + 0.003 * slant**2) / 0.0050))  # eyebrows
+    slant = (side - eye_y - 0.002) / 0.030
+    toward(hair * 0.8, face * 0.85 * spot(slant * 1.30, (z - eye_z - 0.0245 + 0.003 * slant**2) / 0.0052))  # eyebrows
     toward(skin * 0.45, face * 0.55 * spot((side - eye_y) / 0.021, (z - eye_z) / 0.014, 0.5))  # lids, lashes
-    lips = spot(y / 0.026, (z + 0.013 + 0.004 * (y / 0.026) ** 2) / 0.0095, 0.4)
+    lips = spot(y / 0.026, (z + 0.005 + 0.004 * (y / 0.026) ** 2) / 0.0095, 0.4)
     toward(skin * skin.new_tensor([0.85, 0.50, 0.50]), face * 0.75 * lips)
-    toward(skin * 0.30, face * 0.8 * spot(y / 0.024, (z + 0.0135) / 0.0017, 0.8))  # the mouth's line
-    toward(skin * 0.35, face * 0.8 * spot((side - 0.009) / 0.0055, (z - 0.0085) / 0.0035, 0.6) * (x > 0.09))  # nostrils
-    toward(skin * skin.new_tensor([1.0, 0.72, 0.70]), face * 0.22 * spot((side - 0.045) / 0.025, (z - 0.022) / 0.02, 1.0))  # cheeks
-    beard = ((-0.004 - z) / 0.012).clamp(0, 1) * ((x - 0.03) / 0.03).clamp(0, 1) * (1 - lips) + spot(y / 0.032, (z - 0.001) / 0.006, 0.6) * (x > 0.08)
+    toward(skin * 0.30, face * 0.8 * spot(y / 0.024, (z + 0.0055) / 0.0017, 0.8))  # the mouth's line
+    toward(skin * 0.35, face * 0.8 * spot((side - 0.009) / 0.0055, (z - 0.0205) / 0.0035, 0.6) * (x > 0.09))  # nostrils
+    toward(skin * skin.new_tensor([1.0, 0.72, 0.70]), face * 0.22 * spot((side - 0.045) / 0.025, (z - 0.030) / 0.02, 1.0))  # cheeks
+    beard = ((0.002 - z) / 0.012).clamp(0, 1) * ((x - 0.03) / 0.03).clamp(0, 1) * (1 - lips) + spot(y / 0.032, (z - 0.010) / 0.006, 0.6) * (x > 0.08)
     toward(hair, face * pattern[:, 6] * beard.clamp(0, 1) * 0.8 * (z > -0.075))
     scalp = (head & (material == MATERIAL["skin"])).float() * ((z - 0.10) / 0.02).clamp(0, 1) * ((0.085 - x) / 0.02).clamp(0, 1)
     toward(hair, scalp * 0.35 * (pattern[:, 6] > 0.3))

@@ -143,8 +143,8 @@ def _wall(place: Place, u: Tensor, z: Tensor, foot: Tensor) -> Tensor:
     colour = u.new_tensor(base).expand(len(u), 3)
     grain = fractal(u, z, place.seed + 21, 0.7, foot) * 0.10
     if place.wall == "hedge":
-        leaves = fractal(u, z, place.seed + 11, 3.0, foot, 5)
-        return colour * (1 + 0.8 * leaves)[:, None].clamp(0.15, 2) * (0.5 + 0.5 * (z / max(place.wall_height, 0.1)).clamp(0, 1))[:, None]
+        leaves = 0.5 * fractal(u, z, place.seed + 11, 1.2, foot, 3) + fractal(u, z, place.seed + 12, 9.0, foot, 4)
+        return colour * (1 + 0.75 * leaves)[:, None].clamp(0.15, 2) * (0.5 + 0.5 * (z / max(place.wall_height, 0.1)).clamp(0, 1))[:, None]
     if place.wall == "brick":
         row = (z / 0.075).floor()
         shift = u / 0.24 + 0.5 * (row % 2)

@@ -159,7 +159,7 @@ def keypoint_offsets(body: Body) -> tuple[list[int], Tensor]:
 
     Nose, eyes and ears lie on the head's surface (see body.py, which models them at the same places). Shoulders,
     elbows, wrists, hips, knees and ankles are COCO's: people mark the middle of the joint as it looks from outside, so hips
-    sit a little higher and wider than the joint's centre, and wrists and ankles at the narrowest place.
+    sit a little wider than the joint's centre, and ankles at the narrowest place, above the shoe.
     """
     s, head = body.stature / 1.75, head_scale(body)
     bones, places = [], []
@@ -173,8 +173,8 @@ def keypoint_offsets(body: Body) -> tuple[list[int], Tensor]:
             bone, place = "head", [head * x, head * y * sign, head * z]
         else:
             bone, (x, y, z) = {"shoulder": ("arm", (0, 0, 0.0)), "elbow": ("forearm", (0, 0, 0)), "wrist": ("hand", (0, 0, 0)),
-                               "hip": ("pelvis", (0, 0.1, -0.03)), "knee": ("shank", (0.01, 0, 0)),
-                               "ankle": ("foot", (0, 0, 0.0))}[part]
+                               "hip": ("pelvis", (0, 0.1, -0.062)), "knee": ("shank", (0.01, 0, 0)),
+                               "ankle": ("foot", (0, 0, 0.025))}[part]
             bone = bone if bone == "pelvis" else f"{side}_{bone}"
             place = [x * s, y * s * sign, z * s]
         bones.append(BONE[bone])
@@ -182,7 +182,7 @@ def keypoint_offsets(body: Body) -> tuple[list[int], Tensor]:
     return bones, torch.tensor(places, dtype=torch.float32)
 
 
-FACE = {"nose": (0.124, 0.0, 0.018), "eye": (0.090, 0.032, 0.058), "ear": (-0.004, 0.079, 0.032)}
+FACE = {"nose": (0.124, 0.0, 0.030), "eye": (0.090, 0.032, 0.064), "ear": (-0.004, 0.079, 0.046)}
 """Nose tip, left eye, left ear in head units (see `head_scale`), from the head's joint, which lies between the ears' lobes."""
 
 
