@@ -16,7 +16,7 @@ import typer
 
 from poseline import __version__
 from poseline import settings as configuration
-from poseline.errors import PoselineError, SettingsError, redact
+from poseline.errors import OutputError, PoselineError, SettingsError, SourceError, redact
 from poseline.settings import OutputSettings, Settings
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ def _run_all(sources: list[str], settings: Settings) -> int:
     for location in _told_apart(locations):
         try:
             report = _run_one(location, _for_one(settings, location, several), estimators)
-        except PoselineError as error:
+        except (SourceError, OutputError) as error:  # this source's own trouble; a model's is everybody's
             if not several:
                 raise
             show_error(error)

@@ -129,8 +129,8 @@ def stream(
     estimator = (
         model.estimator if isinstance(model, PoseModel) else load_estimator(settings.inference, live=opened.info.live)
     )
-    with observing(opened, estimator, settings) as flow:
-        yield from flow.items
+    with observing(opened, estimator, settings) as running:
+        yield from running.items
 
 
 def _named(model: str | Path | None) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def find(model: str | None) -> Path:
     if model is None:
         return _default()
     if model == BUILTIN:
-        return _BUILTIN_WEIGHTS
+        return _builtin()
     path = Path(model).expanduser()
     if path.exists():
         return path
@@ -70,7 +70,13 @@ def _default() -> Path:
         return find(DEFAULT)
     except ModelError:
         log.warning("%s is not here and could not be fetched: running poseline's built-in model", DEFAULT)
-        return _BUILTIN_WEIGHTS
+        return _builtin()
+
+
+def _builtin() -> Path:
+    if not _BUILTIN_WEIGHTS.exists():
+        raise ModelError("the built-in model is missing from this installation; give a model with -m")
+    return _BUILTIN_WEIGHTS
 
 
 def read_spec(path: Path, *, convert: bool, skeleton: Skeleton | None = None) -> ModelSpec:

@@ -25,7 +25,7 @@ _PATIENCE = 60.0
 
 
 @dataclass
-class Flow:
+class Running:
     """A running pipeline: its items, and what it has cost so far."""
 
     items: Iterator[Any]
@@ -39,7 +39,7 @@ class Flow:
 @contextmanager
 def observing(
     source: Source, estimator: PoseEstimator, settings: Settings, extra: Sequence[tuple[str, Stage]] = ()
-) -> Iterator[Flow]:
+) -> Iterator[Running]:
     """Run `source` through inference and tracking, and through `extra` stages behind them.
 
     Leaving the `with` stops everything. An error of any stage is raised by `items`, behind the frames before it.
@@ -61,7 +61,7 @@ def observing(
         overflow=Overflow.DROP_OLDEST if drops else Overflow.WAIT,
         patience=_PATIENCE + capture.max_outage + capture.read_timeout,
     ) as (items, channels):
-        yield Flow(items, channels, meters, lambda: taken.count)
+        yield Running(items, channels, meters, lambda: taken.count)
 
 
 class _Taken:

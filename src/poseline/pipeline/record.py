@@ -9,6 +9,7 @@ from types import TracebackType
 from av.video.frame import VideoFrame
 
 from poseline.capture import AudioTrack, SourceInfo
+from poseline.frame import Pixels
 from poseline.errors import PoselineError
 from poseline.output import (
     Counts,
@@ -79,12 +80,12 @@ class Recorder:
         self.log.frame(observation)
         return self._window is None or picture is None or self._window.show(picture)
 
-    def _save(self, picture: object, source: Path) -> None:
+    def _save(self, picture: Pixels, source: Path) -> None:
         target = self._folder.pictures / source.name
         number = 2
         while target in self.pictures:  # pictures of the same name from different folders
             target, number = target.with_stem(f"{source.stem}-{number}"), number + 1
-        self.pictures.append(save_picture(picture, target))  # type: ignore[arg-type] # a BGR array, as write() saw
+        self.pictures.append(save_picture(picture, target))
 
     def conclude(self, counts: Counts, elapsed: float, error: BaseException | None) -> None:
         """Finish the video and write the journal's last line; an error on the way is raised after both were tried."""

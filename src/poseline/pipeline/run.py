@@ -18,7 +18,7 @@ from poseline.output import OutputFolder, RunHeader, write_csv, write_parquet, w
 from poseline.overlay import Overlay
 from poseline.pipeline.chain import Stage
 from poseline.pipeline.meter import Meter
-from poseline.pipeline.observe import Flow, observing
+from poseline.pipeline.observe import Running, observing
 from poseline.pipeline.record import Recorder
 from poseline.pipeline.report import RunReport
 from poseline.pose import Observation
@@ -80,16 +80,16 @@ def _drive(
 ) -> None:
     output = Meter("output")
     ages: deque[float] = deque(maxlen=_AGES)
-    with observing(source, estimator, settings, _drawing(source, estimator, settings)) as flow:
-        report.meters = [*flow.meters, output]
+    with observing(source, estimator, settings, _drawing(source, estimator, settings)) as running:
+        report.meters = [*running.meters, output]
         try:
-            for item in flow.items:
+            for item in running.items:
                 wall, cpu = time.perf_counter(), time.thread_time()
                 goes_on = recorder.write(item)
                 output.add(time.perf_counter() - wall, time.thread_time() - cpu)
                 observation = item if isinstance(item, Observation) else item.observation
                 ages.append(time.monotonic() - observation.frame.arrival)
-                _note(report, flow, source, recorder)
+                _note(report, running, source, recorder)
                 if on_frame:
                     on_frame(observation, report)
                 if not goes_on:
@@ -98,7 +98,7 @@ def _drive(
                     break
         finally:
             report.ages = list(ages)
-            _note(report, flow, source, recorder)
+            _note(report, running, source, recorder)
 
 
 def _drawing(source: Source, estimator: PoseEstimator, settings: Settings) -> list[tuple[str, Stage]]:
@@ -108,11 +108,11 @@ def _drawing(source: Source, estimator: PoseEstimator, settings: Settings) -> li
     return [("overlay", overlay.stage if source.info.width else overlay.stills)]
 
 
-def _note(report: RunReport, flow: Flow, source: Source, recorder: Recorder) -> None:
+def _note(report: RunReport, running: Running, source: Source, recorder: Recorder) -> None:
     counts = report.counts
     counts.bad, counts.processed, counts.persons = source.bad, recorder.log.frames, recorder.log.persons
-    counts.read = flow.read() + counts.bad
-    counts.dropped = flow.channels[0].dropped
+    counts.read = running.read() + counts.bad
+    counts.dropped = running.channels[0].dropped
 
 
 def _count(report: RunReport, source: Source, recorder: Recorder) -> None:
