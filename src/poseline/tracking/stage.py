@@ -1,0 +1,26 @@
+"""The stage of the pipeline that gives persons their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+
+from poseline.pose import Observation
+from poseline.tracking.tracker import Tracker
+
+
+def track(observations: Iterator[Observation], tracker: Tracker | None) -> Generator[Observation, None, None]:
+    """Pass every observation on in order, its poses with ids; without a tracker, pass them on as they are.
+
+    Where the source or the size of its pictures changes, positions mean something else: nobody is carried over,
+    and the ids go on counting.
+    """
+    scene: tuple[str, int, int] | None = None
+    for seen in observations:
+        if tracker is None:
+            yield seen
+            continue
+        previous, scene = scene, (seen.frame.source, seen.frame.width, seen.frame.height)
+        if previous not in (None, scene):
+            tracker.forget()
+        yield replace(seen, poses=tracker.update(seen.poses, seen.frame.time))
