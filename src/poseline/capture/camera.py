@@ -60,9 +60,8 @@ class Camera:
             time_base=TICKS,
         )
         self.bad = 0
-        self.notes = [
-            f"camera {index} gives {width}x{height}, {rate:g} frames/s, {fourcc}{self._differs(width, height, rate)}"
-        ]
+        differs = self._differs(width, height, rate, fourcc)
+        self.notes = [f"camera {index} gives {width}x{height}, {rate:g} frames/s, {fourcc}{differs}"]
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -110,12 +109,14 @@ class Camera:
         device.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         return device
 
-    def _differs(self, width: int, height: int, rate: float) -> str:
+    def _differs(self, width: int, height: int, rate: float, fourcc: str) -> str:
         asked = []
         if self._settings.cam_size and self._settings.cam_size != (width, height):
             asked.append("{}x{}".format(*self._settings.cam_size))
         if self._settings.cam_fps and abs(self._settings.cam_fps - rate) > 0.5:
             asked.append(f"{self._settings.cam_fps:g} frames/s")
+        if self._settings.fourcc and self._settings.fourcc.strip() != fourcc:
+            asked.append(self._settings.fourcc)
         return f" (asked for {' and '.join(asked)})" if asked else ""
 
 
@@ -143,6 +144,7 @@ def _why_closed(index: int) -> str:
 
 def _reported(device: CameraDevice) -> tuple[int, int, float, str]:
     code = int(device.get(cv2.CAP_PROP_FOURCC))
-    fourcc = "".join(chr(code >> shift & 0xFF) for shift in (0, 8, 16, 24)).strip("\0 ") or "unknown format"
+    letters = "".join(chr(code >> shift & 0xFF) for shift in (0, 8, 16, 24)).strip("\0 ")
+    fourcc = letters if letters.isascii() and letters.isprintable() and letters else "unknown format"  # -1: not told
     width, height = int(device.get(cv2.CAP_PROP_FRAME_WIDTH)), int(device.get(cv2.CAP_PROP_FRAME_HEIGHT))
     return width, height, device.get(cv2.CAP_PROP_FPS), fourcc

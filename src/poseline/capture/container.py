@@ -48,8 +48,10 @@ def open_container(location: str, settings: CaptureSettings) -> Opened:
     Raises:
         SourceError: not there, not a video, no decoder, no answer in time; the text says which.
     """
+    address = f"file:{location}"  # said outright, or FFmpeg takes the 12 of 12:30.mp4 for a protocol
     options = {"protocol_whitelist": "file", "format_whitelist": _FILE_FORMATS}
     if is_url(location):
+        address = location
         options = {
             "protocol_whitelist": "http,https,tcp,tls,udp,rtp,rtsp,rtsps,rtmp,rtmps,srt,crypto",
             "format_whitelist": _STREAM_FORMATS,
@@ -58,7 +60,7 @@ def open_container(location: str, settings: CaptureSettings) -> Opened:
     started = time.monotonic()
     try:
         container = av.open(
-            location,
+            address,
             timeout=(settings.open_timeout, settings.read_timeout),
             metadata_errors="replace",
             options=options,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import NamedTuple
 
 import av
 import av.error
@@ -19,6 +20,13 @@ _MOST_DEMUX_ERRORS = 3
 """In a row; a demuxer may repeat the same error for ever."""
 
 
+class Decoded(NamedTuple):
+    """One upright picture, and whether the decoder patched over damage in it."""
+
+    picture: VideoFrame
+    corrupt: bool
+
+
 class Decoder:
     """Decodes one open container's video stream to upright 8-bit yuv420p."""
 
@@ -30,7 +38,7 @@ class Decoder:
         self.failure: BaseException | None = None
         """Why demuxing ended early; None at an orderly end."""
 
-    def frames(self) -> Iterator[VideoFrame]:
+    def frames(self) -> Iterator[Decoded]:
         """Every frame that can be decoded, in presentation order."""
         # A plain `container.decode` would end at the first bad packet and lose all that follow.
         for packet in self._packets():
@@ -54,7 +62,7 @@ class Decoder:
             if packet.size:  # the empty packet that ends a demux would end the decoder too, before a later retry
                 yield packet
 
-    def _decode(self, packet: av.Packet[VideoStream] | None) -> Iterator[VideoFrame]:
+    def _decode(self, packet: av.Packet[VideoStream] | None) -> Iterator[Decoded]:
         try:
             decoded = self._stream.codec_context.decode(packet)
         except av.error.EOFError:
@@ -63,15 +71,13 @@ class Decoder:
             self.bad += 1
             return
         for frame in decoded:
-            yield self._upright(frame)
+            yield Decoded(self._upright(frame), frame.is_corrupt)
 
     def _upright(self, frame: VideoFrame) -> VideoFrame:
         """The frame as 8-bit yuv420p planes, turned as its display matrix says."""
         turns = frame.rotation // 90 % 4
         if frame.format.name not in ("yuv420p", "yuvj420p"):
-            pts, corrupt_free = frame.pts, self._reformatter.reformat(frame, format="yuv420p")
-            corrupt_free.pts = pts
-            frame = corrupt_free
+            frame = self._reformatter.reformat(frame, format="yuv420p")
         return turned(frame, turns) if turns else frame
 
 
@@ -83,4 +89,5 @@ def turned(frame: VideoFrame, quarter_turns: int) -> VideoFrame:
         np.copyto(plane_pixels(target), np.rot90(plane_pixels(source), quarter_turns))
     result.pts, result.time_base = frame.pts, frame.time_base or Fraction(0)
     result.colorspace, result.color_range = frame.colorspace, frame.color_range
+    result.color_primaries, result.color_trc = frame.color_primaries, frame.color_trc
     return result

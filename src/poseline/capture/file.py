@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poseline.capture.clock import SourceClock
-from poseline.capture.container import explain, open_container
-from poseline.capture.decoder import Decoder
+from poseline.capture.container import Opened, explain, open_container
+from poseline.capture.decoder import Decoded, Decoder
 from poseline.capture.source import SourceInfo
-from poseline.errors import SourceError
+from poseline.errors import SourceError, redact
 from poseline.frame import Frame
 
 if TYPE_CHECKING:
-    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
     from poseline.settings import CaptureSettings
@@ -28,20 +27,29 @@ _TRUNCATED = 0.98
 
 
 class VideoFile:
-    """A video file: nothing is dropped, damage is counted and passed over."""
+    """A recording, on this machine or behind an address: nothing is dropped, damage is counted and passed over.
 
-    def __init__(self, path: Path, settings: CaptureSettings) -> None:
-        check_readable(path)
-        self._settings, self._opened = settings, open_container(str(path), settings)
+    Args:
+        location: the file's path, or its address.
+        settings: time-outs and the largest picture.
+        opened: the same, where it is open already.
+    """
+
+    def __init__(self, location: Path | str, settings: CaptureSettings, opened: Opened | None = None) -> None:
+        path = location if isinstance(location, Path) else None
+        if path is not None:
+            check_readable(path)
+        self._settings, self._opened = settings, opened or open_container(str(location), settings)
         self._decoder = Decoder(self._opened)
         self._stopped = threading.Event()
         self.notes: list[str] = []
-        self._pictures: Iterator[VideoFrame] = self._decoder.frames()
-        first = self._first_picture(path)  # only a decoded picture tells which way up it is
-        self._pictures = chain([first], self._pictures)
+        pictures = self._decoder.frames()
+        first = self._first_of(pictures, str(location))  # only a decoded picture tells which way up it is
+        self._pictures = chain([first], pictures)
         self.info = replace(
-            video_info(self._opened.stream, str(path), live=False, path=path), width=first.width, height=first.height
-        )
+            video_info(self._opened.stream, redact(str(location))),
+            width=first.picture.width, height=first.picture.height, path=path,
+        )  # fmt: skip
 
     @property
     def bad(self) -> int:
@@ -56,28 +64,33 @@ class VideoFile:
         """The clip's frames in presentation order."""
         clock, index = SourceClock(self._opened.stream.time_base, self.info.frame_rate), 0
         with self._opened.container:
-            for picture in self._pictures:
+            for picture, corrupt in self._pictures:
                 if self._stopped.is_set():
                     return
                 pts, seconds = clock.stamp(picture.pts)
-                yield Frame(
-                    picture, index, pts, clock.time_base, seconds, time.monotonic(), self.info.name, picture.is_corrupt
-                )
+                yield Frame(picture, index, pts, clock.time_base, seconds, time.monotonic(), self.info.name, corrupt)
                 index += 1
         self._conclude(index)
 
-    def _first_picture(self, path: Path) -> VideoFrame:
-        for picture in self._pictures:
-            return picture
+    def _first_of(self, pictures: Iterator[Decoded], name: str) -> Decoded:
+        for decoded in pictures:
+            return decoded
         self._opened.container.close()
+        raise SourceError(f"{name}: no frame could be decoded: {self._failure() or 'it holds none, or only damage'}")
+
+    def _failure(self) -> str:
         failure = self._decoder.failure
-        reason = explain(failure, 0, self._settings.read_timeout) if failure else "it holds none, or only damage"
-        raise SourceError(f"{path}: no frame could be decoded: {reason}")
+        return explain(failure, 0, self._settings.read_timeout) if failure else ""
 
     def _conclude(self, count: int) -> None:
+        failure, name = self._failure(), self.info.name
+        if failure and self.info.path is None:
+            raise SourceError(f"{name}: the connection broke off after {count} frames: {failure}")
         announced = self.info.frames
         if announced and count + self.bad < _TRUNCATED * announced:
-            self.notes.append(f"read {count} of {announced} frames: {self.info.name} is cut short or damaged")
+            self.notes.append(f"read {count} of {announced} frames: {name} is cut short or damaged")
+        elif failure:
+            self.notes.append(f"reading ended after {count} frames: {failure}")
         if self.bad:
             self.notes.append(f"{self.bad} packets could not be decoded and were passed over")
 
@@ -85,8 +98,8 @@ class VideoFile:
 class Rehearsal:
     """A video file that behaves as a camera: frames arrive at the clip's own pace, whoever is ready for them."""
 
-    def __init__(self, path: Path, settings: CaptureSettings) -> None:
-        self._file = VideoFile(path, settings)
+    def __init__(self, file: VideoFile) -> None:
+        self._file = file
         self._stopped = threading.Event()
         self.info = replace(self._file.info, live=True)
         self.notes = self._file.notes
@@ -116,6 +129,8 @@ def check_readable(path: Path) -> None:
     try:
         if path.is_dir():
             raise SourceError(f"{path}: is a folder, not a video")
+        if path.exists() and not path.is_file():  # opening a pipe would wait for its writer, perhaps for ever
+            raise SourceError(f"{path}: is a device or a pipe, not a file; a camera is given by its number, such as 0")
         with path.open("rb") as file:
             if not file.read(1):
                 raise SourceError(f"{path}: the file is empty")
@@ -123,17 +138,20 @@ def check_readable(path: Path) -> None:
         raise SourceError(f"{path}: no such file") from None
     except PermissionError:
         raise SourceError(f"{path}: no permission to read it") from None
+    except OSError as error:
+        if isinstance(error, SourceError):
+            raise
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def video_info(stream: VideoStream, name: str, *, live: bool, path: Path | None = None) -> SourceInfo:
+def video_info(stream: VideoStream, name: str) -> SourceInfo:
     """What a video stream announces of itself."""
     return SourceInfo(
         name=name,
-        live=live,
+        live=False,
         width=stream.codec_context.width,
         height=stream.codec_context.height,
         frame_rate=stream.average_rate or stream.base_rate,
         time_base=stream.time_base,
         frames=stream.frames or None,
-        path=path,
     )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from poseline.capture.camera import Camera
-from poseline.capture.container import STREAM_SCHEMES, is_url
+from poseline.capture.container import STREAM_SCHEMES, is_url, open_container
 from poseline.capture.file import Rehearsal, VideoFile, check_readable
 from poseline.capture.pictures import PICTURE_SUFFIXES, Pictures
 from poseline.capture.source import Source
@@ -72,12 +72,13 @@ def open_source(location: Location | str | Path, settings: CaptureSettings) -> S
         location = found[0]
     if location.camera is not None:
         return Camera(location.camera, settings)
-    if location.url:
-        return NetworkStream(location.url, settings)
     if location.pictures:
         return Pictures(location.pictures, settings)
-    assert location.video is not None
-    return Rehearsal(location.video, settings) if settings.live else VideoFile(location.video, settings)
+    opened = open_container(location.url, settings) if location.url else None
+    if location.url and opened and not opened.container.duration:  # a recording announces how long it is
+        return NetworkStream(location.url, settings, opened)
+    recording = VideoFile(location.video or str(location.url), settings, opened)
+    return Rehearsal(recording) if settings.live else recording
 
 
 def _expand(source: str) -> list[Location]:
@@ -86,20 +87,31 @@ def _expand(source: str) -> list[Location]:
     if is_url(source):
         return [_address(source)]
     path = Path(source).expanduser()
-    if path.is_dir():
-        return _folder(path, sorted(path.iterdir()))
-    if not path.exists() and glob.has_magic(source):
+    if os.path.isdir(path):  # unlike Path.is_dir, also says no to a name that is too long
+        return _folder(path, _listed(path))
+    if glob.has_magic(source) and not os.path.lexists(path):
         return _folder(path, [Path(name) for name in sorted(glob.glob(str(path), recursive=True))])
     check_readable(path)
     return [_file(path)]
 
 
 def _address(url: str) -> Location:
-    parts = urlsplit(url)
-    if parts.scheme.lower() not in STREAM_SCHEMES:
-        raise SourceError(f"{url}: {parts.scheme}:// is not among {', '.join(STREAM_SCHEMES)}")
-    host = re.sub(r"[^\w.-]+", "-", parts.netloc.rpartition("@")[2]).strip("-") or "stream"
-    return Location(f"{parts.scheme}-{host}", url=url)
+    scheme, _, rest = url.partition("://")
+    if scheme.lower() not in STREAM_SCHEMES:
+        raise SourceError(f"{url}: {scheme}:// is not among {', '.join(STREAM_SCHEMES)}")
+    if re.search(r"\s", url):
+        raise SourceError(f"an address of {scheme}:// holds a space; write it as %20")  # the rest may be a password
+    # Not urlsplit: a password may hold / # ? and [ too, and must not become a part of the folder's name.
+    host = re.split(r"[/?#]", rest.rpartition("@")[2])[0]
+    host = re.sub(r"[^\w.-]+", "-", host).strip("-") or "stream"
+    return Location(f"{scheme}-{host}", url=url)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise SourceError(f"{folder}: the folder cannot be read: {error.strerror}") from error
 
 
 def _folder(path: Path, files: Sequence[Path]) -> list[Location]:

@@ -21,10 +21,12 @@ class Outage:
     def __init__(self, name: str, limit: float, stopped: threading.Event) -> None:
         self._name, self._limit, self._stopped = name, limit, stopped
         self._since: float | None = None
+        self._pause = _FIRST_PAUSE
+        self._last_error = "it opens, but gives no picture"
 
     def over(self) -> None:
         """A frame has come."""
-        self._since = None
+        self._since, self._pause = None, _FIRST_PAUSE
 
     def until(self, attempt: Callable[[], T]) -> T | None:
         """The first success of `attempt`; None when stopped meanwhile.
@@ -33,12 +35,14 @@ class Outage:
             SourceError: nothing came for as long as an outage may last.
         """
         self._since = time.monotonic() if self._since is None else self._since
-        pause = _FIRST_PAUSE
-        while not self._stopped.wait(pause * random.uniform(0.8, 1.2)):  # noqa: S311 # spreads clients, hides nothing
+        deadline = self._since + self._limit
+        while (left := deadline - time.monotonic()) > 0:  # also where every attempt opens it, and none brings a frame
+            pause = self._pause * random.uniform(0.8, 1.2)  # noqa: S311 # spreads clients, hides nothing
+            if self._stopped.wait(min(pause, left)):
+                return None
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
             try:
                 return attempt()
             except SourceError as error:
-                if time.monotonic() - self._since >= self._limit:
-                    raise SourceError(f"{self._name}: gone for {self._limit:g} s; the last attempt: {error}") from error
-            pause = min(2 * pause, _LONGEST_PAUSE)
-        return None
+                self._last_error = str(error)
+        raise SourceError(f"{self._name}: gone for {self._limit:g} s; the last attempt: {self._last_error}")

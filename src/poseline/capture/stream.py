@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -22,14 +23,19 @@ TICKS = Fraction(1, 90_000)
 
 
 class NetworkStream:
-    """A stream from an address. Its clean end is a disconnect, unless it announced a length of its own."""
+    """A stream without an end: where it ends, it is tried again. Its frames are stamped when they arrive.
 
-    def __init__(self, url: str, settings: CaptureSettings) -> None:
+    Args:
+        url: its address.
+        settings: time-outs, and for how long an outage may last.
+        opened: the same, where it is open already.
+    """
+
+    def __init__(self, url: str, settings: CaptureSettings, opened: Opened | None = None) -> None:
         self._url, self._settings = url, settings
-        self._opened: Opened | None = open_container(url, settings)
-        self._endless = not self._opened.container.duration
+        self._opened: Opened | None = opened or open_container(url, settings)
         self._stopped = threading.Event()
-        self.info = video_info(self._opened.stream, redact(url), live=self._endless)
+        self.info = replace(video_info(self._opened.stream, redact(url)), live=True, time_base=TICKS, frames=None)
         self.bad = 0
         self.notes: list[str] = []
 
@@ -45,7 +51,7 @@ class NetworkStream:
             self._opened = None
             decoder, bad_before = Decoder(opened), self.bad
             with opened.container:
-                for picture in decoder.frames():
+                for picture, corrupt in decoder.frames():
                     if self._stopped.is_set():
                         return
                     self.bad = bad_before + decoder.bad
@@ -58,13 +64,11 @@ class NetworkStream:
                     gap_from = None
                     outage.over()
                     yield Frame(
-                        picture, index, round(last / TICKS), TICKS, last, arrival, self.info.name, picture.is_corrupt,
-                        gap=gap,
-                    )  # fmt: skip
+                        picture, index, round(last / TICKS), TICKS, last, arrival, self.info.name, corrupt, gap=gap
+                    )
                     index += 1
+            self.bad = bad_before + decoder.bad
             reason = explain(decoder.failure, 0, self._settings.read_timeout) if decoder.failure else "disconnected"
-            if not self._endless and decoder.failure is None:
-                return
             if index == 0:
                 raise SourceError(f"{self._url}: no frame could be decoded: {reason}")
             gap_from = last if gap_from is None else gap_from

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from poseline.capture import Source
-from poseline.frame import Frame
+from poseline.frame import Frame, Gap
 from poseline.inference import PoseEstimator, infer
 from poseline.pipeline.chain import Stage, chain
 from poseline.pipeline.channel import Channel, Overflow
@@ -47,13 +48,13 @@ def observing(
     capture = settings.capture
     drops = source.info.live and not capture.every_frame
     tracker = Tracker(settings.tracking, estimator.spec.skeleton.sigmas) if settings.tracking.enabled else None
+    taken = _Taken(source, capture.vid_stride)
     stages: list[tuple[str, Stage]] = [
-        ("inference", lambda frames: infer(_with_drops(frames, capture.vid_stride), estimator)),
+        ("inference", lambda frames: infer(taken.told(frames) if drops else frames, estimator)),
         ("tracking", lambda seen: track(seen, tracker)),
         *extra,
     ]
     meters = [Meter("capture"), *(Meter(name) for name, _ in stages)]
-    taken = _Taken(source, capture.vid_stride)
     with chain(
         meters[0].source(taken.frames()),
         [(name, meter.measured(stage)) for meter, (name, stage) in zip(meters[1:], stages, strict=True)],
@@ -65,23 +66,38 @@ def observing(
 
 
 class _Taken:
-    """The source's frames, every n-th of them, counted."""
+    """The source's frames, every n-th of them, counted; the outage that a lost frame would tell of, the next tells."""
 
     def __init__(self, source: Source, stride: int) -> None:
         self._source, self._stride = source, stride
+        self._gaps: deque[tuple[int, Gap]] = deque()
         self.count = 0
 
     def frames(self) -> Generator[Frame, None, None]:
-        for frame in self._source.frames():
-            if frame.index % self._stride == 0:
-                self.count += 1
-                yield frame
+        """On the source's thread."""
+        gap: Gap | None = None
+        with closing(self._source.frames()) as frames:
+            for frame in frames:
+                gap = _joined(gap, frame.gap)
+                if frame.index % self._stride == 0:
+                    self.count += 1
+                    if gap is not None:
+                        self._gaps.append((frame.index, gap))
+                    yield frame if frame.gap is gap else replace(frame, gap=gap)
+                    gap = None
+
+    def told(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """The frames that were not given up for newer ones; each knows how many were, and any outage among them."""
+        expected = 0
+        for frame in frames:
+            missed = (frame.index - expected) // self._stride
+            expected = frame.index + self._stride
+            gap: Gap | None = None
+            while self._gaps and self._gaps[0][0] <= frame.index:
+                gap = _joined(gap, self._gaps.popleft()[1])
+            yield replace(frame, dropped_before=missed, gap=gap) if missed > 0 else frame
 
 
-def _with_drops(frames: Iterator[Frame], stride: int) -> Iterator[Frame]:
-    """Tell each frame how many were given up just before it."""
-    expected = 0
-    for frame in frames:
-        missed = (frame.index - expected) // stride
-        expected = frame.index + stride
-        yield replace(frame, dropped_before=missed) if missed > 0 else frame
+def _joined(first: Gap | None, second: Gap | None) -> Gap | None:
+    """One outage from the beginning of the first to the end of the second."""
+    return replace(second, start=first.start) if first and second else first or second

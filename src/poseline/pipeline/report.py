@@ -11,6 +11,8 @@ import numpy as np
 from poseline.output import Counts
 from poseline.pipeline.meter import Meter
 
+_FEW_DROPS = 0.05
+"""Share of a live source's frames: where fewer are given up, the pipeline keeps pace with it."""
 _ADVICE = {
     "capture": "reading: a smaller or differently encoded source, or fewer programs beside this one",
     "inference": "the network: a smaller --imgsz, a smaller model, or a GPU",
@@ -58,7 +60,7 @@ class RunReport:
         slowest = self.bottleneck
         if slowest is None or not slowest.items:
             return ""
-        if self.live and slowest.wall < 0.8 * self.elapsed:
+        if self.live and self.counts.dropped < _FEW_DROPS * self.counts.read:
             return "the source: every stage waits for the next frame"
         return _ADVICE.get(slowest.name, slowest.name)
 
