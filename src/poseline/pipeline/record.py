@@ -9,8 +9,8 @@ from types import TracebackType
 from av.video.frame import VideoFrame
 
 from poseline.capture import AudioTrack, SourceInfo
-from poseline.frame import Pixels
 from poseline.errors import PoselineError
+from poseline.frame import Pixels
 from poseline.output import (
     Counts,
     KeypointLog,
