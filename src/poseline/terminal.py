@@ -155,8 +155,8 @@ def show_report(report: RunReport) -> None:
         console.print(_stages(report))
     if report.live and (ages := report.as_dict()["latency_ms"])["p50"] is not None:
         console.print(f"age of a frame when recorded: median {ages['p50']:.0f} ms, 95 % within {ages['p95']:.0f} ms")
-    if report.timed and (slowest := report.bottleneck):
-        console.print(f"bottleneck: {slowest.name}; what helps with {report.advice}", soft_wrap=True)
+    if report.timed and report.advice:
+        console.print(report.advice, soft_wrap=True)
     for note in report.notes:
         console.print(f"note: {escape(note)}", soft_wrap=True)
     for path in report.files:

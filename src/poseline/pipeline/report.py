@@ -14,11 +14,11 @@ from poseline.pipeline.meter import Meter
 _FEW_DROPS = 0.05
 """Share of a live source's frames: where fewer are given up, the pipeline keeps pace with it."""
 _ADVICE = {
-    "capture": "reading: a smaller or differently encoded source, or fewer programs beside this one",
-    "inference": "the network: a smaller --imgsz, a smaller model, or a GPU",
-    "tracking": "tracking: --no-track, or a smaller --max-det",
-    "overlay": "drawing: --no-video, or fewer things drawn",
-    "output": "writing: a faster --preset, or --no-video",
+    "capture": "a smaller or differently encoded source, or fewer programs beside this one",
+    "inference": "a smaller --imgsz, a smaller model, or a GPU",
+    "tracking": "--no-track, or a smaller --max-det",
+    "overlay": "--no-video, or fewer things drawn",
+    "output": "a faster --preset, or --no-video",
 }
 
 
@@ -61,8 +61,8 @@ class RunReport:
         if slowest is None or not slowest.items:
             return ""
         if self.live and self.counts.dropped < _FEW_DROPS * self.counts.read:
-            return "the source: every stage waits for the next frame"
-        return _ADVICE.get(slowest.name, slowest.name)
+            return "bottleneck: none here; every stage waits for the source's next frame"
+        return f"bottleneck: {slowest.name}; what would help: {_ADVICE[slowest.name]}"
 
     def as_dict(self) -> dict[str, Any]:
         """What `summary.json` holds; times in milliseconds a frame."""
