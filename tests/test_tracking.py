@@ -203,7 +203,8 @@ def test_another_class_is_another_id() -> None:
     follower = tracker()
     found = poses((100, 100))
     follower.update(found, 0.0)
-    assert follower.update(replace(found, classes=np.array([3])), 0.03).ids.tolist() == [2]
+    ball = replace(found, classes=np.array([3]))
+    assert [follower.update(ball, 0.03 * index).ids.tolist() for index in range(1, 4)] == [[2]] * 3
 
 
 def test_one_person_detected_twice_has_one_id() -> None:
@@ -237,6 +238,16 @@ def test_keypoints_tell_apart_whom_boxes_confuse() -> None:
     assert follower.update(joined(other, same), 0.03).ids.tolist() == [2, 1]
 
 
+def test_keypoints_are_carried_along_with_a_moving_box() -> None:
+    follower = tracker()
+    for index in range(10):
+        follower.update(poses((100 + 12 * index, 100)), index / 30)
+    expected, last = poses((220, 100)), poses((208, 100))
+    moved_on = replace(expected, boxes=expected.boxes + np.float32(2))
+    left_behind = replace(last, boxes=expected.boxes)  # its box fits better, its keypoints are where they were
+    assert follower.update(joined(left_behind, moved_on), 10 / 30).ids.tolist() == [2, 1]
+
+
 # Hostile input
 
 
@@ -267,12 +278,13 @@ def test_nan_keypoints_count_as_unseen() -> None:
         assert follower.update(replace(found, keypoints=broken), index / 30).ids.tolist() == [1, 2]
 
 
-def test_a_box_that_is_not_finite_stays_untracked_and_harms_nobody() -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_box_that_is_not_finite_stays_untracked_and_harms_nobody(value: float) -> None:
     follower = tracker()
     for index in range(5):
         found = poses((100, 100), (300, 100), (500, 100))
         boxes = found.boxes.copy()
-        boxes[1, 2] = np.nan
+        boxes[1, 2] = value
         assert follower.update(replace(found, boxes=boxes), index / 30).ids.tolist() == [1, UNTRACKED, 2]
 
 
@@ -409,6 +421,9 @@ def test_likeness_is_the_mean_of_iou_and_oks_over_keypoints_that_both_see() -> N
                     d2 = float(((one[i, k, :2] - two[j, k, :2]) ** 2).sum())
                     terms.append(np.exp(-d2 / (2 * area * (2 * float(SIGMAS[k])) ** 2)))
             assert len(terms) >= 3
+            if j == 2:
+                assert found[i, j] == 0  # far away
+                continue
             overlap = float(iou(first.boxes[i : i + 1], second.boxes[j : j + 1])[0, 0])
             assert found[i, j] == pytest.approx((overlap + np.mean(terms)) / 2, abs=1e-5)
 
@@ -438,6 +453,9 @@ def test_pairs_are_best_as_a_whole_and_none_is_below_the_least() -> None:
     rows, columns = pair(greedy_would_fail, 0.2)
     assert list(zip(rows.tolist(), columns.tolist(), strict=True)) == [(0, 1), (1, 0)]
     rows, columns = pair(np.array([[0.9, 0.1], [0.0, 0.1]], np.float32), 0.2)
+    assert (rows.tolist(), columns.tolist()) == ([0], [0])
+    a_bad_pair_could_tip_the_sum = np.array([[0.5, 0.19], [0.45, 0.0]], np.float32)
+    rows, columns = pair(a_bad_pair_could_tip_the_sum, 0.2)
     assert (rows.tolist(), columns.tolist()) == ([0], [0])
     assert all(len(side) == 0 for side in pair(np.zeros((2, 3), np.float32), 0.0))
     assert all(len(side) == 0 for side in pair(np.zeros((0, 3), np.float32), 0.2))

@@ -38,6 +38,8 @@ def iou(first: Floats, second: Floats) -> Floats:
 def likeness(boxes: Floats, keypoints: Floats, other_boxes: Floats, other_keypoints: Floats, sigmas: Floats) -> Floats:
     """How alike every pair is: the mean of IoU and OKS, or IoU alone where few keypoints are seen on both sides.
 
+    OKS is taken over the keypoints that both see confidently. Boxes that do not overlap are not alike.
+
     Args:
         boxes: (N, 4) x1 y1 x2 y2 in pixels.
         keypoints: (N, K, 3) x, y in the same pixels, and confidence; NaN counts as unseen.
@@ -49,16 +51,17 @@ def likeness(boxes: Floats, keypoints: Floats, other_boxes: Floats, other_keypoi
         (N, M) float32, 0..1.
     """
     overlap = iou(boxes, other_boxes)
-    if not overlap.any():  # nobody near anybody, or nobody at all
-        return overlap
-    seen, other_seen = _seen(keypoints), _seen(other_keypoints)
-    shared = seen.astype(np.float32) @ other_seen.astype(np.float32).T
-    # What the other side does not see is put infinitely far away and so adds nothing to the sum over `seen`;
-    # the division then makes it the mean over the keypoints that both see.
-    truth = np.where(seen[:, :, None], keypoints, np.float32(0))
-    guess = np.where(other_seen[:, :, None], other_keypoints, np.float32(np.inf))
-    alike = oks(truth, guess, _areas(boxes), sigmas, SEEN) * seen.sum(axis=1)[:, None] / np.maximum(shared, 1)
-    result: Floats = np.where(shared >= _ENOUGH, (overlap + alike) / 2, overlap).astype(np.float32)
+    rows, columns = np.nonzero(overlap)  # of hundreds of people few overlap: only those pairs are looked at
+    both = _seen(keypoints)[rows] & _seen(other_keypoints)[columns]
+    apart = np.zeros((*both.shape, 3), np.float32)
+    np.subtract(keypoints[rows, :, :2], other_keypoints[columns, :, :2], out=apart[:, :, :2], where=both[:, :, None])
+    apart[:, :, 2] = both
+    # OKS depends on differences alone: a pair's is that of its difference with a pose that lies in the origin.
+    alike = oks(apart, np.zeros((1, *apart.shape[1:]), np.float32), _areas(boxes)[rows], sigmas, SEEN)[:, 0]
+    enough = both.sum(axis=1) >= _ENOUGH
+    rows, columns = rows[enough], columns[enough]
+    result = overlap.copy()
+    result[rows, columns] = (overlap[rows, columns] + alike[enough]) / 2
     return result
 
 

@@ -5,12 +5,12 @@ Three rounds a frame, each over what the one before left unpaired:
 1. detections of high score with all tracks, by likeness of box and keypoints;
 2. detections of low score with tracks seen lately: people half hidden, who must not lose their id but start none
    (two rounds by score: Zhang et al., "ByteTrack", ECCV 2022);
-3. detections of high score with tracks still unpaired, by nearness to where the track was heading, in a circle that
-   widens with the time out of sight: fast starts, low frame rates, long occlusions, people who left and came back.
+3. detections that would start a track with tracks still unpaired, by nearness to where the track was heading, in a
+   circle that widens with the time out of sight: fast starts, low frame rates, long occlusions, leaving and returning.
 
 A detection that is left over starts a track. It gets its id at once if its score is high, or in the first frame;
 else once it has been followed for a tenth of a second, so that a flicker in the background takes no id. Until then its
-id is `UNTRACKED`. A person whose id came late is thus known to the log a tenth of a second late; nobody has two ids.
+id is `UNTRACKED`, and stays so in the frames that have gone by.
 """
 
 from __future__ import annotations
