@@ -18,6 +18,8 @@ Stage: TypeAlias = Callable[[Iterator[Any]], Flow]
 
 _JOIN_SECONDS = 15.0
 """How long a stage may take to leave a native call; longer than a source's read timeout."""
+_PATIENCE_STEP = 0.1
+"""Share of its patience that each further stage waits longer."""
 
 
 @contextmanager
@@ -46,7 +48,9 @@ def chain(
     upstream, name = source, "capture"
     for reader, stage in stages:
         policy = overflow if not channels else Overflow.WAIT  # only the camera may drop
-        channel: Channel[Any] = Channel(reader, depth, policy, patience)
+        # Each waits a little longer than the one before it, so that the first to give up is the one behind the hang.
+        limit = None if patience is None else patience * (1 + _PATIENCE_STEP * len(channels))
+        channel: Channel[Any] = Channel(reader, depth, policy, limit)
         # Daemons, so that a driver that never returns cannot keep the process alive after its time.
         threads.append(threading.Thread(target=_pump, args=(upstream, channel), name=name, daemon=True))
         channels.append(channel)

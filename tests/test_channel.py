@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from poseline.errors import StageStalled
+from poseline.pipeline import Cancelled, Channel, Overflow
+
+
+def filled(*items: int, capacity: int = 8, overflow: Overflow = Overflow.WAIT) -> Channel[int]:
+    channel: Channel[int] = Channel("reader", capacity, overflow)
+    for item in items:
+        channel.put(item)
+    return channel
+
+
+def test_items_come_in_order_and_then_it_ends() -> None:
+    channel = filled(1, 2, 3)
+    assert len(channel) == 3
+    channel.finish()
+    assert list(channel) == [1, 2, 3]
+    assert channel.dropped == 0
+
+
+def test_an_error_comes_behind_the_items_before_it() -> None:
+    channel = filled(1, 2)
+    channel.finish(ValueError("torn"))
+    items = iter(channel)
+    assert [next(items), next(items)] == [1, 2]
+    with pytest.raises(ValueError, match="torn"):
+        next(items)
+
+
+def test_nothing_in_the_data_ends_it() -> None:
+    channel: Channel[object] = Channel("reader", 8)
+    for item in (None, False, StopIteration(), Cancelled()):
+        channel.put(item)
+    channel.finish()
+    assert len(list(channel)) == 4
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 5])
+def test_drop_oldest_keeps_the_newest_and_counts(capacity: int) -> None:
+    channel = filled(*range(10), capacity=capacity, overflow=Overflow.DROP_OLDEST)
+    channel.finish()
+    assert list(channel) == list(range(10 - capacity, 10))
+    assert channel.dropped == 10 - capacity
+
+
+def test_a_full_channel_waits_for_its_reader() -> None:
+    channel = filled(0, capacity=1)
+    writer = threading.Thread(target=channel.put, args=(1,))
+    writer.start()
+    writer.join(0.1)
+    assert writer.is_alive()
+    assert len(channel) == 1
+    assert next(iter(channel)) == 0
+    writer.join(5)
+    assert not writer.is_alive()
+    assert channel.dropped == 0
+
+
+def test_cancel_releases_a_waiting_writer_and_throws_the_rest_away() -> None:
+    channel = filled(0, capacity=1)
+    caught: list[Exception] = []
+
+    def write() -> None:
+        try:
+            channel.put(1)
+        except Cancelled as error:
+            caught.append(error)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    time.sleep(0.05)
+    channel.cancel()
+    writer.join(5)
+    assert len(caught) == 1
+    assert len(channel) == 0
+    with pytest.raises(Cancelled):
+        channel.put(2)
+
+
+def test_cancel_releases_a_waiting_reader() -> None:
+    channel = filled()
+    caught: list[Exception] = []
+
+    def read() -> None:
+        try:
+            next(iter(channel))
+        except Cancelled as error:
+            caught.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    time.sleep(0.05)
+    channel.cancel()
+    reader.join(5)
+    assert len(caught) == 1
+
+
+def test_a_reader_without_an_item_gives_up() -> None:
+    channel: Channel[int] = Channel("tracking", 1, patience=0.1)
+    began = time.monotonic()
+    with pytest.raises(StageStalled, match=r"nothing came to tracking for 0\.1 s"):
+        next(iter(channel))
+    assert 0.1 <= time.monotonic() - began < 2
+
+
+def test_patience_begins_anew_with_every_item() -> None:
+    channel: Channel[int] = Channel("tracking", 1, patience=0.4)
+
+    def write() -> None:
+        for number in range(4):
+            time.sleep(0.2)
+            channel.put(number)
+        channel.finish()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert list(channel) == [0, 1, 2, 3]
+    writer.join()
+
+
+@pytest.mark.parametrize("capacity", [0, -1])
+def test_a_channel_without_room_is_refused(capacity: int) -> None:
+    with pytest.raises(ValueError, match="capacity must be at least 1"):
+        Channel("reader", capacity)
