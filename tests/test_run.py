@@ -1,0 +1,339 @@
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from media_worlds import (
+    ScriptedSource,
+    estimator,
+    number_in,
+    one_person,
+    picture,
+    probed_seconds,
+    settings,
+    stage_threads,
+    turn,
+    write_clip,
+)
+from output_worlds import decoded, lines, seconds, stamps
+from poseline.capture import Source, open_source
+from poseline.frame import Frame, Gap, Pixels
+from poseline.inference import PoseEstimator
+from poseline.output import prepare, read_log
+from poseline.pipeline import RunReport, observing, run
+from poseline.pose import Observation
+from poseline.settings import Settings
+from test_capture_file import flipped
+from test_capture_pictures import save
+
+
+def recorded(
+    source: Source | Path, folder: Path, model: PoseEstimator | None = None, chosen: Settings | None = None, **more: Any
+) -> RunReport:
+    """The report of a run into `folder`, with what must hold of every run checked: its counts and its journal."""
+    chosen = chosen or settings()
+    opened = open_source(source, chosen.capture) if isinstance(source, Path) else source
+    with prepare(folder, "", False, []) as out:
+        report = run(opened, model or estimator(), chosen, out, **more)
+    journal = lines(folder / "keypoints.jsonl")
+    frames = [record for record in journal if record["type"] == "frame"]
+    counts = report.counts
+    assert counts.balanced
+    assert journal[-1]["type"] == "end"
+    assert journal[-1]["counts"] == counts.as_dict() == json.loads((folder / "summary.json").read_text())["counts"]
+    assert counts.processed == len(frames)
+    assert counts.persons == sum(len(frame["persons"]) for frame in frames)
+    assert sum(frame["dropped_before"] for frame in frames) <= counts.dropped
+    indices = [frame["frame"] for frame in frames]
+    assert indices == sorted(set(indices))
+    assert not stage_threads()
+    return report
+
+
+def logged(folder: Path) -> list[Any]:
+    """The frames of a run's journal."""
+    return [record for record in lines(folder / "keypoints.jsonl") if record["type"] == "frame"]
+
+
+def test_a_file_loses_nothing(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mp4", range(60))
+    report = recorded(path, tmp_path / "out")
+    counts = report.counts
+    assert (counts.read, counts.processed, counts.dropped, counts.bad, counts.persons) == (60, 60, 0, 0, 60)
+    assert report.error is None
+    assert not report.interrupted
+    video = tmp_path / "out" / "annotated.mp4"
+    assert decoded(video) == 60
+    assert seconds(video) == [Fraction(number, 30) for number in range(60)]
+    assert [frame["pts"] for frame in logged(tmp_path / "out")] == stamps(path)
+    assert report.files == [tmp_path / "out" / name for name in ("annotated.mp4", "keypoints.jsonl", "summary.json")]
+
+
+@pytest.mark.parametrize("in_flight", [1, 3])
+def test_each_frame_keeps_its_own_poses(in_flight: int, tmp_path: Path) -> None:
+    """The network answers with a person whose score tells the number that it saw."""
+
+    def told(pixels: Pixels) -> NDArray[np.float32]:
+        answer = one_person(pixels)
+        inner = np.ascontiguousarray(pixels[0, ::-1].transpose(1, 2, 0)[8:56])  # 64x48 in 64x64: 8 rows of margin
+        answer[4, 0] = 0.5 + number_in(inner) / 1000
+        return answer
+
+    path = write_clip(tmp_path / "clip.mp4", range(100))
+    recorded(path, tmp_path / "out", estimator(told, in_flight=in_flight))
+    scores = [frame["persons"][0]["score"] for frame in logged(tmp_path / "out")]
+    assert scores == [pytest.approx(0.5 + number / 1000, abs=1e-4) for number in range(100)]
+
+
+def test_variable_frame_rate_end_to_end(tmp_path: Path) -> None:
+    pts = [0, 3000, 3001, 9000, 20_000, 20_050, 90_000, 90_001, 180_000]
+    path = write_clip(tmp_path / "clip.mp4", pts, Fraction(1, 90_000), container={"video_track_timescale": "90000"})
+    recorded(path, tmp_path / "out")
+    assert probed_seconds(tmp_path / "out" / "annotated.mp4") == probed_seconds(path)
+    assert [frame["pts"] for frame in logged(tmp_path / "out")] == pts
+    assert [frame["time"] for frame in logged(tmp_path / "out")] == [round(stamp / 90_000, 6) for stamp in pts]
+
+
+def test_stamps_that_are_missing_or_run_back_lose_no_frame(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mkv", range(-12, 8), container={"avoid_negative_ts": "disabled"})
+    report = recorded(path, tmp_path / "out", chosen=settings(tracking={"enabled": True}))
+    assert report.counts.processed == 20
+    assert decoded(tmp_path / "out" / "annotated.mp4") == 20
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_turned_clip_end_to_end(degrees: int, tmp_path: Path) -> None:
+    path = turn(write_clip(tmp_path / "clip.mp4", range(10), size=(128, 96)), degrees)
+    recorded(path, tmp_path / "out", chosen=settings(overlay={"boxes": False, "labels": False, "keypoints": False}))
+    size = (128, 96) if degrees == 180 else (96, 128)
+    journal = read_log(tmp_path / "out" / "keypoints.jsonl")
+    assert (journal.run["video"]["width"], journal.run["video"]["height"]) == size
+    assert journal.frames[0].poses.boxes[0].tolist() == pytest.approx(
+        [0.375 * size[0], size[1] / 2 - max(size) / 4, 0.625 * size[0], size[1] / 2 + max(size) / 4]
+        if degrees == 180
+        else [size[0] / 2 - max(size) / 8, size[1] / 4, size[0] / 2 + max(size) / 8, 3 * size[1] / 4],
+        abs=0.6,
+    )
+    with av.open(str(tmp_path / "out" / "annotated.mp4")) as video:
+        shown = list(video.decode(video=0))
+    assert {(frame.width, frame.height, frame.rotation) for frame in shown} == {(*size, 0)}, "turned once and for all"
+    back = np.rot90(shown[3].to_ndarray(format="bgr24"), degrees // 90)
+    assert number_in(np.ascontiguousarray(back)) == 3
+
+
+def test_a_change_of_size_begins_a_new_file(tmp_path: Path) -> None:
+    small = write_clip(tmp_path / "a.ts", [3000 * n for n in range(10)], Fraction(1, 90_000), size=(64, 48))
+    large = write_clip(
+        tmp_path / "b.ts", [3000 * n for n in range(10, 20)], Fraction(1, 90_000), size=(96, 64), first=10
+    )  # fmt: skip
+    both = tmp_path / "both.ts"
+    both.write_bytes(small.read_bytes() + large.read_bytes())
+    report = recorded(both, tmp_path / "out")
+    assert report.counts.processed == 20
+    assert report.counts.dropped == 0
+    files = [tmp_path / "out" / name for name in ("annotated.mp4", "annotated-2.mp4")]
+    assert [decoded(file) for file in files] == [10, 10]
+    assert set(files) < set(report.files)
+    sizes = {frame["persons"][0]["box"][3] for frame in logged(tmp_path / "out")}
+    assert len(sizes) == 2
+
+
+def test_damage_is_counted_and_flagged(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "whole.mp4", range(120), container={"movflags": "+faststart"})
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(flipped(whole, 60, 3, begin=whole.read_bytes().index(b"mdat") + 4))
+    report = recorded(path, tmp_path / "out")
+    assert report.counts.bad > 0
+    assert report.counts.read == report.counts.processed + report.counts.bad
+    assert any(frame["corrupt"] for frame in logged(tmp_path / "out"))
+    assert any("packets could not be decoded" in note for note in report.notes)
+    assert decoded(tmp_path / "out" / "annotated.mp4") == report.counts.processed
+
+
+@pytest.mark.parametrize(("stride", "taken"), [(2, 30), (7, 9), (60, 1)])
+def test_a_stride_takes_every_nth_frame_and_drops_none(stride: int, taken: int, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mp4", range(60))
+    report = recorded(path, tmp_path / "out", chosen=settings(capture={"vid_stride": stride}))
+    assert (report.counts.read, report.counts.processed, report.counts.dropped) == (taken, taken, 0)
+    assert [frame["frame"] for frame in logged(tmp_path / "out")] == list(range(0, 60, stride))
+    assert {frame["dropped_before"] for frame in logged(tmp_path / "out")} == {0}
+
+
+def test_an_unreadable_picture_is_bad_and_not_dropped(tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(5):
+        save(folder / f"{number}.png", number)
+    (folder / "2.png").write_bytes(b"no picture")
+    report = recorded(folder, tmp_path / "out")
+    assert (report.counts.read, report.counts.processed, report.counts.bad, report.counts.dropped) == (5, 4, 1, 0)
+    assert {frame["dropped_before"] for frame in logged(tmp_path / "out")} == {0}
+    assert sorted(path.name for path in (tmp_path / "out" / "pictures").iterdir()) == [
+        "0.png",
+        "1.png",
+        "3.png",
+        "4.png",
+    ]
+
+
+def test_pictures_of_one_name_are_all_kept(tmp_path: Path) -> None:
+    paths = []
+    for number, name in enumerate("ab"):
+        (tmp_path / name).mkdir()
+        paths.append(save(tmp_path / name / "x.png", number))
+    from poseline.capture import Pictures  # beside its use: the other tests need none
+
+    recorded(Pictures(paths, settings().capture), tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out" / "pictures").iterdir()) == ["x-2.png", "x.png"]
+
+
+def live(count: int = 60, rate: float = 60.0) -> ScriptedSource:
+    """A camera of one second."""
+    return ScriptedSource(count, live=True, rate=rate)
+
+
+def test_a_slow_model_drops_frames_of_a_camera_and_counts_each(tmp_path: Path) -> None:
+    report = recorded(live(), tmp_path / "out", estimator(seconds=0.05))
+    counts = report.counts
+    assert counts.read == 60
+    assert counts.dropped > 20
+    frames = logged(tmp_path / "out")
+    after = 59 - frames[-1]["frame"]
+    assert counts.dropped == sum(frame["dropped_before"] for frame in frames) + after
+    assert frames[-1]["frame"] == 59, "the newest frame is the one that is kept"
+    assert decoded(tmp_path / "out" / "annotated.mp4") == counts.processed
+
+
+def test_the_age_of_a_live_frame_is_bounded(tmp_path: Path) -> None:
+    report = recorded(live(), tmp_path / "out", estimator(seconds=0.05))
+    assert np.median(report.ages) < 0.2, "two frames' time, and what the machine adds"
+    latency = json.loads((tmp_path / "out" / "summary.json").read_text())["latency_ms"]
+    assert 50 < latency["p50"] < 200
+
+
+def test_a_fast_model_drops_nothing_of_a_camera(tmp_path: Path) -> None:
+    report = recorded(live(30, 30), tmp_path / "out")
+    assert report.counts.dropped <= 3, "but for a hiccup of the machine"
+    assert report.counts.processed >= 27
+
+
+def test_every_frame_of_a_camera_when_asked(tmp_path: Path) -> None:
+    chosen = settings(capture={"every_frame": True})
+    report = recorded(live(30, 120), tmp_path / "out", estimator(seconds=0.03), chosen)
+    assert (report.counts.processed, report.counts.dropped) == (30, 0)
+
+
+class Broken(ScriptedSource):
+    """A camera whose cable is out before frame 10 and before frame 11."""
+
+    def _frame(self, number: int) -> Frame:
+        frame = super()._frame(number)
+        return replace(frame, gap=Gap(number - 1, number, f"cable {number}")) if number in (10, 11) else frame
+
+
+@pytest.mark.parametrize(("stride", "slow"), [(1, 0.0), (7, 0.0), (1, 0.1)])
+def test_no_outage_is_lost_with_the_frame_that_ended_it(stride: int, slow: float, tmp_path: Path) -> None:
+    source = Broken(40, live=True, rate=100)
+    recorded(source, tmp_path / "out", estimator(seconds=slow), settings(capture={"vid_stride": stride}))
+    gaps = [record for record in lines(tmp_path / "out" / "keypoints.jsonl") if record["type"] == "gap"]
+    assert gaps[0]["from"] == 9
+    assert gaps[-1]["to"] == 11
+    assert len(gaps) <= 2
+
+
+def test_stopping_the_source_ends_a_run_in_good_order(tmp_path: Path) -> None:
+    source, signalled = ScriptedSource(None, rate=200), threading.Event()
+
+    def on_frame(observation: Observation, _: RunReport) -> None:
+        if observation.frame.index == 20:
+            signalled.set()
+            source.stop()
+
+    report = recorded(source, tmp_path / "out", on_frame=on_frame, signalled=signalled)
+    assert report.error is None
+    assert report.interrupted
+    assert report.counts.dropped == 0, "what was read before is written"
+    assert 21 <= report.counts.processed < 60
+    assert decoded(tmp_path / "out" / "annotated.mp4") == report.counts.processed
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["interrupted"] is True
+
+
+def test_closing_the_window_ends_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from poseline.output import ScriptedScreen, Window
+
+    screen = ScriptedScreen([None] * 7 + ["q"])
+    monkeypatch.setattr("poseline.pipeline.record.Window", lambda title, pausable: Window(title, pausable, screen))
+    report = recorded(ScriptedSource(None), tmp_path / "out", chosen=settings(output={"show": True}))
+    assert report.interrupted
+    assert report.error is None
+    assert report.counts.processed == 8
+    assert screen.closed
+
+
+def test_csv_and_parquet_are_made_at_the_end(tmp_path: Path) -> None:
+    recorded(ScriptedSource(5), tmp_path / "out", chosen=settings(output={"log": ("csv", "parquet")}))
+    table = (tmp_path / "out" / "keypoints.csv").read_text().splitlines()
+    assert len(table) == 1 + 5
+    assert (tmp_path / "out" / "keypoints.parquet").stat().st_size > 0
+
+
+def test_only_our_own_files_are_listed(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "mine.txt").write_text("mine")
+    (folder / "letter.txt").write_text("mine")
+    report = recorded(ScriptedSource(3), folder)
+    assert sorted(path.name for path in report.files) == ["annotated.mp4", "keypoints.jsonl", "summary.json"]
+
+
+def test_without_a_video_nothing_is_drawn(tmp_path: Path) -> None:
+    report = recorded(ScriptedSource(5), tmp_path / "out", chosen=settings(output={"video": False}))
+    assert [meter.name for meter in report.meters] == ["capture", "inference", "tracking", "output"]
+    assert [path.name for path in report.files] == ["keypoints.jsonl", "summary.json"]
+
+
+def test_ids_are_given_when_tracking(tmp_path: Path) -> None:
+    recorded(ScriptedSource(10), tmp_path / "out", chosen=settings(tracking={"enabled": True}))
+    assert [frame["persons"][0]["id"] for frame in logged(tmp_path / "out")] == [1] * 10
+
+
+def test_observing_gives_what_is_seen_and_leaves_nothing() -> None:
+    source = ScriptedSource(None)
+    with observing(source, estimator(), settings()) as flow:
+        seen: Iterator[Observation] = flow.items
+        for number in range(10):
+            observation = next(seen)
+            assert observation.frame.index == number
+            assert np.array_equal(observation.frame.bgr, picture(number))
+            assert len(observation.poses) == 1
+        assert flow.read() >= 10
+    assert source.closed == 1
+    assert not stage_threads()
+
+
+def test_a_run_takes_no_memory_by_the_frame(tmp_path: Path) -> None:
+    """The process grows by the first frames alone: 400 of 0.9 MB would be 370 MB."""
+    import psutil
+
+    process, sizes = psutil.Process(), []
+
+    def on_frame(observation: Observation, _: RunReport) -> None:
+        if observation.frame.index in (50, 399):
+            sizes.append(process.memory_info().rss)
+
+    chosen = settings(output={"video": False})
+    began = time.monotonic()
+    recorded(ScriptedSource(400, size=(640, 480)), tmp_path / "out", chosen=chosen, on_frame=on_frame)
+    assert sizes[1] - sizes[0] < 40e6
+    assert time.monotonic() - began < 30
