@@ -13,7 +13,7 @@ from torch import Tensor
 from .body import MATERIALS, Body, Outfit
 from .film import encode, write_truth
 from .motion import STRIDE_SECONDS, gait, gait_height, gait_speed, repetition, squat, stand
-from .picture import Actors, Cast, PersonTruth, Shot, render
+from .picture import Actors, Cast, PersonTruth, Scenery, Shot, render
 from .scene import Camera, Light, Place
 from .skeleton import ANGLE, ANGLES, lowest_point
 from .wardrobe import HAIR, SKIN, linear
@@ -250,25 +250,27 @@ def _colours(players: Sequence[Player]) -> tuple[Tensor, Tensor]:
 
 def film(clip: Clip, device: torch.device | str = "cpu", samples: int = 5, batch: int = 8, every: int = 1) -> tuple[list[np.ndarray], list[list[PersonTruth]]]:
     """Upright RGB pictures (H, W, 3) of a clip and their truths; `every` n-th frame only, to look at."""
-    cast = Cast([(player.body, player.outfit) for player in clip.players], device, detail=1.15 if len(clip.players) < 4 else 0.9)
+    cast = Cast([(player.body, player.outfit) for player in clip.players], device, detail=0.75 if len(clip.players) < 4 else 0.6)
     count = len(clip.players)
     times = clip.times[::every]
     both = np.stack([times, times + SHUTTER], 1).ravel()  # opening and closing of each frame's shutter
     moves = [player.move(both, cast.joints[index: index + 1]) for index, player in enumerate(clip.players)]
     pose, place, heading = (torch.stack([move[k] for move in moves], 1) for k in range(3))  # (2T, P, …)
     palette, pattern = _colours(clip.players)
+    at_rest = clip.shot(float(times[0])) == clip.shot(float(times[-1]))
+    scenery: Scenery = {}
     pictures, truths = [], []
     for start in range(0, len(times), batch):
         frames = list(range(start, min(start + batch, len(times))))
         opening, closing = ([2 * frame + k for frame in frames] for k in (0, 1))
         shots = []
         for frame in frames:
-            (scenery, light, first), (_, _, last) = clip.shot(float(times[frame])), clip.shot(float(times[frame]) + SHUTTER)
-            shots.append(Shot(scenery, light, first, last, clip.grain, 0.35))
+            (where, light, first), (_, _, last) = clip.shot(float(times[frame])), clip.shot(float(times[frame]) + SHUTTER)
+            shots.append(Shot(where, light, first, last, clip.grain, 0.35))
         actors = Actors(torch.arange(count).repeat(len(frames)), torch.arange(len(frames)).repeat_interleave(count), torch.arange(1, count + 1).repeat(len(frames)),
                         torch.stack([pose[opening].flatten(0, 1), pose[closing].flatten(0, 1)]), torch.stack([place[opening].flatten(0, 1), place[closing].flatten(0, 1)]),
                         torch.stack([heading[opening].flatten(), heading[closing].flatten()]), palette.repeat(len(frames), 1, 1), pattern.repeat(len(frames), 1))
-        images, persons = render(cast, actors, shots, clip.size, samples, still_backdrop=False, seed=start)
+        images, persons = render(cast, actors, shots, clip.size, samples, still_backdrop=False, seed=start, scenery=scenery if at_rest else None)
         pictures += [image.permute(1, 2, 0).cpu().numpy() for image in images]
         truths += persons
     return pictures, truths
@@ -278,7 +280,7 @@ def make(name: str, folder: Path, device: torch.device | str = "cpu") -> None:
     """Render clip `name` and write NAME.mp4 and NAME.truth.jsonl into `folder`."""
     began = clock.monotonic()
     clip = CLIPS[name]()
-    pictures, truths = film(clip, device)
+    pictures, truths = film(clip, device, 5 if clip.shot(0.0) == clip.shot(1.0) else 4)
     path = folder / f"{name}.mp4"
     sound = clip.sound(np.arange(int(48000 * (clip.times[-1] + 1 / 30))) / 48000) if clip.sound else None
     encode(path, pictures, clip.times.tolist(), quarter_turns=clip.quarter_turns, crf=clip.crf, sound=sound)

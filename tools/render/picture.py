@@ -94,7 +94,7 @@ class Actors:
     pattern: Tensor  # (P, 8): shirt pattern (0 plain, 1 hoops, 2 vertical, 3 halves, 4 sash), its period, its second colour, stripe on the leg, beard, wrinkles
 
 
-@dataclass
+@dataclass(frozen=True)
 class Shot:
     """How one picture is taken."""
 
@@ -104,6 +104,10 @@ class Shot:
     closing: Camera
     grain: float = 0.012  # sensor noise, standard deviation of a 0..1 picture
     blur: float = 0.0  # lens blur in pixels
+
+
+Scenery = dict[tuple[Shot, float, tuple[float, float]], tuple[Tensor, Tensor]]
+"""Empty places already drawn: colour and floor by shot, moment and place within the pixel."""
 
 
 @dataclass(frozen=True)
@@ -119,11 +123,12 @@ class PersonTruth:
 
 
 def render(cast: Cast, actors: Actors, shots: Sequence[Shot], size: tuple[int, int], samples: int = 3, still_backdrop: bool = True,
-           seed: int = 0) -> tuple[Tensor, list[list[PersonTruth]]]:
+           seed: int = 0, scenery: Scenery | None = None) -> tuple[Tensor, list[list[PersonTruth]]]:
     """Pictures (N, 3, H, W) uint8 RGB on the cast's device, and for each the truth of its persons.
 
     `samples` moments within the shutter, each at another place within the pixel: antialiasing and motion blur in one.
-    A still backdrop is drawn once a picture, otherwise at every moment, as a panning camera needs.
+    A still backdrop is drawn once a picture, otherwise at every moment, as a panning camera needs. `scenery` keeps the empty
+    places from one call to the next, for films by a camera at rest.
     """
     height, width = size
     count, device = len(shots), cast.device
@@ -145,7 +150,7 @@ def render(cast: Cast, actors: Actors, shots: Sequence[Shot], size: tuple[int, i
         shifted = screen - screen.new_tensor([jitter[0], jitter[1], 0.0])
         face, depth = rasterise(shifted, world.faces, face_picture, (count, height, width))
         if grounds is None or not still_backdrop:
-            grounds = _backdrops(shots, views, moment, jitter, size, soft)
+            grounds = _backdrops(shots, views, moment, jitter, size, soft, scenery if scenery is not None else {})
         image = grounds.clone()
         hit = (face >= 0).nonzero()
         if len(hit):
@@ -407,16 +412,16 @@ def _paint(actors: Actors, device: torch.device, person: Tensor, material: Tenso
 # ---------------------------------------------------------------- backdrop and sensor
 
 
-def _backdrops(shots: Sequence[Shot], views: _Views, moment: float, jitter: tuple[float, float], size: tuple[int, int], shadow: Tensor) -> Tensor:
+def _backdrops(shots: Sequence[Shot], views: _Views, moment: float, jitter: tuple[float, float], size: tuple[int, int], shadow: Tensor,
+               drawn: Scenery) -> Tensor:
     images = []
-    drawn: dict[tuple[Place, Light, Camera, Camera], tuple[Tensor, Tensor, Tensor]] = {}  # frames of a camera at rest share theirs
     for index, shot in enumerate(shots):
-        key = (shot.place, shot.light, shot.opening, shot.closing)
+        key = (shot, moment, jitter)
         if key not in drawn:
             rotation = torch.lerp(views.rotation[0, index], views.rotation[1, index], moment)
             position = torch.lerp(views.position[0, index], views.position[1, index], moment)
-            drawn[key] = backdrop(shot.place, shot.light, position, rotation, float(shot.opening.focal * size[1]), size, jitter)
-        colour, ground, _ = drawn[key]
+            drawn[key] = backdrop(shot.place, shot.light, position, rotation, float(shot.opening.focal * size[1]), size, jitter)[:2]
+        colour, ground = drawn[key]
         images.append(colour * (1 - shadow[index] * ground)[..., None])
     return torch.stack(images)
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import torch
@@ -58,10 +59,14 @@ class Place:
 
 
 def _hash(x: Tensor, y: Tensor, seed: int) -> Tensor:
-    """0..1 pseudo-random value of integer lattice points."""
-    n = (x.long() * 374761393 + y.long() * 668265263 + seed * 974711) & 0x7FFFFFFF
-    n = ((n ^ (n >> 13)) * 1274126177) & 0x7FFFFFFF
-    return ((n ^ (n >> 16)) & 0xFFFF).float() / 65535
+    """0..1 pseudo-random value of integer lattice points; repeats every 512."""
+    column, row = (x.int() + seed * 131) & 511, (y.int() + seed * 57) & 511
+    return _lattice(x.device).index_select(0, (column * 512 + row).view(-1)).view(x.shape)
+
+
+@cache
+def _lattice(device: torch.device) -> Tensor:
+    return torch.rand(512 * 512, generator=torch.Generator().manual_seed(1)).to(device)
 
 
 def noise(x: Tensor, y: Tensor, seed: int = 0) -> Tensor:
