@@ -1,0 +1,144 @@
+"""The rules that the picture of the project states, held against its source and its processes."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import poseline
+
+SRC = Path(poseline.__file__).parent
+MODULES = sorted(SRC.rglob("*.py"))
+ENGINES = {"torch", "ultralytics", "openvino", "onnxruntime", "onnx"}
+ENGINE_HOMES = ("inference/runtimes/", "inference/bridge.py", "inference/weights.py", "doctor.py")
+BASE = {"", "errors", "frame", "pose", "skeleton", "settings"}
+ROOMS = {"capture", "inference", "tracking", "overlay", "output"}
+MAY_IMPORT = {
+    "errors": set(),
+    "frame": {"errors"},
+    "skeleton": {"errors", "frame", "pose"},
+    "settings": {"errors"},
+    "pose": {"frame", "errors"},
+    **dict.fromkeys(ROOMS, BASE),
+    "result": BASE | {"overlay", "output"},
+    "pipeline": BASE | ROOMS,
+    "model": BASE | ROOMS | {"pipeline", "result"},
+    "doctor": BASE | ROOMS | {"pipeline"},
+    "terminal": BASE | ROOMS | {"pipeline", "result"},
+    "bench": BASE | ROOMS | {"pipeline", "terminal", "result", "model"},
+    "cli": BASE | ROOMS | {"pipeline", "terminal", "doctor", "bench", "result", "model"},
+    "__main__": {"cli"},
+}
+"""What each part may import of the others, inside functions too; a name that is missing here is a part to be placed."""
+
+
+def part(module: str) -> str:
+    """`poseline.capture.file` is of `capture`; `poseline` itself is ""."""
+    return ".".join(module.split(".")[1:2])
+
+
+def imports(path: Path) -> Iterator[tuple[str, int]]:
+    """Every module that a file imports, wherever in it, but for what is for the type checker alone."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for child in node.body
+        for inner in ast.walk(child)
+    }
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports name the whole way"
+            for (
+                alias
+            ) in node.names:  # `from poseline import cli` imports a part; `from poseline import __version__` not
+                inner = f"{node.module}.{alias.name}"
+                is_part = node.module == "poseline" and part(inner) in MAY_IMPORT
+                yield (inner if is_part else str(node.module)), node.lineno
+
+
+def name(path: Path) -> str:
+    """A module's file as it is called inside the package."""
+    return path.relative_to(SRC).as_posix()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_imports_go_one_way(path: Path) -> None:
+    own = name(path).split("/")[0].removesuffix(".py")
+    if own == "__init__":
+        return  # its imports are for the type checker, and lazy by name
+    assert own in MAY_IMPORT, "a new part: say what it may import"
+    for module, line in imports(path):
+        if module.split(".")[0] == "poseline":
+            assert part(module) in MAY_IMPORT[own] | {own}, f"{name(path)}:{line} imports {module}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_engines_are_imported_in_their_homes_alone(path: Path) -> None:
+    if not name(path).startswith(ENGINE_HOMES):
+        assert not [module for module, _ in imports(path) if module.split(".")[0] in ENGINES]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_every_module_says_what_it_is(path: Path) -> None:
+    assert len(ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "") > 15
+
+
+def test_the_public_names_are_sorted_and_all_there() -> None:
+    assert poseline.__all__ == sorted(poseline.__all__)
+    assert set(poseline.__all__) == set(poseline._HOMES)
+    assert dir(poseline) == poseline.__all__
+    for public in poseline.__all__:
+        assert getattr(poseline, public).__doc__
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = poseline.nonsense
+
+
+def child(code: str, *arguments: str) -> str:
+    """What a Python process prints."""
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_it_costs_next_to_nothing() -> None:
+    code = "import os, poseline; print(os.times().user + os.times().system)"
+    bare = statistics.median(float(child("import os; print(os.times().user + os.times().system)")) for _ in range(5))
+    assert statistics.median(float(child(code)) for _ in range(5)) - bare < 0.4
+
+
+LOADED = "import sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+
+
+def test_importing_it_imports_no_engine() -> None:
+    heavy = {*ENGINES, "scipy", "polars", "matplotlib", "cv2", "av"}
+    assert not heavy & set(child(f"import poseline; {LOADED}").split())
+
+
+def test_a_run_on_openvino_never_imports_torch(int8: Path, clip: Path, tmp_path: Path) -> None:
+    code = f"""
+import sys
+from poseline.cli import main
+sys.argv = ["poseline", "run", *sys.argv[1:]]
+try:
+    main()
+except SystemExit as ended:
+    assert not ended.code, ended.code
+print("LOADED")
+{LOADED}
+"""
+    told = child(code, str(clip), "-m", str(int8), "-o", str(tmp_path / "out"), "--vid-stride", "20")
+    loaded = set(told.rpartition("LOADED")[2].split())
+    assert "openvino" in loaded
+    assert not loaded & {"torch", "ultralytics", "onnxruntime", "matplotlib"}

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from poseline.errors import SettingsError
+from poseline.settings import Settings, load
+
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    """A configuration file."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_later_wins(tmp_path: Path) -> None:
+    path = written(tmp_path, "inference:\n  conf: 0.4\n  iou: 0.5\n")
+    defaults = load().inference
+    assert (defaults.conf, defaults.iou) == (0.25, 0.7)
+    from_file = load(path).inference
+    assert (from_file.conf, from_file.iou, from_file.imgsz) == (0.4, 0.5, defaults.imgsz)
+    given = load(path, {"inference": {"conf": 0.6}, "output": {"crf": 30}})
+    assert (given.inference.conf, given.inference.iou, given.output.crf) == (0.6, 0.5, 30)
+
+
+@pytest.mark.parametrize("text", ["", "# only words\n", "inference:\n", "inference: {}\n"])
+def test_an_empty_file_changes_nothing(text: str, tmp_path: Path) -> None:
+    assert load(written(tmp_path, text)) == load()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("inference:\n  confidence: 0.5\n", r"unknown setting 'inference.confidence'; known here: model, device"),
+        ("inferense:\n  conf: 0.5\n", r"unknown setting 'inferense'; known here: capture, inference"),
+        ("inference:\n  conf: 1.5\n", r"inference\.conf: .*less than or equal to 1, got 1\.5"),
+        ("inference:\n  imgsz: big\n", r"inference\.imgsz: .*got 'big'"),
+        ("inference:\n  device: toaster\n", r"inference\.device: .*got 'toaster'"),
+        ("output:\n  log: [xml]\n", r"output\.log\.0: .*got 'xml'"),
+        ("capture:\n  read_timeout: 0\n", r"capture\.read_timeout: .*got 0"),
+        ("conf: 0.5\n", "expected sections"),
+        ("- inference\n", "expected sections"),
+        ("inference: [\n", "not valid YAML"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_file(text: str, words: str, tmp_path: Path) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(SettingsError, match=words) as caught:
+        load(path)
+    assert str(path) in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"none\.yaml: the configuration cannot be read"):
+        load(tmp_path / "none.yaml")
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00x")
+    with pytest.raises(SettingsError, match=r"bytes\.yaml: "):
+        load(tmp_path / "bytes.yaml")
+
+
+def test_a_file_runs_no_code(tmp_path: Path) -> None:
+    path = written(tmp_path, f"inference: !!python/object/apply:os.mkdir ['{tmp_path / 'mark'}']\n")
+    with pytest.raises(SettingsError, match="not valid YAML"):
+        load(path)
+    assert not (tmp_path / "mark").exists()
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load().inference.conf = 0.5
+
+
+@pytest.mark.parametrize("chosen", [("csv",), ("parquet", "csv"), ("jsonl", "csv")])
+def test_the_journal_is_always_written(chosen: tuple[str, ...]) -> None:
+    assert "jsonl" in load(overrides={"output": {"log": chosen}}).output.log
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_each_profile_holds_every_key_with_a_comment(path: Path) -> None:
+    load(path)
+    text = path.read_text(encoding="utf-8")
+    content: dict[str, dict[str, Any]] = yaml.safe_load(text)
+    assert list(content) == list(Settings.model_fields)
+    for section, model in ((name, getattr(load(), name)) for name in content):
+        assert set(content[section]) == set(type(model).model_fields), section
+    for line in text.splitlines():
+        if re.match(r"\s*\w+:", line):
+            assert re.search(r"# \w.+", line), f"no comment: {line}"
+
+
+def test_there_are_profiles() -> None:
+    assert {path.stem for path in CONFIGS} >= {"live", "file"}
