@@ -74,9 +74,12 @@ class PoseModel:
         if fixed := _AT_LOADING & set(options):
             raise SettingsError(f"{sorted(fixed)[0]}: is decided when the model is loaded; give it to PoseModel(...)")
         self.estimator.settings = _inference({**self._settings.model_dump(), **options})
-        if isinstance(source, str | Path | np.ndarray):
-            return self._result(source, 0)
-        return [self._result(picture, index) for index, picture in enumerate(source)]
+        try:
+            if isinstance(source, str | Path | np.ndarray):
+                return self._result(source, 0)
+            return [self._result(picture, index) for index, picture in enumerate(source)]
+        finally:
+            self.estimator.settings = self._settings
 
     predict = __call__
 
@@ -113,6 +116,7 @@ def stream(
     """
     from poseline.pipeline import observing
 
+    _refuse_augment(options)
     settings = configuration.load(
         overrides={
             "inference": {} if isinstance(model, PoseModel) else _named(model) | options,
@@ -138,9 +142,13 @@ def _named(model: str | Path | None) -> dict[str, Any]:
 
 
 def _inference(options: dict[str, Any]) -> InferenceSettings:
+    _refuse_augment(options)
+    return configuration.load(overrides={"inference": options}).inference
+
+
+def _refuse_augment(options: dict[str, Any]) -> None:
     if options.pop("augment", None):
         raise SettingsError("augment: running each picture several times is not real time; poseline does not offer it")
-    return configuration.load(overrides={"inference": options}).inference
 
 
 def _checked(picture: Pixels) -> Pixels:

@@ -36,7 +36,7 @@ def convert(weights: Path, folder: Path) -> None:
     Raises:
         ModelError: the weights are unsafe, damaged, or not of a pose model.
     """
-    _in_child(["convert", str(weights), str(folder)], _CONVERT_SECONDS, offline=True)
+    _in_child(["convert", str(weights.absolute()), str(folder)], _CONVERT_SECONDS, offline=True)
 
 
 def fetch(name: str, folder: Path) -> Path:
@@ -73,11 +73,10 @@ def load_network(weights: Path) -> tuple[Any, dict[str, Any]]:
     if not (tasks.SAFE_LOAD and tasks._SafeLoad.SUPPORTED):
         raise ModelError(f"{weights.name}: cannot be loaded safely: {_unsafe_because(tasks)}")
     try:
-        network, checkpoint = tasks.load_checkpoint(str(weights))
-    except TypeError as error:
-        raise ModelError(f"{weights.name}: refused: {_globals_in(weights) or error}") from error
-    except (RuntimeError, KeyError, AttributeError, ModuleNotFoundError, EOFError, OSError, ValueError) as error:
-        raise ModelError(f"{weights.name}: the weights cannot be read: {_first_line(error)}") from error
+        # By its whole path: a damaged file of a published name, given by that name alone, would be deleted there.
+        network, checkpoint = tasks.load_checkpoint(str(weights.absolute()))
+    except (TypeError, RuntimeError, LookupError, AttributeError, ImportError, EOFError, OSError, ValueError) as error:
+        raise ModelError(f"{weights.name}: {_refusal(weights, error)}") from error
     task = getattr(network, "task", None) or (checkpoint.get("train_args") or {}).get("task")
     metadata = {"task": task, "names": network.names, "stride": int(max(network.stride))}
     head = network.model[-1]
@@ -97,15 +96,19 @@ def _unsafe_because(tasks: Any) -> str:
     return "this torch is too old for it; pip install -U torch"
 
 
-def _globals_in(weights: Path) -> str:
+def _refusal(weights: Path, error: Exception) -> str:
     from torch.serialization import get_unsafe_globals_in_checkpoint
 
     try:
         names = get_unsafe_globals_in_checkpoint(str(weights))
     except (RuntimeError, OSError, ValueError):
-        return ""
+        if "TorchScript" in str(error):
+            return "is TorchScript, not weights; give the .pt that it was exported from"
+        return "the file is damaged or incomplete; fetch it again"
     foreign = sorted(name for name in names if not name.startswith(("torch.", "ultralytics.", "collections.")))
-    return f"it would run code of its own ({', '.join(foreign[:5])}); poseline loads weights only" if foreign else ""
+    if isinstance(error, TypeError) and foreign:
+        return f"refused: it would run code of its own ({', '.join(foreign[:5])}); poseline loads weights only"
+    return f"the weights cannot be read: {_first_line(error)}"
 
 
 def _first_line(error: BaseException) -> str:

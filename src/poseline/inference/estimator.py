@@ -94,11 +94,24 @@ class PoseEstimator:
 
 
 def infer(frames: Iterator[Frame], estimator: PoseEstimator) -> Generator[Observation, None, None]:
-    """Observations in the frames' order, with as many frames in flight as the runtime likes."""
+    """Observations in the frames' order, with as many frames in flight as the runtime likes.
+
+    An error of `frames`, or of a frame, is raised behind the observations of the frames before it.
+    """
     flying: deque[Ticket] = deque()
-    for frame in frames:
-        flying.append(estimator.start(frame))
-        if len(flying) >= estimator.runtime.in_flight:
-            yield estimator.finish(flying.popleft())
-    while flying:
-        yield estimator.finish(flying.popleft())
+    ended: Exception | None = None
+    try:
+        while flying or ended is None:
+            if ended is None:
+                try:
+                    flying.append(estimator.start(next(frames)))
+                except Exception as error:  # noqa: BLE001 # it waits its turn, and is raised below
+                    ended = error
+            if flying and (ended is not None or len(flying) >= estimator.runtime.in_flight):
+                yield estimator.finish(flying.popleft())
+    except GeneratorExit:
+        for ticket in flying:  # left early: their requests are wanted by whoever uses the estimator next
+            estimator.finish(ticket)
+        raise
+    if not isinstance(ended, StopIteration):
+        raise ended

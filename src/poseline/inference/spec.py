@@ -31,7 +31,7 @@ class ModelSpec:
     stride: int
     """The network's input sides are multiples of this."""
     end2end: bool
-    """The network's output is final: (N, 6 + values) rows that need no suppression."""
+    """The network's output is final: (N, 6 + K·values) rows that need no suppression."""
     skeleton: Skeleton
 
     @classmethod
@@ -52,7 +52,8 @@ class ModelSpec:
             names = {int(number): str(label) for number, label in _literal(metadata["names"]).items()}
             kpt_names = _literal(metadata.get("kpt_names") or "None")
             stride = int(metadata.get("stride", 32))
-            end2end = bool(_literal(metadata.get("end2end", "False")))
+            exported = _literal(metadata.get("args") or {})
+            end2end = bool(_literal(metadata.get("end2end", False)) or exported.get("nms"))  # suppressed in the network
         except (KeyError, ValueError, SyntaxError, TypeError, AttributeError) as error:
             raise ModelError(
                 f"{name}: its metadata lacks or garbles {error}; export it with ultralytics, as a pose model"

@@ -120,13 +120,27 @@ def _converted(weights: Path, digest: str) -> Path:
     folder = cache_folder() / "converted" / f"{weights.stem}-{digest[:16]}-{versions}"
     if not (folder / "metadata.yaml").exists():
         log.info("converting %s to OpenVINO, once; kept in %s", weights.name, folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            made = Path(scratch) / "model"
-            bridge.convert(weights, made)
-            if not folder.exists():  # another process may have been quicker
-                shutil.move(made, folder)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+                bridge.convert(weights, Path(scratch) / "model")
+                _keep(Path(scratch) / "model", folder)
+        except OSError as error:
+            raise ModelError(
+                f"{folder.parent}: the converted model cannot be kept here ({error.strerror}); "
+                "set POSELINE_CACHE to a folder that can be written to"
+            ) from error
     return folder
+
+
+def _keep(made: Path, folder: Path) -> None:
+    if not (folder / "metadata.yaml").exists():
+        shutil.rmtree(folder, ignore_errors=True)  # what is left of a damaged cache
+        try:
+            made.rename(folder)
+        except OSError:
+            if not (folder / "metadata.yaml").exists():  # else another process has been quicker
+                raise
 
 
 def _openvino_spec(
@@ -160,8 +174,11 @@ def _onnx_metadata(path: Path) -> dict[str, Any]:
 
 
 def _check_weights(path: Path) -> None:
-    with path.open("rb") as file:
-        head = file.read(512)
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
     if head.startswith(_ZIP_MAGIC):
         return
     kind = "not PyTorch weights"

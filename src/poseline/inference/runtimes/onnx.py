@@ -29,7 +29,10 @@ class OnnxRuntime:
         if provider not in onnxruntime.get_available_providers():
             raise DeviceError(f"{device} was asked for, but this ONNX Runtime has no {provider}; see poseline doctor")
         options = {"device_id": number or "0"} if kind == "cuda" else {}
-        self._session = onnxruntime.InferenceSession(str(network), providers=[(provider, options)])
+        try:
+            self._session = onnxruntime.InferenceSession(str(network), providers=[(provider, options)])
+        except Exception as error:  # onnxruntime's own exception classes share no public root
+            raise ModelError(f"{network}: ONNX Runtime cannot run it: {str(error).splitlines()[0]}") from error
         if self._session.get_providers()[0] != provider:  # it falls back to the CPU without a word
             raise DeviceError(f"{device} was asked for, but ONNX Runtime could not use it; see poseline doctor")
         given = self._session.get_inputs()[0]
@@ -64,7 +67,7 @@ class OnnxRequest:
         np.multiply(self.pixels, self._scaled.dtype.type(1 / 255), out=self._scaled, casting="unsafe")
         try:
             self._output = self._session.run(None, {self._name: self._scaled})[0]
-        except RuntimeError as error:
+        except Exception as error:  # onnxruntime's own exception classes share no public root
             raise ModelError(f"ONNX Runtime failed: {str(error).splitlines()[0]}") from error
 
     def wait(self) -> Floats:

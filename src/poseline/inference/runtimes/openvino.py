@@ -92,11 +92,8 @@ class OpenVinoRuntime:
         if any(operation.get_type_name() == "FakeQuantize" for operation in model.get_ops()):
             return "int8"
         hint = self._options.get("INFERENCE_PRECISION_HINT")
-        if hint is None:
-            chosen = self._core.get_property("CPU", "INFERENCE_PRECISION_HINT")
-            hint = chosen.get_type_name() if hasattr(chosen, "get_type_name") else str(chosen)
-            can = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-            hint = "bf16" if "BF16" in can else hint
+        if hint is None:  # OpenVINO chooses: the best that this CPU has
+            hint = self._core.get_property("CPU", "INFERENCE_PRECISION_HINT").get_type_name()
         return _PRECISIONS.get(hint, hint)
 
 
