@@ -294,7 +294,7 @@ class Anatomy:
         if style == "curly":
             field = field + 0.004 * torch.sin(h[:, 0] * 260) * torch.sin(h[:, 1] * 260) * torch.sin(h[:, 2] * 260)
         # the hairline: in front above the brow, beside it in front of the ear, behind down to the neck
-        line = 0.034 * torch.exp(-(((h[:, 0] - 0.004) / 0.030) ** 2)) + 0.110 * torch.sigmoid((h[:, 0] - 0.040) * 90)
+        line = 0.034 * torch.exp(-(((h[:, 0] - 0.004) / 0.030) ** 2)) + 0.136 * torch.sigmoid((h[:, 0] - 0.040) * 90)
         field = clip(field, (line - h[:, 2]) * 0.6)
         if style == "long":
             back = ellipsoid(h, (-0.045, 0, -0.010), (0.062, 0.085, 0.145))

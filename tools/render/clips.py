@@ -159,10 +159,10 @@ def sprint() -> Clip:
     times = np.arange(150) / 30
     body = Body(stature=1.72, girth=0.95, female=0.9, muscle=0.6)
     speed = 4.9
-    runner = Player(body, Outfit(sleeves=0.0, lower="shorts", hem=0.28, hair="tail", socks=0.14, loose=0.55), along([(0.0, -speed * 2.5, 0.0), (2.5, 0.0, 0.0), (5.0, speed * 2.5, 0.0)], pace="sprint"),
-                    skin=5, hair=1, shirt=(30, 90, 190), lower=(25, 28, 40), shoe=(240, 90, 40), second=(245, 220, 60), pattern=3)
+    runner = Player(body, Outfit(sleeves=0.0, lower="shorts", hem=0.40, hair="tail", socks=0.14, loose=0.55), along([(0.0, -speed * 2.5, 0.0), (2.5, 0.0, 0.0), (5.0, speed * 2.5, 0.0)], pace="sprint"),
+                    skin=3, hair=1, shirt=(206, 40, 52), lower=(25, 28, 40), shoe=(250, 220, 60), second=(245, 245, 240), pattern=3)
     place = Place("track", "boards", (-45.0, 45.0, -15.0, 9.5), 2.2, False,
-                  tuple(tuple(linear(c)) for c in ((168, 74, 56), (92, 108, 84), (236, 236, 230), (120, 120, 120))), 4)
+                  tuple(tuple(linear(c)) for c in ((74, 112, 150), (92, 108, 84), (236, 236, 230), (120, 120, 120))), 4)
     light = Light((-0.45, -0.60, 0.62), strength=0.95, ambient=0.42, soft=0.004, exposure=1.05)
 
     def shot(t: float) -> tuple[Place, Light, Camera]:
@@ -188,8 +188,8 @@ def squats() -> Clip:
                      skin=1, hair=2, shirt=(52, 120, 120), lower=(28, 28, 32), shoe=(235, 235, 235), second=(220, 220, 220), beard=0.6)
     place = Place("wood", "panels", (-5.0, 4.5, -6.0, 3.2), 4.2, True, tuple(tuple(linear(c)) for c in ((190, 146, 96), (186, 190, 186), (235, 235, 228), (66, 96, 128))), 2)
     light = Light((-0.35, -0.45, 0.82), (1.0, 0.97, 0.92), 0.55, (1.0, 0.99, 0.96), 0.55, 0.018, 1.0)
-    camera = Camera((0.0, -4.6, 1.25), (0.0, 0.0, 0.90), 2.25)
-    return Clip("squat", [athlete], lambda t: (place, light, camera), times, (960, 540), quarter_turns=1, crf=24)
+    camera = Camera((0.0, -4.6, 1.25), (0.0, 0.0, 0.88), 2.7)
+    return Clip("squat", [athlete], lambda t: (place, light, camera), times, (960, 540), quarter_turns=1, crf=19)
 
 
 def crossing() -> Clip:
