@@ -198,6 +198,8 @@ def main() -> None:
         code = app(standalone_mode=False)  # typer returns the code of its Exit, and 130 after Ctrl-C
     except PoselineError as error:
         _exit(error, error.exit_code)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
     except Exception as error:  # noqa: BLE001 # the last line of defence: a fault of ours, or typer's word on usage
         _exit(error, getattr(error, "exit_code", INTERNAL))
     sys.exit(code)
@@ -346,8 +348,9 @@ def _stopping(source: Source) -> Iterator[threading.Event]:
     signalled = threading.Event()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        del number, frame
+        del frame
         if signalled.is_set():
+            signal.signal(number, signal.SIG_IGN)  # a third one must not tear the files that the second one closes
             raise KeyboardInterrupt
         signalled.set()
         source.stop()

@@ -1,0 +1,313 @@
+"""The command line in real processes: exit codes, signals, what is said and what is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from media_worlds import probed_seconds, until, write_clip
+from output_worlds import decoded, lines
+from test_capture_pictures import save
+
+POSELINE = (sys.executable, "-m", "poseline")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "COLUMNS")}
+
+
+def poseline(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """What the command says, and its exit code."""
+    command = [*POSELINE, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=cwd, env=ENVIRONMENT)
+
+
+def refused(*arguments: object, cwd: Path | None = None) -> tuple[int, str]:
+    """Code and text of an error: one line, and no traceback."""
+    done = poseline(*arguments, cwd=cwd)
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith("error: ")
+    return done.returncode, done.stderr
+
+
+def logged(folder: Path) -> list[Any]:
+    """The frames of a run's journal."""
+    return [record for record in lines(folder / "keypoints.jsonl") if record["type"] == "frame"]
+
+
+def test_the_main_job(clip: Path, int8: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    done = poseline("run", clip, "-m", int8, "-o", folder, "--log", "jsonl,csv")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(logged(folder)) == 205
+    assert decoded(folder / "annotated.mp4") == 205
+    assert probed_seconds(folder / "annotated.mp4") == probed_seconds(clip)
+    persons = sum(len(frame["persons"]) for frame in logged(folder))
+    assert persons >= 4 * 205
+    assert f"205 frames read, 205 processed, 0 dropped, 0 bad; {persons} persons" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert "\r" not in done.stdout
+    assert len(done.stdout.splitlines()) < 20, "quiet where nobody watches"
+    assert json.loads((folder / "summary.json").read_text())["bottleneck"] in done.stdout
+
+
+def test_a_picture_is_told_as_the_tutorial_tells_it(shared: Path, int8: Path, tmp_path: Path) -> None:
+    picture = shared / "coco8-pose" / "images" / "val" / "000000000110.jpg"
+    done = poseline("run", picture, "-m", int8, "-o", tmp_path / "out")
+    assert done.returncode == 0
+    line = re.search(rf"^image 1/1 {re.escape(str(picture))}: (\d+)x(\d+) \d+ persons?, [\d.]+ms$", done.stdout, re.M)
+    assert line is not None
+    assert "Speed: " in done.stdout
+    assert f"per image at shape (1, 3, {line[1]}, {line[2]})" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--conf", "2"], "inference.conf"),
+        (["--classes", "a"], "--classes: 'a' is not a list of numbers"),
+        (["--cam-size", "large"], "--cam-size: 'large' is not a size"),
+        (["--log", "xml"], "output.log"),
+        (["--augment"], "--augment"),
+        (["-c", "none.yaml"], "none.yaml"),
+        (["-c", "mine.yaml"], "unknown setting 'inference.konf'"),
+    ],
+)
+def test_a_bad_option_is_2(arguments: list[str], words: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("inference:\n  konf: 0.5\n")
+    code, text = refused("run", "clip.mp4", *arguments, cwd=tmp_path)
+    assert code == 2
+    assert words in text
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
+
+
+@pytest.mark.parametrize("arguments", [["run"], ["run", "x", "--nonsense"], ["run", "x", "--crf", "low"], ["nonsense"]])
+def test_bad_usage_is_2(arguments: list[str]) -> None:
+    done = poseline(*arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_source_that_cannot_be_read_is_3_before_anything_is_made(tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("no film")
+    for source, words in (("none.mp4", "no such file"), ("text.mp4", "not a video"), ("concat:a|b", "no such file")):
+        code, text = refused("run", source, "-m", "none.pt", cwd=tmp_path)
+        assert code == 3
+        assert words in text
+    assert [path.name for path in tmp_path.iterdir()] == ["text.mp4"]
+
+
+def test_a_model_that_cannot_be_read_is_5(tmp_path: Path) -> None:
+    write_clip(tmp_path / "clip.mp4", range(3))
+    (tmp_path / "text.pt").write_text("no weights")
+    for model in ("none.pt", "text.pt", "clip.mp4"):
+        code, text = refused("run", "clip.mp4", "-m", model, cwd=tmp_path)
+        assert code == 5
+        assert model in text
+    assert not (tmp_path / "runs").exists()
+
+
+def test_results_are_not_replaced_unasked_and_the_input_never(int8: Path, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "annotated.mp4", range(3))
+    before = clip.read_bytes()
+    code, text = refused("run", clip, "-m", int8, "-o", tmp_path, "--overwrite")
+    assert code == 4
+    assert "would overwrite the input" in text
+    assert clip.read_bytes() == before
+    assert poseline("run", clip, "-m", int8, "-o", tmp_path / "out").returncode == 0
+    code, text = refused("run", clip, "-m", int8, "-o", tmp_path / "out")
+    assert code == 4
+    assert "already holds annotated.mp4" in text
+    assert poseline("run", clip, "-m", int8, "-o", tmp_path / "out", "--overwrite").returncode == 0
+
+
+def test_a_place_that_cannot_be_written_is_4(int8: Path, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", range(3))
+    place = Path("/proc/poseline") if Path("/proc").is_dir() else clip / "out"
+    for folder in (place, clip):
+        code, text = refused("run", clip, "-m", int8, "-o", folder)
+        assert code == 4
+        assert str(folder) in text
+
+
+def test_a_source_that_fails_on_the_way_is_no_success(int8: Path, tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"no picture")
+    code, text = refused("run", tmp_path, "-m", int8, "-o", tmp_path / "out")
+    assert code == 3
+    assert "none of 2 pictures could be read" in text
+    assert "none of 2" in lines(tmp_path / "out" / "keypoints.jsonl")[-1]["error"]
+
+
+def test_several_sources_have_a_folder_each_even_under_one_name(int8: Path, tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        write_clip(tmp_path / name / "clip.mp4", range(3))
+    sources = [tmp_path / "a" / "clip.mp4", tmp_path / "b" / "clip.mp4"]
+    for _ in range(2):  # the second time over the first's results
+        assert poseline("run", *sources, "-m", int8, "-o", tmp_path / "out", "--overwrite").returncode == 0
+    told = {path.parent.name: lines(path)[0]["source"] for path in (tmp_path / "out").rglob("keypoints.jsonl")}
+    assert told == {"clip": str(sources[0]), "clip-2": str(sources[1])}
+
+
+def test_one_bad_source_among_several_stops_none_of_the_others(int8: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_text("no film")
+    write_clip(tmp_path / "b.mp4", range(3))
+    save(tmp_path / "c.png", 1)
+    code, text = refused("run", tmp_path, "-m", int8, "-o", tmp_path / "out")
+    assert code == 3
+    assert "a.mp4" in text
+    assert len(logged(tmp_path / "out" / "b")) == 3
+    assert len(logged(tmp_path / "out" / "c")) == 1
+
+
+def test_no_password_is_told_anywhere(int8: Path) -> None:
+    for password in ("hunter2", "a/hunter2[1]"):
+        done = poseline("run", f"rtsp://admin:{password}@127.0.0.1:1/x", "-m", int8)
+        told = done.stdout + done.stderr
+        assert done.returncode == 3
+        assert "error: rtsp://***@127.0.0.1:1/x: " in told
+        assert "admin" not in told
+        assert "hunter2" not in told
+
+
+def test_a_fault_of_ours_is_1_with_its_traceback_and_no_password() -> None:
+    code = (
+        "import sys, poseline.cli as cli\n"
+        "def torn(*_): raise ZeroDivisionError('rtsp://me:secret@host/x')\n"
+        "cli._run_all = torn\nsys.argv = ['poseline', 'run', 'x']\ncli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "ZeroDivisionError: rtsp://***@host/x" in done.stderr
+    assert "secret'" not in done.stderr.replace("raise ZeroDivisionError('rtsp://me:secret", "")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["--help"], ["run", "--help"], ["recover", "-h"], ["skeleton", "-h"]]
+)
+def test_help_is_there(arguments: list[str]) -> None:
+    done = poseline(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "poseline" in done.stdout
+
+
+def test_every_option_of_run_has_a_word_of_help() -> None:
+    told = poseline("run", "--help").stdout
+    for option in (
+        "--model",
+        "--live",
+        "--every-frame",
+        "--no-track",
+        "--overwrite",
+        "--vid-stride",
+        "--fourcc",
+        "--log",
+    ):
+        assert option in told
+
+
+def test_doctor_and_skeleton(tmp_path: Path) -> None:
+    assert poseline("doctor").returncode == 0
+    done = poseline("skeleton", "-o", tmp_path / "skeleton.png")
+    assert done.returncode == 0
+    assert "left_shoulder" in done.stdout
+    assert (tmp_path / "skeleton.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.fixture(scope="module")
+def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip of three minutes: longer than any test has patience."""
+    return write_clip(tmp_path_factory.mktemp("long") / "endless.mp4", range(5400), options={"preset": "ultrafast"})
+
+
+class Running:
+    """A run in a process of its own, up to the moment when it has written so many frames."""
+
+    def __init__(self, clip: Path, model: Path, folder: Path, frames: int) -> None:
+        self.folder = folder
+        command = [*POSELINE, "run", str(clip), "-m", str(model), "-o", str(folder), "--live"]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+        )
+        journal = folder / "keypoints.jsonl"
+        came = until(lambda: journal.exists() and journal.read_bytes().count(b"\n") > frames, 60)
+        if not came:
+            self.process.kill()
+            pytest.fail(f"it never wrote {frames} frames: {self.process.communicate()}")
+
+    def end(self, seconds: float = 20) -> tuple[int, str]:
+        """Exit code and what was said on stderr."""
+        _, told = self.process.communicate(timeout=seconds)
+        return self.process.returncode, told
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_in_good_order(number: signal.Signals, endless: Path, int8: Path, tmp_path: Path) -> None:
+    running = Running(endless, int8, tmp_path / "out", 5)
+    running.process.send_signal(number)
+    code, told = running.end()
+    assert (code, told) == (130, "")
+    end = lines(running.folder / "keypoints.jsonl")[-1]
+    assert end["type"] == "end"
+    counts = end["counts"]
+    assert counts["read"] == counts["processed"] + counts["dropped"] + counts["bad"]
+    assert counts["processed"] == len(logged(running.folder)) == decoded(running.folder / "annotated.mp4")
+    assert not list(running.folder.glob("*.part"))
+    assert json.loads((running.folder / "summary.json").read_text())["interrupted"] is True
+
+
+@posix
+def test_a_second_signal_ends_it_at_once(endless: Path, int8: Path, tmp_path: Path) -> None:
+    running = Running(endless, int8, tmp_path / "out", 5)
+    began = time.monotonic()
+    running.process.send_signal(signal.SIGINT)
+    running.process.send_signal(signal.SIGINT)
+    time.sleep(0.02)
+    running.process.send_signal(signal.SIGINT)
+    code, told = running.end()
+    assert code == 130
+    assert "Traceback" not in told
+    assert time.monotonic() - began < 10
+
+
+@posix
+def test_a_signal_while_nothing_runs_yet_is_130_too() -> None:
+    code = (
+        "import os, signal, poseline.cli as cli, sys\n"
+        "cli._run_all = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.argv = ['poseline', 'run', 'x']\ncli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+@posix
+def test_a_killed_run_is_recovered(endless: Path, int8: Path, tmp_path: Path) -> None:
+    running = Running(endless, int8, tmp_path / "out", 40)
+    running.process.kill()
+    running.end()
+    journal = (running.folder / "keypoints.jsonl").read_bytes()
+    whole = [json.loads(line) for line in journal.splitlines(keepends=True) if line.endswith(b"\n")]
+    assert len(whole) > 40, "every line that was there when it was killed"
+    assert {record["type"] for record in whole} <= {"run", "frame"}
+    done = poseline("recover", running.folder)
+    assert done.returncode == 0, done.stderr
+    video = [float(stamp) for stamp in probed_seconds(running.folder / "annotated.mp4")]
+    times = [record["time"] for record in whole if record["type"] == "frame"]
+    assert decoded(running.folder / "annotated.mp4") == len(video)
+    assert times[-1] - video[-1] <= 0.5
+    assert (running.folder / "keypoints.jsonl").read_bytes() == journal
