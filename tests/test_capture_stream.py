@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import re
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from media_worlds import number_in, numbers, turn, write_clip
+from poseline.capture import NetworkStream, Rehearsal, Source, VideoFile, open_source
+from poseline.errors import SourceError
+from poseline.frame import Frame
+from poseline.settings import CaptureSettings
+
+QUICK = CaptureSettings(open_timeout=2, read_timeout=1, max_outage=3)
+FRAMES = 90
+
+Act = Callable[["Handler", bytes], None]
+"""What a server does with one connection, and the clip that it has."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Does what the next act of its server's script says; the last act is repeated."""
+
+    def do_GET(self) -> None:  # http.server's name
+        server = self.server
+        assert isinstance(server, Server)
+        act = server.script[min(server.connections, len(server.script) - 1)]
+        server.connections += 1
+        try:
+            act(self, server.content)
+        except OSError:  # the client has had enough
+            self.close_connection = True
+
+    def log_message(self, *_: object) -> None:  # says nothing
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    """Serves one clip in the ways of a script."""
+
+    daemon_threads = True
+
+    def __init__(self, content: bytes, script: list[Act]) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.content, self.script, self.connections = content, script, 0
+        self.released = threading.Event()
+
+    @property
+    def url(self) -> str:
+        """Its address, with a password in it."""
+        return f"http://me:hunter2@127.0.0.1:{self.server_address[1]}/live.ts"
+
+    def handle_error(self, *_: object) -> None:
+        """A client that leaves is no error here."""
+
+
+def _begin(handler: Handler, length: int | None = None) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Type", "video/mp2t")
+    if length is not None:
+        handler.send_header("Content-Length", str(length))
+    handler.end_headers()
+
+
+def whole(handler: Handler, content: bytes) -> None:
+    """All of it, then a clean end."""
+    _begin(handler)
+    handler.wfile.write(content)
+
+
+def half_then_reset(handler: Handler, content: bytes) -> None:
+    """Half of it, then the connection is torn."""
+    _begin(handler)
+    handler.wfile.write(content[: len(content) // 2])
+    time.sleep(0.2)
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.connection.close()
+
+
+def half_then_stall(handler: Handler, content: bytes) -> None:
+    """Half of it, then nothing, with the connection open."""
+    _begin(handler)
+    handler.wfile.write(content[: len(content) // 2])
+    assert isinstance(handler.server, Server)
+    handler.server.released.wait(20)
+
+
+def silent(handler: Handler, _: bytes) -> None:
+    """Not even headers."""
+    assert isinstance(handler.server, Server)
+    handler.server.released.wait(20)
+
+
+def with_length(handler: Handler, content: bytes) -> None:
+    """A file like any other, all of it and its length said, as a web server gives it."""
+    asked = handler.headers.get("Range")
+    begin = int(asked.removeprefix("bytes=").partition("-")[0]) if asked else 0
+    handler.send_response(206 if asked else 200)
+    handler.send_header("Accept-Ranges", "bytes")
+    if asked:
+        handler.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
+    handler.send_header("Content-Length", str(len(content) - begin))
+    handler.end_headers()
+    handler.wfile.write(content[begin:])
+
+
+def refusing(code: int) -> Act:
+    """An answer of nothing but a code."""
+    return lambda handler, _: handler.send_error(code)
+
+
+@pytest.fixture(scope="module")
+def transport(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """90 numbered frames of MPEG-TS."""
+    path = tmp_path_factory.mktemp("stream") / "clip.ts"
+    stamps = [3000 * number for number in range(FRAMES)]
+    return write_clip(path, stamps, Fraction(1, 90_000), options={"bf": "0", "qp": "10", "g": "10"}).read_bytes()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Starts servers, and ends them."""
+    servers: list[Server] = []
+
+    def start(content: bytes, *script: Act) -> Server:
+        server = Server(content, list(script))
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.released.set()
+        server.shutdown()
+        server.server_close()
+
+
+def watched(source: Source, enough: int) -> list[Frame]:
+    """The first frames of a source, which is then stopped."""
+    frames: list[Frame] = []
+    for frame in source.frames():
+        frames.append(frame)
+        if len(frames) == enough:
+            source.stop()
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("first", "reason"),
+    [
+        (whole, "disconnected|Input/output error"),
+        (half_then_reset, "reset"),
+        (half_then_stall, r"no answer within 1 s"),
+    ],
+    ids=["end", "reset", "stall"],
+)
+def test_a_stream_that_breaks_and_comes_back_has_a_gap_and_no_made_up_frame(
+    first: Act, reason: str, transport: bytes, serve: Callable[..., Server]
+) -> None:
+    server = serve(transport, first, whole)
+    source = open_source(server.url, QUICK)
+    assert isinstance(source, NetworkStream)
+    assert source.info.live
+    frames = watched(source, FRAMES + 20)
+    shown = [number_in(frame.bgr) for frame in frames]
+    back = next(index for index, frame in enumerate(frames) if frame.gap is not None)
+    assert shown == [*range(back), *range(FRAMES + 20 - back)], "what was sent, in order, and nothing else"
+    assert back >= FRAMES // 3
+    gap = frames[back].gap
+    assert gap is not None
+    assert (gap.start, gap.end) == (frames[back - 1].time, frames[back].time)
+    assert gap.end - gap.start > 0.3
+    assert re.search(reason, gap.reason)
+    assert sum(frame.gap is not None for frame in frames) == 1
+    assert [frame.index for frame in frames] == list(range(len(frames)))
+    times = [frame.time for frame in frames]
+    assert times == sorted(times)
+    assert {frame.time_base for frame in frames} == {source.info.time_base}
+    assert "hunter2" not in str((source.info, source.notes, gap, frames[0]))
+    assert server.connections >= 2
+
+
+def test_a_stream_that_stays_away_ends_the_run_in_time(transport: bytes, serve: Callable[..., Server]) -> None:
+    server = serve(transport, whole, refusing(404))
+    source = open_source(server.url, CaptureSettings(open_timeout=2, read_timeout=1, max_outage=1))
+    frames = source.frames()
+    assert len([next(frames) for _ in range(FRAMES)]) == FRAMES
+    began = time.monotonic()
+    with pytest.raises(SourceError, match=r"gone for 1 s; the last attempt: .*404") as caught:
+        next(frames)
+    assert time.monotonic() - began < 4
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        (refusing(401), r"wants a user name and password.*\(401\)"), (refusing(403), r"forbids it \(403\)"),
+        (refusing(404), r"does not know this address \(404\)"), (refusing(500), r"the server failed \(5xx\)"),
+        (silent, "no answer within 2 s"),
+        (lambda handler, _: with_length(handler, b"<html>no film</html>" * 100), "not a video that FFmpeg can read"),
+    ],
+    ids=["401", "403", "404", "500", "silent", "a page"],
+)  # fmt: skip
+def test_a_stream_that_cannot_be_opened_is_told_once(act: Act, words: str, serve: Callable[..., Server]) -> None:
+    began = time.monotonic()
+    with pytest.raises(SourceError, match=words) as caught:
+        open_source(serve(b"", act).url, QUICK)
+    assert time.monotonic() - began < 5
+    assert "hunter2" not in str(caught.value)
+    assert "//***@127.0.0.1" in str(caught.value)
+
+
+def test_nobody_there_is_told() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(SourceError, match="the connection was refused; is the server running"):
+        open_source(f"http://me:hunter2@127.0.0.1:{port}/x", QUICK)
+
+
+def test_stop_ends_the_waiting_for_a_stream(transport: bytes, serve: Callable[..., Server]) -> None:
+    source = open_source(serve(transport, whole, refusing(404)).url, CaptureSettings(max_outage=60))
+    frames = source.frames()
+    for _ in range(FRAMES):
+        next(frames)
+    threading.Timer(0.3, source.stop).start()
+    began = time.monotonic()
+    assert next(frames, None) is None
+    assert time.monotonic() - began < 2
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    """A turned clip with a variable frame rate, as a phone makes them."""
+    path = tmp_path / "clip.mp4"
+    write_clip(path, [0, 1, 5, 6, 20, 40], size=(96, 64), container={"movflags": "+faststart"})
+    return turn(path, 90)
+
+
+def test_a_recording_behind_an_address_keeps_its_own_time(recording: Path, serve: Callable[..., Server]) -> None:
+    source = open_source(serve(recording.read_bytes(), with_length).url, QUICK)
+    here = VideoFile(recording, QUICK)
+    assert isinstance(source, VideoFile)
+    assert not source.info.live
+    assert (source.info.width, source.info.height, source.info.frames) == (64, 96, 6)
+    assert source.info.path is None
+    assert "hunter2" not in source.info.name
+    there, local = list(source.frames()), list(here.frames())
+    assert [(frame.pts, frame.time) for frame in there] == [(frame.pts, frame.time) for frame in local]
+    assert numbers(iter(there)) == numbers(iter(local))
+
+
+def test_a_recording_can_be_rehearsed_from_an_address(recording: Path, serve: Callable[..., Server]) -> None:
+    url = serve(recording.read_bytes(), with_length).url
+    source = open_source(url, QUICK.model_copy(update={"live": True}))
+    assert isinstance(source, Rehearsal)
+    assert source.info.live
+    assert source.info.path is None
+
+
+def test_a_download_that_breaks_off_is_no_success(tmp_path: Path, serve: Callable[..., Server]) -> None:
+    path = write_clip(tmp_path / "clip.mp4", range(90), size=(640, 480), container={"movflags": "+faststart"})
+    content = path.read_bytes()
+
+    def broken(handler: Handler, content: bytes) -> None:
+        _begin(handler, len(content))
+        handler.wfile.write(content[: len(content) // 2])
+
+    source = open_source(serve(content, broken).url, QUICK)
+    frames = source.frames()
+    with pytest.raises(SourceError, match=r"the connection broke off after [1-8]\d? frames") as caught:
+        list(frames)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_playlist_cannot_reach_into_this_machine(tmp_path: Path, serve: Callable[..., Server]) -> None:
+    path = write_clip(tmp_path / "private.ts", range(10))
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{path}\n#EXT-X-ENDLIST\n".encode()
+    with pytest.raises(SourceError):
+        open_source(serve(playlist, with_length).url.replace("live.ts", "live.m3u8"), QUICK)
