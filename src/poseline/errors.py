@@ -15,7 +15,9 @@ import re
 
 _CREDENTIALS = re.compile(r"([a-zA-Z][\w+.-]*://)\S*@")
 """Up to the last @ of a word, since a password may hold / : # and @ itself: hiding too much is the safe side."""
-_QUERY_SECRET = re.compile(r"(?i)([?&;][\w-]*(?:pas|pwd|token|key|secret|auth|sig|credential)[\w-]*=)[^&;\s'\"#]+")
+_QUERY_SECRET = re.compile(
+    r"(?i)([?&;](?:[\w-]*(?:pas|pwd|token|secret|auth|sig|credential)[\w-]*|(?:[\w-]*[_-])?(?:api)?key)=)[^&;\s'\"#]+"
+)
 
 
 def redact(text: str) -> str:
