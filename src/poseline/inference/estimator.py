@@ -61,7 +61,7 @@ class PoseEstimator:
             slot.letterbox = letterbox
         self._scaler.fill(frame, letterbox, planes)
         started = time.perf_counter()
-        slot.request.start()
+        slot.request.start(self.settings.conf)
         return Ticket(frame, letterbox, slot, started - began, started)
 
     def finish(self, ticket: Ticket) -> Observation:
@@ -83,7 +83,7 @@ class PoseEstimator:
         letterbox = Letterbox.fit(width, height, self.settings.imgsz, self.spec.stride, self.runtime.fixed_size)
         slots = [self._slot(letterbox) for _ in range(self.runtime.in_flight)]
         for slot in slots:
-            slot.request.start()
+            slot.request.start(self.settings.conf)
             slot.request.wait()
         self._free[letterbox.size].extend(slots)
 

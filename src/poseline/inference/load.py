@@ -67,7 +67,9 @@ def _runtime(spec: ModelSpec, engine: Engine, device: str, settings: InferenceSe
     if engine == "openvino":
         from poseline.inference.runtimes.openvino import OpenVinoRuntime
 
-        return OpenVinoRuntime(spec.path, half=settings.half, live=live, cache=weights.cache_folder() / "compiled")
+        values = None if spec.end2end else spec.keypoint_shape[1]
+        cache = weights.cache_folder() / "compiled"
+        return OpenVinoRuntime(spec.path, half=settings.half, live=live, cache=cache, keypoint_values=values)
     if engine == "onnx":
         from poseline.inference.runtimes.onnx import OnnxRuntime
 

@@ -14,8 +14,8 @@ class Request(Protocol):
     pixels: Pixels
     """(B, 3, H, W) uint8 RGB, the network's input, to be written in place; 0..255, scaled by the engine."""
 
-    def start(self) -> None:
-        """Begin, without waiting where the engine can."""
+    def start(self, conf: float) -> None:
+        """Begin, without waiting where the engine can. Anchors with no score above `conf` may be left out."""
 
     def wait(self) -> Floats:
         """The raw output, (B, ...) float32; valid until the next `start`."""

@@ -62,7 +62,7 @@ class OnnxRequest:
         self.pixels: Pixels = np.zeros(scaled.shape, np.uint8)
         self._output: Floats | None = None
 
-    def start(self) -> None:
+    def start(self, conf: float) -> None:  # noqa: ARG002 # all anchors come out
         """Scale to 0..1 and run."""
         np.multiply(self.pixels, self._scaled.dtype.type(1 / 255), out=self._scaled, casting="unsafe")
         try:

@@ -6,11 +6,13 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import openvino
 from openvino.preprocess import PrePostProcessor
 
 from poseline.errors import DeviceError, ModelError
 from poseline.frame import Pixels
+from poseline.inference.runtimes.sparse_head import sparse_head
 from poseline.pose import Floats
 
 log = logging.getLogger("poseline")
@@ -21,13 +23,23 @@ _PRECISIONS = {"f32": "fp32", "float32": "fp32", "bf16": "bf16", "bfloat16": "bf
 
 
 class OpenVinoRuntime:
-    """A network on the CPU, compiled for each input size."""
+    """A network on the CPU, compiled for each input size.
 
-    def __init__(self, network: Path, *, half: bool | None, live: bool, cache: Path | None) -> None:
+    Args:
+        network: the .xml of an OpenVINO model.
+        half: half precision, full precision, or (None) what this CPU does best.
+        live: prepare for the least delay of one picture rather than for the most pictures a second.
+        cache: folder of compiled networks.
+        keypoint_values: numbers that tell of a keypoint; None where the network gives final rows.
+    """
+
+    def __init__(
+        self, network: Path, *, half: bool | None, live: bool, cache: Path | None, keypoint_values: int | None = None
+    ) -> None:
         self._core = openvino.Core()
         if cache is not None:
             self._core.set_property({"CACHE_DIR": str(cache)})
-        self._network = network
+        self._network, self._keypoint_values = network, keypoint_values
         self._options = self._compile_options(half, live)
         self._compiled: dict[tuple[int, int] | None, Any] = {}
         model = self._read()
@@ -68,10 +80,13 @@ class OpenVinoRuntime:
             model.reshape([1, 3, height, width])
         except RuntimeError:
             model = self._read()  # a network of one batch size gets its picture in the first place
+        if self._keypoint_values is not None:
+            model = sparse_head(model, self._keypoint_values) or model
         steps = PrePostProcessor(model)
-        steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NCHW"))
-        steps.input().preprocess().convert_element_type(openvino.Type.f32).scale(255.0)
-        steps.input().model().set_layout(openvino.Layout("NCHW"))
+        picture = steps.input(0)
+        picture.tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NCHW"))
+        picture.preprocess().convert_element_type(openvino.Type.f32).scale(255.0)
+        picture.model().set_layout(openvino.Layout("NCHW"))
         return steps.build()
 
     def _compile_options(self, half: bool | None, live: bool) -> dict[str, str]:
@@ -102,12 +117,15 @@ class OpenVinoRequest:
 
     def __init__(self, request: Any, height: int, width: int) -> None:
         self._request = request
-        batch = request.get_input_tensor().shape[0] or 1
-        request.set_input_tensor(openvino.Tensor(openvino.Type.u8, openvino.Shape([batch, 3, height, width])))
-        self.pixels: Pixels = request.get_input_tensor().data
+        self._sparse = len(request.model_inputs) == 2
+        batch = request.get_input_tensor(0).shape[0] or 1
+        request.set_input_tensor(0, openvino.Tensor(openvino.Type.u8, openvino.Shape([batch, 3, height, width])))
+        self.pixels: Pixels = request.get_input_tensor(0).data
 
-    def start(self) -> None:
+    def start(self, conf: float) -> None:
         """Begin; returns at once."""
+        if self._sparse:
+            self._request.set_input_tensor(1, openvino.Tensor(np.array([conf], np.float32)))
         self._request.start_async()
 
     def wait(self) -> Floats:
@@ -117,7 +135,7 @@ class OpenVinoRequest:
         except RuntimeError as error:
             raise ModelError(f"OpenVINO failed: {_last_line(error)}") from error
         output: Floats = self._request.get_output_tensor(0).data
-        return output
+        return output.T[None] if self._sparse else output
 
 
 def _last_line(error: BaseException) -> str:

@@ -47,7 +47,7 @@ class TorchRequest:
         self.pixels: Pixels = self._upload.numpy()
         self._output: Any = None
 
-    def start(self) -> None:
+    def start(self, conf: float) -> None:  # noqa: ARG002 # all anchors come out
         """Queue the upload and the network."""
         import torch
 

@@ -35,7 +35,7 @@ class ScriptedRequest:
         self.pixels: Pixels = np.zeros((1, 3, height, width), np.uint8)
         self._due = 0.0
 
-    def start(self) -> None:
+    def start(self, conf: float) -> None:  # noqa: ARG002 # the script decides
         """Note when the answer is due."""
         self._due = time.monotonic() + self._seconds
 
