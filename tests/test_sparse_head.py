@@ -14,6 +14,7 @@ from output_worlds import SHARED
 from poseline.inference.runtimes.openvino import OpenVinoRuntime
 from poseline.inference.runtimes.sparse_head import sparse_head
 from poseline.pose import Floats
+from poseline.settings import InferenceSettings
 
 BUILTIN = Path(poseline.__file__).parent / "builtin" / "poseline-builtin_openvino_model" / "poseline-builtin.xml"
 FULL = {"INFERENCE_PRECISION_HINT": "f32"}
@@ -65,9 +66,9 @@ def test_the_runtime_gives_only_what_was_asked_for(noise: Floats) -> None:
         runtime = OpenVinoRuntime(BUILTIN, half=False, live=False, cache=None, keypoint_values=values)
         request = runtime.request(192, 256)
         request.pixels[:] = pixels
-        request.start(0.0001)
+        request.start(InferenceSettings(conf=0.0001))
         shapes[values] = request.wait().shape
-        request.start(0.9)
+        request.start(InferenceSettings(conf=0.9))
         assert request.wait().shape[:2] == (1, 56)
     assert shapes[None] == (1, 56, 1008)
     assert 100 < shapes[3][2] < 1008

@@ -70,6 +70,14 @@ class Frame:
         """Height of the upright picture in pixels."""
         return self.picture.shape[0] if isinstance(self.picture, np.ndarray) else self.picture.height
 
+    @property
+    def layout(self) -> tuple[int | str, ...]:
+        """Size and meaning of the pixels; frames with the same can be worked on together."""
+        picture = self.picture
+        if isinstance(picture, np.ndarray):
+            return (picture.shape[1], picture.shape[0], "bgr")
+        return (picture.width, picture.height, picture.format.name, picture.colorspace, picture.color_range)
+
     @cached_property
     def bgr(self) -> Pixels:
         """(H, W, 3) uint8 BGR, read-only; made on first use."""

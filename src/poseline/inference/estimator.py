@@ -1,39 +1,38 @@
-"""PoseEstimator: frame in, observation out, with the network's requests kept in flight."""
+"""PoseEstimator: frames in, observations out, with the network's requests kept in flight."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
-from poseline.frame import Frame
+import av
+
+from poseline.frame import Frame, plane_pixels
 from poseline.inference.decode import decode
 from poseline.inference.letterbox import Letterbox
 from poseline.inference.runtimes import Request, Runtime
-from poseline.inference.scaler import PAD, Scaler
 from poseline.inference.spec import ModelSpec
 from poseline.pose import Observation, Speed
 from poseline.settings import InferenceSettings
 
 
 @dataclass(eq=False)
-class _Slot:
-    """A request and the margins painted in it."""
+class Batch:
+    """Frames of one layout that go through the network together."""
 
-    request: Request
-    letterbox: Letterbox | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Ticket:
-    """A frame whose poses are being worked out."""
-
-    frame: Frame
     letterbox: Letterbox
-    slot: _Slot
-    preprocess: float
-    started: float
+    request: Request
+    frames: list[Frame] = field(default_factory=list)
+    placing: float = 0.0
+    """Seconds spent on scaling, over all frames."""
+    started: float = 0.0
+
+    def takes(self, frame: Frame, most: int) -> bool:
+        """Whether there is a place for `frame` among at most so many."""
+        return len(self.frames) < most and self.frames[0].layout == frame.layout
 
 
 class PoseEstimator:
@@ -41,56 +40,59 @@ class PoseEstimator:
 
     def __init__(self, spec: ModelSpec, runtime: Runtime, settings: InferenceSettings) -> None:
         self.spec, self.runtime, self.settings = spec, runtime, settings
-        self._free: dict[tuple[int, int], list[_Slot]] = {}
-        self._scaler = Scaler()
+        self._output = replace(spec, end2end=spec.end2end or runtime.final)
+        self._free: dict[tuple[int, int], list[Request]] = {}
 
     def estimate(self, frame: Frame) -> Observation:
         """The poses in one frame, now."""
-        return self.finish(self.start(frame))
+        return self.finish(self.start(self.place(frame)))[0]
 
-    def start(self, frame: Frame) -> Ticket:
-        """Scale the frame into a free request and set it going."""
-        letterbox = Letterbox.fit(
-            frame.width, frame.height, self.settings.imgsz, self.spec.stride, self.runtime.fixed_size
-        )
-        slot = self._slot(letterbox)  # compiles the network, at the first picture of this size
+    def place(self, frame: Frame, batch: Batch | None = None) -> Batch:
+        """Scale the frame into a place of `batch`, which takes it, or into the first place of a new one."""
+        batch = batch or self._batch(frame)
         began = time.perf_counter()
-        planes = slot.request.pixels[0]
-        if slot.letterbox != letterbox:
-            planes.fill(PAD)
-            slot.letterbox = letterbox
-        self._scaler.fill(frame, letterbox, planes)
-        started = time.perf_counter()
-        slot.request.start(self.settings.conf)
-        return Ticket(frame, letterbox, slot, started - began, started)
+        batch.request.place(len(batch.frames), frame, batch.letterbox)
+        batch.placing += time.perf_counter() - began
+        batch.frames.append(frame)
+        return batch
 
-    def finish(self, ticket: Ticket) -> Observation:
-        """Wait for the network and decode what it says."""
-        output = ticket.slot.request.wait()[0]
+    def start(self, batch: Batch) -> Batch:
+        """Set the network going."""
+        batch.started = time.perf_counter()
+        batch.request.start(self.settings)
+        return batch
+
+    def finish(self, batch: Batch) -> list[Observation]:
+        """Wait for the network and decode what it says of each frame."""
+        outputs = batch.request.wait()
         answered = time.perf_counter()
-        poses = decode(output, self.spec, ticket.letterbox, self.settings)
-        self._free[ticket.letterbox.size].append(ticket.slot)
+        # A network of a fixed batch answers for empty places too.
+        answers = zip(batch.frames, outputs, strict=False)
+        poses = [decode(output, self._output, batch.letterbox, self.settings) for _, output in answers]
+        self._free[batch.letterbox.size].append(batch.request)
+        each = 1e3 / len(batch.frames)
         speed = Speed(
-            preprocess=1e3 * ticket.preprocess,
-            inference=1e3 * (answered - ticket.started),
-            postprocess=1e3 * (time.perf_counter() - answered),
+            preprocess=each * batch.placing,
+            inference=each * (answered - batch.started),
+            postprocess=each * (time.perf_counter() - answered),
         )
-        width, height = ticket.letterbox.size
-        return Observation(ticket.frame, poses, speed, (height, width))
+        shape = batch.letterbox.size[::-1]
+        return [Observation(frame, found, speed, shape) for frame, found in zip(batch.frames, poses, strict=True)]
 
     def warm_up(self, width: int, height: int) -> None:
         """Compile the network for pictures of this size before the first one comes."""
-        letterbox = Letterbox.fit(width, height, self.settings.imgsz, self.spec.stride, self.runtime.fixed_size)
-        slots = [self._slot(letterbox) for _ in range(self.runtime.in_flight)]
-        for slot in slots:
-            slot.request.start(self.settings.conf)
-            slot.request.wait()
-        self._free[letterbox.size].extend(slots)
+        blank = _blank(width, height)
+        for batch in [self.start(self.place(blank)) for _ in range(self.runtime.in_flight)]:
+            self.finish(batch)
 
-    def _slot(self, letterbox: Letterbox) -> _Slot:
-        free = self._free.setdefault(letterbox.size, [])
+    def _batch(self, frame: Frame) -> Batch:
+        letterbox = Letterbox.fit(
+            frame.width, frame.height, self.settings.imgsz, self.spec.stride, self.runtime.fixed_size
+        )
         width, height = letterbox.size
-        return free.pop() if free else _Slot(self.runtime.request(height, width))
+        free = self._free.setdefault(letterbox.size, [])
+        # A new request compiles the network, at the first picture of this size.
+        return Batch(letterbox, free.pop() if free else self.runtime.request(height, width))
 
 
 def infer(frames: Iterator[Frame], estimator: PoseEstimator) -> Generator[Observation, None, None]:
@@ -98,20 +100,49 @@ def infer(frames: Iterator[Frame], estimator: PoseEstimator) -> Generator[Observ
 
     An error of `frames`, or of a frame, is raised behind the observations of the frames before it.
     """
-    flying: deque[Ticket] = deque()
+    batches = _batches(frames, estimator)
+    flying: deque[Batch] = deque()
     ended: Exception | None = None
     try:
         while flying or ended is None:
             if ended is None:
                 try:
-                    flying.append(estimator.start(next(frames)))
+                    flying.append(estimator.start(next(batches)))
                 except Exception as error:  # noqa: BLE001 # it waits its turn, and is raised below
                     ended = error
             if flying and (ended is not None or len(flying) >= estimator.runtime.in_flight):
-                yield estimator.finish(flying.popleft())
+                yield from estimator.finish(flying.popleft())
     except GeneratorExit:
-        for ticket in flying:  # left early: their requests are wanted by whoever uses the estimator next
-            estimator.finish(ticket)
+        for batch in flying:  # left early: their requests are wanted by whoever uses the estimator next
+            estimator.finish(batch)
         raise
     if not isinstance(ended, StopIteration):
         raise ended
+
+
+def _batches(frames: Iterator[Frame], estimator: PoseEstimator) -> Iterator[Batch]:
+    """The frames in batches, each as full as the runtime takes it; an error comes behind the frames before it."""
+    most, batch, ended = estimator.runtime.batch, None, None
+    try:
+        for frame in frames:
+            if batch is not None and not batch.takes(frame, most):
+                yield batch
+                batch = None
+            batch = estimator.place(frame, batch)
+            if len(batch.frames) == most:  # at once: the next frame may be long in coming
+                yield batch
+                batch = None
+    except Exception as error:  # noqa: BLE001 # raised below
+        ended = error
+    if batch is not None:
+        yield batch
+    if ended is not None:
+        raise ended
+
+
+def _blank(width: int, height: int) -> Frame:
+    """A grey frame, as a video decoder would give it."""
+    picture = av.VideoFrame(width, height, "yuv420p")
+    for plane in picture.planes:
+        plane_pixels(plane).fill(128)
+    return Frame(picture, 0, 0, Fraction(1), 0.0, 0.0)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from poseline.frame import Pixels
+from poseline.frame import Frame
+from poseline.inference.letterbox import Letterbox
 from poseline.pose import Floats
+from poseline.settings import InferenceSettings
 
 
 class Request(Protocol):
-    """One run of the network: fill `pixels`, `start`, `wait`; then again."""
+    """One run of the network: `place` up to `batch` pictures, `start`, `wait`; then again."""
 
-    pixels: Pixels
-    """(B, 3, H, W) uint8 RGB, the network's input, to be written in place; 0..255, scaled by the engine."""
+    def place(self, index: int, frame: Frame, letterbox: Letterbox) -> None:
+        """Scale the frame's picture into the input's place `index`; all places of one run have the same layout."""
 
-    def start(self, conf: float) -> None:
-        """Begin, without waiting where the engine can. Anchors with no score above `conf` may be left out."""
+    def start(self, settings: InferenceSettings) -> None:
+        """Begin, without waiting where the engine can. What `settings` do not want may be left out."""
 
     def wait(self) -> Floats:
-        """The raw output, (B, ...) float32; valid until the next `start`."""
+        """The output, (B, ...) float32, also of places that were left empty; valid until the next `start`."""
 
 
 class Runtime(Protocol):
@@ -32,6 +34,10 @@ class Runtime(Protocol):
     """The arithmetic really used: fp32, bf16, fp16 or int8."""
     in_flight: int
     """Requests that keep the device busy."""
+    batch: int
+    """Most pictures in one request; 1 where a single one must not wait for others."""
+    final: bool
+    """Its outputs are suppressed already: (B, N, 6 + K·values), as those of end-to-end networks."""
     fixed_size: tuple[int, int] | None
     """(height, width) where the network takes no other."""
 

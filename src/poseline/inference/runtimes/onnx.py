@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from poseline.errors import DeviceError, ModelError
-from poseline.frame import Pixels
+from poseline.inference.runtimes.host import HostInput
 from poseline.pose import Floats
+from poseline.settings import InferenceSettings
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
@@ -47,22 +48,22 @@ class OnnxRuntime:
         self.name = f"ONNX Runtime {onnxruntime.__version__}"
         self.device = platform.processor() or platform.machine() if kind == "cpu" else device
         self.precision = "fp16" if self._type is np.float16 else "fp32"
-        self.in_flight = 1
+        self.in_flight, self.batch, self.final = 1, 1, False
 
     def request(self, height: int, width: int) -> OnnxRequest:
         """A new request for inputs of this size, in pixels."""
         return OnnxRequest(self._session, self._input, np.empty((self._batch, 3, height, width), self._type))
 
 
-class OnnxRequest:
+class OnnxRequest(HostInput):
     """One run; ONNX Runtime has no queue, so `start` does the work."""
 
     def __init__(self, session: Any, name: str, scaled: np.ndarray[Any, Any]) -> None:
+        super().__init__(np.zeros(scaled.shape, np.uint8))
         self._session, self._name, self._scaled = session, name, scaled
-        self.pixels: Pixels = np.zeros(scaled.shape, np.uint8)
         self._output: Floats | None = None
 
-    def start(self, conf: float) -> None:  # noqa: ARG002 # all anchors come out
+    def start(self, settings: InferenceSettings) -> None:  # noqa: ARG002 # all anchors come out
         """Scale to 0..1 and run."""
         np.multiply(self.pixels, self._scaled.dtype.type(1 / 255), out=self._scaled, casting="unsafe")
         try:

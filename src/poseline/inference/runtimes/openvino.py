@@ -11,9 +11,10 @@ import openvino
 from openvino.preprocess import PrePostProcessor
 
 from poseline.errors import DeviceError, ModelError
-from poseline.frame import Pixels
+from poseline.inference.runtimes.host import HostInput
 from poseline.inference.runtimes.sparse_head import sparse_head
 from poseline.pose import Floats
+from poseline.settings import InferenceSettings
 
 log = logging.getLogger("poseline")
 
@@ -49,7 +50,7 @@ class OpenVinoRuntime:
         self.device = self._core.get_property("CPU", "FULL_DEVICE_NAME").strip()
         self.precision = self._precision(model)
         # One request more than there are streams, so that none waits while the next frame is being scaled.
-        self.in_flight = 1 if live else 3
+        self.in_flight, self.batch, self.final = 1 if live else 3, 1, False
 
     def request(self, height: int, width: int) -> OpenVinoRequest:
         """A new request for inputs of this size, in pixels."""
@@ -112,20 +113,20 @@ class OpenVinoRuntime:
         return _PRECISIONS.get(hint, hint)
 
 
-class OpenVinoRequest:
-    """One inference request; `pixels` is the engine's own input memory."""
+class OpenVinoRequest(HostInput):
+    """One inference request; its input is the engine's own memory."""
 
     def __init__(self, request: Any, height: int, width: int) -> None:
-        self._request = request
         self._sparse = len(request.model_inputs) == 2
         batch = request.get_input_tensor(0).shape[0] or 1
         request.set_input_tensor(0, openvino.Tensor(openvino.Type.u8, openvino.Shape([batch, 3, height, width])))
-        self.pixels: Pixels = request.get_input_tensor(0).data
+        super().__init__(request.get_input_tensor(0).data)
+        self._request = request
 
-    def start(self, conf: float) -> None:
+    def start(self, settings: InferenceSettings) -> None:
         """Begin; returns at once."""
         if self._sparse:
-            self._request.set_input_tensor(1, openvino.Tensor(np.array([conf], np.float32)))
+            self._request.set_input_tensor(1, openvino.Tensor(np.array([settings.conf], np.float32)))
         self._request.start_async()
 
     def wait(self) -> Floats:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from poseline.errors import DeviceError, ModelError
-from poseline.frame import Pixels
 from poseline.inference import bridge
+from poseline.inference.runtimes.host import HostInput
 from poseline.pose import Floats
+from poseline.settings import InferenceSettings
 
 
 class TorchRuntime:
@@ -28,7 +29,7 @@ class TorchRuntime:
         self.name = f"PyTorch {torch.__version__}"
         self.device = _device_name(self._device)
         self.precision = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}[self._type]
-        self.in_flight = 1
+        self.in_flight, self.batch, self.final = 1, 1, False
         self.fixed_size: tuple[int, int] | None = None
 
     def request(self, height: int, width: int) -> TorchRequest:
@@ -36,7 +37,7 @@ class TorchRuntime:
         return TorchRequest(self._network, self._device, self._type, height, width)
 
 
-class TorchRequest:
+class TorchRequest(HostInput):
     """One run; on a GPU `start` only queues it."""
 
     def __init__(self, network: Any, device: Any, number_type: Any, height: int, width: int) -> None:
@@ -44,10 +45,10 @@ class TorchRequest:
 
         self._network, self._device, self._type = network, device, number_type
         self._upload = torch.empty((1, 3, height, width), dtype=torch.uint8, pin_memory=device.type == "cuda")
-        self.pixels: Pixels = self._upload.numpy()
+        super().__init__(self._upload.numpy())
         self._output: Any = None
 
-    def start(self, conf: float) -> None:  # noqa: ARG002 # all anchors come out
+    def start(self, settings: InferenceSettings) -> None:  # noqa: ARG002 # all anchors come out
         """Queue the upload and the network."""
         import torch
 

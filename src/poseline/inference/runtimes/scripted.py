@@ -8,38 +8,40 @@ from collections.abc import Callable
 import numpy as np
 
 from poseline.frame import Pixels
+from poseline.inference.runtimes.host import HostInput
 from poseline.pose import Floats
+from poseline.settings import InferenceSettings
 
 
 class ScriptedRuntime:
-    """Answers every request with `script(pixels)` after `seconds`."""
+    """Answers every picture with `script(pixels)`, (1, 3, H, W) to (...), after `seconds` for a request."""
 
     def __init__(
-        self, script: Callable[[Pixels], Floats], *, seconds: float = 0.0, in_flight: int = 1,
-        fixed_size: tuple[int, int] | None = None,
+        self, script: Callable[[Pixels], Floats], *, seconds: float = 0.0, in_flight: int = 1, batch: int = 1,
+        final: bool = False, fixed_size: tuple[int, int] | None = None,
     ) -> None:  # fmt: skip
         self._script, self._seconds = script, seconds
         self.name, self.device, self.precision = "scripted", "none", "fp32"
-        self.in_flight, self.fixed_size = in_flight, fixed_size
+        self.in_flight, self.batch, self.final, self.fixed_size = in_flight, batch, final, fixed_size
 
     def request(self, height: int, width: int) -> ScriptedRequest:
         """A new request for inputs of this size, in pixels."""
-        return ScriptedRequest(self._script, self._seconds, height, width)
+        return ScriptedRequest(self._script, self._seconds, np.zeros((self.batch, 3, height, width), np.uint8))
 
 
-class ScriptedRequest:
+class ScriptedRequest(HostInput):
     """One scripted answer."""
 
-    def __init__(self, script: Callable[[Pixels], Floats], seconds: float, height: int, width: int) -> None:
+    def __init__(self, script: Callable[[Pixels], Floats], seconds: float, pixels: Pixels) -> None:
+        super().__init__(pixels)
         self._script, self._seconds = script, seconds
-        self.pixels: Pixels = np.zeros((1, 3, height, width), np.uint8)
         self._due = 0.0
 
-    def start(self, conf: float) -> None:  # noqa: ARG002 # the script decides
+    def start(self, settings: InferenceSettings) -> None:  # noqa: ARG002 # the script decides
         """Note when the answer is due."""
         self._due = time.monotonic() + self._seconds
 
     def wait(self) -> Floats:
-        """The script's answer to the pixels, (1, ...) float32."""
+        """The script's answers to the pictures, (B, ...) float32."""
         time.sleep(max(0.0, self._due - time.monotonic()))
-        return self._script(self.pixels)[None]
+        return np.stack([self._script(self.pixels[index : index + 1]) for index in range(len(self.pixels))])
