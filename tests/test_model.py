@@ -197,7 +197,7 @@ def test_a_detection_model_is_refused_by_its_task(tmp_path: Path) -> None:
 
 IMPORTED = """
 import json, sys
-from poseline.cli import main
+from poseline.__main__ import main
 sys.argv = ["poseline", "run", sys.argv[1], "-m", sys.argv[2], "-o", sys.argv[3]]
 try:
     main()

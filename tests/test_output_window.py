@@ -41,6 +41,21 @@ def test_a_pause_can_be_left_for_good(ends: str | None) -> None:
     assert not Window("clip", True, screen).show(PIXELS)
 
 
+def test_the_end_of_the_run_ends_the_pause() -> None:
+    class Screen(ScriptedScreen):
+        def key(self, milliseconds: int) -> int:
+            if self.looks == 5:
+                window.resume()
+            return super().key(milliseconds)
+
+    screen = Screen([" "] + [None] * 9 + [" "], closed_after=50)
+    window = Window("clip", True, screen)
+    assert window.show(PIXELS)
+    assert screen.looks == 6
+    assert [window.show(PIXELS) for _ in range(6)] == [True] * 6
+    assert screen.looks == 12, "nor does it pause again"
+
+
 def test_a_live_picture_does_not_pause() -> None:
     screen = ScriptedScreen([" "])
     assert Window("camera", False, screen).show(PIXELS)

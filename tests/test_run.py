@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -30,6 +29,7 @@ from output_worlds import decoded, lines, seconds, stamps
 from poseline.capture import Source, open_source
 from poseline.frame import Frame, Gap, Pixels
 from poseline.inference import PoseEstimator
+from poseline.interruption import Interruption
 from poseline.output import prepare, read_log
 from poseline.pipeline import RunReport, observing, run
 from poseline.pose import Observation
@@ -252,15 +252,14 @@ def test_no_outage_is_lost_with_the_frame_that_ended_it(stride: int, slow: float
     assert len(gaps) <= 2
 
 
-def test_stopping_the_source_ends_a_run_in_good_order(tmp_path: Path) -> None:
-    source, signalled = ScriptedSource(None, rate=200), threading.Event()
+def test_a_signal_ends_a_run_in_good_order(tmp_path: Path) -> None:
+    source, interruption = ScriptedSource(None, rate=200), Interruption()
 
     def on_frame(observation: Observation, _: RunReport) -> None:
         if observation.frame.index == 20:
-            signalled.set()
-            source.stop()
+            interruption()
 
-    report = recorded(source, tmp_path / "out", on_frame=on_frame, signalled=signalled)
+    report = recorded(source, tmp_path / "out", on_frame=on_frame, interruption=interruption)
     assert report.error is None
     assert report.interrupted
     assert report.counts.dropped == 0, "what was read before is written"

@@ -1,6 +1,18 @@
-"""`python -m poseline`."""
+"""The way in: `poseline`, and `python -m poseline`."""
 
-from poseline.cli import main
+from poseline.interruption import Interruption, exit_with
+
+
+def main() -> None:
+    """The console script. Signals are heard before anything that takes time is imported."""
+    exit_with(_command)
+
+
+def _command(interruption: Interruption) -> int:
+    from poseline.cli import command
+
+    return command(interruption)
+
 
 if __name__ == "__main__":
     main()

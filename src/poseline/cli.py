@@ -1,15 +1,10 @@
-"""Command line: arguments to settings, settings to runs, signals, exit codes."""
+"""Command line: arguments to settings, settings to runs, errors to exit codes."""
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,6 +12,7 @@ import typer
 from poseline import __version__
 from poseline import settings as configuration
 from poseline.errors import OutputError, PoselineError, SettingsError, SourceError, redact
+from poseline.interruption import INTERRUPTED, Interruption
 from poseline.settings import OutputSettings, Settings
 
 if TYPE_CHECKING:
@@ -25,7 +21,6 @@ if TYPE_CHECKING:
     from poseline.pipeline import RunReport
     from poseline.pose import Observation
 
-INTERRUPTED = 130
 INTERNAL = 1
 
 app = typer.Typer(
@@ -65,6 +60,7 @@ def _option(*names: str, help: str, panel: str) -> Any:  # noqa: A002 # typer's 
 
 @app.command()
 def run(
+    context: typer.Context,
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Camera number, video, picture, folder, glob or rtsp/http URL.")],
     model: Annotated[str | None, _option("-m", "--model", help="A .pt, .onnx or OpenVINO folder, a published name, or builtin. (yolo11n-pose.pt, else builtin)", panel=_MODEL)] = None,
     device: Annotated[str | None, _option("--device", help="auto, cpu, cuda, cuda:N or mps. (auto)", panel=_MODEL)] = None,
@@ -133,7 +129,7 @@ def run(
     overrides = {
         section: {key: value for key, value in values.items() if value is not None} for section, values in given.items()
     }
-    raise typer.Exit(_run_all(sources, configuration.load(config, overrides)))
+    raise typer.Exit(_run_all(sources, configuration.load(config, overrides), context.obj))
 
 
 @app.command()
@@ -192,20 +188,18 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Say the versi
         raise typer.Exit
 
 
-def main() -> None:
-    """The console script: run a command, show the first error once, exit with its code."""
+def command(interruption: Interruption) -> int:
+    """Run the command that the process was called with, and show the first error once; returns the exit code."""
     try:
-        code = app(standalone_mode=False)  # typer returns the code of its Exit, and 130 after Ctrl-C
-    except PoselineError as error:
-        _exit(error, error.exit_code)
-    except KeyboardInterrupt:
-        code = INTERRUPTED
+        return int(app(standalone_mode=False, obj=interruption) or 0)  # typer returns its Exit's code, and 130
     except Exception as error:  # noqa: BLE001 # the last line of defence: a fault of ours, or typer's word on usage
-        _exit(error, getattr(error, "exit_code", INTERNAL))
-    sys.exit(code)
+        if interruption.broken_off:  # inside an import, and some libraries make another error of it
+            return INTERRUPTED
+        _show(error)
+        return int(getattr(error, "exit_code", INTERNAL))
 
 
-def _exit(error: Exception, code: int) -> None:
+def _show(error: Exception) -> None:
     show = getattr(error, "show", None)
     if show is not None:  # typer's own usage errors know how to show themselves
         show()
@@ -217,10 +211,9 @@ def _exit(error: Exception, code: int) -> None:
             import traceback
 
             sys.stderr.write(redact("".join(traceback.format_exception(error))))
-    sys.exit(code)
 
 
-def _run_all(sources: list[str], settings: Settings) -> int:
+def _run_all(sources: list[str], settings: Settings, interruption: Interruption) -> int:
     """Run one source after another; the code of the first that failed."""
     from poseline.capture import locate
     from poseline.terminal import show_error, show_log
@@ -236,16 +229,16 @@ def _run_all(sources: list[str], settings: Settings) -> int:
     several = len(locations) > 1
     for location in _told_apart(locations):
         try:
-            report = _run_one(location, _for_one(settings, location, several), estimators)
+            report = _run_one(location, _for_one(settings, location, several), estimators, interruption)
         except (SourceError, OutputError) as error:  # this source's own trouble; a model's is everybody's
             if not several:
                 raise
             show_error(error)
             code = code or error.exit_code
             continue
+        if report.interrupted or interruption.asked:
+            return _code(report) or INTERRUPTED
         code = code or _code(report)
-        if report.interrupted:
-            return INTERRUPTED
     return code
 
 
@@ -272,7 +265,9 @@ def _for_one(settings: Settings, location: Location, several: bool) -> Settings:
     return settings.model_copy(update={"output": output})
 
 
-def _run_one(location: Location, settings: Settings, estimators: dict[bool, PoseEstimator]) -> RunReport:
+def _run_one(
+    location: Location, settings: Settings, estimators: dict[bool, PoseEstimator], interruption: Interruption
+) -> RunReport:
     from poseline.output import prepare
     from poseline.pipeline import run as run_pipeline
     from poseline.terminal import progress, show_error, show_report
@@ -286,24 +281,27 @@ def _run_one(location: Location, settings: Settings, estimators: dict[bool, Pose
     estimator = estimator or _estimator(settings, source.info.live or bool(location.pictures), estimators)
     if source.info.width:
         estimator.warm_up(source.info.width, source.info.height)
-    with prepare(settings.output.directory, location.name, settings.output.overwrite, location.inputs) as folder:
-        with _stopping(source) as signalled, progress(source.info) as on_frame:
-            seen: list[Observation] = []
+    with (
+        interruption.held(),
+        prepare(settings.output.directory, location.name, settings.output.overwrite, location.inputs) as folder,
+    ):
+        seen: list[Observation] = []
+        with progress(source.info) as on_frame:
             report = run_pipeline(
                 source,
                 estimator,
                 settings,
                 folder,
                 _pictures(source, estimator, seen) if location.pictures else on_frame,
-                signalled,
+                interruption,
             )
         if location.pictures:
             from poseline.terminal import show_speed
 
             show_speed(seen)
-    show_report(report)
-    if report.error is not None and not isinstance(report.error, KeyboardInterrupt):
-        show_error(report.error)
+        show_report(report)
+        if report.error is not None and not isinstance(report.error, KeyboardInterrupt):
+            show_error(report.error)
     return report
 
 
@@ -340,27 +338,6 @@ def _without_pixels(observation: Observation) -> Observation:
     import numpy as np
 
     return replace(observation, frame=replace(observation.frame, picture=np.zeros((1, 1, 3), np.uint8)))
-
-
-@contextmanager
-def _stopping(source: Source) -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM end the run in good order; a second one at once. Sets the event at the first."""
-    signalled = threading.Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        del frame
-        if signalled.is_set():
-            signal.signal(number, signal.SIG_IGN)  # a third one must not tear the files that the second one closes
-            raise KeyboardInterrupt
-        signalled.set()
-        source.stop()
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield signalled
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _code(report: RunReport) -> int:

@@ -130,6 +130,7 @@ class Window:
     def __init__(self, title: str, pausable: bool, screen: Screen | None = None) -> None:
         self._screen = screen or OpenCvScreen(title)
         self._pausable = pausable
+        """Once False, it pauses no more."""
 
     @staticmethod
     def check() -> None:
@@ -164,6 +165,10 @@ class Window:
             key = self._paused()
         return key not in _QUIT and self._screen.is_open()
 
+    def resume(self) -> None:
+        """End a pause, and pause no more: the run comes to its end."""
+        self._pausable = False
+
     def close(self) -> None:
         """Close the window."""
         self._screen.close()
@@ -178,7 +183,7 @@ class Window:
 
     def _paused(self) -> int:
         """The key that ended the pause."""
-        while self._screen.is_open():
+        while self._pausable and self._screen.is_open():
             key = self._screen.key(50)
             if key == _PAUSE or key in _QUIT:
                 return key

@@ -80,6 +80,11 @@ class Recorder:
         self.log.frame(observation)
         return self._window is None or picture is None or self._window.show(picture)
 
+    def resume(self) -> None:
+        """End the window's pause."""
+        if self._window:
+            self._window.resume()
+
     def _save(self, picture: Pixels, source: Path) -> None:
         target = self._folder.pictures / source.name
         number = 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from poseline import __version__
 from poseline.capture import Source
 from poseline.errors import PoselineError
 from poseline.inference import PoseEstimator
+from poseline.interruption import Interruption
 from poseline.output import OutputFolder, RunHeader, write_csv, write_parquet, write_summary
 from poseline.overlay import Overlay
 from poseline.pipeline.chain import Stage
@@ -34,7 +34,7 @@ def run(
     settings: Settings,
     folder: OutputFolder,
     on_frame: Callable[[Observation, RunReport], None] | None = None,
-    signalled: threading.Event | None = None,
+    interruption: Interruption | None = None,
 ) -> RunReport:
     """Run `source` to its end into `folder`.
 
@@ -47,15 +47,16 @@ def run(
         settings: of all stages.
         folder: prepared, empty.
         on_frame: called after each frame was recorded.
-        signalled: set by whoever stops the source on the user's behalf, such as a handler of Ctrl-C.
+        interruption: hears the user's signals.
     """
+    interruption = interruption or Interruption()
     report = RunReport(source.info.name, live=source.info.live, timed=source.info.width > 0)
     header = _header(source, estimator, settings)
     started = time.monotonic()
     try:
         with Recorder(folder, header, source.info, settings) as recorder:
             try:
-                _drive(source, estimator, settings, recorder, report, on_frame)
+                _drive(source, estimator, settings, recorder, report, on_frame, interruption)
             except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 # reported; the files are closed first
                 report.error = error
             report.elapsed = time.monotonic() - started
@@ -65,7 +66,7 @@ def run(
             report.notes += recorder.notes
     except PoselineError as error:
         report.error = report.error or error  # the first one is the one to show
-    report.interrupted |= isinstance(report.error, KeyboardInterrupt) or (signalled is not None and signalled.is_set())
+    report.interrupted |= isinstance(report.error, KeyboardInterrupt)
     _finish(report, folder, settings)
     return report
 
@@ -77,26 +78,33 @@ def _drive(
     recorder: Recorder,
     report: RunReport,
     on_frame: Callable[[Observation, RunReport], None] | None,
+    interruption: Interruption,
 ) -> None:
+    def wind_down() -> None:
+        source.stop()
+        recorder.resume()
+
     output = Meter("output")
     ages: deque[float] = deque(maxlen=_AGES)
     with observing(source, estimator, settings, _drawing(source, estimator, settings)) as running:
         report.meters = [*running.meters, output]
         try:
-            for item in running.items:
-                wall, cpu = time.perf_counter(), time.thread_time()
-                goes_on = recorder.write(item)
-                output.add(time.perf_counter() - wall, time.thread_time() - cpu)
-                observation = item if isinstance(item, Observation) else item.observation
-                ages.append(time.monotonic() - observation.frame.arrival)
-                _note(report, running, source, recorder)
-                if on_frame:
-                    on_frame(observation, report)
-                if not goes_on:
-                    report.interrupted = True
-                    source.stop()
-                    break
+            with interruption.stopping(wind_down):
+                for item in interruption.breakable(running.items):
+                    wall, cpu = time.perf_counter(), time.thread_time()
+                    goes_on = recorder.write(item)
+                    output.add(time.perf_counter() - wall, time.thread_time() - cpu)
+                    observation = item if isinstance(item, Observation) else item.observation
+                    ages.append(time.monotonic() - observation.frame.arrival)
+                    _note(report, running, source, recorder)
+                    if on_frame:
+                        on_frame(observation, report)
+                    if not goes_on:
+                        report.interrupted = True
+                        break
+            report.interrupted |= interruption.asked > 0
         finally:
+            source.stop()  # wakes one that waits; not within `stopping`, since a signal would stop it inside its stop
             report.ages = list(ages)
             _note(report, running, source, recorder)
 
