@@ -16,6 +16,7 @@ _CLASS_OFFSET = 7680.0
 """Moves boxes of different classes apart before suppression; wider than any network input."""
 
 
+@np.errstate(invalid="ignore")  # a network that overflowed says NaN; who is seen well beside it stays
 def decode(output: Floats, spec: ModelSpec, letterbox: Letterbox, settings: InferenceSettings) -> Poses:
     """Poses of one picture.
 
@@ -47,7 +48,7 @@ def decode(output: Floats, spec: ModelSpec, letterbox: Letterbox, settings: Infe
 def _final(output: Floats, columns: int, settings: InferenceSettings) -> tuple[Floats, Floats, Integers, Floats]:
     if output.ndim != 2 or output.shape[1] != columns:
         raise ModelError(f"the network gives {output.shape}, not (N, {columns}); is its metadata of another model?")
-    rows = output[output[:, 4] > settings.conf]
+    rows = output[(output[:, 4] > settings.conf) & (output[:, 5] >= 0)]
     if settings.classes is not None:
         rows = rows[np.isin(rows[:, 5], settings.classes)]
     rows = rows[np.argsort(-rows[:, 4], kind="stable")][: settings.max_det]
@@ -93,5 +94,5 @@ def suppress(boxes: Floats, iou: float, most: int) -> NDArray[np.intp]:
         kept.append(int(best))
         corner = np.minimum(boxes[best, 2:], boxes[rest, 2:]) - np.maximum(boxes[best, :2], boxes[rest, :2])
         shared = np.clip(corner, 0, None).prod(axis=1)
-        waiting = rest[shared <= iou * (areas[best] + areas[rest] - shared)]
+        waiting = rest[~(shared > iou * (areas[best] + areas[rest] - shared))]  # a box of NaN takes nobody with it
     return np.array(kept, np.intp)
