@@ -3,7 +3,8 @@
     python -m tools.builtin_model --teacher yolo11n-pose.pt --sports lspet-320-a.tar lspet-320-b.tar --out run
 
 The training time is counted across interruptions: the same command goes on from the checkpoint in --out, which is
-written every minute. People are rendered into --people first, if that folder does not exist.
+written every minute. People are rendered into --people first, if that folder does not exist. --start begins with the
+weights of an earlier training instead of random ones.
 """
 
 from __future__ import annotations
@@ -17,16 +18,17 @@ import torch
 
 from .backgrounds import empty_scenes
 from .canvases import Painter
-from .network import load_teacher
+from .network import earlier_weights, load_teacher
 from .people import pictures_of_people, render_people
 from .pictures import build_atlas, pictures_in_tar
 from .train import Settings, Trainer, run_training
 
-GROUP_ODDS = ((0.50, 0.42, 0.08), (0.80, 0.15, 0.05))
-"""Shares of sports pictures, rendered people and empty scenes: on canvases of one or two cells, and of more."""
+GROUP_ODDS = ((0.34, 0.18, 0.42, 0.06), (0.64, 0.10, 0.21, 0.05))
+"""Shares of sports pictures, varied people, people in motion and empty scenes: on canvases of one or two cells, and of
+more."""
 
-PEOPLE, BODIES = 1600, 200
-"""Pictures of rendered people, and how many different bodies they show."""
+PEOPLE, BODIES = {"varied": 1000, "action": 2000}, 100
+"""Rendered pictures of each kind, and how many different bodies each kind shows."""
 
 
 def main() -> None:
@@ -38,6 +40,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint")
     parser.add_argument("--seconds", type=float, default=1060, help="training time in all, seconds")
     parser.add_argument("--until", type=float, help="stop for now at this training time, seconds")
+    parser.add_argument("--end", type=float, help="instead of --seconds: end at this clock time, seconds since 1970")
+    parser.add_argument("--start", type=Path, help="weights to begin with: a checkpoint's folder or exported weights")
+    parser.add_argument("--rate", type=float, default=Settings.learning_rate, help="full learning rate")
+    parser.add_argument("--average", type=float, default=Settings.average_steps, help="steps that are averaged over")
+    parser.add_argument("--no-truth", action="store_true", help="learn rendered people from the teacher too")
     parser.add_argument("--batch", type=int, default=96)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--compile", action="store_true", help="compile the painter and the networks first")
@@ -50,16 +57,29 @@ def main() -> None:
     began = time.monotonic()
     people = given.people or given.out.parent / "people"
     if not people.exists():
-        render_people(people, PEOPLE, seed=0, device=given.device, figures=BODIES)
+        for kind, count in PEOPLE.items():
+            render_people(people, count, seed=0, device=given.device, figures=BODIES, kind=kind)
     sports = chain.from_iterable(map(pictures_in_tar, given.sports))
-    atlas = build_atlas([sports, pictures_of_people(people), empty_scenes(600, seed=1)], device)
+    rendered = [pictures_of_people(people, kind) for kind in PEOPLE]
+    atlas = build_atlas([sports, *rendered, empty_scenes(400, seed=1)], device)
     print(f"{[count for _, count in atlas.groups]} pictures after {time.monotonic() - began:.0f} s", flush=True)
     painter = Painter(atlas, GROUP_ODDS, compiled=given.compile)
-    settings = Settings(seconds=given.seconds, batch=given.batch, compiled=given.compile)
+    settings = Settings(
+        seconds=given.seconds,
+        batch=given.batch,
+        learning_rate=given.rate,
+        average_steps=given.average,
+        truth=not given.no_truth,
+        compiled=given.compile,
+    )
     trainer = Trainer(load_teacher(given.teacher, device), painter, settings, device)
     if (given.out / "progress.json").exists():
         trainer.resume(given.out)
-    run_training(trainer, given.out, given.until or given.seconds)
+    elif given.start:
+        trainer.start(earlier_weights(given.start))
+    if given.end:
+        settings.seconds = trainer.progress.seconds + given.end - time.time()
+    run_training(trainer, given.out, given.until or settings.seconds)
 
 
 if __name__ == "__main__":

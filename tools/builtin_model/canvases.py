@@ -15,7 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .export import MIRRORED
+from .network import KEYPOINTS
 from .pictures import LEVELS, Atlas
+from .truth import Truth
 
 SIDE = 6
 """Most rows or columns of cells."""
@@ -60,23 +63,26 @@ class Painter:
         self._kernels = _kernels().to(device)
         self._kernel_odds = torch.tensor(KERNEL_ODDS, device=device).cumsum(0)
         self._slots = torch.arange(SIDE, device=device)
+        self._mirrored = torch.tensor(MIRRORED, device=device)
         self._sample: Callable[..., Tensor] = torch.compile(_sample, dynamic=False) if compiled else _sample
         self._develop: Callable[..., Tensor] = torch.compile(_develop, dynamic=False) if compiled else _develop
         self._axes: dict[int, Tensor] = {}
 
-    def paint(self, batch: int, height: int, width: int) -> Tensor:
-        """(batch, 3, height, width) float32 RGB 0..1."""
+    def paint(self, batch: int, height: int, width: int) -> tuple[Tensor, Truth]:
+        """(batch, 3, height, width) float32 RGB 0..1, and what is true of the rendered people on it."""
         layout = self._draw(self._layout_odds, batch)
         grid = self._layouts[layout]
         if width < height:
             grid = grid.flip(1)
         rows, columns = self._borders(grid[:, 0], height), self._borders(grid[:, 1], width)
-        cells = self._cells(rows, columns, layout)
+        bars = self._bars(batch, height, width)
+        cells, shown = self._cells(rows, columns, layout)
+        truth = self._truth(cells.affine, *shown, rows, columns, self._view(bars, height, width))
         x, y = self._axis(width), self._axis(height)
         canvas = self._sample(x, y, rows[:, 1:-1], columns[:, 1:-1], self.atlas.texels, *vars(cells).values())
         canvas = self._focus(canvas)
         other = torch.where(self._rand(batch, 1) < 0.1, self._rand(batch, 1) * 0.4, 0.0)
-        return self._develop(
+        canvas = self._develop(
             canvas,
             torch.rand_like(canvas),
             share=other[:, :, None, None],
@@ -84,10 +90,55 @@ class Painter:
             contrast=(self._randn(batch, 1) * 0.2).exp()[:, :, None, None],
             grey=(self._rand(batch, 1) < 0.06).float()[:, :, None, None],
             noise=(self._rand(batch, 1) ** 3 * 0.08)[:, :, None, None],
-            bars=self._bars(batch, height, width),
+            bars=bars,
             x=x,
             y=y,
         )
+        return canvas, truth
+
+    def _view(self, bars: Tensor, height: int, width: int) -> Tensor:
+        """(B, 4) x1, y1, x2, y2 of what the letterbox's bars leave to see."""
+        far = torch.stack([width - bars[:, 0], height - bars[:, 1]], 1)
+        return torch.cat([bars, far], 1)
+
+    def _truth(
+        self, affine: Tensor, picture: Tensor, scale: Tensor, flip: Tensor, rows: Tensor, columns: Tensor, view: Tensor
+    ) -> Truth:
+        """The people of each cell's picture, moved as the picture is, seen where the cell and the bars leave them."""
+        people = self.atlas.people[picture]
+        corners, keypoints = people[..., :4], people[..., 4:].unflatten(-1, KEYPOINTS)
+        keypoints = torch.where(flip[:, None, None, None] < 0, keypoints[:, :, self._mirrored], keypoints)
+        bounds = self._bounds(rows, columns, view)
+
+        def moved(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+            shape = (-1, *(1,) * (x.ndim - 1))
+            a, b, c, d, e, f = (part.view(shape) for part in affine.unbind(1))
+            u, v = x * scale[:, 0].view(shape) - c, y * scale[:, 1].view(shape) - f
+            area = a * e - b * d
+            return (e * u - b * v) / area, (a * v - d * u) / area
+
+        x1, y1, x2, y2 = corners.unbind(-1)
+        x, y = moved(torch.stack([x1, x2, x1, x2], -1), torch.stack([y1, y1, y2, y2], -1))
+        near, far = torch.stack([x.amin(-1), y.amin(-1)], -1), torch.stack([x.amax(-1), y.amax(-1)], -1)
+        box = torch.cat([near.maximum(bounds[:, None, :2]), far.minimum(bounds[:, None, 2:])], -1)
+        someone = (x2 > x1)[..., None]
+        x, y = moved(keypoints[..., 0], keypoints[..., 1])
+        left, top, right, bottom = bounds[:, :, None, None].unbind(1)
+        inside = (x >= left) & (x < right) & (y >= top) & (y < bottom)
+        return Truth(
+            rows=rows[:, 1:-1],
+            columns=columns[:, 1:-1],
+            boxes=torch.where(someone, box, 0.0),
+            keypoints=torch.stack([x, y, keypoints[..., 2] * inside], -1),
+        )
+
+    def _bounds(self, rows: Tensor, columns: Tensor, view: Tensor) -> Tensor:
+        """(B * SIDE * SIDE, 4) what is seen of each cell: x1, y1, x2, y2."""
+        shape = (len(rows), SIDE, SIDE)
+        near = torch.stack([columns[:, None, :-1].expand(shape), rows[:, :-1, None].expand(shape)], -1)
+        far = torch.stack([columns[:, None, 1:].expand(shape), rows[:, 1:, None].expand(shape)], -1)
+        near, far = near.maximum(view[:, None, None, :2]), far.minimum(view[:, None, None, 2:])
+        return torch.cat([near, far], -1).flatten(0, 2)
 
     def _axis(self, length: int) -> Tensor:
         """Pixel centres 0.5, 1.5, ...; kept, because a graph must not allocate its constants."""
@@ -114,7 +165,8 @@ class Painter:
         ends = sizes.cumsum(1) / sizes.sum(1, keepdim=True) * length
         return functional.pad(ends, (1, 0))
 
-    def _cells(self, rows: Tensor, columns: Tensor, layout: Tensor) -> _Cells:
+    def _cells(self, rows: Tensor, columns: Tensor, layout: Tensor) -> tuple[_Cells, tuple[Tensor, Tensor, Tensor]]:
+        """What each cell shows; of which picture (n,), how much its level is scaled (n, 2), -1 if mirrored (n,)."""
         shape = (len(rows), SIDE, SIDE)
         top, left = rows[:, :-1, None].expand(shape), columns[:, None, :-1].expand(shape)
         height = (rows[:, 1:] - rows[:, :-1])[:, :, None].expand(shape).clamp(min=8)
@@ -149,13 +201,15 @@ class Painter:
         mirrored = self._rand(*shape, 1) < 0.55
         plain = torch.where(self._rand(*shape, 1) < 0.4, GREY, self._rand(*shape, 3))
         tint = (self._randn(*shape, 1) * 0.15 + self._randn(*shape, 3) * 0.04).exp()
-        return _Cells(
+        scale = torch.stack([level_width / full_width, level_height / full_height], -1)
+        cells = _Cells(
             affine=affine.flatten(0, 2),
             size=torch.stack([level_width, level_height], -1).flatten(0, 2),
             start=self.atlas.offsets[picture, level].flatten(),
             tint=tint.flatten(0, 2),
             fill=torch.where(mirrored, -1.0, plain).flatten(0, 2),
         )
+        return cells, (picture.flatten(), scale.flatten(0, 2), flip.flatten())
 
     def _focus(self, canvas: Tensor) -> Tensor:
         """Each canvas through one 5 x 5 kernel: as it is, sharpened, out of focus or smeared by motion."""

@@ -53,6 +53,15 @@ def new_student(device: torch.device, seed: int = 0) -> nn.Module:
     return student.to(device, memory_format=torch.channels_last)
 
 
+def earlier_weights(path: Path) -> dict[str, Tensor]:
+    """The averaged weights of an earlier training: a checkpoint's folder, or weights that were exported."""
+    if path.is_dir():
+        weights: dict[str, Tensor] = torch.load(path / "average.pt", map_location="cpu")
+    else:
+        weights = YOLO(path, task="pose").model.float().state_dict()
+    return weights
+
+
 def run(network: nn.Module, canvas: Tensor) -> Raw:
     """The network's raw outputs and features for (B, 3, H, W) canvases."""
     outputs: list[Tensor] = []

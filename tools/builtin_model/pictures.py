@@ -17,8 +17,13 @@ from torch import Tensor
 LEVELS = 4
 """Each picture is kept whole and halved up to three times, so that showing it small does not alias."""
 
+PEOPLE = 12
+"""Most people of a picture whose truth is kept."""
+
 Picture = NDArray[np.uint8]
 """(H, W, 3) RGB."""
+People = NDArray[np.float32]
+"""(PEOPLE, 4 + 51) box x1, y1, x2, y2 and x, y, visible of 17 keypoints of each person, pixels; else zeros."""
 
 
 @dataclass(frozen=True)
@@ -33,20 +38,26 @@ class Atlas:
     """(N, LEVELS) float32, pixels."""
     heights: Tensor
     """(N, LEVELS) float32, pixels."""
+    people: Tensor
+    """(N, PEOPLE, 4 + 51) float32, as `People`; zeros where nothing is known."""
     groups: tuple[tuple[int, int], ...]
     """First picture and number of pictures of each group, in the order the groups were given."""
 
 
-def build_atlas(groups: Iterable[Iterable[Picture]], device: torch.device) -> Atlas:
-    """Pack groups of pictures for `device`. An empty group is an error of the caller's: it could not be drawn from."""
+def build_atlas(groups: Iterable[Iterable[Picture | tuple[Picture, People]]], device: torch.device) -> Atlas:
+    """Pack groups of pictures, with their people where those are known, for `device`.
+
+    An empty group is an error of the caller's: it could not be drawn from.
+    """
     texels: list[Tensor] = []
     table: list[list[tuple[int, int, int]]] = []
+    people: list[People] = []
     ranges: list[tuple[int, int]] = []
     end = 0
     with ThreadPoolExecutor() as packers:
         for group in groups:
             first = len(table)
-            for levels in packers.map(_levels, group):
+            for levels, known in packers.map(_packed, group):
                 rows: list[tuple[int, int, int]] = []
                 for level in levels:
                     height, width = level.shape
@@ -54,6 +65,7 @@ def build_atlas(groups: Iterable[Iterable[Picture]], device: torch.device) -> At
                     end += height * width
                     texels.append(level.flatten())
                 table.append(rows)
+                people.append(known)
             if len(table) == first:
                 raise ValueError(f"picture group {len(ranges)} is empty")
             ranges.append((first, len(table) - first))
@@ -63,8 +75,14 @@ def build_atlas(groups: Iterable[Iterable[Picture]], device: torch.device) -> At
         offsets=places[..., 0].contiguous(),
         widths=places[..., 1].float(),
         heights=places[..., 2].float(),
+        people=torch.from_numpy(np.stack(people)).to(device),
         groups=tuple(ranges),
     )
+
+
+def _packed(given: Picture | tuple[Picture, People]) -> tuple[list[Tensor], People]:
+    picture, people = given if isinstance(given, tuple) else (given, np.zeros((PEOPLE, 55), np.float32))
+    return _levels(picture), people
 
 
 def _levels(picture: Picture) -> list[Tensor]:

@@ -1,10 +1,4 @@
-"""Train the built-in model: the teacher's behaviour, learnt by the same architecture from random weights.
-
-    python -m tools.builtin_model.train --teacher yolo11n-pose.pt --sports lspet-320-a.tar lspet-320-b.tar --out run
-
-The time to train is given in seconds and counted across interruptions: the same command goes on from the newest
-checkpoint in --out, which is written every minute.
-"""
+"""Steps, schedule, average and checkpoints of a training."""
 
 from __future__ import annotations
 
@@ -49,6 +43,8 @@ class Settings:
     average_steps: float = 1000.0
     """Steps over which the weights that are kept are averaged."""
     canvases: Sequence[tuple[int, int]] = CANVASES
+    truth: bool = True
+    """Learn the keypoints of rendered people from the truth, not from the teacher."""
     compiled: bool = False
     """Fuse the arithmetic of painting and of comparing features; a minute of compiling, a third more steps a second."""
 
@@ -84,7 +80,7 @@ class Trainer:
         self._live = [value for value in self.student.state_dict().values() if value.is_floating_point()]
         self._kept = [value for value in self.average.state_dict().values() if value.is_floating_point()]
         with torch.no_grad():
-            first = painter.paint(settings.batch, *settings.canvases[0])
+            first, _ = painter.paint(settings.batch, *settings.canvases[0])
             self.distance = Distance(spread(self._taught(first)[1]), device, settings.compiled)
         self._graphs: dict[tuple[int, int], torch.cuda.CUDAGraph] = {}
         self._pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
@@ -128,11 +124,13 @@ class Trainer:
     def _step(self, height: int, width: int) -> None:
         batch = self.settings.batch
         with torch.no_grad():
-            canvas, taught = self._taught(self.painter.paint(batch, height, width))
+            canvas, truth = self.painter.paint(batch, height, width)
+            canvas, taught = self._taught(canvas)
         # Autocast's cache of converted weights would outlive the graph it was made in.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda", cache_enabled=False):
             learnt = run(self.student, canvas)
-        parts = self.distance(learnt, taught, self.distance.strides(height, width))
+        known = truth if self.settings.truth else None
+        parts = self.distance(learnt, taught, self.distance.anchors(height, width), known)
         self.optimizer.zero_grad(set_to_none=True)
         parts.sum().backward()
         nn.utils.clip_grad_norm_(self._weights, self.settings.clip)
@@ -176,6 +174,11 @@ class Trainer:
         (folder / "progress.json.part").write_text(json.dumps(asdict(self.progress)), encoding="utf-8")
         for part in folder.glob("*.part"):
             part.replace(part.with_suffix(""))
+
+    def start(self, weights: dict[str, Tensor]) -> None:
+        """Begin with the weights of an earlier training, and nothing else of it."""
+        self.student.load_state_dict(weights)
+        self.average.load_state_dict(weights)
 
     def resume(self, folder: Path) -> None:
         """Go on from the checkpoint in `folder`."""

@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .clips import hands_on_hips, waving
-from .motion import STRIDE_SECONDS, gait, squat, stand
+from .motion import STRIDE_SECONDS, gait, hands_on_hips, squat, stand, waving
 from .picture import Actors, Cast, PersonTruth, Shot, render
 from .scene import Camera
 from .skeleton import ANGLES, lowest_point

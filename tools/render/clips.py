@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .body import MATERIALS, Body, Outfit
 from .film import encode, write_truth
-from .motion import STRIDE_SECONDS, gait, gait_height, gait_speed, repetition, squat, stand
+from .motion import STRIDE_SECONDS, gait, gait_height, gait_speed, hands_on_hips, repetition, squat, stand, waving
 from .picture import Actors, Cast, PersonTruth, Scenery, Shot, render
 from .scene import Camera, Light, Place
 from .skeleton import ANGLE, ANGLES, lowest_point
@@ -121,34 +121,6 @@ def on_the_spot(poses: Callable[[np.ndarray], Tensor], x: float, y: float, headi
         return pose, place, torch.full((len(times),), float(heading))
 
     return move
-
-
-def waving(side: str, seed: int) -> Callable[[np.ndarray], Tensor]:
-    """Standing with one arm up, waving."""
-
-    def poses(times: np.ndarray) -> Tensor:
-        pose = stand(times, seed=seed)
-        wave = torch.as_tensor(np.sin(2 * np.pi * 1.3 * times), dtype=torch.float32)
-        pose[:, ANGLE[f"{side}_shoulder_flexion"]] = 40.0
-        pose[:, ANGLE[f"{side}_shoulder_abduction"]] = 105 + 8 * wave
-        pose[:, ANGLE[f"{side}_shoulder_rotation"]] = -60.0
-        pose[:, ANGLE[f"{side}_elbow"]] = 75 + 22 * wave
-        return pose
-
-    return poses
-
-
-def hands_on_hips(seed: int) -> Callable[[np.ndarray], Tensor]:
-    """Standing, hands on the hips."""
-
-    def poses(times: np.ndarray) -> Tensor:
-        pose = stand(times, sway=0.7, seed=seed)
-        for side in ("left", "right"):
-            for name, value in (("shoulder_flexion", -22.0), ("shoulder_abduction", 40.0), ("shoulder_rotation", 62.0), ("elbow", 88.0), ("hip_abduction", 8.0)):
-                pose[:, ANGLE[f"{side}_{name}"]] = value
-        return pose
-
-    return poses
 
 
 # ---------------------------------------------------------------- the clips

@@ -11,6 +11,7 @@ Sci Med 19 (2020) 500-507. The knots are rounded to whole degrees; arms are ours
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -170,6 +171,34 @@ def stand(time: np.ndarray, arms: float = 8.0, sway: float = 1.0, seed: int = 0)
         pose[:, ANGLE[f"{side}_elbow"]] += 18
         pose[:, ANGLE[f"{side}_hip_abduction"]] += 4
     return pose
+
+
+def waving(side: str, seed: int) -> Callable[[np.ndarray], Tensor]:
+    """Standing with one arm up, waving."""
+
+    def poses(times: np.ndarray) -> Tensor:
+        pose = stand(times, seed=seed)
+        wave = torch.as_tensor(np.sin(2 * np.pi * 1.3 * times), dtype=torch.float32)
+        pose[:, ANGLE[f"{side}_shoulder_flexion"]] = 40.0
+        pose[:, ANGLE[f"{side}_shoulder_abduction"]] = 105 + 8 * wave
+        pose[:, ANGLE[f"{side}_shoulder_rotation"]] = -60.0
+        pose[:, ANGLE[f"{side}_elbow"]] = 75 + 22 * wave
+        return pose
+
+    return poses
+
+
+def hands_on_hips(seed: int) -> Callable[[np.ndarray], Tensor]:
+    """Standing, hands on the hips."""
+
+    def poses(times: np.ndarray) -> Tensor:
+        pose = stand(times, sway=0.7, seed=seed)
+        for side in ("left", "right"):
+            for name, value in (("shoulder_flexion", -22.0), ("shoulder_abduction", 40.0), ("shoulder_rotation", 62.0), ("elbow", 88.0), ("hip_abduction", 8.0)):
+                pose[:, ANGLE[f"{side}_{name}"]] = value
+        return pose
+
+    return poses
 
 
 _ARM_RANGES = {"shrug": (-3, 22), "shoulder_flexion": (-45, 170), "shoulder_abduction": (0, 100), "shoulder_rotation": (-50, 60), "elbow": (0, 140),
