@@ -1,0 +1,193 @@
+"""The samples: what the clips are, and how near to their exact truth the built-in model comes.
+
+The measures are those of `tools/render/accept.py`: a person counts when at least 95 % of its silhouette is seen, it is
+found when a pose is paired to it with an object keypoint similarity (OKS) over 0.3, best pairs first, and one that is
+not found counts 0 in the mean OKS.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from poseline import stream
+from poseline.pose import Poses
+from poseline.skeleton import COCO17, oks
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+CLIPS = ("crossing", "crowd", "sprint", "squat")
+FULLY_VISIBLE = 0.95
+PAIRED = 0.3
+BODY = 0.53
+"""Area of a person as a share of its box's."""
+PYTHON = [sys.executable, "-W", "error::DeprecationWarning:__main__"]
+
+
+@cache
+def truth(name: str) -> list[dict[str, Any]]:
+    lines = (SAMPLES / f"{name}.truth.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def frames(name: str) -> list[dict[str, Any]]:
+    return [record for record in truth(name) if record["type"] == "frame"]
+
+
+@cache
+def found(name: str) -> list[Poses]:
+    """What the built-in model finds in each frame."""
+    return [observation.poses for observation in stream(SAMPLES / f"{name}.mp4", model="builtin")]
+
+
+def pairs(persons: list[dict[str, Any]], poses: Poses) -> dict[int, tuple[int, float]]:
+    """Which pose is paired to each person, and their OKS."""
+    if not persons or not len(poses):
+        return {}
+    keypoints = np.array([person["keypoints"] for person in persons], np.float32)
+    boxes = np.array([person["box"] for person in persons], np.float32)
+    areas = BODY * (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    left = oks(keypoints, poses.keypoints, areas, COCO17.sigmas)
+    result: dict[int, tuple[int, float]] = {}
+    while left.max() > PAIRED:
+        person, pose = np.unravel_index(int(left.argmax()), left.shape)
+        result[int(person)] = int(pose), float(left[person, pose])
+        left[person], left[:, pose] = 0, 0
+    return result
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_the_built_in_model_finds_the_people_and_their_keypoints(name: str) -> None:
+    similar: list[float] = []
+    for frame, poses in zip(frames(name), found(name), strict=True):
+        paired = pairs(frame["persons"], poses)
+        for index, person in enumerate(frame["persons"]):
+            if person["visible"] >= FULLY_VISIBLE:
+                similar.append(paired.get(index, (0, 0.0))[1])
+    share, mean = float(np.mean(np.array(similar) > 0)), float(np.mean(similar))
+    measured = f"{name}: {len(similar)} persons, found {share:.3f}, OKS {mean:.3f}"
+    assert share >= 0.95, measured
+    assert mean >= 0.85, measured
+
+
+def test_ids_survive_crossing() -> None:
+    worn: dict[int, list[int]] = {}
+    for frame, poses in zip(frames("crossing"), found("crossing"), strict=True):
+        for person, (pose, _) in pairs(frame["persons"], poses).items():
+            worn.setdefault(frame["persons"][person]["id"], []).append(int(poses.ids[pose]))
+    switches = sum(before != after for ids in worn.values() for before, after in pairwise(ids))
+    assert sorted(worn) == [1, 2, 3]
+    assert switches <= 1
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_truth_has_the_frames_of_its_clip(name: str) -> None:
+    header, *_, end = truth(name)
+    with av.open(str(SAMPLES / f"{name}.mp4")) as container:
+        shown = [(frame.pts, frame.width, frame.height, frame.rotation) for frame in container.decode(video=0)]
+    assert [frame["pts"] for frame in frames(name)] == [pts for pts, *_ in shown]
+    assert [frame["frame"] for frame in frames(name)] == list(range(len(shown)))
+    _, width, height, rotation = shown[0]
+    upright = (height, width) if rotation % 180 else (width, height)
+    assert (header["video"]["width"], header["video"]["height"]) == upright
+    assert end["counts"]["processed"] == len(shown)
+    assert end["counts"]["persons"] == sum(len(frame["persons"]) for frame in frames(name))
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_truth_is_within_its_own_picture(name: str) -> None:
+    video = truth(name)[0]["video"]
+    persons = [person for frame in frames(name) for person in frame["persons"]]
+    boxes = np.array([person["box"] for person in persons])
+    assert (boxes[:, 2:] > boxes[:, :2]).all()
+    assert (boxes >= 0).all()
+    assert (boxes <= [video["width"], video["height"]] * 2).all()
+    keypoints = np.array([person["keypoints"] for person in persons])
+    assert keypoints.shape[1:] == (17, 3)
+    assert set(np.unique(keypoints[:, :, 2])) <= {0.0, 0.5, 1.0}
+    inside = (keypoints[..., :2] >= 0).all(-1) & (keypoints[..., :2] <= [video["width"], video["height"]]).all(-1)
+    assert inside[keypoints[:, :, 2] > 0].all()
+    angles = [angle for person in persons for angle in person["angles"].values()]
+    assert min(angles) >= 0
+    assert max(angles) <= 180
+
+
+def test_each_clip_shows_what_it_is_there_for() -> None:
+    traits = {}
+    for name in CLIPS:
+        with av.open(str(SAMPLES / f"{name}.mp4")) as container:
+            sound = len(container.streams.audio)
+            shown = [(frame.pts, frame.rotation) for frame in container.decode(video=0)]
+        steps = {after - before for (before, _), (after, _) in pairwise(shown)}
+        traits[name] = {"sound": sound == 1, "turned": shown[0][1] % 180 != 0, "uneven": len(steps) > 2}
+    assert [name for name in CLIPS if traits[name]["sound"]] == ["sprint"]
+    assert [name for name in CLIPS if traits[name]["turned"]] == ["squat"]
+    assert [name for name in CLIPS if traits[name]["uneven"]] == ["crossing"]
+    most = {name: max(len(frame["persons"]) for frame in frames(name)) for name in CLIPS}
+    assert most == {"sprint": 1, "squat": 1, "crossing": 3, "crowd": 8}
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_clips_are_small_and_short(name: str) -> None:
+    clip = SAMPLES / f"{name}.mp4"
+    assert clip.stat().st_size <= 1_500_000
+    assert frames(name)[-1]["time"] <= 10
+    video = truth(name)[0]["video"]
+    assert 640 * 360 <= video["width"] * video["height"] <= 1280 * 720
+
+
+def test_people_cross_and_come_back() -> None:
+    seen = [{person["id"] for person in frame["persons"]} for frame in frames("crossing")]
+    gone = [number for number in (1, 2, 3) if any(number not in ids for ids in seen)]
+    assert gone  # somebody leaves ...
+    for number in gone:
+        assert number in seen[0] | seen[-1]  # ... who was there before or is there after
+    hidden = [person["visible"] < 0.5 for frame in frames("crossing") for person in frame["persons"]]
+    assert sum(hidden) >= 10
+
+
+def run(code: list[str], folder: Path) -> str:
+    path = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [*PYTHON, *code],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path) -> None:
+    notebook = json.loads((SAMPLES / "yolo_keypoints.ipynb").read_text(encoding="utf-8"))
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert len(cells) >= 7
+    shutil.copy(SAMPLES / "crossing.mp4", tmp_path)
+    run(["-c", "\n\n".join(cells)], tmp_path)
+    assert list(tmp_path.glob("*.jpg"))
+
+
+def test_the_tracking_script_prints_each_person(tmp_path: Path) -> None:
+    printed = run([str(SAMPLES / "track_video.py")], tmp_path).splitlines()
+    assert len(printed) >= 0.9 * sum(len(frame["persons"]) for frame in frames("crossing"))
+    assert all("person" in line and "nose at" in line for line in printed)
+
+
+def test_the_log_script_reads_the_truth(tmp_path: Path) -> None:
+    printed = run([str(SAMPLES / "read_log.py"), str(SAMPLES / "sprint.truth.jsonl")], tmp_path)
+    wrist = [frame["persons"][0]["keypoints"][9][:2] for frame in frames("sprint")]
+    length = np.linalg.norm(np.diff(np.array(wrist, np.float32), axis=0), axis=1).sum()
+    assert printed == f"person 1: {length:.0f} pixels in 150 frames\n"
