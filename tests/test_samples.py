@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 from poseline import stream
-from poseline.pose import Poses
+from poseline.pose import UNTRACKED, Poses
 from poseline.skeleton import COCO17, oks
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -31,6 +31,7 @@ FULLY_VISIBLE = 0.95
 PAIRED = 0.3
 BODY = 0.53
 """Area of a person as a share of its box's."""
+SIGMAS = np.array(COCO17.sigmas, np.float32)
 PYTHON = [sys.executable, "-W", "error::DeprecationWarning:__main__"]
 
 
@@ -57,7 +58,7 @@ def pairs(persons: list[dict[str, Any]], poses: Poses) -> dict[int, tuple[int, f
     keypoints = np.array([person["keypoints"] for person in persons], np.float32)
     boxes = np.array([person["box"] for person in persons], np.float32)
     areas = BODY * (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    left = oks(keypoints, poses.keypoints, areas, COCO17.sigmas)
+    left = oks(keypoints, poses.keypoints, areas, SIGMAS)
     result: dict[int, tuple[int, float]] = {}
     while left.max() > PAIRED:
         person, pose = np.unravel_index(int(left.argmax()), left.shape)
@@ -83,8 +84,11 @@ def test_the_built_in_model_finds_the_people_and_their_keypoints(name: str) -> N
 def test_ids_survive_crossing() -> None:
     worn: dict[int, list[int]] = {}
     for frame, poses in zip(frames("crossing"), found("crossing"), strict=True):
-        for person, (pose, _) in pairs(frame["persons"], poses).items():
-            worn.setdefault(frame["persons"][person]["id"], []).append(int(poses.ids[pose]))
+        for index, (pose, _) in pairs(frame["persons"], poses).items():
+            person = frame["persons"][index]
+            # A pose paired to somebody hidden is often another's; a pose without an id yet wears none.
+            if person["visible"] >= 0.5 and poses.ids[pose] != UNTRACKED:
+                worn.setdefault(person["id"], []).append(int(poses.ids[pose]))
     switches = sum(before != after for ids in worn.values() for before, after in pairwise(ids))
     assert sorted(worn) == [1, 2, 3]
     assert switches <= 1
@@ -109,14 +113,16 @@ def test_truth_is_within_its_own_picture(name: str) -> None:
     video = truth(name)[0]["video"]
     persons = [person for frame in frames(name) for person in frame["persons"]]
     boxes = np.array([person["box"] for person in persons])
-    assert (boxes[:, 2:] > boxes[:, :2]).all()
+    seen = np.array([person["visible"] for person in persons]) > 0  # one who has just left has no width any more
+    assert (boxes[seen, 2:] > boxes[seen, :2]).all()
     assert (boxes >= 0).all()
     assert (boxes <= [video["width"], video["height"]] * 2).all()
     keypoints = np.array([person["keypoints"] for person in persons])
     assert keypoints.shape[1:] == (17, 3)
     assert set(np.unique(keypoints[:, :, 2])) <= {0.0, 0.5, 1.0}
-    inside = (keypoints[..., :2] >= 0).all(-1) & (keypoints[..., :2] <= [video["width"], video["height"]]).all(-1)
-    assert inside[keypoints[:, :, 2] > 0].all()
+    within = keypoints[keypoints[:, :, 2] > 0][:, :2]
+    assert (within >= 0).all()
+    assert (within <= [video["width"], video["height"]]).all()
     angles = [angle for person in persons for angle in person["angles"].values()]
     assert min(angles) >= 0
     assert max(angles) <= 180
@@ -127,7 +133,7 @@ def test_each_clip_shows_what_it_is_there_for() -> None:
     for name in CLIPS:
         with av.open(str(SAMPLES / f"{name}.mp4")) as container:
             sound = len(container.streams.audio)
-            shown = [(frame.pts, frame.rotation) for frame in container.decode(video=0)]
+            shown = [(frame.pts or 0, frame.rotation) for frame in container.decode(video=0)]
         steps = {after - before for (before, _), (after, _) in pairwise(shown)}
         traits[name] = {"sound": sound == 1, "turned": shown[0][1] % 180 != 0, "uneven": len(steps) > 2}
     assert [name for name in CLIPS if traits[name]["sound"]] == ["sprint"]
