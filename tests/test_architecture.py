@@ -15,8 +15,14 @@ import poseline
 
 SRC = Path(poseline.__file__).parent
 MODULES = sorted(SRC.rglob("*.py"))
-ENGINES = {"torch", "ultralytics", "openvino", "onnxruntime", "onnx"}
-ENGINE_HOMES = ("inference/runtimes/", "inference/bridge.py", "inference/weights.py", "doctor.py")
+ENGINES = {"torch", "ultralytics", "openvino", "onnxruntime", "onnx", "nncf"}
+ENGINE_HOMES = (
+    "inference/runtimes/",
+    "inference/bridge.py",
+    "inference/quantize.py",
+    "inference/weights.py",
+    "doctor.py",
+)
 BASE = {"", "errors", "frame", "pose", "skeleton", "settings", "interruption"}
 ROOMS = {"capture", "inference", "tracking", "overlay", "output"}
 MAY_IMPORT = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from poseline.inference import PoseEstimator
     from poseline.pipeline import RunReport
     from poseline.pose import Observation
+
+Estimators: TypeAlias = "dict[tuple[bool, Path | None], PoseEstimator]"
+"""Loaded models, by whether they are for live use and by the clip that they were calibrated on."""
 
 INTERNAL = 1
 
@@ -40,6 +43,16 @@ class Preset(str, Enum):
     FAST = "fast"
     MEDIUM = "medium"
     SLOW = "slow"
+
+
+class Arithmetic(str, Enum):
+    """The precisions, as typer wants choices."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+    INT8 = "int8"
 
 
 class Engine(str, Enum):
@@ -70,7 +83,9 @@ def run(
     iou: Annotated[float | None, _option("--iou", help="Overlap above which the weaker box goes. (0.7)", panel=_MODEL)] = None,
     max_det: Annotated[int | None, _option("--max-det", help="Most persons in a frame. (300)", panel=_MODEL)] = None,
     classes: Annotated[str | None, _option("--classes", help="Class numbers to keep, such as 0,2.", panel=_MODEL)] = None,
-    half: Annotated[bool | None, _option("--half/--no-half", help="Half or full precision. (what the device does best)", panel=_MODEL)] = None,
+    precision: Annotated[Arithmetic | None, _option("--precision", help="The network's arithmetic; int8 is calibrated on your clip first. (auto)", panel=_MODEL)] = None,
+    half: Annotated[bool | None, _option("--half/--no-half", help="bf16 or fp16, whichever the device has; or fp32. (as --precision says)", panel=_MODEL)] = None,
+    calibrate: Annotated[Path | None, _option("--calibrate", help="Clip on which int8 is calibrated. (the source)", panel=_MODEL)] = None,
     skeleton: Annotated[Path | None, _option("--skeleton", help="YAML file that names and joins the keypoints.", panel=_MODEL)] = None,
     augment: Annotated[bool, typer.Option("--augment", hidden=True)] = False,
     track: Annotated[bool | None, _option("--track/--no-track", help="Give persons ids. (--track)", panel=_MODEL)] = None,
@@ -109,7 +124,8 @@ def run(
         },
         "inference": {
             "model": model, "device": device, "runtime": runtime and runtime.value, "imgsz": imgsz, "conf": conf,
-            "iou": iou, "max_det": max_det, "classes": _numbers(classes), "half": half, "skeleton": skeleton,
+            "iou": iou, "max_det": max_det, "classes": _numbers(classes), "skeleton": skeleton,
+            "precision": precision and precision.value, "half": half, "calibrate": calibrate,
         },
         "tracking": {"enabled": track},
         "overlay": {
@@ -224,7 +240,7 @@ def _run_all(sources: list[str], settings: Settings, interruption: Interruption)
         from poseline.output import Window
 
         Window.check()
-    estimators: dict[bool, PoseEstimator] = {}
+    estimators: Estimators = {}
     code = 0
     several = len(locations) > 1
     for location in _told_apart(locations):
@@ -266,7 +282,7 @@ def _for_one(settings: Settings, location: Location, several: bool) -> Settings:
 
 
 def _run_one(
-    location: Location, settings: Settings, estimators: dict[bool, PoseEstimator], interruption: Interruption
+    location: Location, settings: Settings, estimators: Estimators, interruption: Interruption
 ) -> RunReport:
     from poseline.output import prepare
     from poseline.pipeline import run as run_pipeline
@@ -275,10 +291,11 @@ def _run_one(
     # A file is opened before the model is loaded, so that a bad one is told at once; a camera after, so that no
     # stale picture waits in it.
     is_file = bool(location.inputs)
-    estimator = None if is_file else _estimator(settings, True, estimators)
+    clip = location.video
+    estimator = None if is_file else _estimator(settings, True, clip, estimators)
     source = _open(location, settings)
     # A picture's printed times are its own only if no other is on its way beside it.
-    estimator = estimator or _estimator(settings, source.info.live or bool(location.pictures), estimators)
+    estimator = estimator or _estimator(settings, source.info.live or bool(location.pictures), clip, estimators)
     if source.info.width:
         estimator.warm_up(source.info.width, source.info.height)
     with (
@@ -311,14 +328,21 @@ def _open(location: Location, settings: Settings) -> Source:
     return open_source(location, settings.capture)
 
 
-def _estimator(settings: Settings, live: bool, estimators: dict[bool, PoseEstimator]) -> PoseEstimator:
+def _estimator(settings: Settings, live: bool, clip: Path | None, estimators: Estimators) -> PoseEstimator:
+    from poseline.capture import ClipSample
     from poseline.inference import load_estimator
     from poseline.terminal import show_model
 
-    if live not in estimators:
-        estimators[live] = load_estimator(settings.inference, live=live)
-        show_model(estimators[live])
-    return estimators[live]
+    inference = settings.inference
+    clip = (inference.calibrate or clip) if inference.arithmetic == "int8" else None
+    key = live, clip
+    if key not in estimators:
+        if clip:
+            estimators.clear()  # each clip has a network of its own, and a folder may hold many
+        sample = ClipSample(clip, settings.capture) if clip else None
+        estimators[key] = load_estimator(inference, live=live, sample=sample)
+        show_model(estimators[key])
+    return estimators[key]
 
 
 def _pictures(source: Source, estimator: PoseEstimator, seen: list[Observation]) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, overload
 import numpy as np
 
 from poseline import settings as configuration
-from poseline.capture import locate, open_source, read_picture
+from poseline.capture import ClipSample, locate, open_source, read_picture
 from poseline.errors import SettingsError, SourceError
 from poseline.frame import Frame, Pixels
 from poseline.inference import load_estimator
@@ -22,7 +22,7 @@ from poseline.skeleton import Skeleton
 
 Picture: TypeAlias = "str | Path | Pixels"
 
-_AT_LOADING = {"model", "device", "runtime", "half", "skeleton"}
+_AT_LOADING = {"model", "device", "runtime", "precision", "half", "calibrate", "skeleton"}
 """Options that decide how the network is loaded; the others can change from call to call."""
 
 
@@ -33,7 +33,7 @@ class PoseModel:
         model: a .pt, .onnx or OpenVINO folder, a published name such as `yolo11n-pose.pt`, or `builtin`; None is
             yolo11n-pose.pt, or the built-in model where that cannot be had.
         options: conf, iou, imgsz, max_det, classes, half, device, runtime, skeleton, with ultralytics' meaning and
-            defaults.
+            defaults; precision (fp32, bf16, fp16 or int8), and calibrate, the clip that int8 is calibrated on.
 
     Raises:
         ModelError: the model cannot be found, trusted, converted or run; DeviceError: the device is not there.
@@ -42,7 +42,7 @@ class PoseModel:
 
     def __init__(self, model: str | Path | None = None, **options: Any) -> None:
         self._settings = _inference(_named(model) | options)
-        self.estimator = load_estimator(self._settings)
+        self.estimator = load_estimator(self._settings, sample=_sample(self._settings))
         """What runs it; for pipelines of your own."""
 
     @property
@@ -131,10 +131,19 @@ def stream(
         raise SourceError(f"{source}: holds {len(found)} sources; stream them one by one")
     opened = open_source(found[0], settings.capture)
     estimator = (
-        model.estimator if isinstance(model, PoseModel) else load_estimator(settings.inference, live=opened.info.live)
+        model.estimator
+        if isinstance(model, PoseModel)
+        else load_estimator(
+            settings.inference, live=opened.info.live, sample=_sample(settings.inference, found[0].video)
+        )
     )
     with observing(opened, estimator, settings) as running:
         yield from running.items
+
+
+def _sample(settings: InferenceSettings, source: Path | None = None) -> ClipSample | None:
+    clip = settings.calibrate or source
+    return ClipSample(clip) if clip else None
 
 
 def _named(model: str | Path | None) -> dict[str, Any]:

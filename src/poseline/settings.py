@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from poseline.errors import SettingsError
 
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?|\d+)$")]
 RuntimeName = Literal["auto", "openvino", "torch", "onnx"]
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
+Arithmetic = Literal["auto", "fp32", "bf16", "fp16", "int8", "half"]
+"""What a runtime is asked for: a precision, or `half`, whichever of bf16 and fp16 the device has."""
 LogFormat = Literal["jsonl", "csv", "parquet"]
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
 PositiveSeconds = Annotated[float, Field(gt=0)]
@@ -68,10 +71,28 @@ class InferenceSettings(_Section):
     """Most persons in a frame."""
     classes: tuple[int, ...] | None = None
     """Class numbers to keep; all when empty."""
+    precision: Precision = "auto"
+    """The network's arithmetic; auto: what the device does best of fp32, bf16 and fp16."""
     half: bool | None = None
-    """True: half precision (bf16 or fp16), False: fp32, unset: what the device does best."""
+    """ultralytics' name. True: half precision (bf16 or fp16), False: fp32, unset: as `precision` says."""
+    calibrate: Path | None = None
+    """The clip on which int8 is calibrated and judged; unset: the source, where it is a video file."""
     skeleton: Path | None = None
     """A YAML file that names the model's keypoints and joins them."""
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """What `precision` and `half` ask for together."""
+        if self.half is None or self.precision != "auto":
+            return self.precision
+        return "half" if self.half else "fp32"
+
+    @model_validator(mode="after")
+    def _one_precision(self) -> InferenceSettings:
+        agreeing = ("auto", "bf16", "fp16") if self.half else ("auto", "fp32")
+        if self.half is not None and self.precision not in agreeing:
+            raise ValueError(f"half: {self.half} contradicts precision: {self.precision}; give one of them")
+        return self
 
 
 class TrackingSettings(_Section):
@@ -187,4 +208,6 @@ def _explain(error: ValidationError, path: str | Path | None) -> str:
         section = Settings.model_fields.get(str(first["loc"][0])) if len(first["loc"]) > 1 else None
         fields = section.annotation.model_fields if section and section.annotation else Settings.model_fields
         return f"{prefix}unknown setting {where!r}; known here: {', '.join(fields)}"
+    if first["type"] == "value_error":  # ours, in our own words
+        return f"{prefix}{where}: {first['ctx']['error']}"
     return f"{prefix}{where}: {first['msg']}, got {first.get('input')!r}"

@@ -5,6 +5,7 @@ from poseline.capture.camera import Camera, cameras
 from poseline.capture.file import Rehearsal, VideoFile
 from poseline.capture.locate import Location, locate, open_source
 from poseline.capture.pictures import Pictures, read_picture
+from poseline.capture.sample import ClipSample
 from poseline.capture.scripted import ScriptedCamera
 from poseline.capture.source import Source, SourceInfo
 from poseline.capture.stream import NetworkStream
@@ -12,6 +13,7 @@ from poseline.capture.stream import NetworkStream
 __all__ = [
     "AudioTrack",
     "Camera",
+    "ClipSample",
     "Location",
     "NetworkStream",
     "Pictures",

@@ -5,17 +5,16 @@ Conversion and fetching run in a child process, so that torch's start-up and mem
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from poseline.errors import ModelError
+from poseline.inference.child import answer, in_child
 
 PUBLISHED = re.compile(r"yolo(v8|11|26)[nsmlx]-pose(-p6)?\.pt")
 """Names of the pose models that ultralytics publishes."""
@@ -36,7 +35,9 @@ def convert(weights: Path, folder: Path) -> None:
     Raises:
         ModelError: the weights are unsafe, damaged, or not of a pose model.
     """
-    _in_child(["convert", str(weights.absolute()), str(folder)], _CONVERT_SECONDS, offline=True)
+    in_child(
+        __name__, ["convert", str(weights.absolute()), str(folder)], _CONVERT_SECONDS, _SAFE | {"YOLO_OFFLINE": "True"}
+    )
 
 
 def fetch(name: str, folder: Path) -> Path:
@@ -48,7 +49,7 @@ def fetch(name: str, folder: Path) -> Path:
     if not _online():
         raise ModelError(f"{name}: could not be downloaded: this machine reaches no network")
     folder.mkdir(parents=True, exist_ok=True)
-    _in_child(["fetch", name, str(folder)], _FETCH_SECONDS, offline=False)
+    in_child(__name__, ["fetch", name, str(folder)], _FETCH_SECONDS, _SAFE | {"YOLO_OFFLINE": "False"})
     return folder / name
 
 
@@ -115,31 +116,6 @@ def _first_line(error: BaseException) -> str:
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def _in_child(arguments: list[str], seconds: float, *, offline: bool) -> None:
-    environment = os.environ | _SAFE | {"YOLO_OFFLINE": str(offline)}
-    try:
-        child = subprocess.run(  # noqa: S603 # our own interpreter and module
-            [sys.executable, "-m", "poseline.inference.bridge", *arguments],
-            env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise ModelError(f"{Path(arguments[1]).name}: {arguments[0]} gave up after {seconds:g} s") from error
-    answer = _answer(child.stdout)
-    if answer is None:
-        last = (child.stderr.strip().splitlines() or ["no message"])[-1]
-        raise ModelError(f"{Path(arguments[1]).name}: {arguments[0]} failed (exit {child.returncode}): {last}")
-    if "error" in answer:
-        raise ModelError(answer["error"])
-
-
-def _answer(output: str) -> dict[str, str] | None:
-    for line in reversed(output.splitlines()):
-        if line.startswith('{"poseline"'):
-            answer: dict[str, str] = json.loads(line)["poseline"]
-            return answer
-    return None
-
-
 def _convert_here(weights: Path, folder: Path) -> None:
     load_network(weights)  # says plainly what is wrong, where the exporter would not
     from ultralytics import YOLO
@@ -159,10 +135,10 @@ def _convert_here(weights: Path, folder: Path) -> None:
     copy.unlink()
 
 
-def _fetch_here(name: str, folder: Path) -> None:
+def _fetch_here(what: Path, folder: Path) -> None:
     from ultralytics.utils.downloads import attempt_download_asset
 
-    target = folder / name
+    name, target = what.name, folder / what.name
     try:
         attempt_download_asset(str(target))
     except (OSError, RuntimeError, ConnectionError) as error:
@@ -172,15 +148,8 @@ def _fetch_here(name: str, folder: Path) -> None:
 
 
 def _child(verb: str, what: str, folder: str) -> None:
-    result: dict[str, str] = {}
-    try:
-        if verb == "convert":
-            _convert_here(Path(what), Path(folder))
-        else:
-            _fetch_here(what, Path(folder))
-    except ModelError as error:
-        result["error"] = str(error)
-    sys.stdout.write("\n" + json.dumps({"poseline": result}) + "\n")
+    work = _convert_here if verb == "convert" else _fetch_here
+    answer(lambda: work(Path(what), Path(folder)))
 
 
 if __name__ == "__main__":

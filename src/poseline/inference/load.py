@@ -11,6 +11,7 @@ from typing import Literal
 from poseline.errors import DeviceError, SettingsError
 from poseline.inference import weights
 from poseline.inference.estimator import PoseEstimator
+from poseline.inference.int8 import Sample, quantized
 from poseline.inference.runtimes import Runtime
 from poseline.inference.spec import ModelSpec
 from poseline.settings import InferenceSettings
@@ -21,12 +22,13 @@ log = logging.getLogger("poseline")
 Engine = Literal["openvino", "torch", "onnx"]
 
 
-def load_estimator(settings: InferenceSettings, *, live: bool = False) -> PoseEstimator:
+def load_estimator(settings: InferenceSettings, *, live: bool = False, sample: Sample | None = None) -> PoseEstimator:
     """Find, convert and load the model that `settings` ask for.
 
     Args:
         settings: model, device, runtime, precision.
         live: prepare for the least delay of one frame rather than for the most frames a second.
+        sample: frames of the source or of another clip like it, on which int8 is calibrated.
 
     Raises:
         ModelError: the model cannot be found, trusted, converted or run; DeviceError: the device is not there.
@@ -36,6 +38,8 @@ def load_estimator(settings: InferenceSettings, *, live: bool = False) -> PoseEs
     engine, device = choose(path, settings)
     skeleton = Skeleton.load(settings.skeleton) if settings.skeleton else None
     spec = weights.read_spec(path, convert=engine == "openvino", skeleton=skeleton)
+    if settings.arithmetic == "int8":
+        spec = quantized(spec, settings, sample)
     return PoseEstimator(spec, _runtime(spec, engine, device, settings, live), settings)
 
 
@@ -56,6 +60,11 @@ def choose(path: Path, settings: InferenceSettings) -> tuple[Engine, str]:
         raise SettingsError(
             f"{path.name}: the {engine} runtime cannot run it; leave --runtime out, or give another model"
         )
+    if settings.arithmetic == "int8" and engine != "openvino":
+        raise SettingsError(
+            f"--precision int8 is for the openvino runtime, but {path.name} would run on {engine}; "
+            "give --device cpu --runtime openvino, or another --precision"
+        )
     if engine == "openvino" and device != "cpu":
         raise SettingsError(
             f"{device} was asked for, but the openvino runtime is for the CPU; use a .pt model for a GPU"
@@ -69,14 +78,16 @@ def _runtime(spec: ModelSpec, engine: Engine, device: str, settings: InferenceSe
 
         values = None if spec.end2end else spec.keypoint_shape[1]
         cache = weights.cache_folder() / "compiled"
-        return OpenVinoRuntime(spec.path, half=settings.half, live=live, cache=cache, keypoint_values=values)
+        return OpenVinoRuntime(
+            spec.path, precision=settings.arithmetic, live=live, cache=cache, keypoint_values=values
+        )
     if engine == "onnx":
         from poseline.inference.runtimes.onnx import OnnxRuntime
 
-        return OnnxRuntime(spec.path, device, half=settings.half)
+        return OnnxRuntime(spec.path, device, precision=settings.arithmetic)
     from poseline.inference.runtimes.pytorch import TorchRuntime
 
-    return TorchRuntime(spec.path, device, half=settings.half)
+    return TorchRuntime(spec.path, device, precision=settings.arithmetic)
 
 
 def _best_device() -> str:

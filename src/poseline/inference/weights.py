@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import yaml
 from platformdirs import user_cache_path
 
-from poseline.errors import ModelError
+from poseline.errors import ModelError, PoselineError
 from poseline.inference import bridge
 from poseline.inference.spec import ModelSpec
 from poseline.skeleton import Skeleton
@@ -27,6 +28,7 @@ _BUILTIN_WEIGHTS = Path(__file__).parents[1] / "builtin" / "poseline-builtin.pt"
 """Trained by us, and shipped beside its own OpenVINO conversion, so that a first run needs no network and no torch."""
 
 _ZIP_MAGIC = b"PK\x03\x04"
+_METADATA = "metadata.yaml"
 
 
 def cache_folder() -> Path:
@@ -118,28 +120,41 @@ def _converted(weights: Path, digest: str) -> Path:
     # The conversion has a dynamic input, so one serves every image size; compiled models are cached by size, elsewhere.
     versions = f"ultralytics{version('ultralytics')}-openvino{version('openvino').split('-')[0]}"
     folder = cache_folder() / "converted" / f"{weights.stem}-{digest[:16]}-{versions}"
-    if not (folder / "metadata.yaml").exists():
+    if not (folder / _METADATA).exists():
         log.info("converting %s to OpenVINO, once; kept in %s", weights.name, folder)
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-                bridge.convert(weights, Path(scratch) / "model")
-                _keep(Path(scratch) / "model", folder)
-        except OSError as error:
-            raise ModelError(
-                f"{folder.parent}: the converted model cannot be kept here ({error.strerror}); "
-                "set POSELINE_CACHE to a folder that can be written to"
-            ) from error
+    return made_once(folder, lambda made: bridge.convert(weights, made))
+
+
+def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """The OpenVINO model folder of the cache, made by `make` (given the path to make) where it is not there yet.
+
+    Raises:
+        ModelError: what `make` raises, and then nothing is kept; or that the cache cannot be written to.
+    """
+    if (folder / _METADATA).exists():
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            make(Path(scratch) / "model")
+            _keep(Path(scratch) / "model", folder)
+    except OSError as error:
+        if isinstance(error, PoselineError):  # of the clip that `make` reads, not of the cache
+            raise
+        raise ModelError(
+            f"{folder.parent}: the converted model cannot be kept here ({error.strerror}); "
+            "set POSELINE_CACHE to a folder that can be written to"
+        ) from error
     return folder
 
 
 def _keep(made: Path, folder: Path) -> None:
-    if not (folder / "metadata.yaml").exists():
+    if not (folder / _METADATA).exists():
         shutil.rmtree(folder, ignore_errors=True)  # what is left of a damaged cache
         try:
             made.rename(folder)
         except OSError:
-            if not (folder / "metadata.yaml").exists():  # else another process has been quicker
+            if not (folder / _METADATA).exists():  # else another process has been quicker
                 raise
 
 
@@ -150,7 +165,7 @@ def _openvino_spec(
     if len(networks) != 1 or not networks[0].with_suffix(".bin").exists():
         raise ModelError(f"{folder}: not an OpenVINO model: it needs one .xml with its .bin")
     try:
-        metadata: Any = yaml.safe_load((folder / "metadata.yaml").read_text(encoding="utf-8"))
+        metadata: Any = yaml.safe_load((folder / _METADATA).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ModelError(
             f"{folder}: metadata.yaml cannot be read ({error}); export the model with ultralytics"

@@ -11,7 +11,7 @@ import numpy as np
 from poseline.errors import DeviceError, ModelError
 from poseline.inference.runtimes.host import HostInput
 from poseline.pose import Floats
-from poseline.settings import InferenceSettings
+from poseline.settings import Arithmetic, InferenceSettings
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
@@ -20,7 +20,7 @@ _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 class OnnxRuntime:
     """A network in ONNX Runtime, on the provider that was asked for or not at all."""
 
-    def __init__(self, network: Path, device: str, *, half: bool | None) -> None:
+    def __init__(self, network: Path, device: str, *, precision: Arithmetic) -> None:
         try:
             import onnxruntime
         except ImportError:
@@ -40,14 +40,17 @@ class OnnxRuntime:
         self._input, self._type = given.name, _TYPES.get(given.type)
         if self._type is None:
             raise ModelError(f"{network}: its input is {given.type}; poseline feeds float and float16")
-        if half and self._type is np.float32:
-            raise ModelError(f"{network}: is an fp32 network; export it with half=True, or leave --half out")
         batch, _, height, width = given.shape
         self._batch = batch if isinstance(batch, int) else 1
         self.fixed_size = (height, width) if isinstance(height, int) and isinstance(width, int) else None
         self.name = f"ONNX Runtime {onnxruntime.__version__}"
         self.device = platform.processor() or platform.machine() if kind == "cpu" else device
         self.precision = "fp16" if self._type is np.float16 else "fp32"
+        if precision not in ("auto", self.precision, "half" if self.precision == "fp16" else ""):
+            raise ModelError(
+                f"{network}: is an {self.precision} network; export it in the precision that you want, "
+                "or leave --precision and --half out"
+            )
         self.in_flight, self.batch, self.final = 1, 1, False
 
     def request(self, height: int, width: int) -> OnnxRequest:

@@ -14,7 +14,7 @@ from poseline.errors import DeviceError, ModelError
 from poseline.inference.runtimes.host import HostInput
 from poseline.inference.runtimes.sparse_head import sparse_head
 from poseline.pose import Floats
-from poseline.settings import InferenceSettings
+from poseline.settings import Arithmetic, InferenceSettings
 
 log = logging.getLogger("poseline")
 
@@ -28,20 +28,21 @@ class OpenVinoRuntime:
 
     Args:
         network: the .xml of an OpenVINO model.
-        half: half precision, full precision, or (None) what this CPU does best.
+        precision: the arithmetic asked for; auto is what this CPU does best.
         live: prepare for the least delay of one picture rather than for the most pictures a second.
         cache: folder of compiled networks.
         keypoint_values: numbers that tell of a keypoint; None where the network gives final rows.
     """
 
     def __init__(
-        self, network: Path, *, half: bool | None, live: bool, cache: Path | None, keypoint_values: int | None = None
-    ) -> None:
+        self, network: Path, *, precision: Arithmetic, live: bool, cache: Path | None,
+        keypoint_values: int | None = None,
+    ) -> None:  # fmt: skip
         self._core = openvino.Core()
         if cache is not None:
             self._core.set_property({"CACHE_DIR": str(cache)})
         self._network, self._keypoint_values = network, keypoint_values
-        self._options = self._compile_options(half, live)
+        self._options = self._compile_options(precision, live)
         self._compiled: dict[tuple[int, int] | None, Any] = {}
         model = self._read()
         shape = model.input(0).partial_shape
@@ -49,6 +50,8 @@ class OpenVinoRuntime:
         self.name = f"OpenVINO {openvino.get_version().split('-')[0]}"
         self.device = self._core.get_property("CPU", "FULL_DEVICE_NAME").strip()
         self.precision = self._precision(model)
+        if precision not in ("auto", "half") and self.precision != precision:
+            raise ModelError(f"{network}: is an {self.precision} network, not {precision}; leave --precision out")
         # One request more than there are streams, so that none waits while the next frame is being scaled.
         self.in_flight, self.batch, self.final = 1 if live else 3, 1, False
 
@@ -62,10 +65,7 @@ class OpenVinoRuntime:
         return OpenVinoRequest(self._compiled[size].create_infer_request(), height, width)
 
     def _read(self) -> openvino.Model:
-        try:
-            return self._core.read_model(self._network)
-        except RuntimeError as error:
-            raise ModelError(f"{self._network}: OpenVINO cannot read it: {_last_line(error)}") from error
+        return _read(self._core, self._network)
 
     def _compile(self, size: tuple[int, int] | None) -> Any:
         try:
@@ -90,22 +90,24 @@ class OpenVinoRuntime:
         picture.model().set_layout(openvino.Layout("NCHW"))
         return steps.build()
 
-    def _compile_options(self, half: bool | None, live: bool) -> dict[str, str]:
+    def _compile_options(self, precision: Arithmetic, live: bool) -> dict[str, str]:
         options = {"PERFORMANCE_HINT": "LATENCY" if live else "THROUGHPUT"}
-        if half is False:
-            options["INFERENCE_PRECISION_HINT"] = "f32"
-        elif half:
-            can = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-            kind = next((kind for kind in ("BF16", "FP16") if kind in can), None)
-            if kind is None:
-                raise DeviceError(
-                    "half precision was asked for, but this CPU has neither bf16 nor fp16; leave --half out"
-                )
-            options["INFERENCE_PRECISION_HINT"] = kind.lower().replace("fp", "f")
+        if precision not in ("auto", "int8"):  # int8 is in the network itself; what is left of floats, OpenVINO chooses
+            options["INFERENCE_PRECISION_HINT"] = self._number_type(precision)
         return options
 
+    def _number_type(self, precision: Arithmetic) -> str:
+        can = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        wanted = ("bf16", "fp16") if precision == "half" else (precision,)
+        kind = next((kind for kind in wanted if kind.upper() in can), None)
+        if kind is None:
+            raise DeviceError(
+                f"{' or '.join(wanted)} was asked for, but this CPU computes in {_listed(can)}; leave --precision out"
+            )
+        return kind.replace("fp", "f")
+
     def _precision(self, model: openvino.Model) -> str:
-        if any(operation.get_type_name() == "FakeQuantize" for operation in model.get_ops()):
+        if _quantized(model):
             return "int8"
         hint = self._options.get("INFERENCE_PRECISION_HINT")
         if hint is None:  # OpenVINO chooses: the best that this CPU has
@@ -137,6 +139,30 @@ class OpenVinoRequest(HostInput):
             raise ModelError(f"OpenVINO failed: {_last_line(error)}") from error
         output: Floats = self._request.get_output_tensor(0).data
         return output.T[None] if self._sparse else output
+
+
+def is_quantized(network: Path) -> bool:
+    """Whether the network in this file computes in int8.
+
+    Raises:
+        ModelError: OpenVINO cannot read it.
+    """
+    return _quantized(_read(openvino.Core(), network))
+
+
+def _quantized(model: openvino.Model) -> bool:
+    return any(operation.get_type_name() == "FakeQuantize" for operation in model.get_ops())
+
+
+def _read(core: openvino.Core, network: Path) -> openvino.Model:
+    try:
+        return core.read_model(network)
+    except RuntimeError as error:
+        raise ModelError(f"{network}: OpenVINO cannot read it: {_last_line(error)}") from error
+
+
+def _listed(capabilities: list[str]) -> str:
+    return ", ".join(kind.lower() for kind in capabilities if kind.lower() in ("fp32", "bf16", "fp16", "int8"))
 
 
 def _last_line(error: BaseException) -> str:

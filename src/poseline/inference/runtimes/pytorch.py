@@ -12,23 +12,22 @@ from poseline.errors import DeviceError, ModelError
 from poseline.inference import bridge
 from poseline.inference.runtimes.host import HostInput
 from poseline.pose import Floats
-from poseline.settings import InferenceSettings
+from poseline.settings import Arithmetic, InferenceSettings
 
 
 class TorchRuntime:
     """A network in eager PyTorch."""
 
-    def __init__(self, weights: Path, device: str, *, half: bool | None) -> None:
+    def __init__(self, weights: Path, device: str, *, precision: Arithmetic) -> None:
         import torch
 
         network, self.metadata = bridge.load_network(weights)
         self._device = checked_device(device)
-        self._half = self._device.type != "cpu" if half is None else half
-        self._type = (torch.bfloat16 if self._device.type == "cpu" else torch.float16) if self._half else torch.float32
+        self.precision = _number_type(precision, self._device.type)
+        self._type = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
         self._network = network.to(self._device, self._type)
         self.name = f"PyTorch {torch.__version__}"
         self.device = _device_name(self._device)
-        self.precision = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}[self._type]
         self.in_flight, self.batch, self.final = 1, 1, False
         self.fixed_size: tuple[int, int] | None = None
 
@@ -64,6 +63,13 @@ class TorchRequest(HostInput):
         """The raw output, (B, ...) float32."""
         output: Floats = np.ascontiguousarray(self._output.float().cpu().numpy())
         return output
+
+
+def _number_type(precision: Arithmetic, kind: str) -> str:
+    """The precision for a device of this kind; int8 never comes here."""
+    half = "bf16" if kind == "cpu" else "fp16"
+    best = "fp32" if kind == "cpu" else half
+    return {"auto": best, "half": half}.get(precision, precision)
 
 
 def checked_device(device: str) -> Any:

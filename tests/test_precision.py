@@ -1,0 +1,204 @@
+"""Precisions: what is asked for is what runs, and int8 is made, judged and kept on the user's own clip."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino
+import pytest
+from numpy.typing import NDArray
+from openvino import opset13
+
+from media_worlds import estimator, number_in, numbers, one_person, write_clip
+from poseline.capture import ClipSample, sample
+from poseline.errors import DeviceError, ModelError, SettingsError, SourceError
+from poseline.frame import Frame, Pixels
+from poseline.inference import int8, load_estimator
+from poseline.inference.agreement import agreement
+from poseline.settings import InferenceSettings, Precision, load
+
+SMALL = 256
+CLIP = Path(__file__).parents[1] / "samples" / "squat.mp4"
+CAN = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of models."""
+    monkeypatch.setenv("POSELINE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def settings(precision: Precision, model: str | Path = "builtin") -> InferenceSettings:
+    return InferenceSettings(model=str(model), precision=precision, imgsz=SMALL)
+
+
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        ({}, "auto"),
+        ({"half": True}, "half"),
+        ({"half": False}, "fp32"),
+        ({"precision": "int8"}, "int8"),
+        ({"precision": "bf16", "half": True}, "bf16"),
+        ({"precision": "fp32", "half": False}, "fp32"),
+    ],
+)
+def test_half_is_another_word_for_a_precision(options: dict[str, Any], asked: str) -> None:
+    assert load(overrides={"inference": options}).inference.arithmetic == asked
+
+
+@pytest.mark.parametrize(("precision", "half"), [("fp32", True), ("int8", True), ("int8", False), ("bf16", False)])
+def test_half_and_precision_must_not_contradict_each_other(precision: str, half: bool) -> None:
+    with pytest.raises(SettingsError, match=f"^inference: half: {half} contradicts precision: {precision}; give one"):
+        load(overrides={"inference": {"precision": precision, "half": half}})
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_what_runs_is_what_was_asked_for_or_an_error(precision: Precision) -> None:
+    if precision.upper() in CAN:
+        assert load_estimator(settings(precision)).runtime.precision == precision
+    else:
+        with pytest.raises(DeviceError, match=f"{precision} was asked for, but this CPU computes in fp32"):
+            load_estimator(settings(precision))
+
+
+def test_a_network_of_int8_is_nothing_else(int8: Path) -> None:
+    assert load_estimator(settings("int8", int8)).runtime.precision == "int8"
+    with pytest.raises(ModelError, match="is an int8 network, not fp32"):
+        load_estimator(settings("fp32", int8))
+
+
+def test_torch_has_no_int8(shared: Path) -> None:
+    wanted = settings("int8", shared / "models" / "yolo11n-pose.pt").model_copy(update={"runtime": "torch"})
+    with pytest.raises(SettingsError, match="int8 is for the openvino runtime, but yolo11n-pose.pt would run on torch"):
+        load_estimator(wanted)
+
+
+def test_int8_needs_a_clip() -> None:
+    with pytest.raises(SettingsError, match="--calibrate CLIP"):
+        load_estimator(settings("int8"))
+
+
+def test_int8_is_made_once_and_sees_what_fp32_sees(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "poseline")
+    made = load_estimator(settings("int8"), sample=ClipSample(CLIP))
+    assert made.runtime.precision == "int8"
+    assert made.spec.sha256 == load_estimator(settings("fp32")).spec.sha256
+    assert [record.message.split(",")[0] for record in caplog.records] == [
+        "calibrating int8 on frames of squat.mp4", "int8",
+    ]  # fmt: skip
+    assert "mean OKS 0.9" in caplog.text
+    frames = list(ClipSample(CLIP).frames(10))
+    seen = agreement(load_estimator(settings("fp32")), made, frames)
+    assert seen.oks >= int8.LEAST_OKS
+    assert seen.oks < 1, "it is the float network itself"
+    assert seen.persons >= len(frames)
+
+    monkeypatch.setattr(int8, "quantize", None)
+    assert load_estimator(settings("int8"), sample=ClipSample(CLIP)).spec == made.spec
+    assert [path.name.startswith("poseline-builtin-") for path in (cache / "int8").iterdir()] == [True]
+    alone = load_estimator(settings("auto", made.spec.path.parent))
+    assert alone.runtime.precision == "int8"
+    assert alone.spec.keypoint_shape == made.spec.keypoint_shape
+
+
+def test_a_run_in_int8_imports_neither_nncf_nor_torch(tmp_path: Path) -> None:
+    """The child that quantises does."""
+    write_clip(tmp_path / "grey.mp4", range(20))
+    code = (
+        "import sys\nfrom poseline.cli import main\ntry:\n    main()\nfinally:\n"
+        "    print(*sorted({'nncf', 'torch', 'openvino'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, "run", "grey.mp4", "-m", "builtin", "--precision", "int8", "--imgsz", "64"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=tmp_path)
+    assert done.returncode == 5
+    assert "nobody is seen in 5 of its frames" in done.stderr
+    assert done.stdout.splitlines()[-1] == "openvino"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_network_that_sees_something_else_is_refused_and_not_kept(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def all_in_the_corner(network: Path, inputs: Path, target: Path) -> None:
+        assert len(list(inputs.glob("*.npy"))) == 99
+        model = openvino.Core().read_model(network)
+        limits = [np.float32(limit) for limit in (0, 20, 0, 20)]
+        squeezed = opset13.fake_quantize(model.get_results()[0].input_value(0), *limits, 256)
+        openvino.save_model(openvino.Model([squeezed], model.get_parameters()), target)
+
+    monkeypatch.setattr(int8, "quantize", all_in_the_corner)
+    words = r"poseline-builtin.pt: int8 is refused: .* mean OKS 0\.0\d\d over \d+ persons in 33 frames, and 0\.97 is"
+    for _ in range(2):
+        with pytest.raises(ModelError, match=words):
+            load_estimator(settings("int8"), sample=ClipSample(CLIP))
+        assert not list((cache / "int8").iterdir())
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_short_clip_and_a_missing_one_are_told(tmp_path: Path) -> None:
+    write_clip(tmp_path / "short.mp4", range(5))
+    with pytest.raises(ModelError, match=r"short\.mp4: gives 5 frames, and int8 needs 12; .*--calibrate"):
+        load_estimator(settings("int8"), sample=ClipSample(tmp_path / "short.mp4"))
+    with pytest.raises(SourceError, match=r"none\.mp4: no such file"):
+        load_estimator(settings("int8"), sample=ClipSample(tmp_path / "none.mp4"))
+
+
+def test_without_nncf_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(ModelError, match=r"pip install 'poseline\[int8\]'"):
+        load_estimator(settings("int8"), sample=ClipSample(CLIP))
+
+
+def shifted(pixels: Pixels) -> NDArray[np.float32]:
+    """The person of `one_person`, its keypoints two pixels further right."""
+    found = one_person(pixels)
+    found[[5, 8], 0] += 2
+    return found
+
+
+def pictures(count: int) -> Iterator[Frame]:
+    for index in range(count):
+        yield Frame(np.zeros((64, 64, 3), np.uint8), index, index, Fraction(1), 0.0, 0.0)
+
+
+def test_agreement_is_the_oks_of_the_persons() -> None:
+    same = agreement(estimator(), estimator(), pictures(3))
+    assert (same.oks, same.persons, same.frames) == (1.0, 3, 3)
+    apart = agreement(estimator(), estimator(shifted), pictures(3))
+    area, sigma = 0.53 * 16 * 32, 0.05
+    assert apart.oks == pytest.approx(np.exp(-(2**2) / (2 * area * (2 * sigma) ** 2)), rel=1e-5)
+    missed = agreement(estimator(), estimator(lambda pixels: one_person(pixels) * 0), pictures(2))
+    assert (missed.oks, missed.persons) == (0.0, 2)
+
+
+def test_a_sample_is_spread_over_the_clip(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", range(60))
+    assert numbers(ClipSample(clip).frames(6)) == [0, 10, 20, 30, 40, 50]
+    assert numbers(ClipSample(clip).frames(100)) == list(range(60))
+
+
+def test_of_a_long_clip_only_key_frames_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", range(60), options={"bf": "0", "g": "7", "sc_threshold": "0"})
+    monkeypatch.setattr(sample, "_LONG", 50)
+    given = [number_in(frame.bgr) for frame in ClipSample(clip).frames(4)]
+    assert len(given) == 4
+    assert all(number % 7 == 0 for number in given)
+    assert given[-1] >= 42
+
+
+def test_a_clip_is_known_again_by_its_content(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", range(20))
+    other = write_clip(tmp_path / "other.mp4", range(20), first=1)
+    known = ClipSample(clip).digest()
+    clip.rename(tmp_path / "moved.mp4")
+    assert ClipSample(tmp_path / "moved.mp4").digest() == known != ClipSample(other).digest()
