@@ -71,7 +71,7 @@ def quantized(spec: ModelSpec, settings: InferenceSettings, sample: Sample | Non
     folder = weights.cache_folder() / "int8" / _key(spec, settings, sample)
     weights.made_once(folder, lambda made: _make(made, spec, settings, sample))
     kept = Agreement(**yaml.safe_load((folder / "metadata.yaml").read_text(encoding="utf-8"))["agreement"])
-    log.info("int8, calibrated on %s: against fp32, on frames held back, %s", sample.name, kept)
+    log.info("int8 against fp32 on frames held back: %s", kept)
     return replace(spec, path=folder / "model.xml", format="openvino")
 
 
