@@ -107,7 +107,9 @@ def _estimator(spec: ModelSpec, precision: Precision, settings: InferenceSetting
     from poseline.inference.runtimes.openvino import OpenVinoRuntime
 
     plain = InferenceSettings(precision=precision, imgsz=settings.imgsz)
-    return PoseEstimator(spec, OpenVinoRuntime(spec.path, precision=precision, live=True, cache=None), plain)
+    values = None if spec.end2end else spec.keypoint_shape[1]
+    runtime = OpenVinoRuntime(spec.path, precision=precision, live=True, cache=None, keypoint_values=values)
+    return PoseEstimator(spec, runtime, plain)
 
 
 def _letterboxed(sample: Sample, reference: PoseEstimator, folder: Path) -> list[Pixels]:

@@ -78,9 +78,7 @@ def _runtime(spec: ModelSpec, engine: Engine, device: str, settings: InferenceSe
 
         values = None if spec.end2end else spec.keypoint_shape[1]
         cache = weights.cache_folder() / "compiled"
-        return OpenVinoRuntime(
-            spec.path, precision=settings.arithmetic, live=live, cache=cache, keypoint_values=values
-        )
+        return OpenVinoRuntime(spec.path, precision=settings.arithmetic, live=live, cache=cache, keypoint_values=values)
     if engine == "onnx":
         from poseline.inference.runtimes.onnx import OnnxRuntime
 
