@@ -36,9 +36,10 @@ MAY_IMPORT = {
     "result": BASE | {"overlay", "output"},
     "pipeline": BASE | ROOMS,
     "model": BASE | ROOMS | {"pipeline", "result"},
-    "doctor": BASE | ROOMS | {"pipeline"},
+    "machine": set(),
+    "doctor": BASE | ROOMS | {"pipeline", "machine"},
     "terminal": BASE | ROOMS | {"pipeline", "result"},
-    "bench": BASE | ROOMS | {"pipeline", "terminal", "result", "model"},
+    "bench": BASE | ROOMS | {"pipeline", "terminal", "result", "model", "machine"},
     "cli": BASE | ROOMS | {"pipeline", "terminal", "doctor", "bench", "result", "model"},
     "__main__": {"cli", "interruption"},
 }

@@ -128,3 +128,33 @@ def test_patience_begins_anew_with_every_item() -> None:
 def test_a_channel_without_room_is_refused(capacity: int) -> None:
     with pytest.raises(ValueError, match="capacity must be at least 1"):
         Channel("reader", capacity)
+
+
+def test_fill_is_what_the_reader_finds() -> None:
+    channel: Channel[int] = Channel("tracking", 4)
+    assert channel.fill == 0
+    for number in range(4):
+        channel.put(number)
+    reader = iter(channel)
+    next(reader)
+    assert channel.fill == 1, "it was full when the reader came"
+    next(reader)
+    assert channel.fill == (4 + 3) / 8
+    list(zip(range(2), reader, strict=False))
+    assert channel.fill == (4 + 3 + 2 + 1) / 16
+
+
+def test_fill_is_nothing_where_the_reader_waits() -> None:
+    channel: Channel[int] = Channel("tracking", 1)
+
+    def write() -> None:
+        for number in range(3):
+            time.sleep(0.05)
+            channel.put(number)
+        channel.finish()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert list(channel) == [0, 1, 2]
+    writer.join()
+    assert channel.fill == 0

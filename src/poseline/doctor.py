@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,10 +13,10 @@ from pathlib import Path
 
 from poseline.capture import cameras
 from poseline.inference import weights
+from poseline.machine import cpu_flags, cpu_name, nvidia
 from poseline.pipeline import versions
 
 _HARDWARE_ENCODERS = ("h264_nvenc", "h264_videotoolbox", "h264_qsv", "h264_vaapi", "h264_amf", "h264_v4l2m2m")
-_CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 
 
 @dataclass(frozen=True)
@@ -131,38 +130,3 @@ def _models() -> Iterator[Finding]:
     )
     yield Finding("models", f"here: {', '.join(here) or 'none'}; fetched: {', '.join(kept) or 'none'}", hint)
     yield Finding("cache", f"{cache}: {len(converted)} converted")
-
-
-def cpu_name() -> str:
-    """The processor's name as the system gives it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def cpu_flags() -> list[str]:
-    """The vector instructions that matter for a network, where the system tells."""
-    try:
-        words = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
-    except OSError:
-        return []
-    return [flag for flag in _CPU_FLAGS if flag in words]
-
-
-def nvidia() -> str:
-    """Name, memory and driver of NVIDIA's GPUs; empty where there is none."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return ""
-    try:
-        asked = subprocess.run(  # noqa: S603 # found on the PATH, constant arguments
-            [program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"],
-            capture_output=True, text=True, timeout=30, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return "; ".join(asked.stdout.strip().splitlines())

@@ -42,6 +42,7 @@ class Channel(Generic[T]):
         self.name, self.capacity, self.overflow = name, capacity, overflow
         self.dropped = 0
         """Items given up for a newer one."""
+        self._taken = self._found = 0
         self._patience = patience
         self._items: deque[T] = deque()
         self._changed = threading.Condition()
@@ -51,6 +52,14 @@ class Channel(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._items)
+
+    @property
+    def fill(self) -> float:
+        """Mean share of its places that were taken when the reader came, 0..1.
+
+        0: the reader always waits, the stages before it are the slower ones; 1: they always wait for the reader.
+        """
+        return self._found / (self._taken * self.capacity) if self._taken else 0.0
 
     def put(self, item: T) -> None:
         """Hand over `item`; waits or drops when full. Raises `Cancelled` once the reader has gone."""
@@ -81,6 +90,7 @@ class Channel(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         while True:
             with self._changed:
+                waiting = len(self._items)
                 if not self._changed.wait_for(self._has_news, self._patience):
                     raise StageStalled(
                         f"nothing came to {self.name} for {self._patience:g} s; the stage before it hangs"
@@ -92,6 +102,7 @@ class Channel(Generic[T]):
                         raise self._error
                     return
                 item = self._items.popleft()
+                self._taken, self._found = self._taken + 1, self._found + waiting
                 self._changed.notify_all()
             yield item
 

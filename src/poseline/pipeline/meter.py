@@ -26,6 +26,8 @@ class Meter:
     """Seconds of its own thread on a core; threads of native libraries are not in it."""
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     """Wall seconds of the newest items."""
+    recent_cpu: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    """Their seconds on a core."""
 
     def measured(self, stage: Stage) -> Stage:
         """The same stage, with its work timed."""
@@ -59,6 +61,7 @@ class Meter:
         self.wall += wall
         self.cpu += cpu
         self.recent.append(wall)
+        self.recent_cpu.append(cpu)
 
 
 class _Waiting:

@@ -31,6 +31,10 @@ class RunReport:
     elapsed: float = 0.0
     """Seconds from the first frame asked for to the last file closed."""
     meters: list[Meter] = field(default_factory=list)
+    cpu: float = 0.0
+    """Seconds of all threads of the process on cores, meanwhile."""
+    queues: dict[str, float] = field(default_factory=dict)
+    """How full each stage found the queue before it, 0..1."""
     ages: list[float] = field(default_factory=list)
     """Seconds from a frame's arrival to the end of its recording, of the newest frames."""
     live: bool = False
@@ -71,6 +75,7 @@ class RunReport:
             "counts": self.counts.as_dict(),
             "elapsed": round(self.elapsed, 3),
             "fps": round(self.fps, 2),
+            "cpu": round(self.cpu, 3),
             "stages": [
                 {
                     "name": meter.name,
@@ -78,10 +83,13 @@ class RunReport:
                     "p50": percentile(list(meter.recent), 50),
                     "p95": percentile(list(meter.recent), 95),
                     "cpu_ms": milliseconds(meter.cpu / max(meter.items, 1)),
+                    "cpu_p50": percentile(list(meter.recent_cpu), 50),
+                    "cpu_p95": percentile(list(meter.recent_cpu), 95),
                     "busy": round(meter.wall / self.elapsed, 3) if self.elapsed else 0.0,
                 }
                 for meter in self.meters
             ],
+            "queues": {name: round(fill, 3) for name, fill in self.queues.items()},
             "bottleneck": self.bottleneck.name if self.bottleneck else None,
             "latency_ms": {"p50": percentile(self.ages, 50), "p95": percentile(self.ages, 95)} if self.live else None,
             "files": [str(path) for path in self.files],

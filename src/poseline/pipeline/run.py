@@ -52,7 +52,7 @@ def run(
     interruption = interruption or Interruption()
     report = RunReport(source.info.name, live=source.info.live, timed=source.info.width > 0)
     header = _header(source, estimator, settings)
-    started = time.monotonic()
+    started, used = time.monotonic(), time.process_time()
     try:
         with Recorder(folder, header, source.info, settings) as recorder:
             try:
@@ -62,7 +62,7 @@ def run(
             report.elapsed = time.monotonic() - started
             _count(report, source, recorder)
             recorder.conclude(report.counts, report.elapsed, report.error)
-            report.elapsed = time.monotonic() - started
+            report.elapsed, report.cpu = time.monotonic() - started, time.process_time() - used
             report.notes += recorder.notes
     except PoselineError as error:
         report.error = report.error or error  # the first one is the one to show
@@ -106,6 +106,7 @@ def _drive(
         finally:
             source.stop()  # wakes one that waits; not within `stopping`, since a signal would stop it inside its stop
             report.ages = list(ages)
+            report.queues = {channel.name: channel.fill for channel in running.channels}
             _note(report, running, source, recorder)
 
 

@@ -1,0 +1,83 @@
+"""Machine: what this computer is, as far as it decides how fast a run goes."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+import psutil
+
+_CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+_GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+
+
+def cpu_name() -> str:
+    """The processor's name as the system gives it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def cpu_flags() -> list[str]:
+    """The vector instructions that matter for a network, where the system tells."""
+    try:
+        words = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+    except OSError:
+        return []
+    return [flag for flag in _CPU_FLAGS if flag in words]
+
+
+def cores() -> int:
+    """Cores that this process may use, which can be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def clock() -> float | None:
+    """The processor's present clock in MHz; None where the system does not tell."""
+    try:
+        told = psutil.cpu_freq()
+    except (OSError, NotImplementedError):
+        return None
+    return round(told.current, 1) if told and told.current else None
+
+
+def governor() -> str | None:
+    """How Linux chooses the processor's clock; None where it does not tell, as in most virtual machines."""
+    try:
+        return _GOVERNOR.read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None
+
+
+def load() -> float | None:
+    """Programs that wanted a core, on average of the last minute; None where the system does not tell."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+def memory() -> int:
+    """Bytes of main memory."""
+    return psutil.virtual_memory().total
+
+
+def nvidia() -> str:
+    """Name, memory and driver of NVIDIA's GPUs; empty where there is none."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return ""
+    try:
+        asked = subprocess.run(  # noqa: S603 # found on the PATH, constant arguments
+            [program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"],
+            capture_output=True, text=True, timeout=30, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return "; ".join(asked.stdout.strip().splitlines())
