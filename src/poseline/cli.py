@@ -65,6 +65,7 @@ class Engine(str, Enum):
 
 
 _SOURCE, _MODEL, _DRAW, _WRITE = "Source", "Model and tracking", "Drawing", "Output"
+_MEASURE = "What is measured"
 
 
 def _option(*names: str, help: str, panel: str) -> Any:  # noqa: A002 # typer's own word
@@ -146,6 +147,38 @@ def run(
         section: {key: value for key, value in values.items() if value is not None} for section, values in given.items()
     }
     raise typer.Exit(_run_all(sources, configuration.load(config, overrides), context.obj))
+
+
+@app.command()
+def bench(
+    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]", help="Video file to run; with --compare, the JSON files.")] = None,
+    model: Annotated[list[str] | None, _option("-m", "--model", help="A model as for run; may be given several times.", panel=_MEASURE)] = None,
+    imgsz: Annotated[str, _option("--imgsz", help="Longer sides of the network's input, such as 320,480,640.", panel=_MEASURE)] = "640",
+    precision: Annotated[str, _option("--precision", help="auto, fp32, bf16 or fp16, or several.", panel=_MEASURE)] = "auto",
+    runtime: Annotated[str, _option("--runtime", help="auto, openvino, torch or onnx, or several.", panel=_MEASURE)] = "auto",
+    device: Annotated[str, _option("--device", help="auto, cpu, cuda, cuda:N or mps, or several.", panel=_MEASURE)] = "auto",
+    video: Annotated[bool | None, _option("--video/--no-video", help="With or without annotated video. (both)", panel=_MEASURE)] = None,
+    live: Annotated[bool, _option("--live", help="Treat the clip as a camera, and tell the age of its frames.", panel=_MEASURE)] = False,
+    vs: Annotated[str | None, _option("--vs", help="A program to compare with, in turns: ultralytics.", panel=_MEASURE)] = None,
+    repeat: Annotated[int, _option("--repeat", help="Measured runs of each, after one to warm up.", panel=_MEASURE)] = 5,
+    timeout: Annotated[float, _option("--timeout", help="Seconds that one run may take.", panel=_MEASURE)] = 900.0,
+    json: Annotated[Path | None, _option("--json", help="File for all that was measured.", panel=_WRITE)] = None,
+    plot: Annotated[Path | None, _option("--plot", help="PNG file for a chart.", panel=_WRITE)] = None,
+    markdown: Annotated[Path | None, _option("--markdown", help="File for tables to paste into an issue.", panel=_WRITE)] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Set benchmarks side by side: --compare a.json b.json.")] = False,
+) -> None:  # fmt: skip
+    """Measure whole runs of SOURCE, as you would start them, for each combination of the options.
+
+    Each run is a process of its own. Beside the table come where the time goes, the bottleneck and what would help.
+    """
+    from poseline import bench as benchmark
+
+    files = benchmark.Files(json, plot, markdown)
+    if compare:
+        benchmark.compare(sources or [], files)
+        return
+    options = benchmark.Options.parsed(model or [], imgsz, precision, runtime, device, video, live, repeat, timeout)
+    benchmark.run(sources, options, files, vs)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """Output: annotated video and pictures, the keypoint log and its tables, a window, a summary."""
 
+from poseline.output.atomic import replacing
 from poseline.output.folder import OutputFolder, prepare
 from poseline.output.keylog import KeypointLog, RunHeader
 from poseline.output.mp4 import mp4_can_hold
@@ -27,6 +28,7 @@ __all__ = [
     "prepare",
     "read_log",
     "recover",
+    "replacing",
     "save_picture",
     "write_csv",
     "write_parquet",

@@ -1,0 +1,154 @@
+"""Chart: a benchmark as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from poseline.bench import tables
+from poseline.bench.advice import typical
+from poseline.bench.measure import describe
+from poseline.bench.schema import Benchmark, Spread
+from poseline.bench.side_by_side import Column, rows
+from poseline.errors import OutputError, SettingsError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_STAGES = {
+    "capture": "#4c78a8", "inference": "#f58518", "tracking": "#54a24b", "overlay": "#b279a2", "output": "#e45756",
+}  # fmt: skip
+_OURS, _QUIET, _INK = "#f58518", "#c9c9c9", "#333333"
+_BAR, _ROW_INCHES = 0.62, 0.42
+_OTHERS = ("#f58518", "#4c78a8", "#54a24b", "#b279a2", "#e45756", "#72b7b2")
+
+
+def draw(benchmark: Benchmark, path: Path) -> None:
+    """Frames a second, the time of each stage, and the ratios to a peer where there is one, as a PNG.
+
+    Raises:
+        SettingsError: matplotlib is not installed. OutputError: the file cannot be written.
+    """
+    check()
+    panels = [_rates, _stage_times] if benchmark.cases else []
+    panels += [_ratios] if benchmark.contests else []
+    heights = [max(2, len(benchmark.cases)) for _ in panels]
+    if benchmark.contests:
+        heights[-1] = max(2, len(benchmark.contests))
+    figure, all_axes = _figure(heights)
+    for panel, axes in zip(panels, all_axes, strict=True):
+        panel(axes, benchmark)
+    machine = benchmark.machine
+    device = " · ".join(part for part in (machine.cpu, f"{machine.cores} cores", machine.gpu) if part)
+    _finish(figure, f"{tables.clip(benchmark.clip)}\n{device}", path)
+
+
+def draw_side_by_side(found: Sequence[Column], path: Path) -> None:
+    """Frames a second of each column, combination by combination, as a PNG.
+
+    Raises:
+        SettingsError: matplotlib is not installed. OutputError: the file cannot be written.
+    """
+    check()
+    keys = rows(found)
+    figure, (axes,) = _figure([max(2, len(keys) * len(found))])
+    height = 0.8 / len(found)
+    for number, column in enumerate(found):
+        places = [index + height * (number - (len(found) - 1) / 2) for index in range(len(keys))]
+        known = [(place, column.cases[key].fps) for place, key in zip(places, keys, strict=True) if key in column.cases]
+        color = _OTHERS[number % len(_OTHERS)]
+        _bars(axes, [place for place, _ in known], [fps for _, fps in known], color, 0.9 * height, column.label)
+    _name_rows(axes, [describe(key) for key in keys])
+    axes.set_title("frames a second", loc="left")
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=len(found)).set_in_layout(True)
+    axes.set_title("")
+    axes.set_xlabel("frames a second")
+    _finish(figure, "", path)
+
+
+def check() -> None:
+    """Refuse, with what to do, where there is no matplotlib."""
+    try:
+        import matplotlib.figure  # noqa: F401 # only whether it is there
+    except ImportError as error:
+        raise SettingsError("--plot needs matplotlib: pip install matplotlib") from error
+
+
+def _figure(heights: Sequence[int]) -> tuple[Figure, list[Axes]]:
+    from matplotlib.figure import Figure
+
+    inches = sum(heights) * _ROW_INCHES + 1.1 * len(heights) + 0.7
+    figure = Figure(figsize=(9, inches), layout="constrained")
+    axes: Any = figure.subplots(len(heights), squeeze=False, gridspec_kw={"height_ratios": heights})
+    return figure, list(axes[:, 0])
+
+
+def _rates(axes: Axes, benchmark: Benchmark) -> None:
+    places = list(range(len(benchmark.cases)))
+    _bars(axes, places, [case.fps for case in benchmark.cases], _OURS, _BAR)
+    alone = [case.network.fps for case in benchmark.cases]
+    axes.scatter(alone, places, marker="|", s=260, color=_INK, linewidths=1.6, label="the model alone", zorder=3)
+    axes.set_xlim(0, 1.18 * max(*alone, *(case.fps.most for case in benchmark.cases)))
+    _name_rows(axes, [describe(case.asked) for case in benchmark.cases])
+    axes.set_title("frames a second, from file to files", loc="left")
+    axes.legend(frameon=False, loc="lower right")
+
+
+def _stage_times(axes: Axes, benchmark: Benchmark) -> None:
+    labelled: set[str] = set()
+    for place, case in enumerate(benchmark.cases):
+        left = 0.0
+        for stage in typical(case.runs).stages:
+            label = "" if stage.name in labelled else stage.name
+            labelled.add(stage.name)
+            axes.barh(place, stage.ms, _BAR, left, color=_STAGES.get(stage.name, _QUIET), label=label)
+            left += stage.ms
+    _name_rows(axes, [describe(case.asked) for case in benchmark.cases])
+    axes.set_title("own time of each stage, ms a frame; the stages run side by side", loc="left")
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def _ratios(axes: Axes, benchmark: Benchmark) -> None:
+    places = list(range(len(benchmark.contests)))
+    _bars(axes, places, [contest.wall_ratio for contest in benchmark.contests], _OURS, _BAR, unit=" x")
+    axes.axvline(1, color=_INK, linewidth=1)
+    axes.set_xlim(0, 1.25 * max(1.0, *(contest.wall_ratio.most for contest in benchmark.contests)))
+    several = len({(contest.asked.model, contest.asked.imgsz) for contest in benchmark.contests}) > 1
+    _name_rows(
+        axes,
+        [f"{contest.name}\n{describe(contest.asked)}" if several else contest.name for contest in benchmark.contests],
+    )
+    axes.set_title(f"times faster than {benchmark.contests[0].peer}, whole process", loc="left")
+
+
+def _bars(
+    axes: Axes, places: Sequence[float], values: Sequence[Spread], color: str, height: float, label: str = "",
+    unit: str = "",
+) -> None:  # fmt: skip
+    """Medians as bars, with a line from the least to the most and the number behind it."""
+    medians = [value.median for value in values]
+    reach = [
+        [value.median - value.least for value in values],
+        [value.most - value.median for value in values],
+    ]
+    axes.barh(places, medians, height, color=color, label=label, xerr=reach, ecolor=_INK, error_kw={"linewidth": 1})
+    for place, value in zip(places, values, strict=True):
+        axes.annotate(f"{value.median:.1f}{unit}", (value.most, place), (5, 0), textcoords="offset points", va="center")
+
+
+def _name_rows(axes: Axes, names: Sequence[str]) -> None:
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(left=False)
+
+
+def _finish(figure: Figure, title: str, path: Path) -> None:
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=9, color=_INK)
+    try:
+        figure.savefig(path, dpi=150, format="png")
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}; try another --plot") from error

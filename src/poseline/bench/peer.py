@@ -1,0 +1,144 @@
+"""Peer: another program that does the same work, run as its user would."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+from poseline.bench.process import python, watch
+from poseline.errors import SettingsError
+from poseline.inference.weights import cache_folder, sha256
+
+_SPEED = re.compile(r"^Speed: ([\d.]+)ms preprocess, ([\d.]+)ms inference, ([\d.]+)ms postprocess", re.MULTILINE)
+_YOLO = "from ultralytics.cfg import entrypoint; entrypoint()"
+"""What the `yolo` command does; through our own interpreter, so that it is the one of this environment."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """One way of running a peer."""
+
+    name: str
+    video: bool
+    """Whether it writes annotated video."""
+    shown: str
+    """Its command line, without folders."""
+    command: Callable[[Path, Path], list[str]]
+    """From the clip and a folder for all that it writes to the command."""
+    reported: Callable[[str], float | None] | None = None
+    """From what it said to the frames a second that it reports of itself, where it does."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Peer(Protocol):
+    """A program to be compared with."""
+
+    @property
+    def name(self) -> str:
+        """Its name and version."""
+
+    def rivals(self, weights: Path, imgsz: int, cpu: bool, scratch: Path, timeout: float) -> Sequence[Rival]:
+        """The ways in which a user may run it, the strongest among them; whatever they need is made beforehand.
+
+        Args:
+            weights: the model.
+            imgsz: longer side of the network's input, in pixels.
+            cpu: on the CPU, else on the first GPU.
+            scratch: a folder for what does not outlive the benchmark.
+            timeout: seconds that preparing may take.
+        """
+
+
+class Ultralytics:
+    """`yolo pose track`: with its default runtime, and on a CPU also with its own OpenVINO export."""
+
+    _environment: Mapping[str, str] = {
+        "YOLO_OFFLINE": "True",
+        "YOLO_AUTOINSTALL": "False",
+        "ULTRALYTICS_SAFE_LOAD": "True",
+    }
+
+    @property
+    def name(self) -> str:
+        """Its name and version."""
+        try:
+            return f"ultralytics {version('ultralytics')}"
+        except PackageNotFoundError:
+            raise SettingsError("--vs ultralytics: it is not installed: pip install ultralytics") from None
+
+    def rivals(self, weights: Path, imgsz: int, cpu: bool, scratch: Path, timeout: float) -> Sequence[Rival]:
+        """See `Peer`.
+
+        Raises:
+            SettingsError: the weights are not a .pt file, or a package that its tracker needs is missing.
+        """
+        if weights.suffix != ".pt":
+            raise SettingsError(f"--vs ultralytics: {weights.name} is no .pt model, from which its runtimes all start")
+        if find_spec("lap") is None:
+            raise SettingsError("--vs ultralytics: its tracker needs the package lap: pip install lap")
+        if not cpu:
+            return [
+                self._rival("default runtime", weights, imgsz, "0", True),
+                self._rival("half precision", weights, imgsz, "0", True, "half=True"),
+                self._rival("half precision, not saving", weights, imgsz, "0", False, "half=True"),
+            ]
+        exported = self._export(weights, scratch, timeout)
+        return [
+            self._rival("default runtime", weights, imgsz, "cpu", True),
+            self._rival("OpenVINO export", exported, imgsz, "cpu", True),
+            self._rival("OpenVINO export, not saving", exported, imgsz, "cpu", False),
+        ]
+
+    def _rival(self, name: str, model: Path, imgsz: int, device: str, save: bool, *more: str) -> Rival:
+        options = [f"imgsz={imgsz}", f"save={save}", f"device={device}", *more]
+
+        def command(clip: Path, folder: Path) -> list[str]:
+            given = [f"source={clip}", f"model={model}", *options, f"project={folder}", "name=track", "exist_ok=True"]
+            return python("-c", _YOLO, "pose", "track", *given)
+
+        shown = " ".join(["yolo pose track source=CLIP", f"model={model.name}", *options])
+        return Rival(name, save, shown, command, _reported, self._environment)
+
+    def _export(self, weights: Path, scratch: Path, timeout: float) -> Path:
+        """Its own conversion, kept for the next benchmark.
+
+        With dynamic shapes, as the default, a fixed square, makes it work on grey margins and is slower on a film.
+        """
+        folder = cache_folder() / "peer" / f"{weights.stem}-{sha256(weights)[:16]}-{self.name.replace(' ', '')}"
+        kept = folder / f"{weights.stem}_openvino_model"
+        if not (kept / "metadata.yaml").exists():
+            copied = Path(shutil.copy(weights, scratch / weights.name))  # it writes beside the weights
+            export = ["export", f"model={copied}", "format=openvino", "dynamic=True"]
+            watch(python("-c", _YOLO, *export), scratch, timeout, environment=self._environment)
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(copied.with_name(kept.name), kept, dirs_exist_ok=True)
+        return kept
+
+
+def _reported(said: str) -> float | None:
+    """From the line of mean times that ends a run; reading, drawing and writing are not in them."""
+    found = _SPEED.search(said)
+    return 1e3 / sum(map(float, found.groups())) if found else None
+
+
+PEERS: dict[str, Peer] = {"ultralytics": Ultralytics()}
+
+
+class ScriptedPeer:
+    """A peer whose ways of running are written beforehand, for tests."""
+
+    name = "scripted 1.0"
+
+    def __init__(self, *ways: Rival) -> None:
+        self._ways = ways
+
+    def rivals(self, weights: Path, imgsz: int, cpu: bool, scratch: Path, timeout: float) -> Sequence[Rival]:
+        """The ways."""
+        del weights, imgsz, cpu, scratch, timeout
+        return self._ways

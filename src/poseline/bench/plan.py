@@ -1,0 +1,124 @@
+"""Plan: which combinations of model, size, precision, runtime, device and video are to be measured."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from poseline.bench.schema import Combination
+from poseline.errors import SettingsError
+from poseline.inference import weights
+from poseline.inference.load import choose
+from poseline.settings import Settings, load
+
+_HALF = {"auto": None, "fp32": False, "bf16": True, "fp16": True}
+"""Which `half` asks for a precision; what really ran is in the run's log."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for; every combination is measured."""
+
+    models: Sequence[str] = ()
+    """Paths or names; none means the one that a run chooses."""
+    imgsz: Sequence[int] = (640,)
+    precisions: Sequence[str] = ("auto",)
+    runtimes: Sequence[str] = ("auto",)
+    devices: Sequence[str] = ("auto",)
+    videos: Sequence[bool] = (True, False)
+    """With annotated video, without, or both."""
+    live: bool = False
+    repeat: int = 5
+    timeout: float = 900.0
+    """Seconds that one process may take."""
+    network_seconds: float = 3.0
+    """Seconds for which the model alone is measured."""
+
+    @classmethod
+    def parsed(
+        cls, models: Sequence[str], imgsz: str, precision: str, runtime: str, device: str, video: bool | None,
+        live: bool, repeat: int, timeout: float,
+    ) -> Options:  # fmt: skip
+        """From the command line, where several values are separated by commas.
+
+        Raises:
+            SettingsError: something is not a number or out of range.
+        """
+        sizes = _parts(imgsz)
+        if not sizes or not all(size.isdecimal() for size in sizes):
+            raise SettingsError(f"--imgsz: {imgsz!r} is not a list of numbers such as 320,480,640")
+        if repeat < 1:
+            raise SettingsError(f"--repeat: {repeat} is no number of runs; give 1 or more")
+        if timeout <= 0:
+            raise SettingsError(f"--timeout: {timeout:g} s is no time; give more than 0")
+        return cls(
+            models, [int(size) for size in sizes], _parts(precision), _parts(runtime), _parts(device),
+            (True, False) if video is None else (video,), live, repeat, timeout,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """A combination, and the settings of a run that it means."""
+
+    asked: Combination
+    weights: Path
+    overrides: dict[str, dict[str, Any]] = field(hash=False)
+
+    @property
+    def settings(self) -> Settings:
+        """Of a run."""
+        return load(overrides=self.overrides)
+
+    def runs_on_cpu(self) -> bool:
+        """Whether the device that a run would choose is the CPU."""
+        return choose(self.weights, self.settings.inference)[1] == "cpu"
+
+
+def cases(options: Options) -> list[Case]:
+    """Every combination, checked: nothing is measured if one of them cannot be.
+
+    Raises:
+        SettingsError: a value is out of range, or a model cannot run so.
+        ModelError: a model cannot be found.
+    """
+    found = [weights.find(model) for model in options.models or (None,)]
+    combined = [
+        case(path, imgsz, precision, runtime, device, video, options.live)
+        for path, imgsz, precision, runtime, device, video in itertools.product(
+            found, options.imgsz, options.precisions, options.runtimes, options.devices, options.videos
+        )
+    ]
+    for each in combined:
+        each.runs_on_cpu()  # refuses what contradicts itself
+    return combined
+
+
+def case(path: Path, imgsz: int, precision: str, runtime: str, device: str, video: bool, live: bool = False) -> Case:
+    """One combination."""
+    asked = Combination(
+        model=path.name, imgsz=imgsz, precision=precision, runtime=runtime, device=device, video=video, live=live
+    )
+    overrides: dict[str, dict[str, Any]] = {
+        "capture": {"live": live},
+        "inference": {
+            "model": str(path.absolute()), "imgsz": imgsz, "runtime": runtime, "device": device,
+            **_precision(precision),
+        },
+        "output": {"video": video},
+    }  # fmt: skip
+    load(overrides=overrides)
+    return Case(asked, path, overrides)
+
+
+def _precision(precision: str) -> dict[str, Any]:
+    if precision not in _HALF:
+        raise SettingsError(f"--precision: {precision!r} is none of {', '.join(_HALF)}")
+    return {"half": _HALF[precision]}
+
+
+def _parts(text: str) -> list[str]:
+    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))

@@ -1,0 +1,156 @@
+"""Process: run a program as a user would, and watch it from outside."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from poseline.errors import ModelError, OutputError, PoselineError, SettingsError, SourceError, StageStalled
+
+_LOOK_SECONDS = 0.02
+_GRACE_SECONDS = 10.0
+"""How long a program that is told to end may take to close its files."""
+_ERRORS = {kind.exit_code: kind for kind in (SettingsError, SourceError, OutputError, ModelError)}
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A program that came to its end."""
+
+    wall: float
+    """Seconds from its start to its end."""
+    memory: int
+    """Most resident memory in bytes, looked at every 20 ms."""
+    first: float | None
+    """Seconds to the first look at which `sign` was there."""
+    said: str
+    """Its stdout and stderr."""
+
+
+def watch(
+    command: Sequence[str], folder: Path, timeout: float, *,
+    sign: Callable[[], bool] = lambda: False, environment: Mapping[str, str] | None = None,
+) -> Watched:  # fmt: skip
+    """Run `command` to its end. However this is left, no process of it is.
+
+    Args:
+        command: program and arguments.
+        folder: where it is started, and what it says is kept.
+        timeout: seconds after which it is ended.
+        sign: looked at until it is there, such as a file that holds the first frame.
+        environment: variables beside our own.
+
+    Raises:
+        StageStalled: it did not end in time.
+        PoselineError: it ended with an exit code other than 0; of the kind that the code stands for.
+    """
+    log = folder / "said.txt"
+    first: float | None = None
+    memory = 0
+    with log.open("wb") as said:
+        child = _Child(command, folder, said.fileno(), environment)
+        with child:
+            while not child.ended.wait(_LOOK_SECONDS):
+                now = time.perf_counter()
+                if now - child.began > timeout:
+                    raise StageStalled(
+                        f"{command_line(command)} did not end within {timeout:g} s; allow more: --timeout"
+                    )
+                memory = max(memory, child.memory())
+                if first is None and sign():
+                    first = now - child.began
+    text = log.read_text(encoding="utf-8", errors="replace")
+    if child.code:
+        raise _failure(command, child.code, text)
+    return Watched(child.wall, memory, first, text)
+
+
+def python(*arguments: str) -> list[str]:
+    """The command that runs this interpreter with these arguments."""
+    return [sys.executable, *arguments]
+
+
+def command_line(command: Sequence[str]) -> str:
+    """A command as one may type it, without the folders, which may be private or gone."""
+    return " ".join(_without_folder(part) for part in command)
+
+
+def _without_folder(part: str) -> str:
+    name, sign, value = part.rpartition("=")
+    return name + sign + (Path(value).name if Path(value).is_absolute() else value)
+
+
+class _Child:
+    """A process of its own session, so that a Ctrl-C in the terminal reaches it through us alone."""
+
+    def __init__(self, command: Sequence[str], folder: Path, said: int, environment: Mapping[str, str] | None) -> None:
+        self.ended = threading.Event()
+        self.began = time.perf_counter()
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 # commands of our own making
+                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {})}, start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            raise PoselineError(f"{command[0]}: cannot be started: {error.strerror}") from error
+        self.wall = 0.0
+        self._seen = psutil.Process(self._process.pid)
+        # A thread that only waits notes the end when it comes, not when we look.
+        self._waiter = threading.Thread(target=self._wait, name="bench-wait", daemon=True)
+        self._waiter.start()
+
+    @property
+    def code(self) -> int | None:
+        """The exit code."""
+        return self._process.returncode
+
+    def memory(self) -> int:
+        """Resident bytes now."""
+        with suppress(psutil.Error):  # it has just ended
+            return int(self._seen.memory_info().rss)
+        return 0
+
+    def __enter__(self) -> _Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.ended.is_set():
+            return
+        family = self._family()
+        for member in family:
+            with suppress(psutil.Error):
+                member.terminate()
+        self.ended.wait(_GRACE_SECONDS)
+        for member in family:
+            with suppress(psutil.Error):
+                member.kill()
+        self._waiter.join(_GRACE_SECONDS)
+
+    def _family(self) -> list[psutil.Process]:
+        with suppress(psutil.Error):
+            return [self._seen, *self._seen.children(recursive=True)]
+        return []
+
+    def _wait(self) -> None:
+        self._process.wait()
+        self.wall = time.perf_counter() - self.began
+        self.ended.set()
+
+
+def _failure(command: Sequence[str], code: int, said: str) -> PoselineError:
+    """Our own children tell their error in one line; a peer's last line is the likeliest reason."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    told = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    if told:
+        return _ERRORS.get(code, PoselineError)(told[-1])
+    reason = lines[-1] if lines else "it said nothing"
+    return PoselineError(f"{command_line(command)} failed with exit code {code}: {reason}")

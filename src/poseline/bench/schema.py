@@ -1,0 +1,234 @@
+"""Schema: what a benchmark's JSON file holds, version 1. A field's name says its unit, or its text does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from poseline.errors import SettingsError
+
+SCHEMA: Literal[1] = 1
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Spread(_Record):
+    """One quantity over several runs."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> Spread:
+        """Of at least one value."""
+        return cls(median=float(np.median(values)), least=min(values), most=max(values))
+
+
+class Machine(_Record):
+    """Where it was measured."""
+
+    system: str
+    cpu: str
+    cores: int
+    """Cores that the process may use."""
+    flags: list[str]
+    """Vector instructions that matter for a network."""
+    governor: str | None
+    """How Linux chooses the clock; null where it does not tell."""
+    clock_mhz: float | None
+    memory_bytes: int
+    load: float | None
+    """Programs that wanted a core in the minute before: above 0 something else ran, and the times are worse for it."""
+    gpu: str
+    """Name, memory and driver of NVIDIA's GPUs; empty where there is none."""
+    versions: dict[str, str]
+
+
+class Clip(_Record):
+    """What was run."""
+
+    name: str
+    """The file's name, without its folder."""
+    width: int
+    height: int
+    frames: int | None
+    """As the file announces; null where it does not."""
+    fps: float | None
+    """Frames a second at which it plays."""
+    bytes: int
+
+
+class Combination(_Record):
+    """What was asked for."""
+
+    model: str
+    imgsz: int
+    precision: str
+    runtime: str
+    device: str
+    video: bool
+    live: bool
+
+
+class Stage(_Record):
+    """What one stage cost; milliseconds a frame."""
+
+    name: str
+    ms: float
+    """Mean time of the clock spent on its own work, not waiting for its neighbours."""
+    p50: float | None
+    p95: float | None
+    cpu_ms: float
+    """Mean time of its own thread on a core; threads of the decoder, the network and the encoder are not in it."""
+    cpu_p50: float | None
+    cpu_p95: float | None
+    busy: float
+    """Share of the run in which it worked, 0..1."""
+
+
+class Run(_Record):
+    """One whole process of `poseline run`, from its start to its end."""
+
+    wall: float
+    """Seconds of the clock, interpreter, imports and loading the model included."""
+    first_frame: float | None
+    """Seconds from the start of the process to the record of its first frame; null where none was seen to come."""
+    elapsed: float
+    """Seconds of the run itself: from the first frame asked for to the last file closed."""
+    cpu: float
+    """Seconds of all threads on cores, within `elapsed`."""
+    memory_bytes: int
+    """Most resident memory, looked at every 20 ms."""
+    output_bytes: int | None
+    """The annotated video; null without one."""
+    processed: int
+    dropped: int
+    bad: int
+    persons: int
+    stages: list[Stage]
+    queues: dict[str, float]
+    """Mean share of the places before a stage that were taken when it came for its next frame, 0..1."""
+    latency_p50: float | None
+    latency_p95: float | None
+    """Milliseconds from a frame's arrival to the end of its recording; null but for a live source."""
+
+
+class Network(_Record):
+    """The model alone: one fixed input again and again, requests kept in flight, nothing decoded or drawn."""
+
+    fps: float
+    cpu_ms: float
+    """Milliseconds of all threads on cores a frame."""
+    width: int
+    height: int
+    """Of its input, in pixels."""
+
+
+class Accuracy(_Record):
+    """How far a reduced precision is from fp32, on the same clip."""
+
+    oks: float
+    """Mean object keypoint similarity over the persons that the fp32 run found, 0..1; 0 for one that is missed."""
+    persons: int
+    """How many the fp32 run found."""
+    found: int
+    """How many this precision found."""
+
+
+class Case(_Record):
+    """All that was measured of one combination."""
+
+    asked: Combination
+    sha256: str
+    """Of the model's file."""
+    precision: str
+    """The arithmetic really used."""
+    runtime: str
+    """The engine and its version."""
+    device: str
+    """What really ran it."""
+    runs: list[Run]
+    fps: Spread
+    """Frames a second of the run itself: processed / elapsed."""
+    process_fps: Spread
+    """Frames a second of the whole process: processed / wall."""
+    first_frame: Spread | None
+    memory_bytes: Spread
+    cpu_ms: Spread
+    """Milliseconds of all threads on cores a frame, within the run itself."""
+    efficiency: Spread
+    """fps / (cores / seconds of CPU a frame): 1 where no core was ever idle."""
+    network: Network
+    accuracy: Accuracy | None
+    """null where fp32 ran, and where the model itself is of another precision."""
+    bottleneck: str
+    """In words, and what would help."""
+
+
+class Sample(_Record):
+    """One whole process of a contest."""
+
+    wall: float
+    """Seconds of the clock."""
+    fps: float | None
+    """Frames a second that it reports of itself; null where it reports none."""
+    memory_bytes: int
+    output_bytes: int | None
+
+
+class Contest(_Record):
+    """Poseline against a peer on the same clip, weights and image size, in turns: ours, theirs, ours, theirs."""
+
+    peer: str
+    """Its name and version."""
+    name: str
+    """Which way of running the peer."""
+    command: str
+    """The peer's command line, without folders."""
+    asked: Combination
+    ours: list[Sample]
+    theirs: list[Sample]
+    """As many; those at the same place ran one after the other."""
+    wall_ratio: Spread
+    """Theirs / ours of each pair: how many times faster the whole process is."""
+    fps_ratio: Spread | None
+    """Ours / theirs of what they report of themselves; the peer's leaves out reading, drawing and writing."""
+
+
+class Benchmark(_Record):
+    """The file."""
+
+    version: Literal[1] = Field(default=SCHEMA, alias="schema")
+    started: str
+    """Local time with its offset, ISO 8601."""
+    machine: Machine
+    clip: Clip
+    repeat: int
+    """Measured runs of each combination, after one that only warms up."""
+    cases: list[Case]
+    contests: list[Contest]
+
+
+def read(path: Path) -> Benchmark:
+    """The benchmark in a JSON file.
+
+    Raises:
+        SettingsError: it cannot be read, or is not a benchmark of this schema; the text says where.
+    """
+    try:
+        return Benchmark.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(
+            f"{path}: not a benchmark of schema {SCHEMA}: {f'{where}: ' if where else ''}{first['msg']}; "
+            "make one with poseline bench --json"
+        ) from None
