@@ -70,13 +70,17 @@ def _measured(case: Case, others: Sequence[Case]) -> Iterator[str]:
 
 
 def _difference(case: Case, other: Case) -> str:
-    """The one option in which `other` differs; empty where there are more or none."""
+    """The one option by which `other` has less to do or does it otherwise; empty where there is none or more."""
     ours, theirs = case.asked.model_dump(), other.asked.model_dump()
     differing = [name for name in ours if ours[name] != theirs[name]]
-    if len(differing) != 1:
+    if len(differing) != 1 or differing == ["live"]:
         return ""
     name = differing[0]
-    return ("--video" if theirs[name] else "--no-video") if name == "video" else f"--{name} {theirs[name]}"
+    if name == "video":
+        return "" if other.asked.video else "--no-video"
+    if name == "imgsz" and other.asked.imgsz > case.asked.imgsz:
+        return ""
+    return f"--{name} {theirs[name]}"
 
 
 def _estimated(case: Case, others: Sequence[Case]) -> Iterator[str]:

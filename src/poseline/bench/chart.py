@@ -61,10 +61,8 @@ def draw_side_by_side(found: Sequence[Column], path: Path) -> None:
         color = _OTHERS[number % len(_OTHERS)]
         _bars(axes, [place for place, _ in known], [fps for _, fps in known], color, 0.9 * height, column.label)
     _name_rows(axes, [describe(key) for key in keys])
-    axes.set_title("frames a second", loc="left")
-    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=len(found)).set_in_layout(True)
-    axes.set_title("")
     axes.set_xlabel("frames a second")
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=min(3, len(found)))
     _finish(figure, "", path)
 
 
@@ -93,7 +91,7 @@ def _rates(axes: Axes, benchmark: Benchmark) -> None:
     axes.set_xlim(0, 1.18 * max(*alone, *(case.fps.most for case in benchmark.cases)))
     _name_rows(axes, [describe(case.asked) for case in benchmark.cases])
     axes.set_title("frames a second, from file to files", loc="left")
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0))
 
 
 def _stage_times(axes: Axes, benchmark: Benchmark) -> None:
@@ -107,7 +105,7 @@ def _stage_times(axes: Axes, benchmark: Benchmark) -> None:
             left += stage.ms
     _name_rows(axes, [describe(case.asked) for case in benchmark.cases])
     axes.set_title("own time of each stage, ms a frame; the stages run side by side", loc="left")
-    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(labelled))
 
 
 def _ratios(axes: Axes, benchmark: Benchmark) -> None:

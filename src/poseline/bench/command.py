@@ -181,16 +181,16 @@ def _show(benchmark: Benchmark) -> None:
         console.print(line, markup=False, soft_wrap=True)
     for case in benchmark.cases:
         _print(tables.stages(case))
-    if benchmark.cases:
-        _print(tables.overview(benchmark.cases, benchmark.clip))
-    if benchmark.contests:
-        _print(tables.contests(benchmark.contests))
+    for grid in tables.summary(benchmark):
+        _print(grid)
+    for contest in benchmark.contests:
+        console.print(f"{contest.name}: {contest.command}", markup=False, soft_wrap=True)
     for line in tables.bottlenecks(benchmark.cases):
         console.print(line, markup=False, soft_wrap=True)
 
 
 def _print(grid: Grid) -> None:
-    console.print()
+    console.print(f"\n[bold]{escape(grid.title)}[/]", soft_wrap=True)
     console.print(grid.table())
 
 

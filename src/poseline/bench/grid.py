@@ -19,11 +19,8 @@ class Grid:
     title: str = ""
 
     def table(self) -> Table:
-        """For the terminal."""
-        title = escape(self.title) if self.title else None
-        table = Table(
-            box=None, pad_edge=False, header_style="dim", title=title, title_justify="left", title_style="bold"
-        )
+        """For the terminal, without the title."""
+        table = Table(box=None, pad_edge=False, header_style="dim")
         for index, heading in enumerate(self.headings):
             table.add_column(escape(heading), justify="left" if index < self.names else "right", vertical="bottom")
         for row in self.rows:

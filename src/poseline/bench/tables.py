@@ -10,12 +10,18 @@ from poseline.bench.measure import describe
 from poseline.bench.schema import Benchmark, Case, Clip, Contest, Machine, Run, Sample, Spread
 
 _MB = 1e6
+_BUSY = 0.25
+"""Share of the cores that other programs may want before it is worth a word."""
+_NAMES = ("model", "imgsz", "precision", "runtime", "video")
 
 
 def lines(benchmark: Benchmark) -> Iterator[str]:
     """The machine, the clip and how it was measured, a line each."""
     yield f"machine: {machine(benchmark.machine)}"
     yield f"versions: {', '.join(f'{name} {number}' for name, number in benchmark.machine.versions.items())}"
+    load, cores = benchmark.machine.load, benchmark.machine.cores
+    if load is not None and load > _BUSY * cores:
+        yield f"the machine was busy before: {load:.1f} programs wanted its {cores} cores; the times are worse for it"
     yield f"clip: {clip(benchmark.clip)}"
     runs = "one measured run" if benchmark.repeat == 1 else f"{benchmark.repeat} measured runs"
     yield f"{runs} of each, a process each, after one to warm up; median (least..most)"
@@ -28,7 +34,6 @@ def machine(told: Machine) -> str:
     parts += [f"governor {told.governor}"] if told.governor else []
     parts += [f"{told.memory_bytes / 2**30:.0f} GiB"]
     parts += [f"GPU {told.gpu}"] if told.gpu else []
-    parts += [f"load before {told.load:.1f}"] if told.load is not None else []
     return ", ".join([*parts, told.system])
 
 
@@ -38,38 +43,60 @@ def clip(told: Clip) -> str:
     return f"{told.name}, {told.width}x{told.height}, {told.frames or '?'} frames{rate}, {told.bytes / _MB:.2f} MB"
 
 
-def overview(cases: Sequence[Case], played: Clip) -> Grid:
-    """A row for each combination; `played` is the clip."""
-    headings = (
-        "model", "imgsz", "precision", "runtime", "video", "fps", "process\nfps", "first\nframe s", "CPU\nms/frame",
-        "cores\nbusy", "RSS\nMB", "video\nMB", "kbit/s", "model\nalone fps", "OKS to\nfp32", "age ms\np50/p95", "drops",
-    )  # fmt: skip
-    rows = tuple(_overview_row(case, played) for case in cases)
-    return Grid(headings, rows, names=5, title="Whole runs").without_empty_columns().folded()
+def summary(benchmark: Benchmark) -> list[Grid]:
+    """The tables of all combinations, and of the contests."""
+    against = [contests(benchmark.contests)] if benchmark.contests else []
+    return [speed(benchmark.cases), costs(benchmark.cases, benchmark.clip), *against]
 
 
-def _overview_row(case: Case, played: Clip) -> tuple[str, ...]:
+def speed(cases: Sequence[Case]) -> Grid:
+    """How fast each combination is."""
+    headings = (*_NAMES, "fps", "process\nfps", "first\nframe s", "CPU\nms/frame", "cores\nbusy", "model\nalone fps")
+    rows = tuple(
+        (
+            *_names(case),
+            spread(case.fps, 1),
+            f"{case.process_fps.median:.1f}",
+            f"{case.first_frame.median:.2f}" if case.first_frame else "?",
+            f"{case.cpu_ms.median:.1f}",
+            f"{case.efficiency.median:.0%}",
+            f"{case.network.fps:.1f}",
+        )
+        for case in cases
+    )
+    return Grid(headings, rows, len(_NAMES), "Speed").folded()
+
+
+def costs(cases: Sequence[Case], played: Clip) -> Grid:
+    """What else each combination takes and gives; `played` is the clip."""
+    headings = (*_NAMES, "RSS MB", "video MB", "kbit/s", "OKS to fp32", "persons", "age ms p50/p95", "dropped")
+    rows = tuple((*_names(case), *_costs(case, played)) for case in cases)
+    return Grid(headings, rows, len(_NAMES), "Memory, files, results").without_empty_columns().folded()
+
+
+def _costs(case: Case, played: Clip) -> tuple[str, ...]:
     run = typical(case.runs)
     output = run.output_bytes
     seconds = (run.processed + run.dropped) / played.fps if played.fps else None
+    aged = run.latency_p50 is not None and run.latency_p95 is not None
+    return (
+        f"{case.memory_bytes.median / _MB:.0f}",
+        f"{output / _MB:.2f}" if output else "",
+        f"{8e-3 * output / seconds:.0f}" if output and seconds else "",
+        f"{case.accuracy.oks:.4f}" if case.accuracy else "",
+        str(run.persons),
+        f"{run.latency_p50:.0f}/{run.latency_p95:.0f}" if aged else "",
+        str(run.dropped) if case.asked.live else "",
+    )
+
+
+def _names(case: Case) -> tuple[str, ...]:
     return (
         case.asked.model,
         str(case.asked.imgsz),
         case.precision,
         case.runtime if case.asked.device in ("auto", "cpu") else f"{case.runtime}, {case.device}",
         ("yes" if case.asked.video else "no") + (", live" if case.asked.live else ""),
-        spread(case.fps, 1),
-        spread(case.process_fps, 1),
-        spread(case.first_frame, 2) if case.first_frame else "?",
-        f"{case.cpu_ms.median:.1f}",
-        f"{case.efficiency.median:.0%}",
-        f"{case.memory_bytes.median / _MB:.0f}",
-        f"{output / _MB:.2f}" if output else "",
-        f"{8e-3 * output / seconds:.0f}" if output and seconds else "",
-        f"{case.network.fps:.1f}",
-        f"{case.accuracy.oks:.4f}" if case.accuracy else "",
-        f"{run.latency_p50:.0f}/{run.latency_p95:.0f}" if run.latency_p50 and run.latency_p95 else "",
-        str(run.dropped) if case.asked.live else "",
     )
 
 
@@ -97,22 +124,19 @@ def _other_threads(run: Run) -> float:
 def contests(found: Sequence[Contest]) -> Grid:
     """A row for each way of running the peer."""
     headings = (
-        "against", "model", "imgsz", "video", "times\nfaster", "pairs", "seconds\nours/theirs", "own fps\nours/theirs",
-        "ratio of\nown fps", "MB written\nours/theirs", "RSS MB\nours/theirs",
+        "model", "imgsz", "against", "times faster", "seconds", "own fps", "ratio of own fps", "video MB", "RSS MB",
     )  # fmt: skip
-    title = f"Against {found[0].peer}" if found else ""
-    return Grid(headings, tuple(map(_contest_row, found)), names=4, title=title).folded()
+    title = f"Against {found[0].peer}, ours/theirs" if found else ""
+    return Grid(headings, tuple(map(_contest_row, found)), names=3, title=title).folded()
 
 
 def _contest_row(contest: Contest) -> tuple[str, ...]:
     ours, theirs = _middle(contest.ours), _middle(contest.theirs)
     return (
-        contest.name,
         contest.asked.model,
         str(contest.asked.imgsz),
-        "yes" if contest.asked.video else "no",
+        contest.name,
         spread(contest.wall_ratio, 2),
-        str(len(contest.ours)),
         f"{ours.wall:.2f}/{theirs.wall:.2f}",
         f"{_number(ours.fps, 1)}/{_number(theirs.fps, 1)}",
         spread(contest.fps_ratio, 2) if contest.fps_ratio else "",
@@ -148,9 +172,7 @@ def bottlenecks(cases: Sequence[Case]) -> Iterator[str]:
 
 def markdown(benchmark: Benchmark) -> str:
     """The whole of it, ready to be pasted into an issue."""
-    grids = [overview(benchmark.cases, benchmark.clip)] if benchmark.cases else []
-    grids += [contests(benchmark.contests)] if benchmark.contests else []
-    blocks = [grid.markdown() for grid in grids]
+    blocks = [grid.markdown() for grid in summary(benchmark)]
     commands = dict.fromkeys(f"{contest.name}: `{contest.command}`" for contest in benchmark.contests)
     said = [*lines(benchmark), *bottlenecks(benchmark.cases), *commands]
     return "\n\n".join([*blocks, "\n".join(f"- {line}" for line in said)]) + "\n"
