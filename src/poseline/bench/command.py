@@ -59,11 +59,11 @@ def run(sources: Sequence[str] | None, options: Options, files: Files, vs: str |
     """
     files.check()
     peer = _peer(vs)
-    about, size, path = _clip(sources or [])
+    about, path = _clip(sources or [])
     planned = cases(options)
     where, started = _machine(), datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds")
     with _terminable(), tempfile.TemporaryDirectory(prefix="poseline-bench-") as scratch, _steps() as step:
-        bench = Bench(path, size, Path(scratch), options, step)
+        bench = Bench(path, Path(scratch), options, step)
         measured = [bench.measure(case) for case in planned]
         contests = list(compete(bench, peer, planned)) if peer else []
     measured = [case.model_copy(update={"bottleneck": advise(case, measured, where.cores)}) for case in measured]
@@ -119,8 +119,8 @@ def _peer(name: str | None) -> Peer | None:
     return PEERS[name]
 
 
-def _clip(sources: Sequence[str]) -> tuple[Clip, tuple[int, int], Path]:
-    """What the clip is, its upright size, and where it is."""
+def _clip(sources: Sequence[str]) -> tuple[Clip, Path]:
+    """What the clip is, and where it is."""
     if not sources:
         raise SettingsError("give a clip to run: poseline bench clip.mp4; what is measured depends on what it shows")
     locations = locate(sources)
@@ -136,7 +136,7 @@ def _clip(sources: Sequence[str]) -> tuple[Clip, tuple[int, int], Path]:
     about = Clip(
         name=path.name, width=info.width, height=info.height, frames=info.frames, fps=rate, bytes=path.stat().st_size
     )
-    return about, (info.width, info.height), path
+    return about, path
 
 
 def _machine() -> Machine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from rich.markup import escape
 from rich.table import Table
@@ -22,7 +23,8 @@ class Grid:
         """For the terminal, without the title."""
         table = Table(box=None, pad_edge=False, header_style="dim")
         for index, heading in enumerate(self.headings):
-            table.add_column(escape(heading), justify="left" if index < self.names else "right", vertical="bottom")
+            justify: Literal["left", "right"] = "left" if index < self.names else "right"
+            table.add_column(escape(heading), justify=justify, no_wrap=True)
         for row in self.rows:
             table.add_row(*map(escape, row))
         return table

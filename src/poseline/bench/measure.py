@@ -25,8 +25,6 @@ class Bench:
     """The clip and the place in which it is run again and again."""
 
     clip: Path
-    size: tuple[int, int]
-    """(width, height) of its upright picture, in pixels."""
     scratch: Path
     options: Options
     step: Step
@@ -89,10 +87,11 @@ class Bench:
             return False
 
     def _network(self, case: Case) -> schema.Network:
-        width, height = self.size
         told = watch(
-            python("-m", "poseline.bench.network", str(self._config(case)), str(width), str(height),
-                   str(self.options.network_seconds)),
+            python(
+                "-m", "poseline.bench.network", str(self._config(case)), str(self.clip.absolute()),
+                str(self.options.network_seconds),
+            ),
             self.scratch, self.options.timeout,
         )  # fmt: skip
         return schema.Network.model_validate_json(told.said.splitlines()[-1])

@@ -1,6 +1,6 @@
 """Network: the model alone, as published figures are made, in a process of its own.
 
-`python -m poseline.bench.network SETTINGS WIDTH HEIGHT SECONDS` prints one JSON record of `schema.Network`.
+`python -m poseline.bench.network SETTINGS CLIP SECONDS` prints one JSON record of `schema.Network`.
 """
 
 from __future__ import annotations
@@ -8,57 +8,67 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
+from contextlib import closing
 from pathlib import Path
 
 from poseline.bench.schema import Network
+from poseline.capture import open_source
 from poseline.errors import PoselineError
+from poseline.frame import Frame
 from poseline.inference import Letterbox, PoseEstimator, Request, load_estimator
-from poseline.inference.scaler import PAD
-from poseline.settings import load
+from poseline.settings import CaptureSettings, InferenceSettings, load
 
 _WARM_UP = 3
 """Runs of each request that are not counted."""
 
 
-def measure(estimator: PoseEstimator, width: int, height: int, seconds: float) -> Network:
-    """How many runs a second the network does on pictures of this size, with its requests kept in flight."""
-    runtime = estimator.runtime
-    letterbox = Letterbox.fit(width, height, estimator.settings.imgsz, estimator.spec.stride, runtime.fixed_size)
-    input_width, input_height = letterbox.size
-    requests = [runtime.request(input_height, input_width) for _ in range(runtime.in_flight)]
+def measure(estimator: PoseEstimator, frame: Frame, seconds: float) -> Network:
+    """How many pictures a second the network does, with its requests kept in flight and `frame` in each place.
+
+    The picture is one of the clip, since what a network does may depend on who is to be seen.
+    """
+    runtime, settings = estimator.runtime, estimator.settings
+    letterbox = Letterbox.fit(frame.width, frame.height, settings.imgsz, estimator.spec.stride, runtime.fixed_size)
+    width, height = letterbox.size
+    requests = [runtime.request(height, width) for _ in range(runtime.in_flight)]
     for request in requests:
-        request.pixels.fill(PAD)
-    _turn(requests, runs=_WARM_UP * len(requests))
+        for index in range(runtime.batch):
+            request.place(index, frame, letterbox)
+    _turn(requests, settings, runs=_WARM_UP * len(requests))
     began, used = time.perf_counter(), time.process_time()
-    pictures = _turn(requests, until=began + seconds)
+    pictures = runtime.batch * _turn(requests, settings, until=began + seconds)
     passed, cpu = time.perf_counter() - began, time.process_time() - used
-    return Network(fps=pictures / passed, cpu_ms=1e3 * cpu / pictures, width=input_width, height=input_height)
+    return Network(fps=pictures / passed, cpu_ms=1e3 * cpu / pictures, width=width, height=height)
 
 
-def _turn(requests: list[Request], *, runs: int = 0, until: float = 0.0) -> int:
-    """Start each request again as soon as it is done, at least `runs` times in all; the pictures that went through."""
-    flying: deque[Request] = deque()
+def _turn(requests: list[Request], settings: InferenceSettings, *, runs: int = 0, until: float = 0.0) -> int:
+    """Start each request again as soon as it is done, at least `runs` times in all; how often that was."""
+    flying = deque(requests)
     for request in requests:
-        request.start()
-        flying.append(request)
-    done = pictures = 0
+        request.start(settings)
+    done = 0
     while flying:
         request = flying.popleft()
         request.wait()
-        done, pictures = done + 1, pictures + len(request.pixels)
+        done += 1
         if done + len(flying) < runs or time.perf_counter() < until:
-            request.start()
+            request.start(settings)
             flying.append(request)
-    return pictures
+    return done
+
+
+def _first_frame(clip: str) -> Frame:
+    with closing(open_source(clip, CaptureSettings()).frames()) as frames:
+        return next(frames)
 
 
 def main() -> None:
     """The process."""
-    settings, width, height, seconds = sys.argv[1:]
+    settings, clip, seconds = sys.argv[1:]
     try:
         chosen = load(Path(settings))
         estimator = load_estimator(chosen.inference, live=chosen.capture.live)
-        sys.stdout.write(measure(estimator, int(width), int(height), float(seconds)).model_dump_json() + "\n")
+        sys.stdout.write(measure(estimator, _first_frame(clip), float(seconds)).model_dump_json() + "\n")
     except PoselineError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -18,6 +20,7 @@ from poseline.inference.weights import cache_folder, sha256
 _SPEED = re.compile(r"^Speed: ([\d.]+)ms preprocess, ([\d.]+)ms inference, ([\d.]+)ms postprocess", re.MULTILINE)
 _YOLO = "from ultralytics.cfg import entrypoint; entrypoint()"
 """What the `yolo` command does; through our own interpreter, so that it is the one of this environment."""
+_EXPORT = ("format=openvino", "dynamic=True")
 
 
 @dataclass(frozen=True)
@@ -84,15 +87,15 @@ class Ultralytics:
             raise SettingsError("--vs ultralytics: its tracker needs the package lap: pip install lap")
         if not cpu:
             return [
-                self._rival("default runtime", weights, imgsz, "0", True),
-                self._rival("half precision", weights, imgsz, "0", True, "half=True"),
-                self._rival("half precision, not saving", weights, imgsz, "0", False, "half=True"),
+                self._rival("default", weights, imgsz, "0", True),
+                self._rival("half", weights, imgsz, "0", True, "half=True"),
+                self._rival("half, no video", weights, imgsz, "0", False, "half=True"),
             ]
         exported = self._export(weights, scratch, timeout)
         return [
-            self._rival("default runtime", weights, imgsz, "cpu", True),
-            self._rival("OpenVINO export", exported, imgsz, "cpu", True),
-            self._rival("OpenVINO export, not saving", exported, imgsz, "cpu", False),
+            self._rival("default", weights, imgsz, "cpu", True),
+            self._rival("OpenVINO", exported, imgsz, "cpu", True),
+            self._rival("OpenVINO, no video", exported, imgsz, "cpu", False),
         ]
 
     def _rival(self, name: str, model: Path, imgsz: int, device: str, save: bool, *more: str) -> Rival:
@@ -103,6 +106,8 @@ class Ultralytics:
             return python("-c", _YOLO, "pose", "track", *given)
 
         shown = " ".join(["yolo pose track source=CLIP", f"model={model.name}", *options])
+        if model.is_dir():
+            shown += f", after yolo export {' '.join(_EXPORT)}"
         return Rival(name, save, shown, command, _reported, self._environment)
 
     def _export(self, weights: Path, scratch: Path, timeout: float) -> Path:
@@ -112,12 +117,15 @@ class Ultralytics:
         """
         folder = cache_folder() / "peer" / f"{weights.stem}-{sha256(weights)[:16]}-{self.name.replace(' ', '')}"
         kept = folder / f"{weights.stem}_openvino_model"
-        if not (kept / "metadata.yaml").exists():
+        if not kept.exists():
             copied = Path(shutil.copy(weights, scratch / weights.name))  # it writes beside the weights
-            export = ["export", f"model={copied}", "format=openvino", "dynamic=True"]
+            export = ["export", f"model={copied}", *_EXPORT]
             watch(python("-c", _YOLO, *export), scratch, timeout, environment=self._environment)
             folder.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(copied.with_name(kept.name), kept, dirs_exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder) as half_done:
+                whole = shutil.copytree(copied.with_name(kept.name), Path(half_done) / kept.name)
+                with suppress(OSError):  # another process has been quicker
+                    whole.rename(kept)
         return kept
 
 

@@ -34,7 +34,7 @@ class Options:
     repeat: int = 5
     timeout: float = 900.0
     """Seconds that one process may take."""
-    network_seconds: float = 3.0
+    network_seconds: float = 2.0
     """Seconds for which the model alone is measured."""
 
     @classmethod

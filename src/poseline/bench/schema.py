@@ -120,7 +120,7 @@ class Run(_Record):
 
 
 class Network(_Record):
-    """The model alone: one fixed input again and again, requests kept in flight, nothing decoded or drawn."""
+    """The model alone: the clip's first frame again and again, requests kept in flight, nothing decoded or drawn."""
 
     fps: float
     cpu_ms: float

@@ -124,7 +124,7 @@ def _other_threads(run: Run) -> float:
 def contests(found: Sequence[Contest]) -> Grid:
     """A row for each way of running the peer."""
     headings = (
-        "model", "imgsz", "against", "times faster", "seconds", "own fps", "ratio of own fps", "video MB", "RSS MB",
+        "model", "imgsz", "against", "times\nfaster", "seconds", "own fps", "own fps\nratio", "video MB", "RSS MB",
     )  # fmt: skip
     title = f"Against {found[0].peer}, ours/theirs" if found else ""
     return Grid(headings, tuple(map(_contest_row, found)), names=3, title=title).folded()
