@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,24 +21,23 @@ _STAGES = {
     "capture": "#4c78a8", "inference": "#f58518", "tracking": "#54a24b", "overlay": "#b279a2", "output": "#e45756",
 }  # fmt: skip
 _OURS, _QUIET, _INK = "#f58518", "#c9c9c9", "#333333"
-_BAR, _ROW_INCHES = 0.62, 0.42
+_BAR, _ROW_INCHES, _LEAST_ROWS = 0.62, 0.42, 2
 _OTHERS = ("#f58518", "#4c78a8", "#54a24b", "#b279a2", "#e45756", "#72b7b2")
 
 
 def draw(benchmark: Benchmark, path: Path) -> None:
-    """Frames a second, the time of each stage, and the ratios to a peer where there is one, as a PNG.
+    """The ratios to a peer where there is one, frames a second, and the time of each stage, as a PNG.
 
     Raises:
         SettingsError: matplotlib is not installed. OutputError: the file cannot be written.
     """
     check()
-    panels = [_rates, _stage_times] if benchmark.cases else []
-    panels += [_ratios] if benchmark.contests else []
-    heights = [max(2, len(benchmark.cases)) for _ in panels]
+    panels: list[tuple[Callable[[Axes, Benchmark], None], int]] = []
     if benchmark.contests:
-        heights[-1] = max(2, len(benchmark.contests))
-    figure, all_axes = _figure(heights)
-    for panel, axes in zip(panels, all_axes, strict=True):
+        panels.append((_ratios, len(benchmark.contests)))
+    panels += [(_rates, len(benchmark.cases)), (_stage_times, len(benchmark.cases))]
+    figure, all_axes = _figure([rows for _, rows in panels])
+    for (panel, _), axes in zip(panels, all_axes, strict=True):
         panel(axes, benchmark)
     machine = benchmark.machine
     device = " · ".join(part for part in (machine.cpu, f"{machine.cores} cores", machine.gpu) if part)
@@ -53,7 +52,7 @@ def draw_side_by_side(found: Sequence[Column], path: Path) -> None:
     """
     check()
     keys = rows(found)
-    figure, (axes,) = _figure([max(2, len(keys) * len(found))])
+    figure, (axes,) = _figure([len(keys) * len(found)])
     height = 0.8 / len(found)
     for number, column in enumerate(found):
         places = [index + height * (number - (len(found) - 1) / 2) for index in range(len(keys))]
@@ -74,9 +73,11 @@ def check() -> None:
         raise SettingsError("--plot needs matplotlib: pip install matplotlib") from error
 
 
-def _figure(heights: Sequence[int]) -> tuple[Figure, list[Axes]]:
+def _figure(rows: Sequence[int]) -> tuple[Figure, list[Axes]]:
+    """A panel for each number of rows, one above the other."""
     from matplotlib.figure import Figure
 
+    heights = [max(_LEAST_ROWS, count) for count in rows]
     inches = sum(heights) * _ROW_INCHES + 1.1 * len(heights) + 0.7
     figure = Figure(figsize=(9, inches), layout="constrained")
     axes: Any = figure.subplots(len(heights), squeeze=False, gridspec_kw={"height_ratios": heights})
@@ -87,7 +88,7 @@ def _rates(axes: Axes, benchmark: Benchmark) -> None:
     places = list(range(len(benchmark.cases)))
     _bars(axes, places, [case.fps for case in benchmark.cases], _OURS, _BAR)
     alone = [case.network.fps for case in benchmark.cases]
-    axes.scatter(alone, places, marker="|", s=260, color=_INK, linewidths=1.6, label="the model alone", zorder=3)
+    axes.scatter(alone, places, marker="|", s=160, color=_INK, linewidths=1.6, label="the model alone", zorder=3)
     axes.set_xlim(0, 1.18 * max(*alone, *(case.fps.most for case in benchmark.cases)))
     _name_rows(axes, [describe(case.asked) for case in benchmark.cases])
     axes.set_title("frames a second, from file to files", loc="left")
@@ -138,7 +139,7 @@ def _bars(
 
 def _name_rows(axes: Axes, names: Sequence[str]) -> None:
     axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
+    axes.set_ylim(max(_LEAST_ROWS, len(names)) - 0.5, -0.5)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(left=False)
 

@@ -183,9 +183,7 @@ def _show(benchmark: Benchmark) -> None:
         _print(tables.stages(case))
     for grid in tables.summary(benchmark):
         _print(grid)
-    for contest in benchmark.contests:
-        console.print(f"{contest.name}: {contest.command}", markup=False, soft_wrap=True)
-    for line in tables.bottlenecks(benchmark.cases):
+    for line in [*tables.pairs(benchmark.contests), *tables.bottlenecks(benchmark.cases)]:
         console.print(line, markup=False, soft_wrap=True)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from rich.markup import escape
 from rich.table import Table
@@ -22,9 +21,10 @@ class Grid:
     def table(self) -> Table:
         """For the terminal, without the title."""
         table = Table(box=None, pad_edge=False, header_style="dim")
-        for index, heading in enumerate(self.headings):
-            justify: Literal["left", "right"] = "left" if index < self.names else "right"
-            table.add_column(escape(heading), justify=justify, no_wrap=True)
+        for heading in self.headings[: self.names]:
+            table.add_column(escape(heading))
+        for heading in self.headings[self.names :]:
+            table.add_column(escape(heading), justify="right", no_wrap=True)  # a number cut short would be another one
         for row in self.rows:
             table.add_row(*map(escape, row))
         return table

@@ -45,7 +45,7 @@ def clip(told: Clip) -> str:
 
 def summary(benchmark: Benchmark) -> list[Grid]:
     """The tables of all combinations, and of the contests."""
-    against = [contests(benchmark.contests)] if benchmark.contests else []
+    against = contests(benchmark.contests) if benchmark.contests else []
     return [speed(benchmark.cases), costs(benchmark.cases, benchmark.clip), *against]
 
 
@@ -121,28 +121,47 @@ def _other_threads(run: Run) -> float:
     return max(0.0, 1e3 * run.cpu / run.processed - sum(stage.cpu_ms for stage in run.stages))
 
 
-def contests(found: Sequence[Contest]) -> Grid:
-    """A row for each way of running the peer."""
-    headings = (
-        "model", "imgsz", "against", "times\nfaster", "seconds", "own fps", "own fps\nratio", "video MB", "RSS MB",
-    )  # fmt: skip
-    title = f"Against {found[0].peer}, ours/theirs" if found else ""
-    return Grid(headings, tuple(map(_contest_row, found)), names=3, title=title).folded()
+def contests(found: Sequence[Contest]) -> list[Grid]:
+    """A row for each way of running the peer: how much faster, and what else it takes and gives."""
+    rows = [(*_about(contest), *_faster(contest)) for contest in found]
+    more = [(*_about(contest), *_beside(contest)) for contest in found]
+    names = ("model", "imgsz", "against")
+    ratios = (*names, "times\nfaster", "seconds", "own fps\nratio", "own fps")
+    return [
+        Grid(ratios, tuple(rows), 3, f"Against {found[0].peer}, whole processes, ours/theirs").folded(),
+        Grid((*names, "video MB", "RSS MB"), tuple(more), 3, "Files and memory, ours/theirs").folded(),
+    ]
 
 
-def _contest_row(contest: Contest) -> tuple[str, ...]:
+def _about(contest: Contest) -> tuple[str, ...]:
+    return contest.asked.model, str(contest.asked.imgsz), contest.name
+
+
+def _faster(contest: Contest) -> tuple[str, ...]:
     ours, theirs = _middle(contest.ours), _middle(contest.theirs)
     return (
-        contest.asked.model,
-        str(contest.asked.imgsz),
-        contest.name,
         spread(contest.wall_ratio, 2),
-        f"{ours.wall:.2f}/{theirs.wall:.2f}",
+        f"{ours.wall:.1f}/{theirs.wall:.1f}",
+        spread(contest.fps_ratio, 2) if contest.fps_ratio else "-",
         f"{_number(ours.fps, 1)}/{_number(theirs.fps, 1)}",
-        spread(contest.fps_ratio, 2) if contest.fps_ratio else "",
+    )
+
+
+def _beside(contest: Contest) -> tuple[str, ...]:
+    ours, theirs = _middle(contest.ours), _middle(contest.theirs)
+    return (
         f"{_megabytes(ours)}/{_megabytes(theirs)}",
         f"{ours.memory_bytes / _MB:.0f}/{theirs.memory_bytes / _MB:.0f}",
     )
+
+
+def pairs(found: Sequence[Contest]) -> Iterator[str]:
+    """A line for each way of running the peer: its command, and how much faster each run was than the one after it."""
+    for contest in found:
+        each = " ".join(
+            f"{theirs.wall / ours.wall:.2f}" for ours, theirs in zip(contest.ours, contest.theirs, strict=True)
+        )
+        yield f"{contest.name} ({contest.command}): pair by pair {each} times faster"
 
 
 def _middle(samples: Sequence[Sample]) -> Sample:
@@ -173,6 +192,5 @@ def bottlenecks(cases: Sequence[Case]) -> Iterator[str]:
 def markdown(benchmark: Benchmark) -> str:
     """The whole of it, ready to be pasted into an issue."""
     blocks = [grid.markdown() for grid in summary(benchmark)]
-    commands = dict.fromkeys(f"{contest.name}: `{contest.command}`" for contest in benchmark.contests)
-    said = [*lines(benchmark), *bottlenecks(benchmark.cases), *commands]
+    said = [*lines(benchmark), *pairs(benchmark.contests), *bottlenecks(benchmark.cases)]
     return "\n\n".join([*blocks, "\n".join(f"- {line}" for line in said)]) + "\n"
