@@ -314,9 +314,7 @@ def _for_one(settings: Settings, location: Location, several: bool) -> Settings:
     return settings.model_copy(update={"output": output})
 
 
-def _run_one(
-    location: Location, settings: Settings, estimators: Estimators, interruption: Interruption
-) -> RunReport:
+def _run_one(location: Location, settings: Settings, estimators: Estimators, interruption: Interruption) -> RunReport:
     from poseline.output import prepare
     from poseline.pipeline import run as run_pipeline
     from poseline.terminal import progress, show_error, show_report
