@@ -327,7 +327,7 @@ def _run_one(location: Location, settings: Settings, estimators: Estimators, int
     source = _open(location, settings)
     # A picture's printed times are its own only if no other is on its way beside it.
     estimator = estimator or _estimator(settings, source.info.live or bool(location.pictures), clip, estimators)
-    if source.info.width:
+    if source.info.live and source.info.width:  # a file waits for the network; its first frames warm it up
         estimator.warm_up(source.info.width, source.info.height)
     with (
         interruption.held(),
