@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from poseline.bench.schema import Accuracy
 from poseline.output import read_log
@@ -40,6 +39,8 @@ def compare(reference: Path, journal: Path) -> Accuracy | None:
 
 def _likenesses(truth: Poses, guess: Poses, sigmas: Floats) -> Floats:
     """(N,) the OKS of each clearly seen person of `truth` with its partner in `guess`."""
+    from scipy.optimize import linear_sum_assignment  # a second that no other part of a benchmark need wait
+
     seen = truth[np.flatnonzero((truth.keypoints[:, :, 2] > _SEEN).any(axis=1))]
     similar = oks(seen.keypoints, guess.keypoints, _areas(seen.boxes), sigmas, _SEEN)
     likenesses = np.zeros(len(seen), np.float32)

@@ -16,7 +16,7 @@ from rich.markup import escape
 from poseline import machine
 from poseline.bench import chart, side_by_side, tables
 from poseline.bench.advice import advise
-from poseline.bench.contest import compete
+from poseline.bench.contest import compete, matches
 from poseline.bench.grid import Grid
 from poseline.bench.measure import Bench
 from poseline.bench.peer import PEERS, Peer
@@ -64,8 +64,9 @@ def run(sources: Sequence[str] | None, options: Options, files: Files, vs: str |
     where, started = _machine(), datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds")
     with _terminable(), tempfile.TemporaryDirectory(prefix="poseline-bench-") as scratch, _steps() as step:
         bench = Bench(path, Path(scratch), options, step)
+        against = matches(bench, peer, planned) if peer else []
         measured = [bench.measure(case) for case in planned]
-        contests = list(compete(bench, peer, planned)) if peer else []
+        contests = [compete(bench, match) for match in against]
     measured = [case.model_copy(update={"bottleneck": advise(case, measured, where.cores)}) for case in measured]
     benchmark = Benchmark(
         started=started, machine=where, clip=about, repeat=options.repeat, cases=measured, contests=contests

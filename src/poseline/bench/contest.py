@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from poseline.bench import schema
 from poseline.bench.measure import Bench
@@ -12,43 +13,53 @@ from poseline.bench.plan import Case, case
 from poseline.bench.process import watch
 
 
-def compete(bench: Bench, peer: Peer, contenders: list[Case]) -> Iterator[schema.Contest]:
-    """One contest for each model and image size among `contenders`, and each way of running the peer."""
-    done: set[tuple[str, int, str]] = set()
-    for contender in contenders:
-        asked = contender.asked
-        about = (str(contender.weights), asked.imgsz, asked.device)
-        if about in done:
-            continue
-        done.add(about)
-        cpu, options = contender.runs_on_cpu(), bench.options
+@dataclass(frozen=True)
+class Match:
+    """Who runs against whom."""
+
+    peer: str
+    ours: Case
+    rival: Rival
+
+
+def matches(bench: Bench, peer: Peer, contenders: Sequence[Case]) -> list[Match]:
+    """A match for each model and image size among `contenders`, and each way of running the peer; all is made ready.
+
+    Raises:
+        SettingsError: the peer cannot run such a model, or is not installed.
+    """
+    found: list[Match] = []
+    for about in dict.fromkeys((each.weights, each.asked.imgsz, each.asked.device) for each in contenders):
+        weights, imgsz, device = about
         bench.step(f"{peer.name}: getting ready")
-        for rival in peer.rivals(contender.weights.absolute(), asked.imgsz, cpu, bench.scratch, options.timeout):
-            # What Poseline chooses by itself, as the peer does: precision and runtime are the other table's matter.
-            ours = case(contender.weights, asked.imgsz, "auto", "auto", asked.device, rival.video)
-            yield _contest(bench, peer, rival, ours)
+        # What Poseline chooses by itself, as the peer does: precision and runtime are the other table's matter.
+        ours = {video: case(weights, imgsz, "auto", "auto", device, video) for video in (True, False)}
+        on_cpu = ours[True].runs_on_cpu()
+        rivals = peer.rivals(weights.absolute(), imgsz, on_cpu, bench.scratch, bench.options.timeout)
+        found += [Match(peer.name, ours[rival.video], rival) for rival in rivals]
+    return found
 
 
-def _contest(bench: Bench, peer: Peer, rival: Rival, ours: Case) -> schema.Contest:
+def compete(bench: Bench, match: Match) -> schema.Contest:
+    """The match, pair after pair; the first only warms up."""
     repeat = bench.options.repeat
     pairs: list[tuple[schema.Sample, schema.Sample]] = []
     for number in range(repeat + 1):
-        bench.step(f"against {peer.name}, {rival.name}: " + (f"pair {number} of {repeat}" if number else "warming up"))
-        pairs.append((_our_turn(bench, ours), _their_turn(bench, rival)))
-    return result(peer.name, rival, ours.asked, pairs[1:])
+        turn = f"pair {number} of {repeat}" if number else "warming up"
+        bench.step(f"against {match.peer}, {match.rival.name}: {turn}")
+        pairs.append((_our_turn(bench, match.ours), _their_turn(bench, match.rival)))
+    return result(match, pairs[1:])
 
 
-def result(
-    peer: str, rival: Rival, asked: schema.Combination, pairs: list[tuple[schema.Sample, schema.Sample]]
-) -> schema.Contest:
+def result(match: Match, pairs: Sequence[tuple[schema.Sample, schema.Sample]]) -> schema.Contest:
     """The ratios of the pairs."""
     rates = [(ours.fps, theirs.fps) for ours, theirs in pairs]
     reported = [ours / theirs for ours, theirs in rates if ours and theirs]
     return schema.Contest(
-        peer=peer,
-        name=rival.name,
-        command=rival.shown,
-        asked=asked,
+        peer=match.peer,
+        name=match.rival.name,
+        command=match.rival.shown,
+        asked=match.ours.asked,
         ours=[ours for ours, _ in pairs],
         theirs=[theirs for _, theirs in pairs],
         wall_ratio=schema.Spread.of([theirs.wall / ours.wall for ours, theirs in pairs]),
@@ -68,8 +79,9 @@ def _their_turn(bench: Bench, rival: Rival) -> schema.Sample:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     watched = watch(
-        rival.command(bench.clip.absolute(), folder), folder, bench.options.timeout, environment=rival.environment
-    )
+        rival.command(bench.clip.absolute(), folder), folder, bench.options.timeout,
+        cwd=folder, environment=rival.environment,
+    )  # fmt: skip
     written = [path.stat().st_size for path in folder.rglob("*") if path.suffix in (".avi", ".mp4")]
     return schema.Sample(
         wall=watched.wall,

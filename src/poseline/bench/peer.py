@@ -120,7 +120,7 @@ class Ultralytics:
         if not kept.exists():
             copied = Path(shutil.copy(weights, scratch / weights.name))  # it writes beside the weights
             export = ["export", f"model={copied}", *_EXPORT]
-            watch(python("-c", _YOLO, *export), scratch, timeout, environment=self._environment)
+            watch(python("-c", _YOLO, *export), scratch, timeout, cwd=scratch, environment=self._environment)
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder) as half_done:
                 whole = shutil.copytree(copied.with_name(kept.name), Path(half_done) / kept.name)

@@ -37,15 +37,16 @@ class Watched:
 
 
 def watch(
-    command: Sequence[str], folder: Path, timeout: float, *,
+    command: Sequence[str], folder: Path, timeout: float, *, cwd: Path | None = None,
     sign: Callable[[], bool] = lambda: False, environment: Mapping[str, str] | None = None,
 ) -> Watched:  # fmt: skip
     """Run `command` to its end. However this is left, no process of it is.
 
     Args:
         command: program and arguments.
-        folder: where it is started, and what it says is kept.
+        folder: where what it says is kept.
         timeout: seconds after which it is ended.
+        cwd: where it is started, if not here.
         sign: looked at until it is there, such as a file that holds the first frame.
         environment: variables beside our own.
 
@@ -57,7 +58,7 @@ def watch(
     first: float | None = None
     memory = 0
     with log.open("wb") as said:
-        child = _Child(command, folder, said.fileno(), environment)
+        child = _Child(command, cwd, said.fileno(), environment)
         with child:
             while not child.ended.wait(_LOOK_SECONDS):
                 now = time.perf_counter()
@@ -92,12 +93,14 @@ def _without_folder(part: str) -> str:
 class _Child:
     """A process of its own session, so that a Ctrl-C in the terminal reaches it through us alone."""
 
-    def __init__(self, command: Sequence[str], folder: Path, said: int, environment: Mapping[str, str] | None) -> None:
+    def __init__(
+        self, command: Sequence[str], cwd: Path | None, said: int, environment: Mapping[str, str] | None
+    ) -> None:
         self.ended = threading.Event()
         self.began = time.perf_counter()
         try:
             self._process = subprocess.Popen(  # noqa: S603 # commands of our own making
-                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
+                command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
                 env={**os.environ, **(environment or {})}, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
