@@ -31,7 +31,7 @@ def test_what_all_have_in_common_is_said_once() -> None:
 
 
 def test_costs_in_numbers() -> None:
-    likeness = Accuracy(oks=0.98765, persons=300, found=299)
+    likeness = Accuracy(oks=0.98765, persons=300)
     with_video, without = cells(tables.costs([case(accuracy=likeness), case(video=False)], CLIP))
     assert with_video == {  # 2 MB over the 2 s that 100 frames at 50 fps play
         "video": "yes", "RSS MB": "400", "video MB": "2.00", "kbit/s": "8000", "OKS to fp32": "0.9877",

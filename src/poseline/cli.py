@@ -154,7 +154,7 @@ def bench(
     sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]", help="Video file to run; with --compare, the JSON files.")] = None,
     model: Annotated[list[str] | None, _option("-m", "--model", help="A model as for run; may be given several times.", panel=_MEASURE)] = None,
     imgsz: Annotated[str, _option("--imgsz", help="Longer sides of the network's input, such as 320,480,640.", panel=_MEASURE)] = "640",
-    precision: Annotated[str, _option("--precision", help="auto, fp32, bf16 or fp16, or several.", panel=_MEASURE)] = "auto",
+    precision: Annotated[str, _option("--precision", help="auto, fp32, bf16, fp16 or int8, or several.", panel=_MEASURE)] = "auto",
     runtime: Annotated[str, _option("--runtime", help="auto, openvino, torch or onnx, or several.", panel=_MEASURE)] = "auto",
     device: Annotated[str, _option("--device", help="auto, cpu, cuda, cuda:N or mps, or several.", panel=_MEASURE)] = "auto",
     video: Annotated[bool | None, _option("--video/--no-video", help="With or without annotated video. (both)", panel=_MEASURE)] = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -62,7 +61,7 @@ def run(sources: Sequence[str] | None, options: Options, files: Files, vs: str |
     about, path = _clip(sources or [])
     planned = cases(options)
     where, started = _machine(), datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds")
-    with _terminable(), tempfile.TemporaryDirectory(prefix="poseline-bench-") as scratch, _steps() as step:
+    with tempfile.TemporaryDirectory(prefix="poseline-bench-") as scratch, _steps() as step:
         bench = Bench(path, Path(scratch), options, step)
         against = matches(bench, peer, planned) if peer else []
         measured = [bench.measure(case) for case in planned]
@@ -153,16 +152,6 @@ def _machine() -> Machine:
         gpu=machine.nvidia(),
         versions=versions(),
     )
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends it as Ctrl-C does, so that no process is left behind."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

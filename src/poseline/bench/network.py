@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from poseline.bench.schema import Network
-from poseline.capture import open_source
+from poseline.capture import ClipSample, open_source
 from poseline.errors import PoselineError
 from poseline.frame import Frame
 from poseline.inference import Letterbox, PoseEstimator, Request, load_estimator
@@ -67,7 +67,8 @@ def main() -> None:
     settings, clip, seconds = sys.argv[1:]
     try:
         chosen = load(Path(settings))
-        estimator = load_estimator(chosen.inference, live=chosen.capture.live)
+        sample = ClipSample(Path(clip), chosen.capture) if chosen.inference.arithmetic == "int8" else None
+        estimator = load_estimator(chosen.inference, live=chosen.capture.live, sample=sample)
         sys.stdout.write(measure(estimator, _first_frame(clip), float(seconds)).model_dump_json() + "\n")
     except PoselineError as error:
         sys.stderr.write(f"error: {error}\n")

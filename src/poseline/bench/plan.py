@@ -14,9 +14,6 @@ from poseline.inference import weights
 from poseline.inference.load import choose
 from poseline.settings import Settings, load
 
-_HALF = {"auto": None, "fp32": False, "bf16": True, "fp16": True}
-"""Which `half` asks for a precision; what really ran is in the run's log."""
-
 
 @dataclass(frozen=True)
 class Options:
@@ -106,18 +103,12 @@ def case(path: Path, imgsz: int, precision: str, runtime: str, device: str, vide
         "capture": {"live": live},
         "inference": {
             "model": str(path.absolute()), "imgsz": imgsz, "runtime": runtime, "device": device,
-            **_precision(precision),
+            "precision": precision,
         },
         "output": {"video": video},
     }  # fmt: skip
     load(overrides=overrides)
     return Case(asked, path, overrides)
-
-
-def _precision(precision: str) -> dict[str, Any]:
-    if precision not in _HALF:
-        raise SettingsError(f"--precision: {precision!r} is none of {', '.join(_HALF)}")
-    return {"half": _HALF[precision]}
 
 
 def _parts(text: str) -> list[str]:

@@ -134,11 +134,9 @@ class Accuracy(_Record):
     """How far a reduced precision is from fp32, on the same clip."""
 
     oks: float
-    """Mean object keypoint similarity over the persons that the fp32 run found, 0..1; 0 for one that is missed."""
+    """Mean object keypoint similarity over the persons of whom fp32 was sure, 0..1; 0 for one that is missed."""
     persons: int
-    """How many the fp32 run found."""
-    found: int
-    """How many this precision found."""
+    """How many those are, over all frames."""
 
 
 class Case(_Record):

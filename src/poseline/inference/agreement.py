@@ -38,12 +38,12 @@ def agreement(reference: PoseEstimator, candidate: PoseEstimator, frames: Iterab
     for frame in frames:
         count += 1
         truth, found = reference.estimate(frame).poses, candidate.estimate(frame).poses
-        similar += _similarity(truth, found, np.array(reference.spec.skeleton.sigmas, np.float32)).tolist()
+        similar += similarity(truth, found, np.array(reference.spec.skeleton.sigmas, np.float32)).tolist()
     return Agreement(float(np.mean(similar)) if similar else 0.0, len(similar), count)
 
 
-def _similarity(truth: Poses, found: Poses, sigmas: Floats) -> Floats:
-    """(N,) for each sure person of `truth`."""
+def similarity(truth: Poses, found: Poses, sigmas: Floats) -> Floats:
+    """(N,) the OKS of each sure person of `truth` with the most similar one of `found`; 0 for one that was missed."""
     sure = truth[(truth.scores >= _SURE) & (truth.keypoints[:, :, 2] > _SURE).any(axis=1)]
     areas = _BODY * (sure.boxes[:, 2:] - sure.boxes[:, :2]).prod(axis=1)
     best: Floats = oks(sure.keypoints, found.keypoints, areas, sigmas, _SURE).max(axis=1, initial=0.0)
