@@ -87,6 +87,8 @@ def run(
     precision: Annotated[Arithmetic | None, _option("--precision", help="The network's arithmetic; int8 is calibrated on your clip first. (auto)", panel=_MODEL)] = None,
     half: Annotated[bool | None, _option("--half/--no-half", help="bf16 or fp16, whichever the device has; or fp32. (as --precision says)", panel=_MODEL)] = None,
     calibrate: Annotated[Path | None, _option("--calibrate", help="Clip on which int8 is calibrated. (the source)", panel=_MODEL)] = None,
+    roi: Annotated[bool | None, _option("--roi/--no-roi", help="Look only where people are, while all are known. (--no-roi)", panel=_MODEL)] = None,
+    roi_every: Annotated[int | None, _option("--roi-every", help="Frames after which --roi looks at the whole picture again. (12)", panel=_MODEL)] = None,
     skeleton: Annotated[Path | None, _option("--skeleton", help="YAML file that names and joins the keypoints.", panel=_MODEL)] = None,
     augment: Annotated[bool, typer.Option("--augment", hidden=True)] = False,
     track: Annotated[bool | None, _option("--track/--no-track", help="Give persons ids. (--track)", panel=_MODEL)] = None,
@@ -127,6 +129,7 @@ def run(
             "model": model, "device": device, "runtime": runtime and runtime.value, "imgsz": imgsz, "conf": conf,
             "iou": iou, "max_det": max_det, "classes": _numbers(classes), "skeleton": skeleton,
             "precision": precision and precision.value, "half": half, "calibrate": calibrate,
+            "roi": roi, "roi_every": roi_every,
         },
         "tracking": {"enabled": track},
         "overlay": {

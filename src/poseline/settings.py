@@ -77,6 +77,10 @@ class InferenceSettings(_Section):
     """ultralytics' name. True: half precision (bf16 or fp16), False: fp32, unset: as `precision` says."""
     calibrate: Path | None = None
     """The clip on which int8 is calibrated and judged; unset: the source, where it is a video file."""
+    roi: bool = False
+    """Look only at the part of the picture that holds everybody, while all are known; for the openvino runtime."""
+    roi_every: int = Field(default=12, ge=2)
+    """With `roi`: frames after which the whole picture is looked at again."""
     skeleton: Path | None = None
     """A YAML file that names the model's keypoints and joins them."""
 

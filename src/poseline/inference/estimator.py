@@ -12,6 +12,7 @@ import av
 
 from poseline.frame import Frame, plane_pixels
 from poseline.inference.decode import decode
+from poseline.inference.focus import Focus
 from poseline.inference.letterbox import Letterbox
 from poseline.inference.runtimes import Request, Runtime
 from poseline.inference.spec import ModelSpec
@@ -47,9 +48,9 @@ class PoseEstimator:
         """The poses in one frame, now."""
         return self.finish(self.start(self.place(frame)))[0]
 
-    def place(self, frame: Frame, batch: Batch | None = None) -> Batch:
-        """Scale the frame into a place of `batch`, which takes it, or into the first place of a new one."""
-        batch = batch or self._batch(frame)
+    def place(self, frame: Frame, batch: Batch | None = None, focus: Focus | None = None) -> Batch:
+        """Scale the frame, or the part that `focus` says, into a place of `batch`, which takes it, or of a new one."""
+        batch = batch or self._batch(frame, focus)
         began = time.perf_counter()
         batch.request.place(len(batch.frames), frame, batch.letterbox)
         batch.placing += time.perf_counter() - began
@@ -85,10 +86,12 @@ class PoseEstimator:
         for batch in [self.start(self.place(blank)) for _ in range(self.runtime.in_flight)]:
             self.finish(batch)
 
-    def _batch(self, frame: Frame) -> Batch:
+    def _batch(self, frame: Frame, focus: Focus | None) -> Batch:
         letterbox = Letterbox.fit(
             frame.width, frame.height, self.settings.imgsz, self.spec.stride, self.runtime.fixed_size
         )
+        if focus is not None:
+            letterbox = focus.letterbox(frame, letterbox)
         width, height = letterbox.size
         free = self._free.setdefault(letterbox.size, [])
         # A new request compiles the network, at the first picture of this size.
@@ -100,7 +103,8 @@ def infer(frames: Iterator[Frame], estimator: PoseEstimator) -> Generator[Observ
 
     An error of `frames`, or of a frame, is raised behind the observations of the frames before it.
     """
-    batches = _batches(frames, estimator)
+    focus = Focus(estimator.settings.roi_every, estimator.spec.stride) if estimator.settings.roi else None
+    batches = _batches(frames, estimator, focus)
     flying: deque[Batch] = deque()
     ended: Exception | None = None
     try:
@@ -111,7 +115,11 @@ def infer(frames: Iterator[Frame], estimator: PoseEstimator) -> Generator[Observ
                 except Exception as error:  # noqa: BLE001 # it waits its turn, and is raised below
                     ended = error
             if flying and (ended is not None or len(flying) >= estimator.runtime.in_flight):
-                yield from estimator.finish(flying.popleft())
+                batch = flying.popleft()
+                for seen in estimator.finish(batch):
+                    if focus is not None:
+                        focus.note(seen, batch.letterbox)
+                    yield seen
     except GeneratorExit:
         for batch in flying:  # left early: their requests are wanted by whoever uses the estimator next
             estimator.finish(batch)
@@ -120,7 +128,7 @@ def infer(frames: Iterator[Frame], estimator: PoseEstimator) -> Generator[Observ
         raise ended
 
 
-def _batches(frames: Iterator[Frame], estimator: PoseEstimator) -> Iterator[Batch]:
+def _batches(frames: Iterator[Frame], estimator: PoseEstimator, focus: Focus | None) -> Iterator[Batch]:
     """The frames in batches, each as full as the runtime takes it; an error comes behind the frames before it."""
     most, batch, ended = estimator.runtime.batch, None, None
     try:
@@ -128,7 +136,7 @@ def _batches(frames: Iterator[Frame], estimator: PoseEstimator) -> Iterator[Batc
             if batch is not None and not batch.takes(frame, most):
                 yield batch
                 batch = None
-            batch = estimator.place(frame, batch)
+            batch = estimator.place(frame, batch, focus)
             if len(batch.frames) == most:  # at once: the next frame may be long in coming
                 yield batch
                 batch = None

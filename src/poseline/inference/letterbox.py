@@ -1,4 +1,4 @@
-"""Letterbox: a picture fitted into the network's input with its shape kept, and the exact way back."""
+"""Letterbox: a picture, or a part of it, fitted into the network's input, and the exact way back."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from poseline.pose import Floats
 
 @dataclass(frozen=True)
 class Letterbox:
-    """Where a picture lies inside the network's input, in whole pixels."""
+    """Where a picture, or a part of it, lies inside the network's input, in whole pixels."""
 
     source: tuple[int, int]
-    """(width, height) of the picture."""
+    """(width, height) of the picture or of its part."""
     scaled: tuple[int, int]
-    """(width, height) of the picture inside the input."""
+    """(width, height) of the same inside the input."""
     size: tuple[int, int]
     """(width, height) of the input."""
     offset: tuple[int, int]
-    """(left, top) of the picture inside the input."""
+    """(left, top) of the same inside the input."""
+    corner: tuple[int, int] = (0, 0)
+    """(left, top) of the part inside the picture; even, as colour planes of half the size need it."""
+    picture: tuple[int, int] | None = None
+    """(width, height) of the picture, where only a part of it is taken."""
 
     @classmethod
     def fit(cls, width: int, height: int, imgsz: int, stride: int, fixed: tuple[int, int] | None = None) -> Letterbox:
@@ -38,10 +42,35 @@ class Letterbox:
         offset = (round(spare[0] / 2 - 0.1), round(spare[1] / 2 - 0.1))
         return cls((width, height), scaled, (scaled[0] + spare[0], scaled[1] + spare[1]), offset)
 
+    def part(self, left: int, top: int, width: int, height: int) -> Letterbox:
+        """This input's rectangle at (left, top), in pixels, as an input of its own.
+
+        It shows what that part of the whole input shows, in the same scale but for the rounding to the source's pixels.
+        """
+        across, down = self._span(0, left, width), self._span(1, top, height)
+        corner, source, scaled, offset = zip(across, down, strict=True)
+        return Letterbox(source, scaled, (width, height), offset, corner, self.picture or self.source)
+
+    def _span(self, axis: int, begin: int, length: int) -> tuple[int, int, int, int]:
+        """Along one axis: where the part begins in the source and how long it is there, and in the input how long."""
+        offset, scaled, source = self.offset[axis], self.scaled[axis], self.source[axis]
+        first, last = max(begin, offset), min(begin + length, offset + scaled)
+        start = 2 * round((first - offset) * source / scaled / 2)
+        end = source if last == offset + scaled else 2 * round((last - offset) * source / scaled / 2)
+        return start, end - start, last - first, first - begin
+
+    @property
+    def _scale(self) -> Floats:
+        """(2,) source pixels for each pixel of the input."""
+        return np.array([self.source[0] / self.scaled[0], self.source[1] / self.scaled[1]], np.float32)
+
     def to_source(self, points: Floats) -> Floats:
         """(..., 2) x, y in input pixels to pixels of the source picture, clipped to it."""
-        width, height = self.source
-        scale = np.array([width / self.scaled[0], height / self.scaled[1]], np.float32)
-        back = (points - np.array(self.offset, np.float32)) * scale
-        inside: Floats = np.clip(back, 0, np.array([width, height], np.float32), dtype=np.float32)
+        back = (points - np.array(self.offset, np.float32)) * self._scale + np.array(self.corner, np.float32)
+        inside: Floats = np.clip(back, 0, np.array(self.picture or self.source, np.float32), dtype=np.float32)
         return inside
+
+    def to_input(self, points: Floats) -> Floats:
+        """(..., 2) x, y in pixels of the source picture to input pixels."""
+        there: Floats = (points - np.array(self.corner, np.float32)) / self._scale + np.array(self.offset, np.float32)
+        return there

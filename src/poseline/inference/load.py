@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from poseline.errors import DeviceError, SettingsError
-from poseline.inference import weights
+from poseline.inference import focus, weights
 from poseline.inference.estimator import PoseEstimator
 from poseline.inference.int8 import Sample, quantized
 from poseline.inference.runtimes import Runtime
@@ -65,6 +65,8 @@ def choose(path: Path, settings: InferenceSettings) -> tuple[Engine, str]:
             f"--precision int8 is for the openvino runtime, but {path.name} would run on {engine}; "
             "give --device cpu --runtime openvino, or another --precision"
         )
+    if settings.roi and engine != "openvino":
+        raise SettingsError(f"--roi is for the openvino runtime, but {path.name} would run on {engine}; leave --roi out")
     if engine == "openvino" and device != "cpu":
         raise SettingsError(
             f"{device} was asked for, but the openvino runtime is for the CPU; use a .pt model for a GPU"
@@ -78,7 +80,13 @@ def _runtime(spec: ModelSpec, engine: Engine, device: str, settings: InferenceSe
 
         values = None if spec.end2end else spec.keypoint_shape[1]
         cache = weights.cache_folder() / "compiled"
-        return OpenVinoRuntime(spec.path, precision=settings.arithmetic, live=live, cache=cache, keypoint_values=values)
+        runtime = OpenVinoRuntime(
+            spec.path, precision=settings.arithmetic, live=live, cache=cache, keypoint_values=values,
+            sizes=focus.SIZES if settings.roi else 2,
+        )  # fmt: skip
+        if settings.roi and runtime.fixed_size:
+            raise SettingsError(f"--roi needs a network that takes any size, and {spec.name} takes one; leave --roi out")
+        return runtime
     if engine == "onnx":
         from poseline.inference.runtimes.onnx import OnnxRuntime
 

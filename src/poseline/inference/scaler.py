@@ -27,17 +27,18 @@ class Scaler:
         width, height = letterbox.scaled
         inner = planes[:, top : top + height, left : left + width]
         if isinstance(frame.picture, VideoFrame):
-            self._from_planes(frame.picture, inner)
+            self._from_planes(frame.picture, letterbox, inner)
         else:
-            self._from_bgr(frame.picture, inner)
+            self._from_bgr(_part(frame.picture, letterbox, 0), inner)
 
-    def _from_planes(self, picture: VideoFrame, inner: Pixels) -> None:
+    def _from_planes(self, picture: VideoFrame, letterbox: Letterbox, inner: Pixels) -> None:
         # Scaled as YUV, then converted: the full-size RGB never exists. The sampling is that of OpenCV's linear
         # resize, with which the models are trained and their published results are made; a scaler that averages,
         # as FFmpeg's does, gives other pictures to the network, and measurably other keypoints.
         small = self._small(picture, inner.shape[2], inner.shape[1])
-        for source, target in zip(picture.planes, small.planes, strict=True):
-            cv2.resize(plane_pixels(source), inner.shape[:0:-1], dst=plane_pixels(target))
+        for source, target, halvings in zip(picture.planes, small.planes, (0, 1, 1), strict=True):
+            part = _part(plane_pixels(source), letterbox, halvings)
+            cv2.resize(part, inner.shape[:0:-1], dst=plane_pixels(target))
         green, blue, red = self._reformatter.reformat(small, format="gbrp", threads=1).planes
         for target_plane, plane in zip(inner, (red, green, blue), strict=True):
             np.copyto(target_plane, plane_pixels(plane))
@@ -55,3 +56,10 @@ class Scaler:
             pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
         for target, channel in zip(inner, (2, 1, 0), strict=True):
             np.copyto(target, pixels[:, :, channel])
+
+
+def _part(pixels: Pixels, letterbox: Letterbox, halvings: int) -> Pixels:
+    """What the letterbox takes of a picture, or of a plane whose sides were halved so often."""
+    (left, top), (width, height) = letterbox.corner, letterbox.source
+    right, bottom = left + width + halvings, top + height + halvings  # the last sample of an odd side stands for half
+    return pixels[top >> halvings : bottom >> halvings, left >> halvings : right >> halvings]

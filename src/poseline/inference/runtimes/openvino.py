@@ -18,8 +18,6 @@ from poseline.settings import Arithmetic, InferenceSettings
 
 log = logging.getLogger("poseline")
 
-_MOST_STATIC = 2
-"""Networks compiled for one input size; further sizes share one that is slower but takes any."""
 _PRECISIONS = {"f32": "fp32", "float32": "fp32", "bf16": "bf16", "bfloat16": "bf16", "f16": "fp16", "float16": "fp16"}
 
 
@@ -32,16 +30,17 @@ class OpenVinoRuntime:
         live: prepare for the least delay of one picture rather than for the most pictures a second.
         cache: folder of compiled networks.
         keypoint_values: numbers that tell of a keypoint; None where the network gives final rows.
+        sizes: input sizes for each of which a network is compiled; further ones share one that is slower.
     """
 
     def __init__(
         self, network: Path, *, precision: Arithmetic, live: bool, cache: Path | None,
-        keypoint_values: int | None = None,
+        keypoint_values: int | None = None, sizes: int = 2,
     ) -> None:  # fmt: skip
         self._core = openvino.Core()
         if cache is not None:
             self._core.set_property({"CACHE_DIR": str(cache)})
-        self._network, self._keypoint_values = network, keypoint_values
+        self._network, self._keypoint_values, self._sizes = network, keypoint_values, sizes
         self._options = self._compile_options(precision, live)
         self._compiled: dict[tuple[int, int] | None, Any] = {}
         model = self._read()
@@ -58,7 +57,7 @@ class OpenVinoRuntime:
     def request(self, height: int, width: int) -> OpenVinoRequest:
         """A new request for inputs of this size, in pixels."""
         size: tuple[int, int] | None = (height, width)
-        if size not in self._compiled and len(self._compiled) >= _MOST_STATIC:
+        if size not in self._compiled and len(self._compiled) >= self._sizes:
             size = None
         if size not in self._compiled:
             self._compiled[size] = self._compile(size)
