@@ -16,15 +16,15 @@ from poseline.pose import Floats, Observation
 
 _SURE = 0.5
 """Score from which a person is missed when they are gone; weaker ones come and go."""
-_MARGIN = 0.25
+_MARGIN = 0.15
 """Room around a person, as a share of their box's longer side: for limbs, and for what the network wants to see."""
 _NEAR = 8
 """Pixels of the input; a box this close to the part's edge may go on beyond it."""
 _STEPS = 4
 """Sides of parts come in quarters of the whole input's."""
-_MOST_SIZES = 3
+_MOST_SIZES = 4
 """Sizes of parts in use: each is a network compiled for it."""
-_USEFUL = 0.8
+_USEFUL = 0.9
 """Share of the whole input's area above which a part is not worth the difference."""
 _CELL, _SAMPLE = 32, 8
 """Pixels of the picture: the side of a cell whose brightness is watched, and between the samples that are taken."""
@@ -52,11 +52,13 @@ class Focus:
     def _forget(self) -> None:
         self._around: Floats | None = None  # (4,) x1 y1 x2 y2 around everybody since the last whole frame, in pixels
         self._speed = np.zeros(4, np.float32)  # pixels a frame by which those four last moved outwards
-        self._last = 0  # index of the newest frame that was answered
+        self._last = -1  # index of the newest frame that was answered
+        self._asked = -1  # index of the newest frame that may show somebody new: until it is answered, all are whole
         self._sure = 0  # people who must not be missed
-        self._due = True  # the next frame must be whole
+        self._lost = False  # somebody was lost, or may be going beyond the part
         self._age = 0  # frames since the last whole one
         self._scene: Pixels = np.zeros((0, 0), np.uint8)  # how bright its cells were
+        self._rest = np.zeros((0, 0), np.int32)  # frames for which each cell is not watched
 
     def letterbox(self, frame: Frame, whole: Letterbox) -> Letterbox:
         """What to look at in `frame`: `whole`, its letterbox, or a part of it."""
@@ -65,29 +67,33 @@ class Focus:
             self._forget()
         self._age += 1
         scene = _cells(frame)
+        if scene.shape != self._scene.shape:
+            self._scene, self._rest = scene, np.zeros(scene.shape, np.int32)
         part = self._part(frame, whole)
-        if part is None or self._due or self._age >= self._every or self._changed(scene, part):
-            self._age, self._due, self._scene = 0, False, scene
+        if part is not None and (self._changed(scene, part) or self._lost):
+            self._asked, self._lost = frame.index, False
+        if part is None or self._asked > self._last or self._age >= self._every:
+            self._age, self._scene = 0, scene
             return whole
         return part
 
     def note(self, seen: Observation, letterbox: Letterbox) -> None:
         """Take in what was found in a frame that was looked at through `letterbox`."""
         poses, whole = seen.poses, letterbox.picture is None
-        lost = int((poses.scores >= _SURE).sum() if whole else len(poses)) < self._sure
+        passed, self._last = max(seen.frame.index - self._last, 1), seen.frame.index
         if whole:
             self._sure = int((poses.scores >= _SURE).sum())
-        elif lost or _at_the_edge(poses.boxes, letterbox):
-            self._due = True
+        elif seen.frame.index > self._asked:  # what earlier ones say, a whole frame is asked about already
+            self._lost |= len(poses) < self._sure or _at_the_edge(poses.boxes, letterbox)
         if not len(poses):
             self._around = None
             return
         around = _around(poses.boxes)
         if self._around is not None and not whole:
             outwards = (around - self._around) * (-1, -1, 1, 1)
-            self._speed = np.maximum(outwards, 0) / max(seen.frame.index - self._last, 1)
+            self._speed = np.maximum(outwards, 0) / passed
             around = _union(around, self._around)
-        self._around, self._last = around, seen.frame.index
+        self._around = around
 
     def _part(self, frame: Frame, whole: Letterbox) -> Letterbox | None:
         """The smallest part of the sizes in use that holds everybody, or None where the whole is no larger."""
@@ -125,12 +131,15 @@ class Focus:
         return -(-whole * steps // _STEPS // self._stride) * self._stride
 
     def _changed(self, scene: Pixels, part: Letterbox) -> bool:
-        """Whether a cell outside the part is no longer as bright as in the last whole frame."""
-        if scene.shape != self._scene.shape:
-            return True
-        changed = cv2.absdiff(scene, self._scene) > _CHANGE
+        """Whether a cell outside the part is no longer as bright as in the last whole frame.
+
+        A cell that says so has its rest then, or a tree in the wind would have every frame looked at as a whole; who
+        walks comes into other cells, and who stands is found when the whole is looked at anyhow.
+        """
+        changed = (cv2.absdiff(scene, self._scene) > _CHANGE) & (self._rest == 0)
         (left, top), (width, height) = part.corner, part.source
         changed[top // _CELL : -(-(top + height) // _CELL), left // _CELL : -(-(left + width) // _CELL)] = False
+        self._rest = np.where(changed, self._every, np.maximum(self._rest - 1, 0))
         return bool(changed.any())
 
 

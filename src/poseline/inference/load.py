@@ -66,7 +66,9 @@ def choose(path: Path, settings: InferenceSettings) -> tuple[Engine, str]:
             "give --device cpu --runtime openvino, or another --precision"
         )
     if settings.roi and engine != "openvino":
-        raise SettingsError(f"--roi is for the openvino runtime, but {path.name} would run on {engine}; leave --roi out")
+        raise SettingsError(
+            f"--roi is for the openvino runtime, but {path.name} would run on {engine}; leave --roi out"
+        )
     if engine == "openvino" and device != "cpu":
         raise SettingsError(
             f"{device} was asked for, but the openvino runtime is for the CPU; use a .pt model for a GPU"
@@ -85,7 +87,9 @@ def _runtime(spec: ModelSpec, engine: Engine, device: str, settings: InferenceSe
             sizes=focus.SIZES if settings.roi else 2,
         )  # fmt: skip
         if settings.roi and runtime.fixed_size:
-            raise SettingsError(f"--roi needs a network that takes any size, and {spec.name} takes one; leave --roi out")
+            raise SettingsError(
+                f"--roi needs a network that takes any size, and {spec.name} takes one; leave --roi out"
+            )
         return runtime
     if engine == "onnx":
         from poseline.inference.runtimes.onnx import OnnxRuntime
