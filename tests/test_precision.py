@@ -92,7 +92,7 @@ def test_int8_needs_a_clip() -> None:
 
 RUN = """
 import sys
-from poseline.cli import main
+from poseline.__main__ import main
 try:
     main()
 finally:

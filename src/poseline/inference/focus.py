@@ -101,7 +101,7 @@ class Focus:
             return None
         ahead = self._speed * (frame.index - self._last)
         around = self._around + ahead * (-1, -1, 1, 1)
-        x1, y1, x2, y2 = whole.to_input(around.reshape(2, 2)).reshape(4)
+        x1, y1, x2, y2 = whole.to_input(around.reshape(2, 2)).reshape(4).tolist()
         (left, right), (top, bottom) = self._snapped(x1, x2, whole.size[0]), self._snapped(y1, y2, whole.size[1])
         size = self._size((right - left, bottom - top), whole.size)
         if size is None:
