@@ -41,6 +41,11 @@ def test_a_difference_within_the_spread_is_no_advice() -> None:
     assert "gave" not in advise(with_video, [with_video, without], 2)
 
 
+def test_a_single_run_proves_nothing() -> None:
+    one, other = case(20.0, runs=[run()]), case(60.0, video=False, runs=[run()])
+    assert "gave" not in advise(one, [one, other], 2)
+
+
 def test_two_differences_are_nobodys_merit() -> None:
     one, other = case(20.0), case(60.0, imgsz=320, video=False)
     assert "gave" not in advise(one, [one, other], 2)

@@ -10,6 +10,8 @@ _LIMIT = 0.85
 """Share of the time from which something that works counts as what the rest waits for."""
 _FEW_DROPS = 0.05
 """Share of a live source's frames: where fewer are given up, the pipeline keeps pace with it."""
+_ENOUGH = 3
+"""Runs below which their spread says nothing."""
 _STRIDE = 32
 """Networks take sides of multiples of this."""
 _SMALLER = 0.75
@@ -65,7 +67,8 @@ def _measured(case: Case, others: Sequence[Case]) -> Iterator[str]:
     """What one other choice gave, where it gave more beyond all doubt of the spread."""
     for other in others:
         option = _difference(case, other)
-        if option and other.fps.least > case.fps.most:
+        enough = min(len(case.runs), len(other.runs)) >= _ENOUGH
+        if option and enough and other.fps.least > case.fps.most:
             yield f"{option} gave {other.fps.median / case.fps.median - 1:+.0%}"
 
 
