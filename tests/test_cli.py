@@ -68,6 +68,15 @@ def test_a_picture_is_told_as_the_tutorial_tells_it(shared: Path, int8: Path, tm
     assert f"per image at shape (1, 3, {line[1]}, {line[2]})" in done.stdout
 
 
+def test_what_is_logged_is_one_line_where_nobody_watches() -> None:
+    code = (
+        "import logging\nfrom poseline.terminal import show_log\nshow_log()\n"
+        "logging.getLogger('poseline').info('kept in %s', '/a path[0]/' + 'x' * 200)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
+    assert done.stdout == "kept in /a path[0]/" + "x" * 200 + "\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -87,6 +87,12 @@ def test_options_that_cannot_be_are_refused(
         model(picture, **options)
 
 
+def test_a_class_that_the_model_does_not_have_is_refused(int8: Path) -> None:
+    with pytest.raises(SettingsError, match="has no class 7; it has 0 person"):
+        PoseModel(int8, classes=[0, 7])
+    assert PoseModel(int8, classes=[0]).names == {0: "person"}
+
+
 def test_pictures_that_cannot_be_are_refused(model: PoseModel, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"nowhere\.jpg"):
         model(tmp_path / "nowhere.jpg")

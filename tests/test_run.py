@@ -176,8 +176,10 @@ def test_an_unreadable_picture_is_bad_and_not_dropped(tmp_path: Path) -> None:
     for number in range(5):
         save(folder / f"{number}.png", number)
     (folder / "2.png").write_bytes(b"no picture")
-    report = recorded(folder, tmp_path / "out")
+    report = recorded(folder, tmp_path / "out", chosen=settings(tracking={"enabled": True}))
     assert (report.counts.read, report.counts.processed, report.counts.bad, report.counts.dropped) == (5, 4, 1, 0)
+    ids = {person["id"] for frame in logged(tmp_path / "out") for person in frame["persons"]}
+    assert ids == {-1}, "nobody is followed from one picture to the next"
     assert {frame["dropped_before"] for frame in logged(tmp_path / "out")} == {0}
     assert sorted(path.name for path in (tmp_path / "out" / "pictures").iterdir()) == [
         "0.png",

@@ -42,7 +42,7 @@ def test_an_empty_file_changes_nothing(text: str, tmp_path: Path) -> None:
         ("inferense:\n  conf: 0.5\n", r"unknown setting 'inferense'; known here: capture, inference"),
         ("inference:\n  conf: 1.5\n", r"inference\.conf: .*less than or equal to 1, got 1\.5"),
         ("inference:\n  imgsz: big\n", r"inference\.imgsz: .*got 'big'"),
-        ("inference:\n  device: toaster\n", r"inference\.device: .*got 'toaster'"),
+        ("inference:\n  device: toaster\n", r"inference\.device: a device is auto, cpu, .*got 'toaster'"),
         ("output:\n  log: [xml]\n", r"output\.log\.0: .*got 'xml'"),
         ("capture:\n  read_timeout: 0\n", r"capture\.read_timeout: .*got 0"),
         ("conf: 0.5\n", "expected sections"),
@@ -56,6 +56,14 @@ def test_what_is_wrong_is_named_with_its_file(text: str, words: str, tmp_path: P
         load(path)
     assert str(path) in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_what_the_command_line_has_wrong_is_not_put_down_to_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path, "inference:\n  conf: 0.5\n")
+    with pytest.raises(SettingsError, match=r"^inference\.conf: .*got 2"):
+        load(path, {"inference": {"conf": 2}})
+    with pytest.raises(SettingsError, match=r"\.yaml: inference\.imgsz"):
+        load(written(tmp_path, "inference:\n  imgsz: 2\n"), {"inference": {"conf": 0.5}})
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

@@ -128,5 +128,5 @@ def _models() -> Iterator[Finding]:
     hint = (
         "" if here or kept else "poseline fetches yolo11n-pose.pt on first use; offline, copy it here or give -m PATH"
     )
-    yield Finding("models", f"here: {', '.join(here) or 'none'}; fetched: {', '.join(kept) or 'none'}", hint)
+    yield Finding("models", f"builtin; here: {', '.join(here) or 'none'}; fetched: {', '.join(kept) or 'none'}", hint)
     yield Finding("cache", f"{cache}: {len(converted)} converted")

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from poseline.errors import SettingsError
 
-Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?|\d+)$")]
+
+def _device(name: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?|\d+", name):
+        raise ValueError(f"a device is auto, cpu, mps, cuda, or one GPU by its number, such as cuda:1, got {name!r}")
+    return name
+
+
+Device = Annotated[str, AfterValidator(_device)]
 RuntimeName = Literal["auto", "openvino", "torch", "onnx"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 Arithmetic = Literal["auto", "fp32", "bf16", "fp16", "int8", "half"]
@@ -187,7 +195,7 @@ def load(path: str | Path | None = None, overrides: dict[str, dict[str, Any]] | 
     try:
         return Settings.model_validate({section: values for section, values in content.items() if values is not None})
     except ValidationError as error:
-        raise SettingsError(_explain(error, path)) from None
+        raise SettingsError(_explain(error, path, overrides or {})) from None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -204,10 +212,11 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _explain(error: ValidationError, path: str | Path | None) -> str:
+def _explain(error: ValidationError, path: str | Path | None, overrides: dict[str, dict[str, Any]]) -> str:
     first = error.errors()[0]
+    section_name, key = (*first["loc"], "")[:2]
     where = ".".join(str(part) for part in first["loc"])
-    prefix = f"{path}: " if path else ""
+    prefix = f"{path}: " if path and key not in overrides.get(str(section_name), {}) else ""
     if first["type"] == "extra_forbidden":
         section = Settings.model_fields.get(str(first["loc"][0])) if len(first["loc"]) > 1 else None
         fields = section.annotation.model_fields if section and section.annotation else Settings.model_fields

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
-from rich.logging import RichHandler
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -32,10 +31,17 @@ OnFrame = Callable[[Observation, RunReport], None]
 
 def show_log(verbose: bool = False) -> None:
     """Show what Poseline's modules have to say, above the progress bar."""
-    handler = RichHandler(console=console, show_time=False, show_level=False, show_path=False)
     logger = logging.getLogger("poseline")
-    logger.addHandler(handler)
+    logger.addHandler(_Console())
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+class _Console(logging.Handler):
+    """Prints what is logged; unlike rich's own handler, it breaks no path in two where nobody watches."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one message."""
+        console.print(escape(record.getMessage()), soft_wrap=True)
 
 
 def show_error(error: BaseException) -> None:

@@ -38,9 +38,18 @@ def load_estimator(settings: InferenceSettings, *, live: bool = False, sample: S
     engine, device = choose(path, settings)
     skeleton = Skeleton.load(settings.skeleton) if settings.skeleton else None
     spec = weights.read_spec(path, convert=engine == "openvino", skeleton=skeleton)
+    _check_classes(spec, settings.classes)
     if settings.arithmetic == "int8":
         spec = quantized(spec, settings, sample)
     return PoseEstimator(spec, _runtime(spec, engine, device, settings, live), settings)
+
+
+def _check_classes(spec: ModelSpec, classes: tuple[int, ...] | None) -> None:
+    """A class that the model does not have would be a run that finds nobody, without a word."""
+    unknown = sorted(set(classes or ()) - set(spec.names))
+    if unknown:
+        known = ", ".join(f"{number} {name}" for number, name in spec.names.items())
+        raise SettingsError(f"classes: {spec.name} has no class {unknown[0]}; it has {known}")
 
 
 def choose(path: Path, settings: InferenceSettings) -> tuple[Engine, str]:

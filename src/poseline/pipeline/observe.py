@@ -47,7 +47,8 @@ def observing(
     """
     capture = settings.capture
     drops = source.info.live and not capture.every_frame
-    tracker = Tracker(settings.tracking, estimator.spec.skeleton.sigmas) if settings.tracking.enabled else None
+    tracked = settings.tracking.enabled and source.info.width > 0  # separate pictures know nothing of each other
+    tracker = Tracker(settings.tracking, estimator.spec.skeleton.sigmas) if tracked else None
     taken = _Taken(source, capture.vid_stride)
     stages: list[tuple[str, Stage]] = [
         ("inference", lambda frames: infer(taken.told(frames) if drops else frames, estimator)),
