@@ -1,4 +1,5 @@
 """Command line: `python -m tools.render clips`, `python -m tools.render pictures FOLDER`."""
+
 from __future__ import annotations
 
 import argparse
@@ -19,13 +20,21 @@ def draw_truths(picture: np.ndarray, truths: list) -> np.ndarray:
         cv2.rectangle(picture, (x1, y1), (x2, y2), (255, 255, 0), 1)
         for a, b in EDGES:
             if min(person.keypoints[a, 2], person.keypoints[b, 2]) > 0:
-                cv2.line(picture, tuple(map(int, person.keypoints[a, :2])), tuple(map(int, person.keypoints[b, :2])), (255, 160, 0), 1, cv2.LINE_AA)
+                cv2.line(
+                    picture,
+                    tuple(map(int, person.keypoints[a, :2])),
+                    tuple(map(int, person.keypoints[b, :2])),
+                    (255, 160, 0),
+                    1,
+                    cv2.LINE_AA,
+                )
         for x, y, seen in person.keypoints:
             cv2.circle(picture, (int(x), int(y)), 2, (0, 255, 0) if seen == 1 else (0, 0, 255), -1)
     return picture
 
 
 def main() -> None:
+    """Draw what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m tools.render", description="Render people with exact truth.")
     commands = parser.add_subparsers(dest="command", required=True)
     clips = commands.add_parser("clips", help="make the sample clips and their truth files")

@@ -2,11 +2,12 @@
 
     python -m tools.render.accept samples/*.mp4 --model ../shared/models/yolo11n-pose.pt
 
-For each clip: found, the share of fully visible persons (at least 95 % of the silhouette seen) that the network finds (confidence
-≥ 0.25, matched one to one with OKS > 0.3, best pairs first); frames, the share of frames in which it finds all of them; and
-the mean object keypoint similarity over those persons, one it misses counting 0. OKS has COCO's sigmas, only visible
-keypoints count, and the area is 0.53 of the box's. Ends with status 1 if a clip falls short.
+For each clip: found, the share of fully visible persons (at least 95 % of the silhouette seen) that the network finds
+(confidence ≥ 0.25, matched one to one with OKS > 0.3, best pairs first); frames, the share of frames in which it finds
+all of them; and the mean object keypoint similarity over those persons, one it misses counting 0. OKS has COCO's
+sigmas, only visible keypoints count, and the area is 0.53 of the box's. Ends with status 1 if a clip falls short.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -42,6 +43,7 @@ def ultralytics_detector(model: str) -> Detector:
     os.environ.setdefault("YOLO_OFFLINE", "true")
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
     from ultralytics import YOLO
+
     network = YOLO(model, task="pose")
 
     def detect(picture: np.ndarray) -> np.ndarray:
@@ -54,15 +56,25 @@ def ultralytics_detector(model: str) -> Detector:
 def upright_frames(clip: Path) -> Iterator[np.ndarray]:
     """The clip's pictures (H, W, 3) BGR, turned as its display matrix says."""
     import av
+
     with av.open(str(clip)) as container:
         for frame in container.decode(video=0):
             yield np.ascontiguousarray(np.rot90(frame.to_ndarray(format="bgr24"), frame.rotation // 90))
 
 
 def compare(persons: Sequence[dict[str, object]], guesses: np.ndarray) -> tuple[list[float], int]:
-    """OKS of each person of a truth record with the guess paired to it (0 for none), and how many guesses stay unpaired."""
-    scores = np.array([[object_keypoint_similarity(np.array(p["keypoints"]), guess, 0.53 * (p["box"][2] - p["box"][0]) * (p["box"][3] - p["box"][1]))
-                        for guess in guesses] for p in persons]).reshape(len(persons), len(guesses))
+    """OKS of each true person with the guess paired to it (0 for none), and how many guesses stay unpaired."""
+    scores = np.array(
+        [
+            [
+                object_keypoint_similarity(
+                    np.array(p["keypoints"]), guess, 0.53 * (p["box"][2] - p["box"][0]) * (p["box"][3] - p["box"][1])
+                )
+                for guess in guesses
+            ]
+            for p in persons
+        ]
+    ).reshape(len(persons), len(guesses))
     result, left = [0.0] * len(persons), scores.copy()
     pairs = 0
     while left.size and left.max() > MATCH:
@@ -87,8 +99,15 @@ def accept(clip: Path, detect: Detector) -> dict[str, float]:
         whole += all(s > 0 for s in own)
         extra += spare
         shown = max(shown, len(full))
-    return {"frames": len(frames), "persons": len(scores), "found": float(np.mean(np.array(scores) > 0)), "whole": whole / len(frames),
-            "oks": float(np.mean(scores)), "extra": extra, "most": shown}
+    return {
+        "frames": len(frames),
+        "persons": len(scores),
+        "found": float(np.mean(np.array(scores) > 0)),
+        "whole": whole / len(frames),
+        "oks": float(np.mean(scores)),
+        "extra": extra,
+        "most": shown,
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,7 +122,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         row = accept(clip, detect)
         passed = row["found"] >= FOUND_SHARE and row["oks"] >= (MEAN_OKS_ALONE if row["most"] == 1 else MEAN_OKS)
         good &= passed
-        print(f"{clip.name:16s}{row['frames']:8.0f}{row['persons']:9.0f}{row['found']:8.3f}{row['whole']:8.3f}{row['oks']:8.3f}{row['extra']:7.0f}  {'passes' if passed else 'FALLS SHORT'}")
+        print(
+            f"{clip.name:16s}{row['frames']:8.0f}{row['persons']:9.0f}{row['found']:8.3f}{row['whole']:8.3f}"
+            f"{row['oks']:8.3f}{row['extra']:7.0f}  {'passes' if passed else 'FALLS SHORT'}"
+        )
     return 0 if good else 1
 
 

@@ -1,12 +1,13 @@
 """Many pictures of people in motion, with truth: runners from the side, people who cross, crowds, squats.
 
 `training` varies everything at once, so few of its pictures show a whole, plausible movement. Here every person is at a
-moment of one, and each picture is staged as such scenes are filmed: a camera that follows a runner, players who half hide
-one another, many small persons before a wall, an athlete from any side.
+moment of one, and each picture is staged as such scenes are filmed: a camera that follows a runner, players who half
+hide one another, many small persons before a wall, an athlete from any side.
 
 >>> for pictures, truths in action_pictures(32, seed=0, device="cuda"):
 ...     pictures.shape, len(truths)      # (16, 3, 432, 768) uint8 RGB on the device; a list of persons for each picture
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
@@ -53,9 +54,17 @@ class _Scene:
     """The camera follows the first person."""
 
 
-def action_pictures(count: int, seed: int = 0, device: torch.device | str = "cpu", *, cast: Cast | None = None, batch: int = 16,
-                    sizes: Sequence[tuple[int, int]] = SIZES, samples: int = 4) -> Iterator[tuple[Tensor, list[list[PersonTruth]]]]:
-    """Yields pictures (≤ batch, 3, H, W) uint8 RGB on `device` and the truth of each, as `training.training_pictures` does."""
+def action_pictures(
+    count: int,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    *,
+    cast: Cast | None = None,
+    batch: int = 16,
+    sizes: Sequence[tuple[int, int]] = SIZES,
+    samples: int = 4,
+) -> Iterator[tuple[Tensor, list[list[PersonTruth]]]]:
+    """Yields pictures (≤ batch, 3, H, W) uint8 RGB on `device` and each one's truth, as `training_pictures` does."""
     cast = cast or training_cast(seed=seed, device=device)
     rng = np.random.default_rng([seed, 2])
     for index, start in enumerate(range(0, count, batch)):
@@ -74,7 +83,8 @@ def _runners(rng: np.random.Generator) -> _Scene:
     way, move = _sideways(rng, 14), str(rng.choice(GAITS, p=[0.12, 0.28, 0.60]))
     persons = [_Person(move, rng.normal(0, 0.15), 0.0, way)]
     for lane in rng.permutation([-2.4, -1.2, 1.2, 2.4])[: rng.choice([0, 1, 2, 3], p=[0.7, 0.15, 0.1, 0.05])]:
-        persons.append(_Person(move, rng.normal(0, 1.2), float(lane), way + rng.normal(0, 4)))
+        beside = _Person(move, rng.normal(0, 1.2), float(lane), way + rng.normal(0, 4))
+        persons.append(beside)
     return _Scene(persons, float(np.exp(rng.uniform(np.log(0.35), np.log(1.15)))), bool(rng.uniform() < 0.8))
 
 
@@ -84,7 +94,9 @@ def _crossers(rng: np.random.Generator) -> _Scene:
     for _ in range(rng.choice([2, 3, 4], p=[0.45, 0.4, 0.15])):
         move = str(rng.choice(["walk", "run", "sprint", "stand"], p=[0.4, 0.4, 0.1, 0.1]))
         way = _sideways(rng, 28) if rng.uniform() < 0.75 else float(rng.uniform(0, 360))
-        persons.append(_Person(move, float(rng.normal(0, 0.45) if rng.uniform() < 0.6 else rng.uniform(-2.5, 2.5)), behind, way))
+        persons.append(
+            _Person(move, float(rng.normal(0, 0.45) if rng.uniform() < 0.6 else rng.uniform(-2.5, 2.5)), behind, way)
+        )
         behind += float(rng.uniform(0.5, 1.6))
     return _Scene(persons, float(np.exp(rng.uniform(np.log(0.25), np.log(0.8)))), bool(rng.uniform() < 0.2))
 
@@ -113,16 +125,24 @@ SCENES = (_runners, _crossers, _crowd, _squatter)
 SCENE_ODDS = (0.36, 0.28, 0.22, 0.14)
 
 
-def _stage(cast: Cast, scenes: Sequence[_Scene], size: tuple[int, int], rng: np.random.Generator) -> tuple[Actors, list[Shot]]:
+def _stage(
+    cast: Cast, scenes: Sequence[_Scene], size: tuple[int, int], rng: np.random.Generator
+) -> tuple[Actors, list[Shot]]:
     """The persons of all scenes and how each picture is taken."""
     persons = [person for scene in scenes for person in scene.persons]
     picture = torch.tensor([index for index, scene in enumerate(scenes) for _ in scene.persons])
     ids = torch.tensor([number for scene in scenes for number in range(1, len(scene.persons) + 1)])
-    figure = torch.tensor(np.concatenate([rng.choice(cast.people, len(scene.persons), replace=len(scene.persons) > cast.people) for scene in scenes]))
+    figure = torch.tensor(
+        np.concatenate(
+            [rng.choice(cast.people, len(scene.persons), replace=len(scene.persons) > cast.people) for scene in scenes]
+        )
+    )
     shutter = np.exp(rng.uniform(np.log(1 / 500), np.log(1 / 80), len(scenes)))
     poses = _poses([person.move for person in persons], shutter[picture.numpy()], rng)
     height = -lowest_point(cast.joints[figure], poses[0])
-    height += torch.tensor([float(rng.uniform(0, 0.08)) if person.move in ("run", "sprint") else 0.0 for person in persons])
+    height += torch.tensor(
+        [float(rng.uniform(0, 0.08)) if person.move in ("run", "sprint") else 0.0 for person in persons]
+    )
 
     shots: list[Shot] = []
     spots: list[np.ndarray] = []
@@ -136,7 +156,14 @@ def _stage(cast: Cast, scenes: Sequence[_Scene], size: tuple[int, int], rng: np.
         shot = random_shot(camera, np.array(own), rng)
         target = np.array(camera.target) + np.append(follow, 0) + rng.normal(0, 0.003, 3)
         # A picture of a film is sharper than the general ones, and has less grain.
-        shots.append(replace(shot, closing=replace(camera, target=tuple(target)), grain=0.5 * shot.grain, blur=float(rng.choice([0, 0.35, 0.7]))))
+        shots.append(
+            replace(
+                shot,
+                closing=replace(camera, target=tuple(target)),
+                grain=0.5 * shot.grain,
+                blur=float(rng.choice([0, 0.35, 0.7])),
+            )
+        )
         turned = np.degrees(np.arctan2(right[1], right[0]))
         spots += own
         moved += steps
@@ -145,7 +172,16 @@ def _stage(cast: Cast, scenes: Sequence[_Scene], size: tuple[int, int], rng: np.
     step = torch.cat([torch.as_tensor(np.array(moved), dtype=torch.float32), torch.zeros(len(persons), 1)], 1)
     heading = torch.tensor(headings, dtype=torch.float32)
     palette, pattern = random_colours(len(persons), rng)
-    return Actors(figure, picture, ids, poses, torch.stack([place, place + step]), torch.stack([heading, heading]), palette, pattern), shots
+    return Actors(
+        figure,
+        picture,
+        ids,
+        poses,
+        torch.stack([place, place + step]),
+        torch.stack([heading, heading]),
+        palette,
+        pattern,
+    ), shots
 
 
 def _camera(scene: _Scene, size: tuple[int, int], rng: np.random.Generator) -> tuple[Camera, np.ndarray, np.ndarray]:
@@ -160,7 +196,12 @@ def _camera(scene: _Scene, size: tuple[int, int], rng: np.random.Generator) -> t
     right = np.array([back[1], -back[0]])
     eye = -back * distance
     aim = right * aside
-    camera = Camera((float(eye[0]), float(eye[1]), level), (float(aim[0]), float(aim[1]), float(rng.uniform(0.7, 1.1))), float(focal), float(rng.normal(0, 1.5)))
+    camera = Camera(
+        (float(eye[0]), float(eye[1]), level),
+        (float(aim[0]), float(aim[1]), float(rng.uniform(0.7, 1.1))),
+        float(focal),
+        float(rng.normal(0, 1.5)),
+    )
     return camera, back, right
 
 
@@ -172,7 +213,7 @@ def _step(person: _Person, back: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def _poses(moves: Sequence[str], shutter: np.ndarray, rng: np.random.Generator) -> Tensor:
-    """(2, P, angles) each person at the opening and the closing of its shutter (P,), in seconds; no two move quite alike."""
+    """(2, P, angles) each person as its shutter (P,), in seconds, opens and closes; no two move quite alike."""
     count = len(moves)
     pose = torch.zeros(2, count, len(ANGLES))
     phase, seed = rng.uniform(size=count), int(rng.integers(10**6))
@@ -183,7 +224,9 @@ def _poses(moves: Sequence[str], shutter: np.ndarray, rng: np.random.Generator) 
         for moment in (0, 1):
             pose[moment, rows] = _moment(name, phase[rows], shutter[rows] * moment, seed)
     noise = torch.as_tensor(rng.normal(0, 1, (count, len(ANGLES))) * rng.uniform(0, 5, (count, 1)), dtype=torch.float32)
-    reach = torch.as_tensor(np.exp(rng.normal(0, 0.10, (count, 1))), dtype=torch.float32)  # some swing further than others
+    reach = torch.as_tensor(
+        np.exp(rng.normal(0, 0.10, (count, 1))), dtype=torch.float32
+    )  # some swing further than others
     return pose * reach + noise
 
 
@@ -192,7 +235,11 @@ def _moment(move: str, phase: np.ndarray, later: np.ndarray, seed: int) -> Tenso
     if move in GAITS:
         return gait(move, phase + later / STRIDE_SECONDS[move])
     if move.startswith("squat"):
-        return squat((phase + 0.6 * later).clip(0, 1), "front" if move == "squat" else "chest", 8 + 14 * float((seed % 100) / 100))
+        return squat(
+            (phase + 0.6 * later).clip(0, 1),
+            "front" if move == "squat" else "chest",
+            8 + 14 * float((seed % 100) / 100),
+        )
     times = 20 * phase + later
     if move.startswith("wave"):
         return waving(move.split()[1], seed)(times)

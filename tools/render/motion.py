@@ -1,13 +1,15 @@
 """How people move: joint curves for running, sprinting, walking and squatting, and random plausible poses.
 
-Running and sprinting: hip, knee and ankle in the sagittal plane over one gait cycle from initial contact, knots set by hand to the
-curves and the text of T. F. Novacheck, "The biomechanics of running", Gait & Posture 7 (1998) 77-95: toe-off at 39 %
-(running) and 36 % (sprinting, earlier still for elite sprinters) of the cycle; greatest knee flexion in swing about 90° running,
-105° to 130° sprinting. Walking: D. A. Winter, Biomechanics and Motor Control of Human Movement (2009), natural cadence.
-Squatting: R. F. Escamilla, "Knee biomechanics of the dynamic squat exercise", Med Sci Sports Exerc 33 (2001) 127-141, a
-parallel squat (thighs level, knees flexed about 110° to 120°), and the order of the joints in M. Zawadka et al., J Sports
-Sci Med 19 (2020) 500-507. The knots are rounded to whole degrees; arms are ours: each swings against its leg.
+Running and sprinting: hip, knee and ankle in the sagittal plane over one gait cycle from initial contact, knots set by
+hand to the curves and the text of T. F. Novacheck, "The biomechanics of running", Gait & Posture 7 (1998) 77-95:
+toe-off at 39 % (running) and 36 % (sprinting, earlier still for elite sprinters) of the cycle; greatest knee flexion
+in swing about 90° running, 105° to 130° sprinting. Walking: D. A. Winter, Biomechanics and Motor Control of Human
+Movement (2009), natural cadence. Squatting: R. F. Escamilla, "Knee biomechanics of the dynamic squat exercise", Med
+Sci Sports Exerc 33 (2001) 127-141, a parallel squat (thighs level, knees flexed about 110° to 120°), and the order of
+the joints in M. Zawadka et al., J Sports Sci Med 19 (2020) 500-507. The knots are rounded to whole degrees; arms are
+ours: each swings against its leg.
 """
+
 from __future__ import annotations
 
 import math
@@ -20,24 +22,34 @@ from torch import Tensor
 from .skeleton import ANGLE, ANGLES, lowest_point
 
 GAITS: dict[str, dict[str, list[tuple[float, float]]]] = {
-    "walk": {"hip": [(0, 30), (12, 24), (30, 5), (50, -10), (60, -4), (72, 20), (85, 33), (94, 31)],
-             "knee": [(0, 5), (13, 18), (38, 5), (52, 18), (62, 45), (72, 62), (84, 35), (94, 4)],
-             "ankle": [(0, 0), (7, -5), (25, 5), (45, 10), (55, -2), (62, -18), (74, -2), (88, 2)]},
-    "run": {"hip": [(0, 36), (14, 28), (38, -5), (45, -8), (58, 14), (74, 45), (85, 50), (94, 42)],
-            "knee": [(0, 16), (15, 42), (38, 17), (50, 58), (66, 95), (80, 62), (92, 18)],
-            "ankle": [(0, 8), (18, 26), (38, -20), (45, -22), (60, -6), (80, 4)]},
-    "sprint": {"hip": [(0, 44), (12, 28), (26, -3), (33, -9), (46, 14), (62, 58), (74, 72), (85, 66), (93, 54)],
-               "knee": [(0, 24), (10, 38), (26, 24), (36, 62), (50, 114), (58, 122), (70, 98), (82, 52), (92, 20)],
-               "ankle": [(0, 0), (11, 22), (26, -20), (32, -25), (46, -10), (64, 2), (84, 4)]},
+    "walk": {
+        "hip": [(0, 30), (12, 24), (30, 5), (50, -10), (60, -4), (72, 20), (85, 33), (94, 31)],
+        "knee": [(0, 5), (13, 18), (38, 5), (52, 18), (62, 45), (72, 62), (84, 35), (94, 4)],
+        "ankle": [(0, 0), (7, -5), (25, 5), (45, 10), (55, -2), (62, -18), (74, -2), (88, 2)],
+    },
+    "run": {
+        "hip": [(0, 36), (14, 28), (38, -5), (45, -8), (58, 14), (74, 45), (85, 50), (94, 42)],
+        "knee": [(0, 16), (15, 42), (38, 17), (50, 58), (66, 95), (80, 62), (92, 18)],
+        "ankle": [(0, 8), (18, 26), (38, -20), (45, -22), (60, -6), (80, 4)],
+    },
+    "sprint": {
+        "hip": [(0, 44), (12, 28), (26, -3), (33, -9), (46, 14), (62, 58), (74, 72), (85, 66), (93, 54)],
+        "knee": [(0, 24), (10, 38), (26, 24), (36, 62), (50, 114), (58, 122), (70, 98), (82, 52), (92, 20)],
+        "ankle": [(0, 0), (11, 22), (26, -20), (32, -25), (46, -10), (64, 2), (84, 4)],
+    },
 }
 TOE_OFF = {"walk": 0.62, "run": 0.39, "sprint": 0.30}
 STRIDE_SECONDS = {"walk": 1.08, "run": 0.70, "sprint": 0.50}
-_ARMS = {"walk": (5.0, 22.0, 22.0, 8.0), "run": (-8.0, 34.0, 82.0, 14.0), "sprint": (-4.0, 52.0, 88.0, 22.0)}  # swing centre, reach; elbow centre, reach
+_ARMS = {
+    "walk": (5.0, 22.0, 22.0, 8.0),
+    "run": (-8.0, 34.0, 82.0, 14.0),
+    "sprint": (-4.0, 52.0, 88.0, 22.0),
+}  # swing centre, reach; elbow centre, reach
 _LEAN = {"walk": 2.0, "run": 8.0, "sprint": 10.0}
 
 
 def cyclic_curve(knots: list[tuple[float, float]], phase: np.ndarray, harmonics: int = 6) -> np.ndarray:
-    """A smooth periodic curve near `knots` (percent, degrees) at `phase` (turns): Fourier series of their periodic spline."""
+    """A smooth curve near `knots` (percent, degrees) at `phase` (turns): Fourier series of their periodic spline."""
     x = np.array([k[0] / 100 for k in knots])
     y = np.array([k[1] for k in knots], dtype=float)
     grid = np.arange(128) / 128
@@ -48,11 +60,15 @@ def cyclic_curve(knots: list[tuple[float, float]], phase: np.ndarray, harmonics:
     i = np.clip(np.searchsorted(wrapped_x, grid, side="right") - 1, 0, len(wrapped_x) - 2)
     h = wrapped_x[i + 1] - wrapped_x[i]
     t = (grid - wrapped_x[i]) / h
-    values = ((2 * t**3 - 3 * t**2 + 1) * wrapped_y[i] + (t**3 - 2 * t**2 + t) * h * slope[i]
-              + (3 * t**2 - 2 * t**3) * wrapped_y[i + 1] + (t**3 - t**2) * h * slope[i + 1])
+    values = (
+        (2 * t**3 - 3 * t**2 + 1) * wrapped_y[i]
+        + (t**3 - 2 * t**2 + t) * h * slope[i]
+        + (3 * t**2 - 2 * t**3) * wrapped_y[i + 1]
+        + (t**3 - t**2) * h * slope[i + 1]
+    )
     spectrum = np.fft.rfft(values) / len(values)
     turns = 2j * np.pi * np.asarray(phase)[..., None] * np.arange(1, harmonics + 1)
-    return spectrum[0].real + 2 * (np.exp(turns) * spectrum[1: harmonics + 1]).real.sum(-1)
+    return spectrum[0].real + 2 * (np.exp(turns) * spectrum[1 : harmonics + 1]).real.sum(-1)
 
 
 def gait(kind: str, phase: np.ndarray) -> Tensor:
@@ -78,7 +94,7 @@ def gait(kind: str, phase: np.ndarray) -> Tensor:
         for joint in ("hip", "knee", "ankle"):
             put(f"{side}_{'hip_flexion' if joint == 'hip' else joint}", cyclic_curve(GAITS[kind][joint], own))
         pose[:, ANGLE[f"{side}_hip_flexion"]] += lean * 0.8  # the curves hold the thigh to the vertical pelvis
-        push = np.exp(-(((own - TOE_OFF[kind] + 0.06 + 0.5) % 1 - 0.5) / 0.07) ** 2)
+        push = np.exp(-((((own - TOE_OFF[kind] + 0.06 + 0.5) % 1 - 0.5) / 0.07) ** 2))
         put(f"{side}_toes", 24 * push)
         swing = -np.cos(2 * np.pi * own + 0.25)  # forward when the other leg is
         put(f"{side}_shoulder_flexion", centre + reach * swing)
@@ -111,6 +127,7 @@ def gait_height(kind: str, phase: np.ndarray, joints: Tensor) -> np.ndarray:
 def gait_speed(kind: str, joints: Tensor) -> float:
     """Metres a second at which the stance foot does not slide."""
     from .skeleton import BONE, forward_kinematics
+
     phase = np.linspace(0.06, TOE_OFF[kind] - 0.08, 8)
     _, position = forward_kinematics(joints.expand(8, -1, -1), gait(kind, phase))
     x = position[:, BONE["left_foot"], 0].numpy()
@@ -162,8 +179,16 @@ def stand(time: np.ndarray, arms: float = 8.0, sway: float = 1.0, seed: int = 0)
     """(T, angles) standing, with a slow sway."""
     t, rng = np.asarray(time, dtype=float), np.random.default_rng(seed)
     pose = torch.zeros(len(t), len(ANGLES))
-    for name, size in (("spine_side", 2.0), ("spine_twist", 6.0), ("neck_turn", 18.0), ("neck_flexion", 6.0), ("left_shoulder_flexion", 9.0), ("right_shoulder_flexion", 9.0),
-                       ("left_elbow", 12.0), ("right_elbow", 12.0)):
+    for name, size in (
+        ("spine_side", 2.0),
+        ("spine_twist", 6.0),
+        ("neck_turn", 18.0),
+        ("neck_flexion", 6.0),
+        ("left_shoulder_flexion", 9.0),
+        ("right_shoulder_flexion", 9.0),
+        ("left_elbow", 12.0),
+        ("right_elbow", 12.0),
+    ):
         rate, shift = rng.uniform(0.15, 0.45), rng.uniform(0, 2 * math.pi)
         pose[:, ANGLE[name]] = torch.as_tensor(sway * size * np.sin(2 * np.pi * rate * t + shift), dtype=torch.float32)
     for side in ("left", "right"):
@@ -194,23 +219,58 @@ def hands_on_hips(seed: int) -> Callable[[np.ndarray], Tensor]:
     def poses(times: np.ndarray) -> Tensor:
         pose = stand(times, sway=0.7, seed=seed)
         for side in ("left", "right"):
-            for name, value in (("shoulder_flexion", -22.0), ("shoulder_abduction", 40.0), ("shoulder_rotation", 62.0), ("elbow", 88.0), ("hip_abduction", 8.0)):
+            for name, value in (
+                ("shoulder_flexion", -22.0),
+                ("shoulder_abduction", 40.0),
+                ("shoulder_rotation", 62.0),
+                ("elbow", 88.0),
+                ("hip_abduction", 8.0),
+            ):
                 pose[:, ANGLE[f"{side}_{name}"]] = value
         return pose
 
     return poses
 
 
-_ARM_RANGES = {"shrug": (-3, 22), "shoulder_flexion": (-45, 170), "shoulder_abduction": (0, 100), "shoulder_rotation": (-50, 60), "elbow": (0, 140),
-               "pronation": (-30, 80), "wrist": (-25, 35)}
-_LEG_RANGES = {"hip_flexion": (-20, 105), "hip_abduction": (-6, 42), "hip_rotation": (-18, 30), "knee": (0, 125), "ankle": (-30, 25)}
-_TRUNK_RANGES = {"spine_flexion": (-15, 45), "spine_side": (-22, 22), "spine_twist": (-35, 35), "neck_flexion": (-25, 35), "neck_side": (-18, 18), "neck_turn": (-60, 60)}
+_ARM_RANGES = {
+    "shrug": (-3, 22),
+    "shoulder_flexion": (-45, 170),
+    "shoulder_abduction": (0, 100),
+    "shoulder_rotation": (-50, 60),
+    "elbow": (0, 140),
+    "pronation": (-30, 80),
+    "wrist": (-25, 35),
+}
+_LEG_RANGES = {
+    "hip_flexion": (-20, 105),
+    "hip_abduction": (-6, 42),
+    "hip_rotation": (-18, 30),
+    "knee": (0, 125),
+    "ankle": (-30, 25),
+}
+_TRUNK_RANGES = {
+    "spine_flexion": (-15, 45),
+    "spine_side": (-22, 22),
+    "spine_twist": (-35, 35),
+    "neck_flexion": (-25, 35),
+    "neck_side": (-18, 18),
+    "neck_turn": (-60, 60),
+}
 
 
 def random_poses(count: int, rng: np.random.Generator) -> Tensor:
-    """(count, angles) plausible poses: moments of the motions above, or standing, many with arms, legs or trunk changed, a few falling or lying."""
+    """(count, angles) plausible poses: moments of the motions or standing, many changed, a few falling or lying."""
     phase = rng.uniform(size=count)
-    bases = torch.stack([gait("walk", phase), gait("run", phase), gait("sprint", phase), squat(phase, "front"), squat(phase, "chest"), stand(rng.uniform(0, 20, count))])
+    bases = torch.stack(
+        [
+            gait("walk", phase),
+            gait("run", phase),
+            gait("sprint", phase),
+            squat(phase, "front"),
+            squat(phase, "chest"),
+            stand(rng.uniform(0, 20, count)),
+        ]
+    )
     kind = rng.choice(len(bases), size=count, p=[0.2, 0.14, 0.12, 0.09, 0.06, 0.39])
     pose = bases[torch.as_tensor(kind), torch.arange(count)]
 
@@ -230,8 +290,12 @@ def random_poses(count: int, rng: np.random.Generator) -> Tensor:
         pose[same, ANGLE[f"right_{name}"]] = pose[same, ANGLE[f"left_{name}"]]
     sitting = torch.as_tensor(rng.uniform(size=count) < 0.06)
     for side in ("left", "right"):
-        pose[sitting, ANGLE[f"{side}_hip_flexion"]] = torch.as_tensor(rng.uniform(70, 100, int(sitting.sum())), dtype=torch.float32)
-        pose[sitting, ANGLE[f"{side}_knee"]] = torch.as_tensor(rng.uniform(50, 110, int(sitting.sum())), dtype=torch.float32)
+        pose[sitting, ANGLE[f"{side}_hip_flexion"]] = torch.as_tensor(
+            rng.uniform(70, 100, int(sitting.sum())), dtype=torch.float32
+        )
+        pose[sitting, ANGLE[f"{side}_knee"]] = torch.as_tensor(
+            rng.uniform(50, 110, int(sitting.sum())), dtype=torch.float32
+        )
     tumble = torch.as_tensor(rng.uniform(size=count) < 0.10)
     pose[tumble, ANGLE["tilt"]] += torch.as_tensor(rng.uniform(-100, 120, int(tumble.sum())), dtype=torch.float32)
     pose[tumble, ANGLE["list"]] += torch.as_tensor(rng.normal(0, 40, int(tumble.sum())), dtype=torch.float32)

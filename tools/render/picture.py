@@ -2,6 +2,7 @@
 
 Everything is batched over pictures and persons. Per picture only its backdrop is drawn on its own.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -27,7 +28,13 @@ SHADOW_SPAN = 2.6
 class Cast:
     """Meshes of many dressed bodies (and things), laid end to end so that any mixture of them is drawn at once."""
 
-    def __init__(self, figures: Sequence[tuple[Body, Outfit]], device: torch.device | str = "cpu", detail: float = 1.0, things: int = 0):
+    def __init__(
+        self,
+        figures: Sequence[tuple[Body, Outfit]],
+        device: torch.device | str = "cpu",
+        detail: float = 1.0,
+        things: int = 0,
+    ):
         self.device = torch.device(device)
         bodies = [body for body, _ in figures]
         meshes = [build_mesh(body, outfit, detail, self.device) for body, outfit in figures]
@@ -38,8 +45,19 @@ class Cast:
         def lay(name: str) -> Tensor:
             return torch.cat([getattr(mesh, name) for mesh in meshes])
 
-        self.vertices, self.normals, self.local, self.light = lay("vertices"), lay("normals"), lay("local"), lay("light")
-        self.material, self.bones, self.weights, self.faces, self.head = lay("material"), lay("bones"), lay("weights"), lay("faces"), lay("head")
+        self.vertices, self.normals, self.local, self.light = (
+            lay("vertices"),
+            lay("normals"),
+            lay("local"),
+            lay("light"),
+        )
+        self.material, self.bones, self.weights, self.faces, self.head = (
+            lay("material"),
+            lay("bones"),
+            lay("weights"),
+            lay("faces"),
+            lay("head"),
+        )
         self.vertex_count = torch.tensor([len(mesh.vertices) for mesh in meshes], device=self.device)
         self.face_count = torch.tensor([len(mesh.faces) for mesh in meshes], device=self.device)
         self.vertex_start = self.vertex_count.cumsum(0) - self.vertex_count
@@ -47,7 +65,7 @@ class Cast:
         joints = [body.joints() for body in bodies] + [torch.zeros(len(BONES), 3)] * things
         self.joints = torch.stack(joints)  # on the CPU: poses are made there
         bind_rotation, bind_position = forward_kinematics(self.joints, bind_pose().expand(self.size, -1))
-        bind_rotation[self.people:], bind_position[self.people:] = torch.eye(3), 0
+        bind_rotation[self.people :], bind_position[self.people :] = torch.eye(3), 0
         self.bind_rotation, self.bind_position = bind_rotation, bind_position
         points = [keypoint_offsets(body) for body in bodies]
         self.keypoint_bones = torch.tensor(points[0][0])
@@ -77,7 +95,17 @@ def _thing(index: int, device: torch.device) -> Mesh:
     bones = torch.zeros(count, 4, dtype=torch.long, device=device)
     weights = torch.tensor([1.0, 0, 0, 0], device=device).expand(count, 4)
     light = (0.5 + v[:, 2] * 2).clamp(0.4, 1)
-    return Mesh(v, n, v.clone(), torch.full((count,), PROP_MATERIAL, device=device), light, bones, weights, f, torch.zeros(count, dtype=torch.bool, device=device))
+    return Mesh(
+        v,
+        n,
+        v.clone(),
+        torch.full((count,), PROP_MATERIAL, device=device),
+        light,
+        bones,
+        weights,
+        f,
+        torch.zeros(count, dtype=torch.bool, device=device),
+    )
 
 
 @dataclass
@@ -91,7 +119,9 @@ class Actors:
     place: Tensor  # (2, P, 3) metres added to the pelvis
     heading: Tensor  # (2, P) degrees
     palette: Tensor  # (P, materials + 1, 3) linear colours
-    pattern: Tensor  # (P, 8): shirt pattern (0 plain, 1 hoops, 2 vertical, 3 halves, 4 sash), its period, its second colour, stripe on the leg, beard, wrinkles
+    # (P, 8): shirt pattern (0 plain, 1 hoops, 2 vertical, 3 halves, 4 sash), its period, second colour,
+    # stripe on the leg, beard, wrinkles
+    pattern: Tensor
 
 
 @dataclass(frozen=True)
@@ -122,13 +152,21 @@ class PersonTruth:
     angles: dict[str, float]  # joint angles in space, degrees
 
 
-def render(cast: Cast, actors: Actors, shots: Sequence[Shot], size: tuple[int, int], samples: int = 3, still_backdrop: bool = True,
-           seed: int = 0, scenery: Scenery | None = None) -> tuple[Tensor, list[list[PersonTruth]]]:
+def render(
+    cast: Cast,
+    actors: Actors,
+    shots: Sequence[Shot],
+    size: tuple[int, int],
+    samples: int = 3,
+    still_backdrop: bool = True,
+    seed: int = 0,
+    scenery: Scenery | None = None,
+) -> tuple[Tensor, list[list[PersonTruth]]]:
     """Pictures (N, 3, H, W) uint8 RGB on the cast's device, and for each the truth of its persons.
 
     `samples` moments within the shutter, each at another place within the pixel: antialiasing and motion blur in one.
-    A still backdrop is drawn once a picture, otherwise at every moment, as a panning camera needs. `scenery` keeps the empty
-    places from one call to the next, for films by a camera at rest.
+    A still backdrop is drawn once a picture, otherwise at every moment, as a panning camera needs. `scenery` keeps the
+    empty places from one call to the next, for films by a camera at rest.
     """
     height, width = size
     count, device = len(shots), cast.device
@@ -136,9 +174,21 @@ def render(cast: Cast, actors: Actors, shots: Sequence[Shot], size: tuple[int, i
     world = _skin(cast, actors)
     views = _views(shots, width, device)
     vertex_picture = actors.picture.to(device)[world.person]
-    screens = [_project(world.positions[k], views.position[k][vertex_picture], views.rotation[k][vertex_picture], views.focal[k][vertex_picture], size) for k in (0, 1)]
+    screens = [
+        _project(
+            world.positions[k],
+            views.position[k][vertex_picture],
+            views.rotation[k][vertex_picture],
+            views.focal[k][vertex_picture],
+            size,
+        )
+        for k in (0, 1)
+    ]
     face_picture = actors.picture.to(device)[world.face_person]
-    soft, maps = _ground_shadow(world, shots, views, vertex_picture, face_picture, size), _shadow_maps(world, shots, actors, device)
+    soft, maps = (
+        _ground_shadow(world, shots, views, vertex_picture, face_picture, size),
+        _shadow_maps(world, shots, actors, device),
+    )
 
     total = torch.zeros(count, height, width, 3, device=device)
     middle = samples // 2
@@ -201,7 +251,11 @@ def _skin(cast: Cast, actors: Actors) -> _World:
     source = torch.arange(len(person), device=device) - own_start[person] + cast.vertex_start[figure.to(device)][person]
     face_person = torch.repeat_interleave(torch.arange(len(figure), device=device), face_count)
     face_start = face_count.cumsum(0) - face_count
-    face_source = torch.arange(len(face_person), device=device) - face_start[face_person] + cast.face_start[figure.to(device)][face_person]
+    face_source = (
+        torch.arange(len(face_person), device=device)
+        - face_start[face_person]
+        + cast.face_start[figure.to(device)][face_person]
+    )
     faces = cast.faces[face_source] + own_start[face_person, None]
 
     positions, matrices = [], []
@@ -218,7 +272,17 @@ def _skin(cast: Cast, actors: Actors) -> _World:
     rotation, position = forward_kinematics(joints, actors.pose.mean(0), actors.place.mean(0), actors.heading.mean(0))
     bones = cast.keypoint_bones
     keypoints = position[:, bones] + (rotation[:, bones] @ cast.keypoint_places[figure][..., None])[..., 0]
-    return _World((positions[0], positions[1]), functional.normalize(normals, dim=1), source, person, faces, face_person, position, keypoints, position[:, 0])
+    return _World(
+        (positions[0], positions[1]),
+        functional.normalize(normals, dim=1),
+        source,
+        person,
+        faces,
+        face_person,
+        position,
+        keypoints,
+        position[:, 0],
+    )
 
 
 def _views(shots: Sequence[Shot], width: int, device: torch.device) -> _Views:
@@ -242,11 +306,20 @@ def _project(points: Tensor, position: Tensor, rotation: Tensor, focal: Tensor, 
 
 
 def _suns(shots: Sequence[Shot], device: torch.device) -> Tensor:
-    return functional.normalize(torch.tensor([shot.light.direction for shot in shots], dtype=torch.float32), dim=1).to(device)
+    return functional.normalize(torch.tensor([shot.light.direction for shot in shots], dtype=torch.float32), dim=1).to(
+        device
+    )
 
 
-def _ground_shadow(world: _World, shots: Sequence[Shot], views: _Views, vertex_picture: Tensor, face_picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """(N, H, W) 0..1 how much of the sun the persons keep from the ground: their outline along the light, blurred, and a soft one from above."""
+def _ground_shadow(
+    world: _World,
+    shots: Sequence[Shot],
+    views: _Views,
+    vertex_picture: Tensor,
+    face_picture: Tensor,
+    size: tuple[int, int],
+) -> Tensor:
+    """(N, H, W) 0..1 how much sun the persons keep from the ground: their outline along the light, and from above."""
     height, width = size
     suns = _suns(shots, world.normals.device)
     layers = []
@@ -266,7 +339,9 @@ def _ground_shadow(world: _World, shots: Sequence[Shot], views: _Views, vertex_p
     softened = []
     for index, shot in enumerate(shots):
         radius = max(1, round(shot.light.soft * width / 4))
-        direct, overhead = (_box_blur(layer[index], r) for layer, r in zip(layers, (radius, max(2, width // 90)), strict=True))
+        direct, overhead = (
+            _box_blur(layer[index], r) for layer, r in zip(layers, (radius, max(2, width // 90)), strict=True)
+        )
         share = shot.light.strength / (shot.light.strength + shot.light.ambient)
         softened.append((direct * share * 0.9 + overhead * 0.45).clamp(0, 0.85))
     return functional.interpolate(torch.stack(softened)[:, None], size=size, mode="bilinear")[:, 0]
@@ -280,7 +355,9 @@ def _box_blur(layer: Tensor, radius: int) -> Tensor:
     return image[0, 0]
 
 
-def _shadow_maps(world: _World, shots: Sequence[Shot], actors: Actors, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+def _shadow_maps(
+    world: _World, shots: Sequence[Shot], actors: Actors, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
     """Each person seen from the sun: depth (P, S, S), the sun's frame (P, 3, 3) and the centre (P, 3)."""
     sun = _suns(shots, device)[actors.picture.to(device)]
     side = functional.normalize(torch.linalg.cross(sun, sun.new_tensor([0.13, 0.05, 0.99]).expand_as(sun)), dim=1)
@@ -289,7 +366,9 @@ def _shadow_maps(world: _World, shots: Sequence[Shot], actors: Actors, device: t
     middle = (world.positions[0] + world.positions[1]) / 2
     local = (frame[world.person] @ (middle - centre[world.person])[..., None])[..., 0]
     scale = SHADOW_SIZE / SHADOW_SPAN
-    points = torch.stack([local[:, 0] * scale + SHADOW_SIZE / 2, local[:, 1] * scale + SHADOW_SIZE / 2, local[:, 2] + 4], 1)
+    points = torch.stack(
+        [local[:, 0] * scale + SHADOW_SIZE / 2, local[:, 1] * scale + SHADOW_SIZE / 2, local[:, 2] + 4], 1
+    )
     _, depth = rasterise(points, world.faces, world.face_person, (len(centre), SHADOW_SIZE, SHADOW_SIZE), cull=False)
     return depth, frame, centre
 
@@ -303,13 +382,25 @@ def _sunlit(maps: tuple[Tensor, Tensor, Tensor], person: Tensor, point: Tensor, 
     lit = torch.zeros_like(x)
     for dx in (-0.7, 0.7):
         for dy in (-0.7, 0.7):
-            column, row = (x + dx).round().long().clamp(0, SHADOW_SIZE - 1), (y + dy).round().long().clamp(0, SHADOW_SIZE - 1)
+            column, row = (
+                (x + dx).round().long().clamp(0, SHADOW_SIZE - 1),
+                (y + dy).round().long().clamp(0, SHADOW_SIZE - 1),
+            )
             lit += ((local[:, 2] + 4 - depth[person, row, column]) < 0.04).float()
     return lit / 4
 
 
-def _shade(cast: Cast, actors: Actors, world: _World, shots: Sequence[Shot], views: _Views, maps: tuple[Tensor, Tensor, Tensor], screen: Tensor,
-           face: Tensor, hit: Tensor) -> Tensor:
+def _shade(
+    cast: Cast,
+    actors: Actors,
+    world: _World,
+    shots: Sequence[Shot],
+    views: _Views,
+    maps: tuple[Tensor, Tensor, Tensor],
+    screen: Tensor,
+    face: Tensor,
+    hit: Tensor,
+) -> Tensor:
     """(M, 3) linear colour of the pixels `hit` (M, 3: picture, row, column) that show triangles `face` (M,)."""
     device = cast.device
     corners = world.faces[face]
@@ -329,13 +420,24 @@ def _shade(cast: Cast, actors: Actors, world: _World, shots: Sequence[Shot], vie
     cloth = (material == MATERIAL["shirt"]) | (material == MATERIAL["lower"])
     folds = _folds(local, person) * (cloth.float() * pattern[:, 7])[:, None]
     hairy = (material == MATERIAL["hair"]).float()[:, None]
-    strands = torch.stack([noise(local[:, 1] * 160 + local[:, 0] * 90, local[:, 2] * 22, 5), noise(local[:, 0] * 150, local[:, 2] * 25, 6), noise(local[:, 1] * 40, local[:, 0] * 40, 7)], 1)
+    strands = torch.stack(
+        [
+            noise(local[:, 1] * 160 + local[:, 0] * 90, local[:, 2] * 22, 5),
+            noise(local[:, 0] * 150, local[:, 2] * 25, 6),
+            noise(local[:, 1] * 40, local[:, 0] * 40, 7),
+        ],
+        1,
+    )
     normal = functional.normalize(normal + folds + hairy * strands * 0.35, dim=1)
 
     picture = hit[:, 0]
     sun = _suns(shots, device)[picture]
-    white = torch.tensor([[c * shot.light.strength for c in shot.light.sun] for shot in shots], dtype=torch.float32, device=device)[picture]
-    sky = torch.tensor([[c * shot.light.ambient for c in shot.light.sky] for shot in shots], dtype=torch.float32, device=device)[picture]
+    white = torch.tensor(
+        [[c * shot.light.strength for c in shot.light.sun] for shot in shots], dtype=torch.float32, device=device
+    )[picture]
+    sky = torch.tensor(
+        [[c * shot.light.ambient for c in shot.light.sky] for shot in shots], dtype=torch.float32, device=device
+    )[picture]
     floor = torch.tensor([shot.place.colours[0] for shot in shots], dtype=torch.float32, device=device)[picture]
     facing = (normal * sun).sum(1)
     wrap = torch.where(material == MATERIAL["skin"], 0.18, 0.05)  # light creeps into skin
@@ -358,7 +460,9 @@ def _folds(local: Tensor, person: Tensor) -> Tensor:
     return torch.stack([0.30 * a + 0.16 * b, 0.30 * b - 0.16 * a, 0.22 * a], 1)
 
 
-def _paint(actors: Actors, device: torch.device, person: Tensor, material: Tensor, head: Tensor, local: Tensor) -> tuple[Tensor, Tensor]:
+def _paint(
+    actors: Actors, device: torch.device, person: Tensor, material: Tensor, head: Tensor, local: Tensor
+) -> tuple[Tensor, Tensor]:
     """Colour (M, 3) before light, and gloss (M,), of surface points: palette, face, patterns on cloth."""
     palette, pattern = actors.palette.to(device), actors.pattern.to(device)[person]
     colour = palette[person, material]
@@ -384,10 +488,18 @@ def _paint(actors: Actors, device: torch.device, person: Tensor, material: Tenso
     toward(skin * skin.new_tensor([0.85, 0.50, 0.50]), face * 0.75 * lips)
     toward(skin * 0.30, face * 0.8 * spot(y / 0.024, (z + 0.0055) / 0.0017, 0.8))  # the mouth's line
     toward(skin * 0.35, face * 0.8 * spot((side - 0.009) / 0.0055, (z - 0.0205) / 0.0035, 0.6) * (x > 0.09))  # nostrils
-    toward(skin * skin.new_tensor([1.0, 0.72, 0.70]), face * 0.22 * spot((side - 0.045) / 0.025, (z - 0.030) / 0.02, 1.0))  # cheeks
-    beard = ((0.002 - z) / 0.012).clamp(0, 1) * ((x - 0.03) / 0.03).clamp(0, 1) * (1 - lips) + spot(y / 0.032, (z - 0.010) / 0.006, 0.6) * (x > 0.08)
+    toward(
+        skin * skin.new_tensor([1.0, 0.72, 0.70]), face * 0.22 * spot((side - 0.045) / 0.025, (z - 0.030) / 0.02, 1.0)
+    )  # cheeks
+    beard = ((0.002 - z) / 0.012).clamp(0, 1) * ((x - 0.03) / 0.03).clamp(0, 1) * (1 - lips) + spot(
+        y / 0.032, (z - 0.010) / 0.006, 0.6
+    ) * (x > 0.08)
     toward(hair, face * pattern[:, 6] * beard.clamp(0, 1) * 0.8 * (z > -0.075))
-    scalp = (head & (material == MATERIAL["skin"])).float() * ((z - 0.10) / 0.02).clamp(0, 1) * ((0.085 - x) / 0.02).clamp(0, 1)
+    scalp = (
+        (head & (material == MATERIAL["skin"])).float()
+        * ((z - 0.10) / 0.02).clamp(0, 1)
+        * ((0.085 - x) / 0.02).clamp(0, 1)
+    )
     toward(hair, scalp * 0.35 * (pattern[:, 6] > 0.3))
     eye = (material == MATERIAL["eye"]).float()
     toward(hair * 0.6 + 0.02, eye * spot((side - eye_y) / 0.0058, (z - eye_z) / 0.0062, 0.2) * (x > 0.08))
@@ -399,7 +511,9 @@ def _paint(actors: Actors, device: torch.device, person: Tensor, material: Tenso
     striped = (((wave / period) % 1 - 0.5).abs() < 0.22).float() * ((kind == 1) | (kind == 2))
     halves = (side > 0.125).float() * (kind == 3)
     sash = ((z - 1.2 + y * 0.9).abs() < 0.07).float() * (kind == 4)
-    number = ((x < 0).float() * spot(y / 0.09, (z - 1.24) / 0.12, 0.05) * (1 - spot(y / 0.05, (z - 1.24) / 0.08, 0.1))) * (kind == 5)
+    number = (
+        (x < 0).float() * spot(y / 0.09, (z - 1.24) / 0.12, 0.05) * (1 - spot(y / 0.05, (z - 1.24) / 0.08, 0.1))
+    ) * (kind == 5)
     toward(second, shirt * (striped + halves + sash + number).clamp(0, 1))
     lower = (material == MATERIAL["lower"]).float()
     toward(second, lower * pattern[:, 5] * (side > 0.172 + 0.155 * (0.93 - z).clamp_min(0)).float())
@@ -412,15 +526,24 @@ def _paint(actors: Actors, device: torch.device, person: Tensor, material: Tenso
 # ---------------------------------------------------------------- backdrop and sensor
 
 
-def _backdrops(shots: Sequence[Shot], views: _Views, moment: float, jitter: tuple[float, float], size: tuple[int, int], shadow: Tensor,
-               drawn: Scenery) -> Tensor:
+def _backdrops(
+    shots: Sequence[Shot],
+    views: _Views,
+    moment: float,
+    jitter: tuple[float, float],
+    size: tuple[int, int],
+    shadow: Tensor,
+    drawn: Scenery,
+) -> Tensor:
     images = []
     for index, shot in enumerate(shots):
         key = (shot, moment, jitter)
         if key not in drawn:
             rotation = torch.lerp(views.rotation[0, index], views.rotation[1, index], moment)
             position = torch.lerp(views.position[0, index], views.position[1, index], moment)
-            drawn[key] = backdrop(shot.place, shot.light, position, rotation, float(shot.opening.focal * size[1]), size, jitter)[:2]
+            drawn[key] = backdrop(
+                shot.place, shot.light, position, rotation, float(shot.opening.focal * size[1]), size, jitter
+            )[:2]
         colour, ground = drawn[key]
         images.append(colour * (1 - shadow[index] * ground)[..., None])
     return torch.stack(images)
@@ -430,11 +553,15 @@ def _develop(linear: Tensor, shots: Sequence[Shot], generator: torch.Generator) 
     """uint8 pictures (N, 3, H, W) from linear light (N, H, W, 3): lens blur, exposure, film curve, grain."""
     device = linear.device
     image = linear.permute(0, 3, 1, 2)
-    blur = torch.tensor([shot.blur for shot in shots], dtype=torch.float32, device=device).clamp(0, 2)[:, None, None, None]
+    blur = torch.tensor([shot.blur for shot in shots], dtype=torch.float32, device=device).clamp(0, 2)[
+        :, None, None, None
+    ]
     soft = functional.avg_pool2d(functional.pad(image, (1, 1, 1, 1), mode="replicate"), 3, 1)
     softer = functional.avg_pool2d(functional.pad(soft, (1, 1, 1, 1), mode="replicate"), 3, 1)
     image = torch.lerp(torch.lerp(image, soft, blur.clamp(max=1)), softer, (blur - 1).clamp_min(0))
-    exposure = torch.tensor([shot.light.exposure for shot in shots], dtype=torch.float32, device=device)[:, None, None, None]
+    exposure = torch.tensor([shot.light.exposure for shot in shots], dtype=torch.float32, device=device)[
+        :, None, None, None
+    ]
     image = image * exposure
     image = (image * (1 + image / 6) / (1 + image * 0.55)).clamp(0, 1) ** (1 / 2.2)  # highlights roll off
     grain = torch.tensor([shot.grain for shot in shots], dtype=torch.float32, device=device)[:, None, None, None]
@@ -454,7 +581,17 @@ def _halton(index: int, base: int) -> float:
 # ---------------------------------------------------------------- truth
 
 
-def _truth(cast: Cast, actors: Actors, world: _World, views: _Views, screen: Tensor, face: Tensor, depth: Tensor, size: tuple[int, int], count: int) -> list[list[PersonTruth]]:
+def _truth(
+    cast: Cast,
+    actors: Actors,
+    world: _World,
+    views: _Views,
+    screen: Tensor,
+    face: Tensor,
+    depth: Tensor,
+    size: tuple[int, int],
+    count: int,
+) -> list[list[PersonTruth]]:
     height, width = size
     device, persons = cast.device, len(actors.figure)
     picture = actors.picture.to(device)
@@ -477,8 +614,12 @@ def _truth(cast: Cast, actors: Actors, world: _World, views: _Views, screen: Ten
 
     def bounds(mask: Tensor, low: Tensor, high: Tensor) -> Tensor:
         """(P, 2) least and greatest of x or y over a person's vertices in `mask`."""
-        least = torch.full((persons,), torch.inf, device=device).scatter_reduce_(0, world.person, torch.where(mask, low, torch.inf), "amin")
-        most = torch.full((persons,), -torch.inf, device=device).scatter_reduce_(0, world.person, torch.where(mask, high, -torch.inf), "amax")
+        least = torch.full((persons,), torch.inf, device=device).scatter_reduce_(
+            0, world.person, torch.where(mask, low, torch.inf), "amin"
+        )
+        most = torch.full((persons,), -torch.inf, device=device).scatter_reduce_(
+            0, world.person, torch.where(mask, high, -torch.inf), "amax"
+        )
         return torch.stack([least, most], 1)
 
     # A silhouette that leaves the frame reaches the frame's edge, so vertices just outside count, clamped.
@@ -489,20 +630,38 @@ def _truth(cast: Cast, actors: Actors, world: _World, views: _Views, screen: Ten
     pixel = (shown >= 0).nonzero()
     who = shown[pixel.unbind(1)]
     px, py = pixel[:, 2].float(), pixel[:, 1].float()
-    seen = torch.stack([torch.full((persons,), torch.inf, device=device).scatter_reduce_(0, who, v, "amin") for v in (px, py)]
-                       + [torch.full((persons,), -torch.inf, device=device).scatter_reduce_(0, who, v + 1, "amax") for v in (px, py)], 1).cpu().numpy()
+    seen = (
+        torch.stack(
+            [torch.full((persons,), torch.inf, device=device).scatter_reduce_(0, who, v, "amin") for v in (px, py)]
+            + [
+                torch.full((persons,), -torch.inf, device=device).scatter_reduce_(0, who, v + 1, "amax")
+                for v in (px, py)
+            ],
+            1,
+        )
+        .cpu()
+        .numpy()
+    )
     seen[~np.isfinite(seen).all(1)] = np.nan
 
     # Keypoints: hidden where the surface seen there is another's, or its own but clearly in front of the joint.
     own_picture = picture[:, None].expand(-1, len(KEYPOINTS)).reshape(-1)
     flat = world.keypoints.to(device).view(-1, 3)
-    points = _project(flat, views.position.mean(0)[own_picture], torch.lerp(views.rotation[0], views.rotation[1], 0.5)[own_picture], views.focal.mean(0)[own_picture], size)
+    points = _project(
+        flat,
+        views.position.mean(0)[own_picture],
+        torch.lerp(views.rotation[0], views.rotation[1], 0.5)[own_picture],
+        views.focal.mean(0)[own_picture],
+        size,
+    )
     kx, ky = points[:, 0].floor().long(), points[:, 1].floor().long()
     in_frame = (kx >= 0) & (kx < width) & (ky >= 0) & (ky < height) & (points[:, 2] > 0.05)
     at = (own_picture, ky.clamp(0, height - 1), kx.clamp(0, width - 1))
     owner = torch.arange(persons, device=device)[:, None].expand(-1, len(KEYPOINTS)).reshape(-1)
     depth_in = points[:, 2] - depth[at]
-    reach = torch.tensor(_REACH, device=device).repeat(persons) * (cast.stature[actors.figure].to(device) / 1.75).repeat_interleave(len(KEYPOINTS))
+    reach = torch.tensor(_REACH, device=device).repeat(persons) * (
+        cast.stature[actors.figure].to(device) / 1.75
+    ).repeat_interleave(len(KEYPOINTS))
     # the backdrop at a keypoint means that the limb is thinner than a pixel there: it is seen
     clear = in_frame & (((shown[at] == owner) & (depth_in < reach)) | (shown[at] < 0))
     state = torch.where(clear, 1.0, torch.where(in_frame, 0.5, 0.0))
@@ -514,12 +673,20 @@ def _truth(cast: Cast, actors: Actors, world: _World, views: _Views, screen: Ten
     for index in range(persons):
         if actors.ids[index] < 0 or not np.isfinite(boxes[index]).all():
             continue
-        truths[int(actors.picture[index])].append(PersonTruth(int(actors.ids[index]), boxes[index], seen[index], keypoints[index], float(share[index]),
-                                                            {name: float(values[index]) for name, values in angles.items()}))
+        truths[int(actors.picture[index])].append(
+            PersonTruth(
+                int(actors.ids[index]),
+                boxes[index],
+                seen[index],
+                keypoints[index],
+                float(share[index]),
+                {name: float(values[index]) for name, values in angles.items()},
+            )
+        )
     return truths
 
 
-# How far before a keypoint its own surface may lie, in metres, for the keypoint to count as seen: the flesh over the joint.
+# How far before a keypoint its own surface may lie, in metres, for it to count as seen: the flesh over the joint.
 _REACH = [0.03] + [0.025] * 2 + [0.05] * 2 + [0.13] * 2 + [0.09] * 2 + [0.07] * 2 + [0.20] * 2 + [0.11] * 2 + [0.09] * 2
 
 

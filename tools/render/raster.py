@@ -1,7 +1,9 @@
 """Triangles to pixels: a z-buffer without a loop over triangles or pixels, on any device.
 
-Every triangle is spread over the pixels of its bounding box, pixels outside it are dropped, and one scatter keeps the nearest.
+Every triangle is spread over the pixels of its bounding box, pixels outside it are dropped, and one scatter keeps the
+nearest.
 """
+
 from __future__ import annotations
 
 import torch
@@ -11,12 +13,14 @@ FRAGMENTS = 24_000_000
 """How many candidate pixels are held at once; more triangles are drawn in several rounds."""
 
 
-def rasterise(points: Tensor, faces: Tensor, picture: Tensor, shape: tuple[int, int, int], cull: bool = True) -> tuple[Tensor, Tensor]:
+def rasterise(
+    points: Tensor, faces: Tensor, picture: Tensor, shape: tuple[int, int, int], cull: bool = True
+) -> tuple[Tensor, Tensor]:
     """The nearest triangle at each pixel centre.
 
-    points (V, 3): x, y in pixels (the first pixel's centre is 0.5, 0.5) and depth in metres, which must be positive for a
-    triangle to be drawn; faces (F, 3); picture (F,) which of the N pictures a triangle belongs to; shape (N, H, W).
-    Counter-clockwise triangles (y upward) face the camera; `cull` drops the others.
+    points (V, 3): x, y in pixels (the first pixel's centre is 0.5, 0.5) and depth in metres, which must be positive
+    for a triangle to be drawn; faces (F, 3); picture (F,) which of the N pictures a triangle belongs to; shape (N, H,
+    W). Counter-clockwise triangles (y upward) face the camera; `cull` drops the others.
     Returns face (N, H, W) int64, -1 where there is none, and depth (N, H, W), infinite there.
     """
     count, height, width = shape
@@ -32,7 +36,9 @@ def rasterise(points: Tensor, faces: Tensor, picture: Tensor, shape: tuple[int, 
         good &= area < 0  # pixel rows run downward
     drawn = good.nonzero()[:, 0]
     if len(drawn) == 0:
-        return torch.full(shape, -1, dtype=torch.int64, device=points.device), torch.full(shape, float("inf"), device=points.device)
+        return torch.full(shape, -1, dtype=torch.int64, device=points.device), torch.full(
+            shape, float("inf"), device=points.device
+        )
     columns, boxes = columns[drawn].long(), (columns * rows)[drawn].long()
     total = boxes.cumsum(0)
     first = 0
@@ -40,7 +46,9 @@ def rasterise(points: Tensor, faces: Tensor, picture: Tensor, shape: tuple[int, 
         before = 0 if first == 0 else int(total[first - 1])
         last = max(first + 1, int(torch.searchsorted(total, before + FRAGMENTS)))
         some = drawn[first:last]
-        triangle = torch.repeat_interleave(torch.arange(first, min(last, len(drawn)), device=points.device), boxes[first:last])
+        triangle = torch.repeat_interleave(
+            torch.arange(first, min(last, len(drawn)), device=points.device), boxes[first:last]
+        )
         inside_box = torch.arange(len(triangle), device=points.device) + before - (total - boxes)[triangle]
         across = columns[triangle]
         face = drawn[triangle]

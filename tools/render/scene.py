@@ -1,4 +1,5 @@
-"""Where people stand: cameras, light, and procedural places (track, gym, pitch, street, rooms) drawn by one ray a pixel."""
+"""Where people stand: cameras, light, and procedural places (track, gym, street, rooms) drawn by one ray a pixel."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole: `position` in metres, looking at `target`; `focal` in units of the picture's width; roll in degrees."""
+    """A pinhole: `position` in metres, looking at `target`; `focal` in units of its width; roll in degrees."""
 
     position: tuple[float, float, float]
     target: tuple[float, float, float]
@@ -53,7 +54,12 @@ class Place:
     room: tuple[float, float, float, float] = (-60.0, 60.0, -12.0, 15.0)  # x from, to, y from, to of the walls
     wall_height: float = 3.0
     indoor: bool = False
-    colours: tuple[Colour, ...] = ((0.55, 0.18, 0.12), (0.20, 0.32, 0.12), (0.9, 0.9, 0.88), (0.35, 0.36, 0.38))  # floor, wall, lines, trim
+    colours: tuple[Colour, ...] = (
+        (0.55, 0.18, 0.12),
+        (0.20, 0.32, 0.12),
+        (0.9, 0.9, 0.88),
+        (0.35, 0.36, 0.38),
+    )  # floor, wall, lines, trim
     seed: int = 0
     detail: float = field(default=1.0)  # strength of the textures' noise
 
@@ -80,7 +86,7 @@ def noise(x: Tensor, y: Tensor, seed: int = 0) -> Tensor:
 
 
 def fractal(x: Tensor, y: Tensor, seed: int, scale: float, footprint: Tensor, octaves: int = 4) -> Tensor:
-    """Noise of several octaves from `scale` lattice cells a metre on; octaves finer than a pixel's `footprint` (metres) fade."""
+    """Noise of octaves from `scale` lattice cells a metre on; those finer than a pixel's `footprint` (metres) fade."""
     total = torch.zeros_like(x)
     for k in range(octaves):
         rate = scale * 2**k
@@ -116,7 +122,9 @@ def _floor(place: Place, x: Tensor, y: Tensor, foot: Tensor) -> Tensor:
         mown = ((x / 4.0).floor() % 2) * 2 - 1
         colour = colour * (1 + 0.10 * mown)[:, None]
         grain = grain + fractal(x, y, place.seed + 5, 6.0, foot) * 0.28
-        mark = torch.maximum(band(y - 6.0, 0.06, foot), torch.maximum(band(x, 0.06, foot), band((x**2 + y**2).sqrt() - 7.0, 0.06, foot)))
+        mark = torch.maximum(
+            band(y - 6.0, 0.06, foot), torch.maximum(band(x, 0.06, foot), band((x**2 + y**2).sqrt() - 7.0, 0.06, foot))
+        )
         colour = _mix(colour, line, mark * 0.85)
     elif place.floor == "wood":
         row = (y / 0.09).floor()
@@ -124,7 +132,10 @@ def _floor(place: Place, x: Tensor, y: Tensor, foot: Tensor) -> Tensor:
         colour = colour * (1 + (plank - 0.5) * 0.25 / (1 + (foot / 0.09) ** 2))[:, None]
         colour = colour * (1 - 0.35 * stripes(y, 0.09, 0.002, foot))[:, None]
         grain = fractal(x * 0.6, y * 9, place.seed, 2.0, foot * 4) * 0.08
-        mark = torch.maximum(band(y - 2.4, 0.04, foot), torch.maximum(band(x - 1.1, 0.04, foot), band(((x - 3) ** 2 + y**2).sqrt() - 1.8, 0.04, foot)))
+        mark = torch.maximum(
+            band(y - 2.4, 0.04, foot),
+            torch.maximum(band(x - 1.1, 0.04, foot), band(((x - 3) ** 2 + y**2).sqrt() - 1.8, 0.04, foot)),
+        )
         colour = _mix(_mix(colour, line, mark * 0.9), trim, band(y + 1.9, 0.05, foot) * 0.9)
     elif place.floor == "tiles":
         size = 0.5
@@ -149,7 +160,11 @@ def _wall(place: Place, u: Tensor, z: Tensor, foot: Tensor) -> Tensor:
     grain = fractal(u, z, place.seed + 21, 0.7, foot) * 0.10
     if place.wall == "hedge":
         leaves = 0.5 * fractal(u, z, place.seed + 11, 1.2, foot, 3) + fractal(u, z, place.seed + 12, 9.0, foot, 4)
-        return colour * (1 + 0.75 * leaves)[:, None].clamp(0.15, 2) * (0.5 + 0.5 * (z / max(place.wall_height, 0.1)).clamp(0, 1))[:, None]
+        return (
+            colour
+            * (1 + 0.75 * leaves)[:, None].clamp(0.15, 2)
+            * (0.5 + 0.5 * (z / max(place.wall_height, 0.1)).clamp(0, 1))[:, None]
+        )
     if place.wall == "brick":
         row = (z / 0.075).floor()
         shift = u / 0.24 + 0.5 * (row % 2)
@@ -165,7 +180,10 @@ def _wall(place: Place, u: Tensor, z: Tensor, foot: Tensor) -> Tensor:
     elif place.wall == "windows":
         du, dz = (u / 2.4 - (u / 2.4).round()).abs() * 2.4, ((z - 1.7) / 3.0 - ((z - 1.7) / 3.0).round()).abs() * 3.0
         window = ((0.75 - du) / foot + 0.5).clamp(0, 1) * ((0.8 - dz) / foot + 0.5).clamp(0, 1)
-        glass = u.new_tensor((0.10, 0.13, 0.17)) * (1 + 1.2 * _hash((u / 2.4).round(), ((z - 1.7) / 3.0).round(), place.seed))[:, None]
+        glass = (
+            u.new_tensor((0.10, 0.13, 0.17))
+            * (1 + 1.2 * _hash((u / 2.4).round(), ((z - 1.7) / 3.0).round(), place.seed))[:, None]
+        )
         pane = torch.maximum(stripes(du, 0.75, 0.02, foot), stripes(dz, 0.8, 0.02, foot))
         glass = _mix(glass, trim, pane)
         colour = colour * (1 + 0.6 * fractal(u, z, place.seed, 4.0, foot, 3) * 0.2)[:, None]
@@ -173,7 +191,11 @@ def _wall(place: Place, u: Tensor, z: Tensor, foot: Tensor) -> Tensor:
     elif place.wall == "boards":
         index = (u / 4.0).floor()
         tint = torch.stack([_hash(index, index * 0 + k, place.seed) for k in range(3)], 1) * 0.7 + 0.1
-        letters = band(z - 0.55, 0.22, foot) * (_hash((u / 0.22).floor(), (z / 0.11).floor(), place.seed + 5) > 0.55).float() * (((u / 4) % 1 - 0.5).abs() < 0.35).float()
+        letters = (
+            band(z - 0.55, 0.22, foot)
+            * (_hash((u / 0.22).floor(), (z / 0.11).floor(), place.seed + 5) > 0.55).float()
+            * (((u / 4) % 1 - 0.5).abs() < 0.35).float()
+        )
         board = _mix(tint, line, letters * 0.9)
         colour = torch.where((z < 1.0)[:, None], board, colour)
         grain = grain + fractal(u, z, place.seed, 2.5, foot) * 0.3 * (z > 1.0).float()
@@ -194,15 +216,26 @@ def _sky(place: Place, direction: Tensor, light: Light) -> Tensor:
     return _mix(colour, (1.0, 1.0, 1.0), cloud)
 
 
-def backdrop(place: Place, light: Light, position: Tensor, rotation: Tensor, focal: float, shape: tuple[int, int],
-             shift: tuple[float, float] = (0.0, 0.0)) -> tuple[Tensor, Tensor, Tensor]:
-    """The empty place: linear colour (H, W, 3), whether a pixel is floor (H, W), and its distance along the view (H, W).
+def backdrop(
+    place: Place,
+    light: Light,
+    position: Tensor,
+    rotation: Tensor,
+    focal: float,
+    shape: tuple[int, int],
+    shift: tuple[float, float] = (0.0, 0.0),
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The empty place: linear colour (H, W, 3), whether a pixel is floor, and its distance along the view (H, W).
 
     position (3,), rotation (3, 3) as `Camera.rotation`, focal in pixels, shift of the pixel centres in pixels.
     """
     height, width = shape
     device = position.device
-    v, u = torch.meshgrid(torch.arange(height, device=device) + 0.5 + shift[1] - height / 2, torch.arange(width, device=device) + 0.5 + shift[0] - width / 2, indexing="ij")
+    v, u = torch.meshgrid(
+        torch.arange(height, device=device) + 0.5 + shift[1] - height / 2,
+        torch.arange(width, device=device) + 0.5 + shift[0] - width / 2,
+        indexing="ij",
+    )
     ray = torch.stack([u, v, torch.full_like(u, focal)], -1).view(-1, 3) / focal
     direction = ray @ rotation
     d = torch.where(direction.abs() < 1e-6, torch.full_like(direction, 1e-6), direction)
@@ -229,16 +262,21 @@ def backdrop(place: Place, light: Light, position: Tensor, rotation: Tensor, foc
     colour = _sky(place, direction / length[:, None], light)
     if place.indoor:
         ceiling = d.new_tensor(place.colours[2]) * 0.6
-        lamp = torch.where(d[:, 2] > 0, (place.wall_height - position[2]) / d[:, 2].clamp_min(1e-3), torch.zeros_like(t))
+        lamp = torch.where(
+            d[:, 2] > 0, (place.wall_height - position[2]) / d[:, 2].clamp_min(1e-3), torch.zeros_like(t)
+        )
         cx, cy = position[0] + d[:, 0] * lamp, position[1] + d[:, 1] * lamp
-        tube = (stripes(cx, 3.0, 0.4, lamp / focal + 1e-3) * stripes(cy, 2.0, 0.1, lamp / focal + 1e-3))
+        tube = stripes(cx, 3.0, 0.4, lamp / focal + 1e-3) * stripes(cy, 2.0, 0.1, lamp / focal + 1e-3)
         colour = _mix(ceiling.expand_as(colour), (2.0, 2.0, 1.9), tube)
     sun = torch.tensor(light.direction, dtype=torch.float32, device=device)
     sun = sun / sun.norm()
-    white, sky = torch.tensor(light.sun, dtype=torch.float32, device=device) * light.strength, torch.tensor(light.sky, dtype=torch.float32, device=device) * light.ambient
+    white, sky = (
+        torch.tensor(light.sun, dtype=torch.float32, device=device) * light.strength,
+        torch.tensor(light.sky, dtype=torch.float32, device=device) * light.ambient,
+    )
     floor = is_floor.nonzero()[:, 0]
     if len(floor):
-        slant = t[floor] * length[floor]**2 / d[floor, 2].abs().clamp_min(0.02)
+        slant = t[floor] * length[floor] ** 2 / d[floor, 2].abs().clamp_min(0.02)
         foot = (slant * t[floor] / t[floor].clamp_min(0.1) / focal).clamp(max=30) * 0.6
         lit = _floor(place, point[floor, 0], point[floor, 1], foot) * (white * sun[2].clamp_min(0.05) + sky)
         haze = (1 - (-t[floor] / 260).exp())[:, None] * (0 if place.indoor else 1)
@@ -249,7 +287,11 @@ def backdrop(place: Place, light: Light, position: Tensor, rotation: Tensor, foc
         normal_y = -torch.sign(d[wall, 1]) * ~sides[wall]
         facing = (normal_x * sun[0] + normal_y * sun[1]).clamp_min(0)
         corner = (0.65 + 0.35 * (point[wall, 2] / 0.5).clamp(0, 1))[:, None]  # darker where it meets the floor
-        lit = _wall(place, u_wall[wall], point[wall, 2], t[wall] / focal) * (white * facing[:, None] + sky * 0.9 + 0.05) * corner
+        lit = (
+            _wall(place, u_wall[wall], point[wall, 2], t[wall] / focal)
+            * (white * facing[:, None] + sky * 0.9 + 0.05)
+            * corner
+        )
         haze = (1 - (-t[wall] / 300).exp())[:, None] * (0 if place.indoor else 1)
         colour[wall] = lit * (1 - haze) + colour[wall] * haze
     return colour.view(height, width, 3), is_floor.view(height, width), t.view(height, width)
