@@ -28,6 +28,12 @@ def poseline(*arguments: object, cwd: Path | None = None) -> subprocess.Complete
     return subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=cwd, env=ENVIRONMENT)
 
 
+def scripted(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """What a Python process of its own says that runs `code`, the command's parts put together otherwise."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
+
+
 def refused(*arguments: object, cwd: Path | None = None) -> tuple[int, str]:
     """Code and text of an error: one line, and no traceback."""
     done = poseline(*arguments, cwd=cwd)
@@ -73,7 +79,7 @@ def test_what_is_logged_is_one_line_where_nobody_watches() -> None:
         "import logging\nfrom poseline.terminal import show_log\nshow_log()\n"
         "logging.getLogger('poseline').info('kept in %s', '/a path[0]/' + 'x' * 200)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
+    done = scripted(code)
     assert done.stdout == "kept in /a path[0]/" + "x" * 200 + "\n"
 
 
@@ -194,7 +200,7 @@ def test_a_fault_of_ours_is_1_with_its_traceback_and_no_password() -> None:
         "def torn(*_): raise ZeroDivisionError('rtsp://me:secret@host/x')\n"
         "cli._run_all = torn\nsys.argv = ['poseline', 'run', 'x']\nposeline.__main__.main()"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = scripted(code)
     assert done.returncode == 1
     assert "Traceback" in done.stderr
     assert "ZeroDivisionError: rtsp://***@host/x" in done.stderr
@@ -312,8 +318,7 @@ def test_a_signal_between_two_sources_ends_all(int8: Path, tmp_path: Path) -> No
         "    return report\n"
         "cli._run_one = torn\nposeline.__main__.main()"
     )
-    arguments = ["run", *map(str, sources), "-m", str(int8), "-o", str(tmp_path / "out")]
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60)
+    done = scripted(code, "run", *sources, "-m", int8, "-o", tmp_path / "out")
     assert (done.returncode, done.stderr) == (130, "")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
     assert lines(tmp_path / "out" / "a" / "keypoints.jsonl")[-1]["type"] == "end"
@@ -341,7 +346,7 @@ def test_a_signal_while_nothing_runs_yet_is_130_too() -> None:
         "cli._run_all = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.argv = ['poseline', 'run', 'x']\nposeline.__main__.main()"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = scripted(code)
     assert (done.returncode, done.stderr) == (130, "")
 
 
