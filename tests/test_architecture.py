@@ -40,7 +40,8 @@ MAY_IMPORT = {
     "doctor": BASE | ROOMS | {"pipeline", "machine"},
     "terminal": BASE | ROOMS | {"pipeline", "result"},
     "bench": BASE | ROOMS | {"pipeline", "terminal", "result", "model", "machine"},
-    "cli": BASE | ROOMS | {"pipeline", "terminal", "doctor", "bench", "result", "model"},
+    "cli": BASE | ROOMS | {"pipeline", "terminal", "doctor", "bench", "result", "model", "jobs"},
+    "jobs": BASE | {"interruption"},
     "__main__": {"cli", "interruption"},
 }
 """What each part may import of the others, inside functions too; a name that is missing here is a part to be placed."""

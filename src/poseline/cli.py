@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from enum import Enum
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -20,11 +24,14 @@ if TYPE_CHECKING:
     from poseline.inference import PoseEstimator
     from poseline.pipeline import RunReport
     from poseline.pose import Observation
+    from poseline.terminal import OnFrame
 
 Estimators: TypeAlias = "dict[tuple[bool, Path | None], PoseEstimator]"
 """Loaded models, by whether they are for live use and by the clip that they were calibrated on."""
 
 INTERNAL = 1
+_TELLING_SECONDS = 0.2
+"""How often a worker says how far it has come."""
 
 app = typer.Typer(
     name="poseline", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -53,6 +60,14 @@ class Arithmetic(str, Enum):
     BF16 = "bf16"
     FP16 = "fp16"
     INT8 = "int8"
+
+
+class Decoder(str, Enum):
+    """Where files are decoded, as typer wants choices."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
 
 
 class Engine(str, Enum):
@@ -90,11 +105,13 @@ def run(
     roi: Annotated[bool | None, _option("--roi/--no-roi", help="Look only where people are, while all are known. (--no-roi)", panel=_MODEL)] = None,
     roi_every: Annotated[int | None, _option("--roi-every", help="Frames after which --roi looks at the whole picture again. (12)", panel=_MODEL)] = None,
     skeleton: Annotated[Path | None, _option("--skeleton", help="YAML file that names and joins the keypoints.", panel=_MODEL)] = None,
+    batch: Annotated[int | None, _option("--batch", help="Most frames of a file that a GPU takes at once. (16)", panel=_MODEL)] = None,
     augment: Annotated[bool, typer.Option("--augment", hidden=True)] = False,
     track: Annotated[bool | None, _option("--track/--no-track", help="Give persons ids. (--track)", panel=_MODEL)] = None,
     live: Annotated[bool | None, _option("--live", help="Treat a file as a camera: newest frame first, late ones dropped.", panel=_SOURCE)] = None,
     every_frame: Annotated[bool | None, _option("--every-frame", help="Drop nothing, also of a live source.", panel=_SOURCE)] = None,
     vid_stride: Annotated[int | None, _option("--vid-stride", help="Take every n-th frame. (1)", panel=_SOURCE)] = None,
+    decoder: Annotated[Decoder | None, _option("--decoder", help="Where files are decoded: auto, cpu or cuda. (auto)", panel=_SOURCE)] = None,
     cam_size: Annotated[str | None, _option("--cam-size", help="Picture size to ask a camera for, such as 1280x720.", panel=_SOURCE)] = None,
     cam_fps: Annotated[float | None, _option("--cam-fps", help="Frames a second to ask a camera for.", panel=_SOURCE)] = None,
     fourcc: Annotated[str | None, _option("--fourcc", help="Pixel format to ask a camera for, such as MJPG.", panel=_SOURCE)] = None,
@@ -113,6 +130,7 @@ def run(
     show: Annotated[bool | None, _option("--show", help="Show a window; q quits, space pauses a file.", panel=_WRITE)] = None,
     preset: Annotated[Preset | None, _option("--preset", help="x264's trade of speed for size. (ultrafast)", panel=_WRITE)] = None,
     crf: Annotated[int | None, _option("--crf", help="x264's quality, 0 (best) to 51. (23)", panel=_WRITE)] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Sources to run at once, each in a process of its own.")] = 1,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="YAML file of settings; options given here win.")] = None,
 ) -> None:  # fmt: skip
     """Find keypoints in SOURCE and write annotated video and a keypoint log.
@@ -121,7 +139,8 @@ def run(
     """
     given: dict[str, dict[str, Any]] = {
         "capture": {
-            "live": live, "every_frame": every_frame, "vid_stride": vid_stride, "cam_size": _size(cam_size),
+            "live": live, "every_frame": every_frame, "vid_stride": vid_stride,
+            "decoder": decoder and decoder.value, "cam_size": _size(cam_size),
             "cam_fps": cam_fps, "fourcc": fourcc, "open_timeout": timeout, "read_timeout": timeout,
             "max_outage": max_outage,
         },
@@ -129,7 +148,7 @@ def run(
             "model": model, "device": device, "runtime": runtime and runtime.value, "imgsz": imgsz, "conf": conf,
             "iou": iou, "max_det": max_det, "classes": _numbers(classes), "skeleton": skeleton,
             "precision": precision and precision.value, "half": half, "calibrate": calibrate,
-            "roi": roi, "roi_every": roi_every,
+            "roi": roi, "roi_every": roi_every, "batch": batch,
         },
         "tracking": {"enabled": track},
         "overlay": {
@@ -149,7 +168,7 @@ def run(
     overrides = {
         section: {key: value for key, value in values.items() if value is not None} for section, values in given.items()
     }
-    raise typer.Exit(_run_all(sources, configuration.load(config, overrides), context.obj))
+    raise typer.Exit(_run_all(sources, configuration.load(config, overrides), context.obj, jobs))
 
 
 @app.command()
@@ -265,8 +284,8 @@ def _show(error: Exception) -> None:
             sys.stderr.write(redact("".join(traceback.format_exception(error))))
 
 
-def _run_all(sources: list[str], settings: Settings, interruption: Interruption) -> int:
-    """Run one source after another; the code of the first that failed."""
+def _run_all(sources: list[str], settings: Settings, interruption: Interruption, jobs: int = 1) -> int:
+    """Run one source after another, or `jobs` at once; the code of the first that failed."""
     from poseline.capture import locate
     from poseline.terminal import show_error, show_log
 
@@ -276,10 +295,13 @@ def _run_all(sources: list[str], settings: Settings, interruption: Interruption)
         from poseline.output import Window
 
         Window.check()
+    several = len(locations) > 1
+    locations = _told_apart(locations)
+    if jobs > 1 and several:
+        return _run_at_once(locations, settings, interruption, jobs)
     estimators: Estimators = {}
     code = 0
-    several = len(locations) > 1
-    for location in _told_apart(locations):
+    for location in locations:
         try:
             report = _run_one(location, _for_one(settings, location, several), estimators, interruption)
         except (SourceError, OutputError) as error:  # this source's own trouble; a model's is everybody's
@@ -292,6 +314,66 @@ def _run_all(sources: list[str], settings: Settings, interruption: Interruption)
             return _code(report) or INTERRUPTED
         code = code or _code(report)
     return code
+
+
+def _run_at_once(locations: list[Location], settings: Settings, interruption: Interruption, jobs: int) -> int:
+    from poseline.jobs import Outcome, run_jobs
+    from poseline.terminal import console, progress_of_several, show_error
+
+    if settings.output.show:
+        raise SettingsError("--show shows one source at a time; leave --jobs out")
+    tasks = [(location, _for_one(settings, location, several=True)) for location in locations]
+
+    def ended(index: int, outcome: Outcome) -> None:
+        if outcome.result is None:
+            show_error(PoselineError(f"{locations[index].name}: its process ended with {outcome.exitcode}"))
+        else:
+            console.print(outcome.result[1], end="", markup=False, soft_wrap=True)
+
+    with progress_of_several([location.name for location in locations]) as show:
+        outcomes = run_jobs(tasks, jobs, _Job(), interruption, lambda index, done: show(index, *done), ended)
+    if interruption.asked:
+        return INTERRUPTED
+    codes = [INTERNAL if outcome.result is None else outcome.result[0] for outcome in outcomes]
+    return next((code for code in codes if code), 0)
+
+
+class _Job:
+    """What a worker does with each source; its model is loaded once."""
+
+    def __init__(self) -> None:
+        self._estimators: Estimators = {}
+
+    def __call__(
+        self, task: tuple[Location, Settings], tell: Callable[[Any], None], interruption: Interruption
+    ) -> tuple[int, str]:
+        """The exit code, and all that there is to show."""
+        from poseline import terminal
+
+        shown = StringIO()
+        terminal.redirect(shown)
+        if not self._estimators:
+            terminal.show_log()
+        try:
+            code = _code(_run_one(*task, self._estimators, interruption, _telling(tell)))
+        except PoselineError as error:
+            terminal.show_error(error)
+            code = error.exit_code
+        return code, shown.getvalue()
+
+
+def _telling(tell: Callable[[Any], None]) -> Callable[[Observation, RunReport], None]:
+    """Tell how far a run has come, now and then."""
+    due = 0.0
+
+    def on_frame(_: Observation, report: RunReport) -> None:
+        nonlocal due
+        now = time.monotonic()
+        if now >= due:
+            due = now + _TELLING_SECONDS
+            tell((report.counts.processed, report.total))
+
+    return on_frame
 
 
 def _told_apart(locations: list[Location]) -> list[Location]:
@@ -317,7 +399,10 @@ def _for_one(settings: Settings, location: Location, several: bool) -> Settings:
     return settings.model_copy(update={"output": output})
 
 
-def _run_one(location: Location, settings: Settings, estimators: Estimators, interruption: Interruption) -> RunReport:
+def _run_one(
+    location: Location, settings: Settings, estimators: Estimators, interruption: Interruption,
+    told: OnFrame | None = None,
+) -> RunReport:  # fmt: skip
     from poseline.output import prepare
     from poseline.pipeline import run as run_pipeline
     from poseline.terminal import progress, show_error, show_report
@@ -337,7 +422,7 @@ def _run_one(location: Location, settings: Settings, estimators: Estimators, int
         prepare(settings.output.directory, location.name, settings.output.overwrite, location.inputs) as folder,
     ):
         seen: list[Observation] = []
-        with progress(source.info) as on_frame:
+        with nullcontext(told) if told else progress(source.info) as on_frame:
             report = run_pipeline(
                 source,
                 estimator,
@@ -358,8 +443,13 @@ def _run_one(location: Location, settings: Settings, estimators: Estimators, int
 
 def _open(location: Location, settings: Settings) -> Source:
     from poseline.capture import open_source
+    from poseline.inference import device_of
 
-    return open_source(location, settings.capture)
+    capture = settings.capture
+    if capture.decoder == "auto" and (settings.output.video or settings.output.show):
+        capture = capture.model_copy(update={"decoder": "cpu"})  # pictures to be drawn on are wanted in host memory
+    consumer = device_of(settings.inference) if location.video and capture.decoder != "cpu" else "cpu"
+    return open_source(location, capture, consumer)
 
 
 def _estimator(settings: Settings, live: bool, clip: Path | None, estimators: Estimators) -> PoseEstimator:

@@ -14,7 +14,7 @@ from poseline import settings as configuration
 from poseline.capture import ClipSample, locate, open_source, read_picture
 from poseline.errors import SettingsError, SourceError
 from poseline.frame import Frame, Pixels
-from poseline.inference import load_estimator
+from poseline.inference import device_of, load_estimator
 from poseline.pose import Observation
 from poseline.result import Result
 from poseline.settings import CaptureSettings, InferenceSettings
@@ -129,7 +129,7 @@ def stream(
     found = locate([source])
     if len(found) != 1:
         raise SourceError(f"{source}: holds {len(found)} sources; stream them one by one")
-    opened = open_source(found[0], settings.capture)
+    opened = open_source(found[0], settings.capture, device_of(_settings_of(model) or settings.inference))
     estimator = (
         model.estimator
         if isinstance(model, PoseModel)
@@ -144,6 +144,10 @@ def stream(
 def _sample(settings: InferenceSettings, source: Path | None = None) -> ClipSample | None:
     clip = settings.calibrate or source
     return ClipSample(clip) if clip else None
+
+
+def _settings_of(model: str | Path | PoseModel | None) -> InferenceSettings | None:
+    return model.estimator.settings if isinstance(model, PoseModel) else None
 
 
 def _named(model: str | Path | None) -> dict[str, Any]:

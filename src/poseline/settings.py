@@ -41,6 +41,8 @@ class CaptureSettings(_Section):
     """Give up no frame even of a live source: it waits, and falls behind where the machine is too slow."""
     vid_stride: int = Field(default=1, ge=1)
     """Take every n-th frame."""
+    decoder: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where video files are decoded; auto: on the GPU that runs the network, unless their pictures are drawn on."""
     cam_size: tuple[int, int] | None = None
     """(width, height) in pixels to ask a camera for."""
     cam_fps: float | None = Field(default=None, gt=0)
@@ -89,6 +91,8 @@ class InferenceSettings(_Section):
     """Look only at the part of the picture that holds everybody, while all are known; for the openvino runtime."""
     roi_every: int = Field(default=12, ge=2)
     """With `roi`: frames after which the whole picture is looked at again."""
+    batch: int = Field(default=16, ge=1, le=256)
+    """Most frames of a file that a GPU takes at once; live, each goes alone."""
     skeleton: Path | None = None
     """A YAML file that names the model's keypoints and joins them."""
 

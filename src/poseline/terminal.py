@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from rich.console import Console
 from rich.live import Live
@@ -27,6 +28,12 @@ console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
 OnFrame = Callable[[Observation, RunReport], None]
+
+
+def redirect(file: TextIO) -> None:
+    """Show everything in `file` from now on, errors too, as plain text."""
+    global console, errors  # the one place that chooses where all is shown
+    console = errors = Console(file=file, highlight=False, width=120)
 
 
 def show_log(verbose: bool = False) -> None:
@@ -86,6 +93,20 @@ def _bar(info: SourceInfo) -> Iterator[OnFrame]:
             bar.update(task, completed=report.counts.processed, persons=f"{len(observation.poses)} seen")
 
         yield on_frame
+
+
+@contextmanager
+def progress_of_several(names: Sequence[str]) -> Iterator[Callable[[int, int, int | None], None]]:
+    """One line a source; yields what is called with a source's index, its frames done, and how many it has."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), _Frames(), _Rate())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        tasks = [bars.add_task(escape(name), total=None, start=False) for name in names]
+
+        def told(index: int, done: int, total: int | None) -> None:
+            bars.start_task(tasks[index])
+            bars.update(tasks[index], completed=done, total=total)
+
+        yield told
 
 
 class _Frames(ProgressColumn):

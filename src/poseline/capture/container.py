@@ -14,6 +14,8 @@ from av.video.stream import VideoStream
 from poseline.errors import SourceError
 
 if TYPE_CHECKING:
+    from av.codec.hwaccel import HWAccel
+
     from poseline.settings import CaptureSettings
 
 _FILE_FORMATS = (
@@ -40,8 +42,8 @@ def is_url(location: str) -> bool:
     return "://" in location
 
 
-def open_container(location: str, settings: CaptureSettings) -> Opened:
-    """Open `location` and find its video stream; decoding will use every core.
+def open_container(location: str, settings: CaptureSettings, hardware: HWAccel | None = None) -> Opened:
+    """Open `location` and find its video stream; decoding will use every core, or the `hardware`.
 
     Only local files for a path, only network protocols for a URL, so that no playlist inside can reach further.
 
@@ -64,15 +66,19 @@ def open_container(location: str, settings: CaptureSettings) -> Opened:
             timeout=(settings.open_timeout, settings.read_timeout),
             metadata_errors="replace",
             options=options,
+            hwaccel=hardware,
         )
     except DAMAGE as error:
         waited = time.monotonic() - started
         raise SourceError(f"{location}: {explain(error, waited, settings.open_timeout)}") from error
     try:
-        return Opened(container, _video_stream(container, location, settings))
+        opened = Opened(container, _video_stream(container, location, settings))
     except SourceError:
         container.close()
         raise
+    if hardware is not None:
+        opened.stream.codec_context.thread_count = 1  # more would only hold pictures back
+    return opened
 
 
 def _video_stream(container: InputContainer, location: str, settings: CaptureSettings) -> VideoStream:

@@ -14,6 +14,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from poseline.capture.container import DAMAGE, Opened
+from poseline.capture.hardware import ON_DEVICE
 from poseline.frame import plane_pixels
 
 _MOST_DEMUX_ERRORS = 3
@@ -74,7 +75,9 @@ class Decoder:
             yield Decoded(self._upright(frame), frame.is_corrupt)
 
     def _upright(self, frame: VideoFrame) -> VideoFrame:
-        """The frame as 8-bit yuv420p planes, turned as its display matrix says."""
+        """The frame as 8-bit yuv420p planes, turned as its display matrix says; on a device, as it is."""
+        if frame.format.name in ON_DEVICE:
+            return frame
         turns = frame.rotation // 90 % 4
         if frame.format.name not in ("yuv420p", "yuvj420p"):
             frame = self._reformatter.reformat(frame, format="yuv420p")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from poseline.capture.clock import SourceClock
 from poseline.capture.container import Opened, explain, open_container
 from poseline.capture.decoder import Decoded, Decoder
+from poseline.capture.hardware import accelerators, refusal
 from poseline.capture.source import SourceInfo
 from poseline.errors import SourceError, redact
 from poseline.frame import Frame
@@ -32,20 +33,26 @@ class VideoFile:
     Args:
         location: the file's path, or its address.
         settings: time-outs and the largest picture.
-        opened: the same, where it is open already.
+        opened: the same, where it is open already; the CPU decodes it.
+        consumer: the device that works on the pictures; those of a file may be decoded there.
     """
 
-    def __init__(self, location: Path | str, settings: CaptureSettings, opened: Opened | None = None) -> None:
+    def __init__(
+        self, location: Path | str, settings: CaptureSettings, opened: Opened | None = None, consumer: str = "cpu"
+    ) -> None:
         path = location if isinstance(location, Path) else None
         if path is not None:
             check_readable(path)
-        self._settings, self._opened = settings, opened or open_container(str(location), settings)
-        self._decoder = Decoder(self._opened)
+        self._settings = settings
         self._stopped = threading.Event()
         self.notes: list[str] = []
-        pictures = self._decoder.frames()
-        first = self._first_of(pictures, str(location))  # only a decoded picture tells which way up it is
-        self._pictures = chain([first], pictures)
+        first = self._on_hardware(path, consumer) if path is not None else None
+        if first is None:
+            self._opened = opened or open_container(str(location), settings)
+            self._decoder = Decoder(self._opened)
+            self._rest = self._decoder.frames()
+            first = self._first_of(self._rest, str(location))  # only a decoded picture tells which way up it is
+        self._pictures = chain([first], self._rest)
         self.info = replace(
             video_info(self._opened.stream, redact(str(location))),
             width=first.picture.width, height=first.picture.height, path=path,
@@ -72,6 +79,29 @@ class VideoFile:
                 index += 1
         self._conclude(index)
 
+    def _on_hardware(self, path: Path, consumer: str) -> Decoded | None:
+        """Open the file on the consumer's own decoder and decode its first picture; None, and a note, if not."""
+        opened, failure = None, ""
+        for hardware in accelerators(self._settings.decoder, consumer):
+            try:
+                opened = open_container(str(path), self._settings, hardware)
+                break
+            except SourceError as error:  # a fault of the file's own shows again, and is raised, when the CPU opens it
+                failure = f"the card's decoder cannot be opened: {_cause(error)}"
+        if opened is None:
+            self.notes += [f"decoded by the CPU: {failure}"] if failure else []
+            return None
+        self._opened = opened
+        self._decoder = Decoder(self._opened)
+        self._rest = self._decoder.frames()
+        first = next(self._rest, None)
+        reason = refusal(first.picture) if first else "the card's decoder gave no picture"
+        if reason:
+            self._opened.container.close()
+            self.notes.append(f"decoded by the CPU: {reason}")
+            return None
+        return first
+
     def _first_of(self, pictures: Iterator[Decoded], name: str) -> Decoded:
         for decoded in pictures:
             return decoded
@@ -93,6 +123,11 @@ class VideoFile:
             self.notes.append(f"reading ended after {count} frames: {failure}")
         if self.bad:
             self.notes.append(f"{self.bad} packets could not be decoded and were passed over")
+
+
+def _cause(error: SourceError) -> str:
+    cause = error.__cause__
+    return str(getattr(cause, "strerror", None) or cause or error)
 
 
 class Rehearsal:

@@ -59,8 +59,11 @@ def locate(sources: Sequence[str | Path]) -> list[Location]:
     return found
 
 
-def open_source(location: Location | str | Path, settings: CaptureSettings) -> Source:
+def open_source(location: Location | str | Path, settings: CaptureSettings, consumer: str = "cpu") -> Source:
     """Open one source. Files give every frame, unless `settings.live` makes a camera of them.
+
+    `consumer` is the device that works on the pictures, such as `cuda`: where it has a decoder of its own, and
+    `settings.decoder` lets it, the pictures of a file stay in its memory.
 
     Raises:
         SourceError: it cannot be opened, or `location` stands for several.
@@ -77,7 +80,7 @@ def open_source(location: Location | str | Path, settings: CaptureSettings) -> S
     opened = open_container(location.url, settings) if location.url else None
     if location.url and opened and not opened.container.duration:  # a recording announces how long it is
         return NetworkStream(location.url, settings, opened)
-    recording = VideoFile(location.video or str(location.url), settings, opened)
+    recording = VideoFile(location.video or str(location.url), settings, opened, consumer)
     return Rehearsal(recording) if settings.live else recording
 
 

@@ -5,7 +5,7 @@ import sys
 from poseline.inference.decode import decode, suppress
 from poseline.inference.estimator import PoseEstimator, infer
 from poseline.inference.letterbox import Letterbox
-from poseline.inference.load import load_estimator
+from poseline.inference.load import device_of, load_estimator
 from poseline.inference.runtimes import Request, Runtime, ScriptedRuntime
 from poseline.inference.spec import ModelSpec
 
@@ -20,6 +20,7 @@ __all__ = [
     "Runtime",
     "ScriptedRuntime",
     "decode",
+    "device_of",
     "infer",
     "load_estimator",
     "suppress",

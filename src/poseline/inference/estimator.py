@@ -83,8 +83,9 @@ class PoseEstimator:
     def warm_up(self, width: int, height: int) -> None:
         """Compile the network for pictures of this size before the first one comes."""
         blank = _blank(width, height)
-        for batch in [self.start(self.place(blank)) for _ in range(self.runtime.in_flight)]:
-            self.finish(batch)
+        for _ in range(2):  # an engine may get ready in its first run and record the second
+            for batch in [self.start(self.place(blank)) for _ in range(self.runtime.in_flight)]:
+                self.finish(batch)
 
     def _batch(self, frame: Frame, focus: Focus | None) -> Batch:
         letterbox = Letterbox.fit(

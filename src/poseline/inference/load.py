@@ -52,6 +52,15 @@ def _check_classes(spec: ModelSpec, classes: tuple[int, ...] | None) -> None:
         raise SettingsError(f"classes: {spec.name} has no class {unknown[0]}; it has {known}")
 
 
+def device_of(settings: InferenceSettings) -> str:
+    """The device that `load_estimator` would use: cpu, cuda, cuda:N or mps.
+
+    Raises:
+        ModelError: the model cannot be found. SettingsError: the options contradict each other.
+    """
+    return choose(weights.find(settings.model), settings)[1]
+
+
 def choose(path: Path, settings: InferenceSettings) -> tuple[Engine, str]:
     """The engine for the model at `path`, and the device: cpu, cuda:N or mps.
 
@@ -104,6 +113,10 @@ def _runtime(spec: ModelSpec, engine: Engine, device: str, settings: InferenceSe
         from poseline.inference.runtimes.onnx import OnnxRuntime
 
         return OnnxRuntime(spec.path, device, precision=settings.arithmetic)
+    if device.startswith("cuda"):
+        from poseline.inference.runtimes.cuda import CudaRuntime
+
+        return CudaRuntime(spec.path, device, precision=settings.arithmetic, batch=1 if live else settings.batch)
     from poseline.inference.runtimes.pytorch import TorchRuntime
 
     return TorchRuntime(spec.path, device, precision=settings.arithmetic)

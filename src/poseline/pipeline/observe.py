@@ -18,7 +18,7 @@ from poseline.settings import Settings
 from poseline.tracking import Tracker, track
 
 _FILE_DEPTH = 4
-"""Frames between two stages of a file: enough to bridge one slow frame."""
+"""Frames between two stages of a file: enough to bridge one slow frame, or else to fill a batch."""
 _LIVE_DEPTH = 1
 """Frames between two stages of a live source: each one more would add its own age to every frame after it."""
 _PATIENCE = 60.0
@@ -59,7 +59,7 @@ def observing(
     with chain(
         meters[0].source(taken.frames()),
         [(name, meter.measured(stage)) for meter, (name, stage) in zip(meters[1:], stages, strict=True)],
-        depth=_LIVE_DEPTH if source.info.live else _FILE_DEPTH,
+        depth=_LIVE_DEPTH if source.info.live else max(_FILE_DEPTH, estimator.runtime.batch),
         overflow=Overflow.DROP_OLDEST if drops else Overflow.WAIT,
         patience=_PATIENCE + capture.max_outage + capture.read_timeout,
     ) as (items, channels):

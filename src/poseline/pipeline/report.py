@@ -28,6 +28,8 @@ class RunReport:
 
     source: str
     counts: Counts = field(default_factory=Counts)
+    total: int | None = None
+    """Frames that the source announces."""
     elapsed: float = 0.0
     """Seconds from the first frame asked for to the last file closed."""
     meters: list[Meter] = field(default_factory=list)

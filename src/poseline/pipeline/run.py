@@ -50,7 +50,7 @@ def run(
         interruption: hears the user's signals.
     """
     interruption = interruption or Interruption()
-    report = RunReport(source.info.name, live=source.info.live, timed=source.info.width > 0)
+    report = RunReport(source.info.name, total=source.info.frames, live=source.info.live, timed=source.info.width > 0)
     header = _header(source, estimator, settings)
     started, used = time.monotonic(), time.process_time()
     try:

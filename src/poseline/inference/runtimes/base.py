@@ -37,7 +37,7 @@ class Runtime(Protocol):
     batch: int
     """Most pictures in one request; 1 where a single one must not wait for others."""
     final: bool
-    """Its outputs are suppressed already: (B, N, 6 + K·values), as those of end-to-end networks."""
+    """Its outputs are suppressed already: (B, N, 6 + K·values) rows, as of end-to-end networks."""
     fixed_size: tuple[int, int] | None
     """(height, width) where the network takes no other."""
 

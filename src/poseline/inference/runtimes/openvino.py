@@ -52,7 +52,8 @@ class OpenVinoRuntime:
         if precision not in ("auto", "half") and self.precision != precision:
             raise ModelError(f"{network}: is an {self.precision} network, not {precision}; leave --precision out")
         # One request more than there are streams, so that none waits while the next frame is being scaled.
-        self.in_flight, self.batch, self.final = 1 if live else 3, 1, False
+        self.in_flight, self.batch = 1 if live else 3, 1
+        self.final = False
 
     def request(self, height: int, width: int) -> OpenVinoRequest:
         """A new request for inputs of this size, in pixels."""

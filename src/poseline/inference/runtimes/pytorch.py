@@ -1,4 +1,4 @@
-"""PyTorch: the engine for CUDA and Apple GPUs, and the reference on a CPU."""
+"""PyTorch, step by step: the engine for Apple GPUs, and the reference on a CPU."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class TorchRuntime:
 
         network, self.metadata = bridge.load_network(weights)
         self._device = checked_device(device)
-        self.precision = _number_type(precision, self._device.type)
+        self.precision = number_type(precision, self._device.type)
         self._type = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
         self._network = network.to(self._device, self._type)
         self.name = f"PyTorch {torch.__version__}"
-        self.device = _device_name(self._device)
+        self.device = device_name(self._device)
         self.in_flight, self.batch, self.final = 1, 1, False
         self.fixed_size: tuple[int, int] | None = None
 
@@ -65,7 +65,7 @@ class TorchRequest(HostInput):
         return output
 
 
-def _number_type(precision: Arithmetic, kind: str) -> str:
+def number_type(precision: Arithmetic, kind: str) -> str:
     """The precision for a device of this kind; int8 never comes here."""
     half = "bf16" if kind == "cpu" else "fp16"
     best = "fp32" if kind == "cpu" else half
@@ -82,16 +82,17 @@ def checked_device(device: str) -> Any:
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         number = int(device.partition(":")[2] or 0)
         if number >= count:
-            found = ", ".join(f"cuda:{index} {torch.cuda.get_device_name(index)}" for index in range(count)) or "none"
+            found = ", ".join(f"cuda:{index} {torch.cuda.getdevice_name(index)}" for index in range(count)) or "none"
             raise DeviceError(
                 f"{device} was asked for, but PyTorch sees no such GPU (found: {found}); see poseline doctor"
             )
     return torch.device(device)
 
 
-def _device_name(device: Any) -> str:
+def device_name(device: Any) -> str:
+    """A torch device as the user knows it."""
     import torch
 
     if device.type == "cuda":
-        return f"{device} {torch.cuda.get_device_name(device)}"
+        return f"{device} {torch.cuda.getdevice_name(device)}"
     return "mps" if device.type == "mps" else platform.processor() or platform.machine()

@@ -1,0 +1,50 @@
+"""Hardware decoding: on a GPU that has a decoder, where pictures are wanted; else the CPU, and why."""
+
+from __future__ import annotations
+
+from av.codec.hwaccel import HWAccel
+from av.video.frame import VideoFrame
+
+from poseline.errors import SettingsError
+
+_DECODERS = {"cuda": "cuda"}
+"""FFmpeg's kind of decoder for each kind of device whose memory a network can read."""
+_CONTEXTS: tuple[dict[str, object], ...] = ({"primary_ctx": "1"}, {"primary_ctx": "0", "current_ctx": "1"})
+"""The device's own context, which FFmpeg takes if it comes first; else the one that this thread has already."""
+ON_DEVICE = frozenset({"cuda"})
+"""Formats of pictures that lie in a device's memory."""
+_READABLE = "nv12"
+"""What lies there must be: 8 bits, chroma at half size."""
+
+
+def accelerators(decoder: str, consumer: str) -> list[HWAccel]:
+    """The hardware decoders to try, one after another; none for the CPU.
+
+    Args:
+        decoder: what was asked for: auto, cpu or cuda.
+        consumer: the device that works on the pictures, such as `cuda:1`; auto decodes there, if it can.
+
+    Raises:
+        SettingsError: a decoder was asked for whose pictures the consumer cannot read.
+    """
+    kind, _, number = consumer.partition(":")
+    if decoder == "cpu" or (decoder == "auto" and kind not in _DECODERS):
+        return []
+    if decoder not in ("auto", kind):
+        raise SettingsError(f"--decoder {decoder} needs the network on the same device; give --device {decoder} too")
+    return [
+        HWAccel(_DECODERS[kind], number or "0", allow_software_fallback=True, is_hw_owned=True, options=options)
+        for options in _CONTEXTS
+    ]
+
+
+def refusal(picture: VideoFrame) -> str:
+    """Why this decoded picture cannot stay on its device, or where it was asked for is not there; empty if it can."""
+    if picture.format.name not in ON_DEVICE:
+        return "the card's decoder does not take this codec or profile"
+    inner = picture.sw_format.name if picture.sw_format else "an unknown format"
+    if inner != _READABLE:
+        return f"its pictures are {inner}"
+    if picture.width % 2 or picture.height % 2:
+        return "its pictures have an odd size"
+    return "it is to be turned upright" if picture.rotation % 360 else ""

@@ -1,0 +1,152 @@
+"""Pictures on their way into a torch network: packed for one copy to the device, there scaled and turned into RGB.
+
+The arithmetic is that of `Scaler`: planes are resized as OpenCV's linear resize does, then converted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from av.video.frame import VideoFrame
+from torch.nn import functional
+
+from poseline.frame import Frame, Pixels, plane_pixels
+
+Tensor: TypeAlias = Any
+
+ON_DEVICE = "cuda"
+"""FFmpeg's name for the format of pictures that lie in GPU memory."""
+_BLACK, _WHITE, _CHROMA = 16, 235, 224
+"""Limited range: where luma begins and ends, and how far chroma reaches (ITU-R BT.601 and BT.709)."""
+_FULL_RANGE = 2
+"""FFmpeg's number for full range (AVCOL_RANGE_JPEG)."""
+_LUMA_WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
+"""Weights of red and blue in luma by FFmpeg's number of the colour space: BT.709, FCC, SMPTE 240M, BT.2020."""
+_BT601 = (0.299, 0.114)
+"""... and of all others, unspecified ones too, as in swscale."""
+
+
+def colour_matrix(colorspace: int, color_range: int) -> Tensor:
+    """(3, 4) float32: R, G, B in 0..1 from Y, U, V in 0..255 and 1, by ITU-R BT.601's derivation.
+
+    Args:
+        colorspace: FFmpeg's number of it, as in `VideoFrame.colorspace`.
+        color_range: FFmpeg's number of it; what is not full is limited.
+    """
+    red, blue = _LUMA_WEIGHTS.get(colorspace, _BT601)
+    green = 1 - red - blue
+    matrix = np.array([
+        [1, 0, 2 * (1 - red)],
+        [1, -2 * blue * (1 - blue) / green, -2 * red * (1 - red) / green],
+        [1, 2 * (1 - blue), 0],
+    ])  # fmt: skip
+    black = 0 if color_range == _FULL_RANGE else _BLACK
+    if black:
+        matrix *= [255 / (_WHITE - _BLACK), 255 / _CHROMA, 255 / _CHROMA]
+    offset = matrix @ [-black, -128, -128]
+    return torch.from_numpy(np.concatenate([matrix, offset[:, None]], axis=1) / 255).float()
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How a picture's pixels lie one after another in one row of bytes."""
+
+    kind: str
+    """`yuv`: all luma, then U, then V at half the size, as in yuv420p. `bgr`: (height, width, 3)."""
+    width: int
+    height: int
+
+    @classmethod
+    def of(cls, frame: Frame) -> Packing:
+        """The packing for a frame."""
+        return cls("bgr" if isinstance(frame.picture, np.ndarray) else "yuv", frame.width, frame.height)
+
+    @property
+    def half(self) -> tuple[int, int]:
+        """(height, width) of the chroma planes."""
+        return -(-self.height // 2), -(-self.width // 2)
+
+    @property
+    def size(self) -> int:
+        """Bytes of a picture."""
+        pixels = self.height * self.width
+        return 3 * pixels if self.kind == "bgr" else pixels + 2 * self.half[0] * self.half[1]
+
+    def planes(self, packed: Tensor) -> tuple[Tensor, ...]:
+        """Views of (B, size) bytes: luma (B, 1, H, W) and chroma (B, 2, H/2, W/2), or the one (B, H, W, 3)."""
+        if self.kind == "bgr":
+            return (packed.unflatten(1, (self.height, self.width, 3)),)
+        pixels = self.height * self.width
+        luma = packed[:, :pixels].unflatten(1, (1, self.height, self.width))
+        return luma, packed[:, pixels:].unflatten(1, (2, *self.half))
+
+
+class Staging:
+    """The packed pictures of one batch on the device, and pinned host memory from which they are copied.
+
+    Args:
+        packing: of every picture.
+        batch: most pictures.
+        device: where they go.
+        stream: that copies them; None on the CPU.
+    """
+
+    def __init__(self, packing: Packing, batch: int, device: Any, stream: Any) -> None:
+        self.packing, self._stream = packing, stream
+        shape = (batch, packing.size)
+        with torch.cuda.stream(stream):
+            self.packed: Tensor = torch.zeros(shape, dtype=torch.uint8, device=device)
+        self._host: Tensor = torch.zeros(shape, dtype=torch.uint8, pin_memory=True) if stream else self.packed
+        self._planes = packing.planes(self.packed)
+        self._host_planes = [plane.numpy() for plane in packing.planes(self._host)]
+
+    def fill(self, index: int, picture: VideoFrame | Pixels) -> None:
+        """Copy a picture to place `index`; on a GPU only queued, so it must live until the batch is done."""
+        with torch.cuda.stream(self._stream):
+            if isinstance(picture, VideoFrame) and picture.format.name == ON_DEVICE:
+                self._copy_on_device(index, picture)
+                return
+            self._pack(index, picture)
+            if self._stream:
+                self.packed[index].copy_(self._host[index], non_blocking=True)
+
+    def _pack(self, index: int, picture: VideoFrame | Pixels) -> None:
+        if not isinstance(picture, VideoFrame):
+            np.copyto(self._host_planes[0][index], picture)
+            return
+        luma, chroma = self._host_planes
+        for plane, target in zip(picture.planes, (luma[index, 0], *chroma[index]), strict=True):
+            np.copyto(target, plane_pixels(plane))
+
+    def _copy_on_device(self, index: int, picture: VideoFrame) -> None:
+        # NV12: luma, then U and V in turn. The decoder's own copies are queued on the default stream. As a capsule,
+        # since torch would pass a stream, which PyAV refuses.
+        luma, chroma = (torch.from_dlpack(plane.__dlpack__()) for plane in picture.planes)
+        self._stream.wait_stream(torch.cuda.default_stream(self.packed.device))
+        self._planes[0][index, 0].copy_(luma, non_blocking=True)
+        self._planes[1][index].copy_(chroma.permute(2, 0, 1), non_blocking=True)
+
+
+def scale_into(inner: Tensor, packing: Packing, packed: Tensor, matrix: Tensor) -> None:
+    """Write packed pictures, scaled, as RGB in 0..1 into `inner`, (B, 3, h, w) of a floating type.
+
+    Args:
+        inner: where the pictures lie in the network's input.
+        packing: of `packed`.
+        packed: (B, size) uint8.
+        matrix: (3, 4) of `inner`'s type, from `colour_matrix`; read for `yuv`.
+    """
+    planes = [plane.to(inner.dtype) for plane in packing.planes(packed)]
+    if packing.kind == "bgr":
+        pixels = planes[0].permute(0, 3, 1, 2)
+        inner.copy_(_resized(pixels, inner).flip(1).div_(255))
+        return
+    yuv = torch.cat([_resized(plane, inner) for plane in planes], dim=1)
+    inner.copy_(functional.conv2d(yuv, matrix[:, :3, None, None], matrix[:, 3]).clamp_(0, 1))
+
+
+def _resized(planes: Tensor, inner: Tensor) -> Tensor:
+    return functional.interpolate(planes, inner.shape[2:], mode="bilinear", align_corners=False, antialias=False)

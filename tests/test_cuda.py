@@ -1,0 +1,234 @@
+"""The CUDA runtime on the CPU, step by step: what it computes, but not how fast. On a card: see test_gpu.py."""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from poseline.errors import DeviceError, ModelError  # noqa: E402 # torch first, or there is nothing to test
+from poseline.frame import Frame  # noqa: E402
+from poseline.inference import Letterbox, ModelSpec, PoseEstimator, infer, suppress, weights  # noqa: E402
+from poseline.inference.runtimes import cuda, torch_input, torch_suppress  # noqa: E402
+from poseline.inference.runtimes.cuda import CudaRuntime  # noqa: E402
+from poseline.inference.runtimes.pytorch import TorchRuntime  # noqa: E402
+from poseline.inference.scaler import PAD, Scaler  # noqa: E402
+from poseline.pose import Floats, Observation  # noqa: E402
+from poseline.settings import InferenceSettings  # noqa: E402
+from poseline.skeleton import oks  # noqa: E402
+
+torch.set_num_threads(1)  # several would wait for each other on a machine that has other work
+SMALL = InferenceSettings(imgsz=256, conf=0.08)
+
+
+def frame_of(picture: av.VideoFrame, index: int = 0) -> Frame:
+    return Frame(picture, index, index, Fraction(1, 30), index / 30, time.monotonic())
+
+
+def noise(width: int, height: int, colorspace: int, color_range: int, seed: int = 0) -> av.VideoFrame:
+    """A yuv420p picture of random colours in patches of some pixels: sharp edges, and none that no screen can show."""
+    random = np.random.default_rng(seed)
+    patches = random.integers(0, 256, (-(-height // 6), -(-width // 6), 3), np.uint8)
+    pixels = np.ascontiguousarray(np.kron(patches, np.ones((6, 6, 1), np.uint8))[:height, :width])
+    picture = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
+        format="yuv420p", dst_colorspace=colorspace, dst_color_range=color_range
+    )
+    picture.colorspace, picture.color_range = colorspace, color_range
+    return picture
+
+
+COLOURS = [(1, 1), (1, 2), (5, 1), (6, 2), (2, 0), (9, 1), (7, 1), (4, 2)]
+"""Colour space and range as FFmpeg numbers them: BT.709, 601 (twice), none, BT.2020, SMPTE 240M, FCC."""
+
+
+@pytest.mark.parametrize("size", [(640, 360), (1088, 1920), (1280, 720), (101, 75), (64, 64)])
+@pytest.mark.parametrize(("colorspace", "color_range"), COLOURS)
+def test_colours_and_sampling_are_the_scalers(size: tuple[int, int], colorspace: int, color_range: int) -> None:
+    frame = frame_of(noise(*size, colorspace, color_range))
+    letterbox = Letterbox.fit(*size, 320, 32)
+    width, height = letterbox.size
+    expected = np.full((3, height, width), PAD, np.uint8)
+    Scaler().fill(frame, letterbox, expected)
+    apart = np.abs(255 * scaled(frame, letterbox) - expected)
+    exact = size in [(640, 360), (1088, 1920)]  # their chroma has the size of the input already
+    # The Scaler rounds its planes before it converts them, which a matrix of up to 2.1 makes more of.
+    assert apart.max() <= (1 if exact else 3)
+    assert apart.mean() < 0.6
+
+
+def test_bgr_is_sampled_as_by_the_scaler() -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (240, 321, 3), np.uint8)
+    frame = Frame(pixels, 0, 0, Fraction(1), 0.0, 0.0)
+    letterbox = Letterbox.fit(321, 240, 160, 32)
+    expected = np.full((3, letterbox.size[1], letterbox.size[0]), PAD, np.uint8)
+    Scaler().fill(frame, letterbox, expected)
+    assert np.abs(255 * scaled(frame, letterbox) - expected).max() <= 1
+
+
+def scaled(frame: Frame, letterbox: Letterbox) -> Floats:
+    """(3, H, W) float32 in 0..1: the network's input as it is made of packed planes."""
+    packing = torch_input.Packing.of(frame)
+    staging = torch_input.Staging(packing, 2, torch.device("cpu"), None)
+    staging.fill(1, frame.picture)
+    image = torch.full((2, 3, *letterbox.size[::-1]), PAD / 255)
+    (left, top), (width, height) = letterbox.offset, letterbox.scaled
+    inner = image[:, :, top : top + height, left : left + width]
+    colours = cuda._colours(frame)
+    torch_input.scale_into(inner, packing, staging.packed, torch_input.colour_matrix(*colours))
+    result: Floats = image[1].numpy()
+    return result
+
+
+def test_planes_on_the_device_are_packed_as_those_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NV12 as a card's decoder gives it, here in the CPU's memory."""
+    picture = noise(64, 48, 1, 1)
+    device, stream = torch.device("cpu"), SimpleNamespace(wait_stream=lambda _: None)
+    expected = torch_input.Staging(torch_input.Packing("yuv", 64, 48), 2, device, None)
+    expected.fill(1, picture)
+    staging = torch_input.Staging(torch_input.Packing("yuv", 64, 48), 2, device, None)
+    monkeypatch.setattr(torch.cuda, "default_stream", lambda _: None)
+    monkeypatch.setattr(staging, "_stream", stream)
+    staging._copy_on_device(1, picture.reformat(format="nv12"))
+    assert torch.equal(staging.packed, expected.packed)
+    assert staging.packed[1].any()
+
+
+@pytest.mark.parametrize("spread", [0.05, 0.3, 1.0])
+@pytest.mark.parametrize("iou", [0.2, 0.45, 0.7, 0.9])
+def test_suppression_in_passes_is_greedy_suppression(spread: float, iou: float) -> None:
+    random = np.random.default_rng(int(100 * spread + 10 * iou))
+    centres = random.random((3, 400, 2)) * 640 * spread
+    sides = 20 + 60 * random.random((3, 400, 2))
+    boxes = np.concatenate([centres - sides / 2, centres + sides / 2], axis=2).astype(np.float32)
+    kept = torch_suppress.keep(torch.from_numpy(boxes), torch.tensor(iou)).numpy()
+    for some, chosen in zip(boxes, kept, strict=True):
+        assert np.flatnonzero(chosen).tolist() == suppress(some, iou, 400).tolist()
+
+
+def test_boxes_without_area_and_boxes_all_alike() -> None:
+    alike = torch.tensor([[[10.0, 10, 50, 90]] * 300])
+    assert torch_suppress.keep(alike, torch.tensor(0.7)).sum() == 1
+    assert torch_suppress.keep(torch.zeros(1, 5, 4), torch.tensor(0.7)).sum() == 5
+
+
+def test_a_longer_chain_than_any_crowd_has() -> None:
+    """Each box covers the next one alone: every other one stays."""
+    boxes = np.array([[12.0 * index, 0, 12 * index + 60, 100] for index in range(24)], np.float32)
+    kept = torch_suppress.keep(torch.from_numpy(boxes[None]), torch.tensor(0.6)).numpy()[0]
+    assert np.flatnonzero(kept).tolist() == suppress(boxes, 0.6, 40).tolist() == list(range(0, 24, 2))
+
+
+@pytest.fixture(scope="module")
+def spec(shared: Path) -> ModelSpec:
+    return weights.read_spec(shared / "models" / "yolo11n-pose.pt", convert=False)
+
+
+def frames_of(clip: Path, every: int, most: int) -> list[Frame]:
+    with av.open(str(clip)) as container:
+        pictures = list(container.decode(video=0))[::every][:most]
+    return [frame_of(picture, index) for index, picture in enumerate(pictures)]
+
+
+def agreement(ours: Observation, theirs: Observation) -> list[float]:
+    """For each of their people, the OKS of ours that is most alike."""
+    if not len(theirs.poses):
+        return []
+    boxes = theirs.poses.boxes
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    sigmas = np.full(17, 0.05, np.float32)
+    alike: Floats = oks(theirs.poses.keypoints, ours.poses.keypoints, areas, sigmas, 0.5)
+    return [float(best) for best in alike.max(axis=1, initial=0)]
+
+
+@pytest.fixture(scope="module")
+def reference(spec: ModelSpec) -> PoseEstimator:
+    """Eager torch, whose output `decode` suppresses."""
+    return PoseEstimator(spec, TorchRuntime(spec.path, "cpu", precision="fp32"), SMALL)
+
+
+@pytest.fixture(scope="module")
+def ours(spec: ModelSpec) -> PoseEstimator:
+    return PoseEstimator(spec, CudaRuntime(spec.path, "cpu", precision="auto", batch=3), SMALL)
+
+
+def test_it_sees_what_the_reference_sees(reference: PoseEstimator, ours: PoseEstimator, clip: Path) -> None:
+    frames = frames_of(clip, 25, 8)  # the last batch is not full
+    pairs = list(zip(infer(iter(frames), ours), infer(iter(frames), reference), strict=True))
+    assert [sure(one) for one, _ in pairs] == [sure(other) for _, other in pairs]
+    found = [value for one, other in pairs for value in agreement(one, other)]
+    assert len(found) > 10
+    assert np.mean(found) > 0.99
+
+
+def sure(seen: Observation) -> int:
+    """How many people are no matter of a hundredth more or less."""
+    return int((seen.poses.scores > 0.3).sum())
+
+
+@pytest.mark.parametrize("options", [{"iou": 0.95}, {"conf": 0.8}, {"classes": (3,)}])
+def test_thresholds_are_those_of_the_call(
+    reference: PoseEstimator, ours: PoseEstimator, clip: Path, options: dict[str, Any]
+) -> None:
+    frame = frames_of(clip, 75, 2)[1]
+    usual = len(ours.estimate(frame).poses)
+    ours.settings = reference.settings = InferenceSettings(**{**SMALL.model_dump(), **options})
+    found, expected = len(ours.estimate(frame).poses), len(reference.estimate(frame).poses)
+    ours.settings = reference.settings = SMALL
+    assert found == expected
+    assert found != usual
+
+
+def test_sizes_may_change_and_come_back(reference: PoseEstimator, ours: PoseEstimator, clip: Path) -> None:
+    video = frames_of(clip, 50, 2)
+    still = [Frame(frame.bgr[:, : 300 + 100 * n].copy(), n, n, Fraction(1), 0.0, 0.0) for n, frame in enumerate(video)]
+    frames = [video[0], still[0], *video, still[1], *video]
+    for one, other in zip(infer(iter(frames), ours), infer(iter(frames), reference), strict=True):
+        assert one.frame is other.frame
+        assert sure(one) == sure(other)
+
+
+def test_few_programs_are_kept(spec: ModelSpec) -> None:
+    runtime = CudaRuntime(spec.path, "cpu", precision="auto", batch=1)
+    ours = PoseEstimator(spec, runtime, InferenceSettings(imgsz=64))
+    for width in range(40, 60, 2):
+        ours.estimate(frame_of(noise(width, 48, 1, 1)))
+    assert len(runtime._programs) == cuda._MOST_PROGRAMS
+
+
+def test_no_such_card(spec: ModelSpec) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has one")
+    with pytest.raises(DeviceError, match="PyTorch sees no such GPU"):
+        CudaRuntime(spec.path, "cuda", precision="auto", batch=1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "words"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"), DeviceError, "out of GPU memory; try"),
+        (RuntimeError("CUDA error: unspecified launch failure\nmore"), ModelError, "CUDA error: unspecified launch"),
+    ],
+)
+def test_a_card_that_fails_says_so(
+    spec: ModelSpec, monkeypatch: pytest.MonkeyPatch, fault: Exception, kind: type[Exception], words: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise fault
+
+    runtime = CudaRuntime(spec.path, "cpu", precision="auto", batch=2)
+    ours = PoseEstimator(spec, runtime, InferenceSettings(imgsz=64))
+    frames = [frame_of(noise(64, 48, 1, 1), index) for index in range(6)]
+    came = infer(iter(frames), ours)
+    assert [next(came).frame.index for _ in range(2)] == [0, 1]
+    monkeypatch.setattr(runtime, "compute", fail)
+    with pytest.raises(kind, match=words) as caught:
+        list(came)
+    assert caught.value.exit_code == 5  # type: ignore[attr-defined] # ours
