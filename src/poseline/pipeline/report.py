@@ -28,8 +28,6 @@ class RunReport:
 
     source: str
     counts: Counts = field(default_factory=Counts)
-    total: int | None = None
-    """Frames that the source announces."""
     elapsed: float = 0.0
     """Seconds from the first frame asked for to the last file closed."""
     meters: list[Meter] = field(default_factory=list)
@@ -40,6 +38,8 @@ class RunReport:
     ages: list[float] = field(default_factory=list)
     """Seconds from a frame's arrival to the end of its recording, of the newest frames."""
     live: bool = False
+    total: int | None = None
+    """Frames that the source announces."""
     timed: bool = True
     """Whether the times mean anything: a handful of pictures of different sizes has none worth a table."""
     files: list[Path] = field(default_factory=list)
