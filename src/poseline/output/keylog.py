@@ -14,7 +14,6 @@ One record a line, each written by a single unbuffered write: a killed run loses
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from poseline.errors import OutputError, redact
@@ -130,7 +130,7 @@ class KeypointLog:
             "corrupt": frame.corrupt,
         }
         if frame.source and (source := redact(frame.source)) != self._source:
-            record["source"] = source
+            record["source"] = plain(source)
         self._write(record)
         self.frames += 1
         self.persons += len(observation.poses)
@@ -160,10 +160,10 @@ class KeypointLog:
         if poses.keypoints.shape[1] != self._keypoints:
             raise ValueError(f"the log's skeleton has {self._keypoints} keypoints, not {poses.keypoints.shape[1]}")
         columns = (
-            poses.ids.tolist(),
-            self._listed(poses.scores, _PER_SCORE),
-            self._listed(poses.boxes, _PER_PIXEL),
-            self._listed(poses.keypoints, np.array([_PER_PIXEL, _PER_PIXEL, _PER_SCORE])),
+            poses.ids,
+            self._rounded(poses.scores, _PER_SCORE),
+            self._rounded(poses.boxes, _PER_PIXEL),
+            self._rounded(poses.keypoints, np.array([_PER_PIXEL, _PER_PIXEL, _PER_SCORE])),
         )
         persons: list[dict[str, Any]] = [
             {"id": number, "score": score, "box": box, "keypoints": keypoints}
@@ -174,20 +174,16 @@ class KeypointLog:
                 person["class"] = number
         return persons
 
-    def _listed(self, values: Floats, steps: float | NDArray[np.float64]) -> list[Any]:
-        """`values` as nested lists, rounded to 1/`steps`, None where not finite."""
-        rounded = np.rint(values.astype(np.float64) * steps) / steps + 0.0  # + 0.0 makes 0 of -0
-        finite = np.isfinite(rounded)
-        if not finite.all():
-            self.nulls += int(finite.size - finite.sum())
-            return np.where(finite, rounded.astype(object), None).tolist()  # type: ignore[call-overload, no-any-return] # None is an object
-        listed: list[Any] = rounded.tolist()
-        return listed
+    def _rounded(self, values: Floats, steps: float | NDArray[np.float64]) -> NDArray[np.float64]:
+        """`values` to 1/`steps`; those that are not finite are counted, and will be written as null."""
+        rounded: NDArray[np.float64] = np.rint(values.astype(np.float64) * steps) / steps + 0.0  # + 0.0 makes 0 of -0
+        self.nulls += rounded.size - int(np.isfinite(rounded).sum())
+        return rounded
 
     def _write(self, record: Mapping[str, Any]) -> None:
         if self._error is not None:
             raise self._error
-        line = json.dumps(record, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+        line = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
         try:
             written = self._file.write(line)
             if written < len(line):
