@@ -82,7 +82,7 @@ def checked_device(device: str) -> Any:
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         number = int(device.partition(":")[2] or 0)
         if number >= count:
-            found = ", ".join(f"cuda:{index} {torch.cuda.getdevice_name(index)}" for index in range(count)) or "none"
+            found = ", ".join(f"cuda:{index} {torch.cuda.get_device_name(index)}" for index in range(count)) or "none"
             raise DeviceError(
                 f"{device} was asked for, but PyTorch sees no such GPU (found: {found}); see poseline doctor"
             )
@@ -94,5 +94,5 @@ def device_name(device: Any) -> str:
     import torch
 
     if device.type == "cuda":
-        return f"{device} {torch.cuda.getdevice_name(device)}"
+        return f"{device} {torch.cuda.get_device_name(device)}"
     return "mps" if device.type == "mps" else platform.processor() or platform.machine()
