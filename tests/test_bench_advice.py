@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from bench_worlds import case, run, stage
 from poseline.bench.advice import advise, typical
+from poseline.bench.schema import Network, Stage
+
+NETWORK = Network(fps=50.0, cpu_ms=30.0, width=640, height=384)
 
 
 def test_busy_cores_are_the_limit_and_the_networks_share_is_told() -> None:
@@ -16,6 +19,33 @@ def test_a_smaller_input_is_estimated_from_the_networks_pixels() -> None:
     busy = case(38.0, cpu_ms=50.0)
     # 480 pixels for 640 leave 9/16 of the network's 30 ms: 50 ms become 50 - 30 * 7/16 = 36.875.
     assert "--imgsz 480 would give about +36%" in advise(busy, [busy], 2)
+
+
+def stages(inference: float, output: float) -> list[Stage]:
+    """Stages of which two are busy so much of the time."""
+    return [
+        stage("capture", 1, 0.1),
+        stage("inference", 1, inference),
+        stage("tracking", 1, 0.1),
+        stage("overlay", 1, 0.0),
+        stage("output", 1, output),
+    ]
+
+
+def test_a_smaller_input_is_estimated_where_the_networks_thread_never_rests() -> None:
+    # 25 ms a frame, of which the model alone takes 20: with 9/16 of its pixels they become 25 - 20 * 7/16 = 16.25.
+    waiting = case(40.0, cpu_ms=20.0, network=NETWORK, runs=3 * [run(2.5, stages=stages(0.95, 0.3))])
+    assert "--imgsz 480 would give about +54%" in advise(waiting, [waiting], 2)
+
+
+def test_no_more_is_promised_than_the_next_thread_allows() -> None:
+    waiting = case(40.0, cpu_ms=20.0, network=NETWORK, runs=3 * [run(2.5, stages=stages(0.95, 0.8))])
+    assert "--imgsz 480 would give about +25%" in advise(waiting, [waiting], 2)
+
+
+def test_a_smaller_input_is_no_help_against_slow_encoding() -> None:
+    encoding = case(40.0, cpu_ms=20.0, network=NETWORK, runs=3 * [run(2.5, stages=stages(0.5, 0.95))])
+    assert "would" not in advise(encoding, [encoding], 2)
 
 
 def test_what_was_measured_is_not_estimated() -> None:

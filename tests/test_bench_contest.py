@@ -111,7 +111,7 @@ def test_the_peer_is_run_as_its_user_would(shared: Path, tmp_path: Path, monkeyp
     exported.mkdir()
     monkeypatch.setattr(Ultralytics, "_export", lambda *_: exported)
     monkeypatch.setattr(peers, "find_spec", lambda name: name)
-    plain, openvino, quiet = PEERS["ultralytics"].rivals(weights, 640, True, tmp_path, 60)
+    plain, openvino, quiet = PEERS["ultralytics"].rivals(weights, 640, "cpu", tmp_path, 60)
     assert plain.command(Path("/clip.avi"), tmp_path)[3:] == [
         "pose", "track", "source=/clip.avi", f"model={weights}", "imgsz=640", "save=True", "device=cpu",
         f"project={tmp_path}", "name=track", "exist_ok=True",
@@ -124,11 +124,14 @@ def test_the_peer_is_run_as_its_user_would(shared: Path, tmp_path: Path, monkeyp
     assert "yolo export format=openvino" in openvino.shown
 
 
-def test_on_a_gpu_it_has_half_precision(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("device", "its"), [("cuda", "0"), ("cuda:1", "1"), ("mps", "mps")])
+def test_on_a_gpu_it_has_half_precision(
+    device: str, its: str, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(peers, "find_spec", lambda name: name)
-    ways = Ultralytics().rivals(shared / "models" / "yolo11n-pose.pt", 640, False, tmp_path, 60)
+    ways = Ultralytics().rivals(shared / "models" / "yolo11n-pose.pt", 640, device, tmp_path, 60)
     assert [("half=True" in way.shown, way.video) for way in ways] == [(False, True), (True, True), (True, False)]
-    assert all("device=0" in way.shown for way in ways)
+    assert all(f"device={its}" in way.shown.split() for way in ways)
 
 
 def test_what_the_peer_reports_of_itself() -> None:
@@ -138,7 +141,7 @@ def test_what_the_peer_reports_of_itself() -> None:
 
 def test_the_peer_needs_weights_and_its_tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match=r"model.onnx is no .pt model"):
-        Ultralytics().rivals(tmp_path / "model.onnx", 640, True, tmp_path, 60)
+        Ultralytics().rivals(tmp_path / "model.onnx", 640, "cpu", tmp_path, 60)
     monkeypatch.setattr(peers, "find_spec", lambda _: None)
     with pytest.raises(SettingsError, match="pip install lap"):
-        Ultralytics().rivals(tmp_path / "model.pt", 640, True, tmp_path, 60)
+        Ultralytics().rivals(tmp_path / "model.pt", 640, "cpu", tmp_path, 60)

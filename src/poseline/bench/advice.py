@@ -87,14 +87,22 @@ def _difference(case: Case, other: Case) -> str:
 
 
 def _estimated(case: Case, others: Sequence[Case]) -> Iterator[str]:
-    """What a smaller input would save, where the cores are the limit and none was measured.
+    """What a smaller input would give, where none was measured.
 
     A network's work grows with the pixels of its input; what it takes is what the model alone took.
     """
     smaller = round(_SMALLER * case.asked.imgsz / _STRIDE) * _STRIDE
     if any(other.asked.imgsz < case.asked.imgsz for other in others) or smaller < 2 * _STRIDE:
         return
-    total, network = case.cpu_ms.median, case.network.cpu_ms
-    if _cores_are_busy(case) and network < total:
-        saved = network * (1 - (smaller / case.asked.imgsz) ** 2)
-        yield f"--imgsz {smaller} would give about {total / (total - saved) - 1:+.0%}"
+    saved = 1 - (smaller / case.asked.imgsz) ** 2
+    if _cores_are_busy(case):
+        before, least = case.cpu_ms.median, 0.0
+        after = before - saved * case.network.cpu_ms
+    else:
+        inference, *rest = sorted(_lanes(typical(case.runs)).items(), key=lambda lane: -lane[1])
+        if inference[0] != _WORDS["inference"] or inference[1] < _LIMIT:
+            return
+        before = 1e3 / case.fps.median
+        after, least = before - saved * 1e3 / case.network.fps, before * rest[0][1]  # then the next thread is the limit
+    if after > 0:
+        yield f"--imgsz {smaller} would give about {before / max(after, least) - 1:+.0%}"

@@ -34,8 +34,8 @@ def matches(bench: Bench, peer: Peer, contenders: Sequence[Case]) -> list[Match]
         bench.step(f"{peer.name}: getting ready")
         # What Poseline chooses by itself, as the peer does: precision and runtime are the other table's matter.
         ours = {video: case(weights, imgsz, "auto", "auto", device, video) for video in (True, False)}
-        on_cpu = ours[True].runs_on_cpu()
-        rivals = peer.rivals(weights.absolute(), imgsz, on_cpu, bench.scratch, bench.options.timeout)
+        on = ours[True].device()
+        rivals = peer.rivals(weights.absolute(), imgsz, on, bench.scratch, bench.options.timeout)
         found += [Match(peer.name, ours[rival.video], rival) for rival in rivals]
     return found
 

@@ -46,13 +46,13 @@ class Peer(Protocol):
     def name(self) -> str:
         """Its name and version."""
 
-    def rivals(self, weights: Path, imgsz: int, cpu: bool, scratch: Path, timeout: float) -> Sequence[Rival]:
+    def rivals(self, weights: Path, imgsz: int, device: str, scratch: Path, timeout: float) -> Sequence[Rival]:
         """The ways in which a user may run it, the strongest among them; whatever they need is made beforehand.
 
         Args:
             weights: the model.
             imgsz: longer side of the network's input, in pixels.
-            cpu: on the CPU, else on the first GPU.
+            device: cpu, cuda, cuda:N or mps.
             scratch: a folder for what does not outlive the benchmark.
             timeout: seconds that preparing may take.
         """
@@ -75,7 +75,7 @@ class Ultralytics:
         except PackageNotFoundError:
             raise SettingsError("--vs ultralytics: it is not installed: pip install ultralytics") from None
 
-    def rivals(self, weights: Path, imgsz: int, cpu: bool, scratch: Path, timeout: float) -> Sequence[Rival]:
+    def rivals(self, weights: Path, imgsz: int, device: str, scratch: Path, timeout: float) -> Sequence[Rival]:
         """See `Peer`.
 
         Raises:
@@ -85,11 +85,12 @@ class Ultralytics:
             raise SettingsError(f"--vs ultralytics: {weights.name} is no .pt model, from which its runtimes all start")
         if find_spec("lap") is None:
             raise SettingsError("--vs ultralytics: its tracker needs the package lap: pip install lap")
-        if not cpu:
+        if device != "cpu":
+            gpu = device.removeprefix("cuda").removeprefix(":") or "0"  # its own names are 0, 1 ... and mps
             return [
-                self._rival("default", weights, imgsz, "0", True),
-                self._rival("half", weights, imgsz, "0", True, "half=True"),
-                self._rival("half, no video", weights, imgsz, "0", False, "half=True"),
+                self._rival("default", weights, imgsz, gpu, True),
+                self._rival("half", weights, imgsz, gpu, True, "half=True"),
+                self._rival("half, no video", weights, imgsz, gpu, False, "half=True"),
             ]
         exported = self._export(weights, scratch, timeout)
         return [
@@ -146,7 +147,7 @@ class ScriptedPeer:
     def __init__(self, *ways: Rival) -> None:
         self._ways = ways
 
-    def rivals(self, weights: Path, imgsz: int, cpu: bool, scratch: Path, timeout: float) -> Sequence[Rival]:
+    def rivals(self, weights: Path, imgsz: int, device: str, scratch: Path, timeout: float) -> Sequence[Rival]:
         """The ways."""
-        del weights, imgsz, cpu, scratch, timeout
+        del weights, imgsz, device, scratch, timeout
         return self._ways

@@ -70,9 +70,9 @@ class Case:
         """Of a run."""
         return load(overrides=self.overrides)
 
-    def runs_on_cpu(self) -> bool:
-        """Whether the device that a run would choose is the CPU."""
-        return choose(self.weights, self.settings.inference)[1] == "cpu"
+    def device(self) -> str:
+        """The device that a run would choose: cpu, cuda:N or mps. SettingsError where the options contradict it."""
+        return choose(self.weights, self.settings.inference)[1]
 
 
 def cases(options: Options) -> list[Case]:
@@ -90,7 +90,7 @@ def cases(options: Options) -> list[Case]:
         )
     ]
     for each in combined:
-        each.runs_on_cpu()  # refuses what contradicts itself
+        each.device()  # refuses what contradicts itself
     return combined
 
 

@@ -39,7 +39,7 @@ def machine(told: Machine) -> str:
 
 def clip(told: Clip) -> str:
     """In one line."""
-    rate = f" at {told.fps:g} fps" if told.fps else ""
+    rate = f" at {told.fps:.4g} fps" if told.fps else ""
     return f"{told.name}, {told.width}x{told.height}, {told.frames or '?'} frames{rate}, {told.bytes / _MB:.2f} MB"
 
 
