@@ -73,9 +73,8 @@ def test_benchmarks_side_by_side(tmp_path: Path) -> None:
         "bench", "--compare", "slow.json", "fast.json", "--markdown", "a.md", "--plot", "a.png", cwd=tmp_path
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "50.0 fp32" in done.stdout
-    assert "2.50" in done.stdout
-    assert "| yes | 20.0 fp32 | 50.0 fp32 | 2.50 |" in (tmp_path / "a.md").read_text()
+    assert "50.0 (2.50x)" in done.stdout
+    assert "| yes | 20.0 | 50.0 (2.50x) |" in (tmp_path / "a.md").read_text()
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
 
 

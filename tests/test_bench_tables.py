@@ -83,6 +83,12 @@ def test_markdown_is_a_table_wherever_it_is_pasted() -> None:
     assert "a processor, 2 cores, avx2, 3000 MHz, governor performance, 8 GiB" in told
 
 
+def test_columns_are_as_wide_as_what_they_hold() -> None:
+    heads, rows = Grid(("name", "frames\na second"), (("a", "1.5"), ("long one", "1234567.5")), 1).lines()
+    assert heads == ["             frames", "name       a second"]
+    assert rows == ["a               1.5", "long one  1234567.5"]
+
+
 def test_a_bar_in_a_name_is_no_column() -> None:
     assert Grid(("name", "fps"), (("a|b", "1"),), 1).markdown().endswith("| a\\|b | 1 |")
 

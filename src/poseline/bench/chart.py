@@ -61,6 +61,7 @@ def draw_side_by_side(found: Sequence[Column], path: Path) -> None:
         _bars(axes, [place for place, _ in known], [fps for _, fps in known], color, 0.9 * height, column.label)
     _name_rows(axes, [describe(key) for key in keys])
     axes.set_xlabel("frames a second")
+    axes.set_xlim(0, 1.12 * max(case.fps.most for column in found for case in column.cases.values()))
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=min(3, len(found)))
     _finish(figure, "", path)
 

@@ -178,8 +178,14 @@ def _show(benchmark: Benchmark) -> None:
 
 
 def _print(grid: Grid) -> None:
-    console.print(f"\n[bold]{escape(grid.title)}[/]", soft_wrap=True)
-    console.print(grid.table())
+    heads, rows = grid.lines()
+    for line, style in [
+        ("", ""),
+        (grid.title, "bold"),
+        *((head, "dim") for head in heads),
+        *((row, "") for row in rows),
+    ]:
+        console.print(line, style=style, markup=False, soft_wrap=True)
 
 
 def _write(path: Path, text: str) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-from rich.markup import escape
-from rich.table import Table
 
 
 @dataclass(frozen=True)
@@ -18,16 +16,23 @@ class Grid:
     """How many of the columns are names."""
     title: str = ""
 
-    def table(self) -> Table:
-        """For the terminal, without the title."""
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        for heading in self.headings[: self.names]:
-            table.add_column(escape(heading))
-        for heading in self.headings[self.names :]:
-            table.add_column(escape(heading), justify="right", no_wrap=True)  # a number cut short would be another one
-        for row in self.rows:
-            table.add_row(*map(escape, row))
-        return table
+    def lines(self) -> tuple[list[str], list[str]]:
+        """For the terminal, without the title: the lines of the headings, and those of the rows.
+
+        As wide as it needs to be: a number cut short to fit would be another number.
+        """
+        split = [heading.split("\n") for heading in self.headings]
+        height = max(map(len, split))
+        heads = list(zip(*([""] * (height - len(parts)) + parts for parts in split), strict=True))
+        widths = [max(map(len, column)) for column in zip(*heads, *self.rows, strict=True)]
+        return [self._line(head, widths) for head in heads], [self._line(row, widths) for row in self.rows]
+
+    def _line(self, cells: Sequence[str], widths: Sequence[int]) -> str:
+        padded = [
+            cell.ljust(width) if index < self.names else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return "  ".join(padded).rstrip()
 
     def markdown(self) -> str:
         """For an issue or a README."""

@@ -10,6 +10,8 @@ from poseline.bench.grid import Grid
 from poseline.bench.schema import Benchmark, Case, Combination, Spread
 from poseline.errors import SettingsError
 
+_NAMES = ("model", "imgsz", "precision", "video")
+
 
 @dataclass(frozen=True)
 class Column:
@@ -58,44 +60,43 @@ def rows(found: Sequence[Column]) -> list[Combination]:
 
 def grid(found: Sequence[Column]) -> Grid:
     """Frames a second of each, and how many times those of the first."""
-    headings = ["model", "imgsz", "precision", "video", found[0].label]
-    for column in found[1:]:
-        headings += [column.label, "times"]
-    lines = []
-    for key in rows(found):
-        video = ("yes" if key.video else "no") + (", live" if key.live else "")
-        line = [key.model, str(key.imgsz), key.precision, video]
-        first = found[0].cases.get(key)
-        for index, column in enumerate(found):
-            case = column.cases.get(key)
-            line.append(_fps(case))
-            if index:
-                line.append(f"{case.fps.median / first.fps.median:.2f}" if case and first else "")
-        lines.append(tuple(line))
-    return Grid(tuple(headings), tuple(lines), names=4, title="Frames a second").folded()
+    headings = (*_NAMES, *(column.label for column in found))
+    lines = tuple((*_names(key), *(_fps(column, key, found[0]) for column in found)) for key in rows(found))
+    return Grid(headings, lines, len(_NAMES), "Frames a second").folded()
 
 
-def _fps(case: Case | None) -> str:
-    return f"{tables.spread(case.fps, 1)} {case.precision}" if case else "-"
+def _fps(column: Column, key: Combination, first: Column) -> str:
+    case, other = column.cases.get(key), first.cases.get(key)
+    if case is None:
+        return "-"
+    times = f" ({case.fps.median / other.fps.median:.2f}x)" if other and column is not first else ""
+    return f"{case.fps.median:.1f}{times}"
+
+
+def _names(key: Combination) -> tuple[str, ...]:
+    return key.model, str(key.imgsz), key.precision, ("yes" if key.video else "no") + (", live" if key.live else "")
 
 
 def details(found: Sequence[Column]) -> Grid:
-    """What else tells them apart: a row for each device and combination."""
+    """All that tells them apart: a row for each combination and device."""
     headings = (
-        "model", "imgsz", "precision", "video", "on", "process\nfps", "first\nframe s", "CPU\nms/frame",
-        "cores\nbusy", "RSS\nMB", "model\nalone fps",
+        *_NAMES, "on", "runs in", "fps", "process\nfps", "first\nframe s", "CPU\nms/frame", "cores\nbusy", "RSS\nMB",
+        "model\nalone fps",
     )  # fmt: skip
     lines = tuple(
-        _detail(key, column.label, column.cases[key]) for key in rows(found) for column in found if key in column.cases
+        (*_names(key), column.label, *_detail(column.cases[key]))
+        for key in rows(found)
+        for column in found
+        if key in column.cases
     )
-    return Grid(headings, lines, names=5, title="Beside it").folded()
+    return Grid(headings, lines, len(_NAMES) + 2, "One by one").folded()
 
 
-def _detail(key: Combination, label: str, case: Case) -> tuple[str, ...]:
+def _detail(case: Case) -> tuple[str, ...]:
     return (
-        key.model, str(key.imgsz), key.precision, "yes" if key.video else "no", label,
-        _median(case.process_fps, 1), _median(case.first_frame, 2), _median(case.cpu_ms, 1),
-        f"{case.efficiency.median:.0%}", f"{case.memory_bytes.median / 1e6:.0f}", f"{case.network.fps:.1f}",
+        case.precision, tables.spread(case.fps, 1), _median(case.process_fps, 1), _median(case.first_frame, 2),
+        _median(case.cpu_ms, 1), f"{case.efficiency.median:.0%}", f"{case.memory_bytes.median / 1e6:.0f}",
+        f"{case.network.fps:.1f}",
     )  # fmt: skip
 
 
