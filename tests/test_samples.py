@@ -197,3 +197,15 @@ def test_the_log_script_reads_the_truth(tmp_path: Path) -> None:
     wrist = [frame["persons"][0]["keypoints"][9][:2] for frame in frames("sprint")]
     length = np.linalg.norm(np.diff(np.array(wrist, np.float32), axis=0), axis=1).sum()
     assert printed == f"person 1: {length:.0f} pixels in 150 frames\n"
+
+
+def test_the_roi_script_compares(tmp_path: Path) -> None:
+    cut = ["ffmpeg", "-v", "error", "-i", str(SAMPLES / "squat.mp4"), "-frames:v", "20", "-c:v", "copy", "-an"]
+    subprocess.run([*cut, str(tmp_path / "short.mp4")], check=True, timeout=60)
+    full, roi, alike = run([str(SAMPLES / "compare_roi.py"), "short.mp4"], tmp_path).splitlines()
+    assert full.startswith("full: ")
+    assert full.endswith("ms of CPU a frame, 1 ids")
+    assert roi.startswith("roi : ")
+    assert roi.endswith("ms of CPU a frame, 1 ids")
+    assert 0.97 <= float(alike.split()[6]) <= 1
+    assert alike.endswith("over 20 persons")

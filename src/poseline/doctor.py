@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -67,6 +68,10 @@ def _engines() -> Iterator[Finding]:
         import onnxruntime
 
         yield Finding("onnx", ", ".join(onnxruntime.get_available_providers()))
+    if find_spec("nncf") is None:
+        yield Finding("int8", "cannot be made", "for --precision int8: pip install 'poseline[int8]'")
+    else:
+        yield Finding("int8", f"made by NNCF {version('nncf')}")
     yield _torch()
 
 
