@@ -122,7 +122,7 @@ class TrackingSettings(_Section):
     """Score from which a person may still keep a track alive in the second round."""
     new: Fraction01 = 0.5
     """Score from which an unmatched person starts a track."""
-    buffer: PositiveSeconds = 2.0
+    buffer: PositiveSeconds = 4.0
     """Seconds for which a track waits for its person to come back."""
     match: Fraction01 = 0.2
     """Least likeness (of box overlap and OKS) of a match."""

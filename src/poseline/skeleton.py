@@ -58,6 +58,15 @@ class Skeleton:
         mirrored = ((name, name.replace("left", "right")) for name in self.names if "left" in name)
         return tuple((place[left], place[right]) for left, right in mirrored if right in place)
 
+    @property
+    def torso(self) -> tuple[int, int, int, int] | None:
+        """Indices of left and right shoulder, left and right hip; None where one of them has no name."""
+        place = {name: index for index, name in enumerate(self.names)}
+        try:
+            return place["left_shoulder"], place["right_shoulder"], place["left_hip"], place["right_hip"]
+        except KeyError:
+            return None
+
     @classmethod
     def numbered(cls, count: int) -> Skeleton:
         """A skeleton of `count` keypoints about which nothing is known: numbers for names and no edges."""

@@ -47,12 +47,13 @@ def observing(
     """
     capture = settings.capture
     drops = source.info.live and not capture.every_frame
+    skeleton = estimator.spec.skeleton
     tracked = settings.tracking.enabled and source.info.width > 0  # separate pictures know nothing of each other
-    tracker = Tracker(settings.tracking, estimator.spec.skeleton.sigmas) if tracked else None
+    tracker = Tracker(settings.tracking, skeleton.sigmas) if tracked else None
     taken = _Taken(source, capture.vid_stride)
     stages: list[tuple[str, Stage]] = [
         ("inference", lambda frames: infer(taken.told(frames) if drops else frames, estimator)),
-        ("tracking", lambda seen: track(seen, tracker)),
+        ("tracking", lambda seen: track(seen, tracker, skeleton.torso)),
         *extra,
     ]
     meters = [Meter("capture"), *(Meter(name) for name, _ in stages)]

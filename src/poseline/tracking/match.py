@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseline.pose import Floats
-from poseline.skeleton import oks
 from poseline.tracking.motion import Doubles
 
 Pairs: TypeAlias = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -19,6 +18,8 @@ _ENOUGH = 3
 """Keypoints that both sides must see before OKS has a say: fewer can lie together by chance."""
 _REPEATED = 0.65
 """Likeness above which two detections of one frame are one person."""
+_TOUCHING = 0.05
+"""Likeness from which one of two detections may stand before the other."""
 _REACH = (0.25, 0.75, 1.5)
 """How far from its predicted place a person is looked for, in box heights: at once, more each second, at most."""
 _GROWTH = 1.5
@@ -52,31 +53,33 @@ def likeness(boxes: Floats, keypoints: Floats, other_boxes: Floats, other_keypoi
     """
     overlap = iou(boxes, other_boxes)
     rows, columns = np.nonzero(overlap)  # of hundreds of people few overlap: only those pairs are looked at
-    both = _seen(keypoints)[rows] & _seen(other_keypoints)[columns]
-    apart = np.zeros((*both.shape, 3), np.float32)
-    np.subtract(keypoints[rows, :, :2], other_keypoints[columns, :, :2], out=apart[:, :, :2], where=both[:, :, None])
-    apart[:, :, 2] = both
-    # OKS depends on differences alone: a pair's is that of its difference with a pose that lies in the origin.
-    alike = oks(apart, np.zeros((1, *apart.shape[1:]), np.float32), _areas(boxes)[rows], sigmas, SEEN)[:, 0]
-    enough = both.sum(axis=1) >= _ENOUGH
-    rows, columns = rows[enough], columns[enough]
-    result = overlap.copy()
-    result[rows, columns] = (overlap[rows, columns] + alike[enough]) / 2
-    return result
+    ours, theirs = keypoints[rows], other_keypoints[columns]
+    with np.errstate(invalid="ignore", over="ignore"):  # what is not a place is unseen
+        apart = ours[:, :, :2] - theirs[:, :, :2]
+        squared = np.einsum("pkc,pkc->pk", apart, apart)
+    both = (np.minimum(ours[:, :, 2], theirs[:, :, 2]) > SEEN) & (squared < np.inf)
+    # OKS, as skeleton.oks has it, but of pairs: each track with the few detections near it
+    scale = np.maximum(_areas(boxes), 1)[rows, None] * (8 * sigmas**2)
+    similar = np.exp(-np.where(both, squared, np.inf) / scale).sum(axis=1)
+    count = both.sum(axis=1)
+    near = overlap[rows, columns]
+    overlap[rows, columns] = np.where(count >= _ENOUGH, (near + similar / np.maximum(count, 1)) / 2, near)
+    return overlap
 
 
-def duplicates(boxes: Floats, keypoints: Floats, sigmas: Floats) -> NDArray[np.bool_]:
-    """Which of (N, 4) boxes, best first, show a person that a better one shows already: (N,) bool.
+def duplicates(alike: Floats) -> NDArray[np.bool_]:
+    """Which of N detections, best first and (N, N) `alike`, show a person that a better one shows already: (N,) bool.
 
     Two people close together overlap in their boxes but not in their keypoints; one person seen twice does in both.
     """
-    repeated = np.zeros(len(boxes), np.bool_)
-    overlapping = np.triu(iou(boxes, boxes) > _REPEATED / 2, 1)
-    if overlapping.any():
-        close = np.flatnonzero(overlapping.any(axis=0) | overlapping.any(axis=1))
-        alike = likeness(boxes[close], keypoints[close], boxes[close], keypoints[close], sigmas)
-        repeated[close] = np.triu(alike > _REPEATED, 1).any(axis=0)
+    repeated: NDArray[np.bool_] = np.triu(alike > _REPEATED, 1).any(axis=0)
     return repeated
+
+
+def crowded(alike: Floats) -> NDArray[np.bool_]:
+    """Which of N detections, (N, N) `alike`, have another in their box: (N,) bool."""
+    touching: NDArray[np.bool_] = (alike > _TOUCHING).sum(axis=1) > 1  # everybody is like themselves
+    return touching
 
 
 def nearness(predicted: Doubles, centres: Doubles, unseen: Doubles) -> Floats:
@@ -122,8 +125,3 @@ def pair(scores: Floats, least: float) -> Pairs:
 def _areas(boxes: Floats) -> Floats:
     sides: Floats = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
     return sides[:, 0] * sides[:, 1]
-
-
-def _seen(keypoints: Floats) -> NDArray[np.bool_]:
-    """(N, K): confident, and somewhere."""
-    return (keypoints[:, :, 2] > SEEN) & np.isfinite(keypoints[:, :, :2]).all(axis=2)

@@ -43,17 +43,24 @@ def to_corners(centres: Doubles) -> Floats:
 
 
 class Motion:
-    """The filtered boxes of T tracks. All arrays are (T, 4): centre x, centre y, width, height; pixels and seconds."""
+    """The filtered boxes of T tracks: centre x, centre y, width, height; pixels and seconds."""
 
     def __init__(self) -> None:
-        self.position: Doubles = np.zeros((0, 4))
-        self.velocity: Doubles = np.zeros((0, 4))
-        self._pp: Doubles = np.zeros((0, 4))  # variance of position
-        self._pv: Doubles = np.zeros((0, 4))  # covariance of position and velocity
-        self._vv: Doubles = np.zeros((0, 4))  # variance of velocity
+        self._state: Doubles = np.zeros((2, 0, 4))  # position, velocity
+        self._covariance: Doubles = np.zeros((3, 0, 4))  # of position, of both, of velocity
 
     def __len__(self) -> int:
-        return len(self.position)
+        return self._state.shape[1]
+
+    @property
+    def position(self) -> Doubles:
+        """(T, 4) where the boxes are believed to be now; a view."""
+        return self._state[0]
+
+    @property
+    def velocity(self) -> Doubles:
+        """(T, 4) a second; a view."""
+        return self._state[1]
 
     def boxes(self) -> Floats:
         """(T, 4) float32 corners of the boxes as they are believed to be now."""
@@ -61,52 +68,39 @@ class Motion:
 
     def start(self, centres: Doubles) -> None:
         """Append one track for each row of `centres`, standing still as far as is known."""
-        height = _heights(centres)
-        added = (
-            centres,
-            np.zeros_like(centres),
-            (height * _MEASURED) ** 2,
-            np.zeros_like(centres),
-            (height * _START_SPEED) ** 2,
-        )
-        self._set(*(np.concatenate(pair) for pair in zip(self._all(), added, strict=True)))
+        height, nothing = _heights(centres), np.zeros_like(centres)
+        covariance = ((height * _MEASURED) ** 2, nothing, (height * _START_SPEED) ** 2)
+        self._state = np.concatenate((self._state, np.stack((centres, nothing))), axis=1)
+        self._covariance = np.concatenate((self._covariance, np.stack(covariance)), axis=1)
 
     def keep(self, chosen: NDArray[np.bool_]) -> None:
         """Drop the tracks that the (T,) mask does not choose."""
-        self._set(*(values[chosen] for values in self._all()))
+        self._state, self._covariance = self._state[:, chosen], self._covariance[:, chosen]
 
-    def predict(self, seconds: float, unseen: Doubles) -> None:
-        """Let `seconds` pass.
+    def predict(self, seconds: float, unseen: Doubles) -> Doubles:
+        """Let `seconds` pass, and return how far the centres go, (T, 2) pixels.
 
         Args:
             seconds: how long, not negative; two short steps come to the same as one long one.
             unseen: (T,) seconds since each track was last seen, before this step.
         """
-        moving = np.minimum(unseen + seconds, COAST) - np.minimum(unseen, COAST)
-        self.position = self.position + self.velocity * moving[:, None]
-        self.position[:, 2:] = np.maximum(self.position[:, 2:], 1.0)  # a shrinking box stays a box
-        density = (_heights(self.position) * _JERKINESS) ** 2
-        self._pp = self._pp + 2 * seconds * self._pv + seconds**2 * self._vv + density * seconds**3 / 3
-        self._pv = self._pv + seconds * self._vv + density * seconds**2 / 2
-        self._vv = self._vv + density * seconds
+        moved = self.velocity * np.clip(COAST - unseen, 0, seconds)[:, None]
+        position = self.position
+        position += moved
+        np.maximum(position[:, 2:], 1.0, out=position[:, 2:])  # a shrinking box stays a box
+        spreading = np.array([[1, 2 * seconds, seconds**2], [0, 1, seconds], [0, 0, 1]])
+        wandering = np.array([seconds**3 / 3, seconds**2 / 2, seconds])
+        density = (_heights(position) * _JERKINESS) ** 2
+        flat = spreading @ self._covariance.reshape(3, -1) + np.outer(wandering, density)
+        self._covariance = flat.reshape(self._covariance.shape)
+        return moved[:, :2]
 
     def update(self, tracks: NDArray[np.intp], centres: Doubles) -> None:
         """Correct `tracks` (M indices) by where they were seen, (M, 4)."""
-        pp, pv, vv = self._pp[tracks], self._pv[tracks], self._vv[tracks]
-        spread = pp + (_heights(centres) * _MEASURED) ** 2
-        gain, speed_gain = pp / spread, pv / spread
-        surprise = centres - self.position[tracks]
-        self.position[tracks] += gain * surprise
-        self.velocity[tracks] += speed_gain * surprise
-        self._pp[tracks] = (1 - gain) * pp
-        self._pv[tracks] = (1 - gain) * pv
-        self._vv[tracks] = vv - speed_gain * pv
-
-    def _all(self) -> tuple[Doubles, ...]:
-        return self.position, self.velocity, self._pp, self._pv, self._vv
-
-    def _set(self, *values: Doubles) -> None:
-        self.position, self.velocity, self._pp, self._pv, self._vv = values
+        covariance = self._covariance[:, tracks]
+        gain = covariance[:2] / (covariance[0] + (_heights(centres) * _MEASURED) ** 2)
+        self._state[:, tracks] += gain * (centres - self._state[0, tracks])
+        self._covariance[:, tracks] = covariance - gain[[0, 0, 1]] * covariance[[0, 1, 1]]
 
 
 def _heights(centres: Doubles) -> Doubles:

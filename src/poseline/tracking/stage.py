@@ -6,14 +6,17 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 from poseline.pose import Observation
+from poseline.tracking.appearance import Torso, torso_colours
 from poseline.tracking.tracker import Tracker
 
 
-def track(observations: Iterator[Observation], tracker: Tracker | None) -> Generator[Observation, None, None]:
+def track(
+    observations: Iterator[Observation], tracker: Tracker | None, torso: Torso | None = None
+) -> Generator[Observation, None, None]:
     """Pass every observation on in order, its poses with ids; without a tracker, pass them on as they are.
 
     Where the source or the size of its pictures changes, positions mean something else: nobody is carried over,
-    and the ids go on counting.
+    and the ids go on counting. With a `torso` (`Skeleton.torso`) people are also told apart by what they wear.
     """
     scene: tuple[str, int, int] | None = None
     for seen in observations:
@@ -23,4 +26,5 @@ def track(observations: Iterator[Observation], tracker: Tracker | None) -> Gener
         previous, scene = scene, (seen.frame.source, seen.frame.width, seen.frame.height)
         if previous not in (None, scene):
             tracker.forget()
-        yield replace(seen, poses=tracker.update(seen.poses, seen.frame.time))
+        colours = torso_colours(seen.frame, seen.poses.keypoints, torso)
+        yield replace(seen, poses=tracker.update(seen.poses, seen.frame.time, colours))

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from poseline.pose import UNTRACKED, Floats, Integers, Poses
 from poseline.settings import TrackingSettings
-from poseline.tracking.match import duplicates, likeness, nearness, pair
+from poseline.tracking.appearance import learned, resemblance
+from poseline.tracking.match import crowded, duplicates, likeness, nearness, pair
 from poseline.tracking.motion import COAST, Doubles, Motion, to_centres
 
 _SURE = 0.7
@@ -50,11 +51,12 @@ class Tracker:
     def forget(self) -> None:
         """Drop every track, as at a change of scene. Ids already given are not given again."""
         self._time: float | None = None
+        self._step = 0.0  # seconds since the frame before
         self._motion = Motion()
         self._ids: Integers = np.zeros(0, np.int64)  # UNTRACKED while on probation
         self._classes: Integers = np.zeros(0, np.int64)
-        self._keypoints: Floats = np.zeros((0, len(self._sigmas), 3), np.float32)  # as last seen
-        self._seen_at: Doubles = np.zeros((0, 2))  # filtered centre when last seen
+        self._keypoints: Floats = np.zeros((0, len(self._sigmas), 3), np.float32)  # as last seen, carried along
+        self._colours: Floats = np.zeros((0, 3), np.float32)  # NaN while unknown
         self._age: Doubles = np.zeros(0)  # seconds since first seen
         self._unseen: Doubles = np.zeros(0)  # seconds since last seen
 
@@ -62,12 +64,13 @@ class Tracker:
         """How many tracks are alive: in sight, waiting, or on probation."""
         return len(self._ids)
 
-    def update(self, poses: Poses, time: float) -> Poses:
+    def update(self, poses: Poses, time: float, colours: Floats | None = None) -> Poses:
         """Follow everybody into the next frame.
 
         Args:
             poses: what was detected, best score first, with as many keypoints as there are sigmas.
             time: the frame's time in seconds; one that does not advance counts as no time passed.
+            colours: (N, 3) what each wears, NaN where unknown, as `torso_colours` gives it; None: nobody can tell.
 
         Returns:
             The same poses in the same order with ids filled in. A pose stays `UNTRACKED` that matches no track and
@@ -80,12 +83,21 @@ class Tracker:
         self._check(poses, time)
         first = self._time is None
         self._advance(time)
-        usable = self._usable(poses)
-        owners = self._associate(poses, usable)
-        self._follow(poses, owners)
-        fresh = usable & (owners == _NOBODY) & (poses.scores >= self._settings.new)
-        owners[fresh] = self._start(poses, fresh, known=first)
-        ids = np.append(self._ids, UNTRACKED)[owners]  # the last, for _NOBODY
+        chosen = np.flatnonzero((poses.scores >= self._settings.low) & np.isfinite(poses.boxes).all(axis=1))
+        found = poses if len(chosen) == len(poses) else poses[chosen]
+        worn = None if colours is None else colours[chosen]
+        alike = self._likeness(found)
+        among = alike[len(self) :]
+        usable = ~duplicates(among)
+        owners = self._associate(found, worn, alike[: len(self)], usable)
+        if worn is not None:
+            worn[crowded(among)] = np.nan  # a torso half behind another's is not learned
+        self._follow(found, worn, owners)
+        fresh = usable & (owners == _NOBODY) & (found.scores >= self._settings.new)
+        if fresh.any():
+            owners[fresh] = self._start(found[fresh], None if worn is None else worn[fresh], known=first)
+        ids = np.full(len(poses), UNTRACKED, np.int64)
+        ids[chosen] = np.append(self._ids, UNTRACKED)[owners]  # the last, for _NOBODY
         self._keep((self._ids != UNTRACKED) | (self._unseen <= _PROBATION))
         return poses.with_ids(ids)
 
@@ -96,84 +108,76 @@ class Tracker:
             raise ValueError(f"poses have {poses.keypoints.shape[1]} keypoints, but the tracker {len(self._sigmas)}")
 
     def _advance(self, time: float) -> None:
-        seconds = 0.0 if self._time is None else max(time - self._time, 0.0)
+        self._step = 0.0 if self._time is None else max(time - self._time, 0.0)
         self._time = time
-        self._motion.predict(seconds, self._unseen)
-        self._age += seconds
-        self._unseen += seconds
+        moved = self._motion.predict(self._step, self._unseen)
+        self._keypoints[:, :, :2] += moved[:, None]
+        self._age += self._step
+        self._unseen += self._step
         self._keep(self._unseen <= self._settings.buffer)
 
-    def _usable(self, poses: Poses) -> NDArray[np.bool_]:
-        """(N,): of some score, finite, and no second detection of one person."""
-        usable: NDArray[np.bool_] = (poses.scores >= self._settings.low) & np.isfinite(poses.boxes).all(axis=1)
-        usable[usable] = ~duplicates(poses.boxes[usable], poses.keypoints[usable], self._sigmas)
-        return usable
+    def _likeness(self, found: Poses) -> Floats:
+        """(T + M, M) of each track with each detection, then of the M detections among themselves."""
+        boxes = np.concatenate((self._motion.boxes(), found.boxes))
+        keypoints = np.concatenate((self._keypoints, found.keypoints))
+        return likeness(boxes, keypoints, found.boxes, found.keypoints, self._sigmas)
 
-    def _associate(self, poses: Poses, usable: NDArray[np.bool_]) -> NDArray[np.intp]:
-        """(N,) the row of each detection's track, or `_NOBODY`."""
-        owners = np.full(len(poses), _NOBODY, np.intp)
+    def _associate(
+        self, found: Poses, worn: Floats | None, alike: Floats, usable: NDArray[np.bool_]
+    ) -> NDArray[np.intp]:
+        """(M,) the row of each detection's track, or `_NOBODY`."""
+        owners = np.full(len(found), _NOBODY, np.intp)
         free = np.ones(len(self), np.bool_)
 
         def claim(scores: Floats, tracks: NDArray[np.bool_], detections: NDArray[np.bool_], least: float) -> None:
-            rows, columns = np.flatnonzero(tracks & free), np.flatnonzero(detections & (owners == _NOBODY))
-            found, seen = pair(scores[rows[:, None], columns], least)
-            owners[columns[seen]] = rows[found]
-            free[rows[found]] = False
+            rows, columns = pair(scores * (tracks[:, None] & detections), least)
+            owners[columns] = rows
+            free[rows] = False
 
-        alike = self._likeness(poses)
-        high = poses.scores >= self._settings.high
+        same = (self._classes[:, None] == found.classes).astype(np.float32)
+        dressed = same if worn is None else same * resemblance(self._colours, worn)
+        alike = alike * (same + dressed) / 2
+        high = found.scores >= self._settings.high
         claim(alike, free, usable & high, self._settings.match)
-        claim(alike, self._unseen <= COAST, usable & ~high, self._settings.match)
-        newcomers = usable & (owners == _NOBODY) & (poses.scores >= self._settings.new)
+        if (low := usable & ~high).any():
+            claim(alike, free & (self._unseen <= COAST), low, self._settings.match)
+        newcomers = usable & (owners == _NOBODY) & (found.scores >= self._settings.new)
         if newcomers.any() and free.any():
-            claim(self._nearness(poses), free, newcomers, 0.0)
+            near = nearness(self._motion.position, to_centres(found.boxes), self._unseen)
+            claim(near * dressed, free, newcomers, 0.0)
         return owners
 
-    def _likeness(self, poses: Poses) -> Floats:
-        """(T, N), each track's keypoints carried along with its box; 0 for another class."""
-        expected = self._keypoints.copy()
-        expected[:, :, :2] += (self._motion.position[:, :2] - self._seen_at)[:, None]
-        alike = likeness(self._motion.boxes(), expected, poses.boxes, poses.keypoints, self._sigmas)
-        return self._of_one_class(alike, poses)
-
-    def _nearness(self, poses: Poses) -> Floats:
-        """(T, N); 0 for another class."""
-        near = nearness(self._motion.position, to_centres(poses.boxes), self._unseen)
-        return self._of_one_class(near, poses)
-
-    def _of_one_class(self, scores: Floats, poses: Poses) -> Floats:
-        same: Floats = np.where(self._classes[:, None] == poses.classes, scores, np.float32(0))
-        return same
-
-    def _follow(self, poses: Poses, owners: NDArray[np.intp]) -> None:
+    def _follow(self, found: Poses, worn: Floats | None, owners: NDArray[np.intp]) -> None:
         """Move the tracks that were seen to where they were seen, and name those whose probation ends with it."""
         detections = np.flatnonzero(owners != _NOBODY)
         tracks = owners[detections]
-        self._motion.update(tracks, to_centres(poses.boxes[detections]))
-        self._seen_at[tracks] = self._motion.position[tracks, :2]
-        self._keypoints[tracks] = poses.keypoints[detections]
+        self._motion.update(tracks, to_centres(found.boxes[detections]))
+        self._keypoints[tracks] = found.keypoints[detections]
         self._unseen[tracks] = 0
-        proven = (self._age[tracks] >= _PROBATION) | (poses.scores[detections] >= _SURE)
+        if worn is not None:
+            self._colours[tracks] = learned(self._colours[tracks], worn[detections], self._step)
+        proven = (self._age[tracks] >= _PROBATION) | (found.scores[detections] >= _SURE)
         named = tracks[proven & (self._ids[tracks] == UNTRACKED)]
         self._ids[named] = self._new_ids(len(named))
 
-    def _start(self, poses: Poses, fresh: NDArray[np.bool_], known: bool) -> NDArray[np.intp]:
-        """Append a track for each of the M detections chosen by `fresh`, (N,), and return their M rows.
+    def _start(self, found: Poses, worn: Floats | None, known: bool) -> NDArray[np.intp]:
+        """Append a track for each of the M detections and return their M rows.
 
         They get ids at once if `known`, else where their score is high.
         """
-        centres = to_centres(poses.boxes[fresh])
-        named = (poses.scores[fresh] >= _SURE) | known
-        ids = np.full(len(centres), UNTRACKED, np.int64)
+        named = (found.scores >= _SURE) | known
+        ids = np.full(len(found), UNTRACKED, np.int64)
         ids[named] = self._new_ids(int(named.sum()))
-        rows = np.arange(len(self), len(self) + len(centres))
-        self._motion.start(centres)
+        rows = np.arange(len(self), len(self) + len(found))
+        nothing = np.zeros(len(found))
+        self._motion.start(to_centres(found.boxes))
         self._ids = np.append(self._ids, ids)
-        self._classes = np.append(self._classes, poses.classes[fresh])
-        self._keypoints = np.concatenate((self._keypoints, poses.keypoints[fresh]))
-        self._seen_at = np.concatenate((self._seen_at, centres[:, :2]))
-        self._age = np.append(self._age, np.zeros(len(centres)))
-        self._unseen = np.append(self._unseen, np.zeros(len(centres)))
+        self._classes = np.append(self._classes, found.classes)
+        self._keypoints = np.concatenate((self._keypoints, found.keypoints))
+        unknown = np.full((len(found), 3), np.nan, np.float32)
+        self._colours = np.concatenate((self._colours, unknown if worn is None else worn))
+        self._age = np.append(self._age, nothing)
+        self._unseen = np.append(self._unseen, nothing)
         return rows
 
     def _new_ids(self, count: int) -> Integers:
@@ -185,5 +189,5 @@ class Tracker:
             return
         self._motion.keep(chosen)
         self._ids, self._classes = self._ids[chosen], self._classes[chosen]
-        self._keypoints, self._seen_at = self._keypoints[chosen], self._seen_at[chosen]
+        self._keypoints, self._colours = self._keypoints[chosen], self._colours[chosen]
         self._age, self._unseen = self._age[chosen], self._unseen[chosen]

@@ -1,0 +1,94 @@
+"""What people wear: the mean colour of each torso, read from the picture's own planes, and how alike two are.
+
+Where two people cross, their boxes and keypoints are as near to the one track as to the other, but their shirts differ.
+The keypoints say where the shirt is, so a few points of the picture tell as much as a whole box with its background
+would, and cost next to nothing. Luma weighs less than chroma: it changes with shade and with the folds of cloth.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poseline.frame import Frame, Pixels, plane_pixels
+from poseline.pose import Floats
+
+Torso: TypeAlias = tuple[int, int, int, int]
+"""Which keypoints are the left and right shoulder and the left and right hip."""
+
+_PLANAR = frozenset({"yuv420p", "yuvj420p"})
+_SEEN = 0.5
+"""Confidence from which a corner of the torso is taken to be where it is said to be."""
+_WEIGHTS = np.array([0.5, 1, 1], np.float32)
+"""Of luma and the two chroma, in the distance of two colours."""
+_APART = 20.0
+"""Grey levels at which two colours are as alike as different; one person's torso stays within about 15."""
+_MEMORY = 1.0
+"""Seconds over which a colour is averaged: a step into the shade is learned, a passing arm is not."""
+_BT601 = np.array([[0.114, 0.587, 0.299], [0.5, -0.331, -0.169], [-0.081, -0.419, 0.5]], np.float32)
+"""Blue, green, red to luma and the two differences; ITU-R BT.601."""
+
+
+def _grid(side: int, margin: float) -> Floats:
+    """(side², 4): the share of each corner in points spread evenly over a quadrilateral, away from its edges."""
+    steps = np.linspace(margin, 1 - margin, side)
+    down, across = (axis.ravel() for axis in np.meshgrid(steps, steps, indexing="ij"))
+    corners = ((1 - down) * (1 - across), (1 - down) * across, down * (1 - across), down * across)
+    return np.stack(corners, axis=1).astype(np.float32)
+
+
+_POINTS = _grid(side=6, margin=0.15)
+
+
+def torso_colours(frame: Frame, keypoints: Floats, torso: Torso | None) -> Floats | None:
+    """The mean colour between shoulders and hips of each pose, on a grid of 36 points.
+
+    Args:
+        frame: its picture is read where it lies: yuv420p planes or BGR pixels.
+        keypoints: (N, K, 3) x, y in the picture's pixels, and confidence.
+        torso: which of them are the corners; None for a skeleton without.
+
+    Returns:
+        (N, 3) float32 luma and two chroma, in grey levels, comparable within one source; NaN where a corner is not
+        seen. None without a torso, and for a picture that is not in this machine's memory.
+    """
+    picture = frame.picture
+    if torso is None or not (isinstance(picture, np.ndarray) or picture.format.name in _PLANAR):
+        return None
+    corners = keypoints[:, torso]
+    seen = np.isfinite(corners).all(axis=(1, 2)) & (corners[:, :, 2] > _SEEN).all(axis=1)
+    result = np.full((len(keypoints), 3), np.nan, np.float32)
+    if seen.any():
+        places = np.clip(_POINTS @ corners[seen, :, :2], 0, (frame.width - 1, frame.height - 1)).astype(np.intp)
+        x, y = places[:, :, 0], places[:, :, 1]
+        if isinstance(picture, np.ndarray):
+            result[seen] = picture[y, x].mean(axis=1) @ _BT601.T
+        else:
+            luma, *chroma = (plane_pixels(plane) for plane in picture.planes)
+            result[seen, 0] = luma[y, x].mean(axis=1)
+            result[seen, 1:] = _means(chroma, x // 2, y // 2)
+    return result
+
+
+def resemblance(colours: Floats, others: Floats) -> Floats:
+    """(N, M) float32 how alike (N, 3) and (M, 3) colours are: 1 for the same down to 0, and 1 where one is unknown."""
+    apart = (colours[:, None] - others) * _WEIGHTS
+    squared = np.einsum("nmc,nmc->nm", apart, apart)
+    result: Floats = np.exp2(-squared / np.float32(_APART**2))
+    result[np.isnan(result)] = 1
+    return result
+
+
+def learned(known: Floats, seen: Floats, seconds: float) -> Floats:
+    """(N, 3) the colours `known`, after those `seen` have shown for `seconds`; what is not seen changes nothing."""
+    share = np.float32(1 - math.exp(-seconds / _MEMORY))
+    blended = np.where(np.isnan(known), seen, known + share * (seen - known))
+    result: Floats = np.where(np.isnan(seen), known, blended)
+    return result
+
+
+def _means(planes: list[Pixels], x: NDArray[np.intp], y: NDArray[np.intp]) -> Floats:
+    return np.stack([plane[y, x].mean(axis=1) for plane in planes], axis=1).astype(np.float32)
