@@ -134,17 +134,20 @@ class Tracker:
             owners[columns] = rows
             free[rows] = False
 
-        same = (self._classes[:, None] == found.classes).astype(np.float32)
+        same = self._classes[:, None] == found.classes
         dressed = same if worn is None else same * resemblance(self._colours, worn)
-        alike = alike * (same + dressed) / 2
+        dressed_alike = alike * dressed
         high = found.scores >= self._settings.high
-        claim(alike, free, usable & high, self._settings.match)
+        claim(dressed_alike, free, usable & high, self._settings.match)
+        lately = self._unseen <= COAST
         if (low := usable & ~high).any():
-            claim(alike, free & (self._unseen <= COAST), low, self._settings.match)
+            claim(dressed_alike, free & lately, low, 2 * self._settings.match)
         newcomers = usable & (owners == _NOBODY) & (found.scores >= self._settings.new)
         if newcomers.any() and free.any():
             near = nearness(self._motion.position, to_centres(found.boxes), self._unseen)
             claim(near * dressed, free, newcomers, 0.0)
+            if worn is not None:
+                claim(alike * same, free & lately, newcomers & (owners == _NOBODY), self._settings.match)
         return owners
 
     def _follow(self, found: Poses, worn: Floats | None, owners: NDArray[np.intp]) -> None:
