@@ -8,13 +8,16 @@ would, and cost next to nothing. Luma weighs less than chroma: it changes with s
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from poseline.frame import Frame, Pixels, plane_pixels
 from poseline.pose import Floats
+
+if TYPE_CHECKING:
+    from av import VideoFrame
 
 Torso: TypeAlias = tuple[int, int, int, int]
 """Which keypoints are the left and right shoulder and the left and right hip."""
@@ -59,17 +62,14 @@ def torso_colours(frame: Frame, keypoints: Floats, torso: Torso | None) -> Float
     if torso is None or not (isinstance(picture, np.ndarray) or picture.format.name in _PLANAR):
         return None
     corners = keypoints[:, torso]
-    seen = np.isfinite(corners).all(axis=(1, 2)) & (corners[:, :, 2] > _SEEN).all(axis=1)
+    seen = np.flatnonzero((corners[:, :, 2].min(axis=1) > _SEEN) & np.isfinite(corners).reshape(-1, 12).all(axis=1))
     result = np.full((len(keypoints), 3), np.nan, np.float32)
-    if seen.any():
-        places = np.clip(_POINTS @ corners[seen, :, :2], 0, (frame.width - 1, frame.height - 1)).astype(np.intp)
-        x, y = places[:, :, 0], places[:, :, 1]
-        if isinstance(picture, np.ndarray):
-            result[seen] = picture[y, x].mean(axis=1) @ _BT601.T
-        else:
-            luma, *chroma = (plane_pixels(plane) for plane in picture.planes)
-            result[seen, 0] = luma[y, x].mean(axis=1)
-            result[seen, 1:] = _means(chroma, x // 2, y // 2)
+    if len(seen):
+        places = _POINTS @ corners[seen, :, :2].transpose(1, 2, 0).reshape(4, -1)  # (36, 2 N), all x before all y
+        limits = np.array([[frame.width - 1], [frame.height - 1]], np.float32)
+        places = np.minimum(np.maximum(places.reshape(len(_POINTS), 2, -1), 0), limits).astype(np.intp)
+        x, y = places[:, 0], places[:, 1]
+        result[seen] = _means(picture, x, y)
     return result
 
 
@@ -90,5 +90,11 @@ def learned(known: Floats, seen: Floats, seconds: float) -> Floats:
     return result
 
 
-def _means(planes: list[Pixels], x: NDArray[np.intp], y: NDArray[np.intp]) -> Floats:
-    return np.stack([plane[y, x].mean(axis=1) for plane in planes], axis=1).astype(np.float32)
+def _means(picture: VideoFrame | Pixels, x: NDArray[np.intp], y: NDArray[np.intp]) -> Floats:
+    """(M, 3) luma and two chroma over (36, M) points of the picture."""
+    if isinstance(picture, np.ndarray):
+        colours: Floats = picture[y, x].mean(axis=0, dtype=np.float32) @ _BT601.T
+        return colours
+    luma, blue, red = (plane_pixels(plane) for plane in picture.planes)
+    half = y >> 1, x >> 1
+    return np.stack((luma[y, x], blue[half], red[half])).mean(axis=1, dtype=np.float32).T

@@ -28,9 +28,10 @@ _GROWTH = 1.5
 
 def iou(first: Floats, second: Floats) -> Floats:
     """(N, M) float32 intersection over union of (N, 4) and (M, 4) boxes x1 y1 x2 y2; 0 for a box without area."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    common = np.maximum(high - low, 0).prod(axis=2)
+    (left, top, right, bottom), (left2, top2, right2, bottom2) = first.T[:, :, None], second.T
+    width = np.minimum(right, right2) - np.maximum(left, left2)
+    height = np.minimum(bottom, bottom2) - np.maximum(top, top2)
+    common = np.maximum(width, 0) * np.maximum(height, 0)
     union = _areas(first)[:, None] + _areas(second) - common
     result: Floats = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
     return result
