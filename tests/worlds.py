@@ -29,6 +29,7 @@ _BODY = np.array([
 ])  # fmt: skip
 _SWING = np.array([0, 0, 0, 0, 0, 0, 0, 0.1, -0.1, 0.3, -0.3, 0, 0, -0.2, 0.2, -0.5, 0.5])
 _STEPS_PER_SECOND = 1.8
+_TORSO = [5, 6, 11, 12]
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Person:
     """(from, to) in seconds, to excluded: the detector does not find them."""
     phase: float = 0.0
     """Where in their step they are at time 0, in turns."""
+    shirt: tuple[int, int, int] | None = None
+    """Blue, green and red of what they wear; None: the picture does not show them."""
 
     def box(self, time: float) -> NDArray[np.float64]:
         """(4,) x1 y1 x2 y2 of the whole body in pixels, in or out of the picture."""
@@ -87,10 +90,21 @@ class World:
     def play(self, fps: float = 30.0, seed: int = 0) -> Iterator[Sighting]:
         """Everything the detector sees at `fps` frames a second; the same for the same seed."""
         random = np.random.default_rng(seed)
-        picture = np.full((self.height, self.width, 3), 96, np.uint8)
+        empty = np.full((self.height, self.width, 3), 96, np.uint8)
         for index in range(round(self.seconds * fps)):
             time = (index + self.uneven * random.random() * (index > 0)) / fps
-            yield self._look(picture, index, time, random)
+            yield self._look(self._painted(empty, time), index, time, random)
+
+    def _painted(self, empty: Pixels, time: float) -> Pixels:
+        """The torsos of those who wear a shirt, the farthest first; a nearer one hides them from hip to shoulder."""
+        dressed = [(person, person.shirt) for person in reversed(self.people) if person.shirt is not None]
+        picture = empty.copy() if dressed else empty
+        for person, shirt in dressed:
+            if not _within(time, person.unseen):
+                corners = np.clip(person.keypoints(time)[_TORSO], 0, (self.width, self.height)).astype(int)
+                (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
+                picture[top:bottom, left:right] = shirt
+        return picture
 
     def _look(self, picture: Pixels, index: int, time: float, random: np.random.Generator) -> Sighting:
         frame = Frame(picture, index, round(time / TICKS), TICKS, time, arrival=time, source="world")
@@ -131,6 +145,15 @@ def crossing_pair() -> World:
     left = Person(lambda t: (100 + 110 * t, 190), height=130)
     right = Person(lambda t: (540 - 110 * t, 180), phase=0.4)
     return World((left, right), seconds=4.0)
+
+
+def meet_and_turn(*shirts: tuple[int, int, int]) -> World:
+    """Two people of one build walk up to each other, are one before the other for a moment, and each walks back."""
+    people = tuple(
+        Person(lambda t, side=side: (320 + side * (15 + 110 * abs(t - 2)), 180), unseen=unseen, shirt=shirt)  # type: ignore[misc] # a default cannot be typed
+        for side, unseen, shirt in zip((-1, 1), ((), [(1.7, 2.3)]), shirts, strict=True)
+    )
+    return World(people, seconds=4.0)
 
 
 def short_occlusion(seconds: float = 1.0) -> World:

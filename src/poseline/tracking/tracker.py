@@ -136,7 +136,8 @@ class Tracker:
 
         same = self._classes[:, None] == found.classes
         dressed = same if worn is None else same * resemblance(self._colours, worn)
-        dressed_alike = alike * dressed
+        # Where one stands before the other, there is one detection for both: whoever was seen last is the one in front.
+        dressed_alike = alike * dressed / (1 + np.minimum(self._unseen, COAST))[:, None]
         high = found.scores >= self._settings.high
         claim(dressed_alike, free, usable & high, self._settings.match)
         lately = self._unseen <= COAST
