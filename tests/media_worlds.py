@@ -54,18 +54,20 @@ def write_clip(
     codec: str = "libx264",
     pix_fmt: str = "yuv420p",
     first: int = 0,
+    colorspace: int = 2,
     options: dict[str, str] | None = None,
     container: dict[str, str] | None = None,
 ) -> Path:
-    """A clip whose frame i shows first + i and stands at pts[i]."""
+    """A clip whose frame i shows first + i and stands at pts[i]; its colours are tagged, and not made, `colorspace`."""
     with av.open(str(path), "w", options=container or {}) as out:
         stream = out.add_stream(codec, rate=30, options=options or {"bf": "0", "qp": "10"})
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = size[0], size[1], pix_fmt
-        stream.codec_context.time_base = time_base
+        stream.codec_context.time_base, stream.codec_context.colorspace = time_base, colorspace
         stream.time_base = time_base
         for index, stamp in enumerate(pts):
             frame = av.VideoFrame.from_ndarray(picture(first + index, size), format="bgr24").reformat(format=pix_fmt)
+            frame.colorspace = colorspace
             frame.pts, frame.time_base = stamp, time_base
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))

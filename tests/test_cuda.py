@@ -39,14 +39,14 @@ def noise(width: int, height: int, colorspace: int, color_range: int, seed: int 
     patches = random.integers(0, 256, (-(-height // 6), -(-width // 6), 3), np.uint8)
     pixels = np.ascontiguousarray(np.kron(patches, np.ones((6, 6, 1), np.uint8))[:height, :width])
     picture = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
-        format="yuv420p", dst_colorspace=colorspace, dst_color_range=color_range
+        format="yuv420p", dst_colorspace=5 if colorspace == 10 else colorspace, dst_color_range=color_range
     )
     picture.colorspace, picture.color_range = colorspace, color_range
     return picture
 
 
-COLOURS = [(1, 1), (1, 2), (5, 1), (6, 2), (2, 0), (9, 1), (7, 1), (4, 2)]
-"""Colour space and range as FFmpeg numbers them: BT.709, 601 (twice), none, BT.2020, SMPTE 240M, FCC."""
+COLOURS = [(1, 1), (1, 2), (5, 1), (6, 2), (2, 0), (9, 1), (7, 1), (4, 2), (10, 1)]
+"""Colour space and range as FFmpeg numbers them: BT.709, 601 (twice), none, BT.2020, SMPTE 240M, FCC, one that swscale refuses."""
 
 
 @pytest.mark.parametrize("size", [(640, 360), (1088, 1920), (1280, 720), (101, 75), (64, 64)])

@@ -80,6 +80,17 @@ def test_a_file_loses_nothing(tmp_path: Path) -> None:
     assert report.files == [tmp_path / "out" / name for name in ("annotated.mp4", "keypoints.jsonl", "summary.json")]
 
 
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le"])
+def test_a_clip_whose_colours_nobody_converts_runs_and_keeps_its_tag(pix_fmt: str, tmp_path: Path) -> None:
+    constant_luminance = 10  # FFmpeg's number of this kind of BT.2020
+    path = write_clip(tmp_path / "clip.mp4", range(6), pix_fmt=pix_fmt, colorspace=constant_luminance)
+    report = recorded(path, tmp_path / "out")
+    assert report.error is None
+    assert report.counts.processed == 6
+    with av.open(str(tmp_path / "out" / "annotated.mp4")) as video:
+        assert [frame.colorspace for frame in video.decode(video=0)] == [constant_luminance] * 6
+
+
 @pytest.mark.parametrize("in_flight", [1, 3])
 def test_each_frame_keeps_its_own_poses(in_flight: int, tmp_path: Path) -> None:
     """The network answers with a person whose score tells the number that it saw."""

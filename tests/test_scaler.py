@@ -108,6 +108,18 @@ def test_a_decoded_jpeg_films_full_range_is_seen(tmp_path: Path) -> None:
     assert off(planes, letterbox, in_colour(whole, Colorspace.ITU601, True)) <= 8, "as it was before it was compressed"
 
 
+@pytest.mark.parametrize("colorspace", [3, 8, 10, 14])
+def test_a_colour_space_that_ffmpeg_does_not_convert_counts_as_unspecified(colorspace: int) -> None:
+    unspecified, strange = (wavy(320, 240, number, ColorRange.MPEG) for number in (2, colorspace))
+    with pytest.raises(OSError, match="not supported"):
+        strange.reformat(format="bgr24")
+    letterbox = Letterbox.fit(320, 240, 160, 32)
+    np.testing.assert_array_equal(shown(strange, letterbox), shown(unspecified, letterbox))
+    bgr, expected = (Frame(seen, 0, 0, Fraction(1), 0.0, 0.0).bgr for seen in (strange, unspecified))
+    np.testing.assert_array_equal(bgr, expected)
+    assert strange.colorspace == colorspace, "its planes mean what they meant"
+
+
 @pytest.mark.parametrize("size", [(1280, 720), (97, 203), (640, 352), (1, 300)])
 def test_an_array_is_resized_as_opencv_does(size: tuple[int, int]) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)

@@ -13,14 +13,41 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import av
     from av.video.plane import VideoPlane
+    from av.video.reformatter import VideoReformatter
 
 Pixels: TypeAlias = NDArray[np.uint8]
+
+_CONVERTIBLE = frozenset({0, 1, 2, 4, 5, 6, 7, 9})
+"""Colour spaces that swscale converts, by FFmpeg's numbers (AVColorSpace); it refuses pictures of any other."""
+_UNSPECIFIED = 2
+_DEFAULT = 5
+"""swscale's matrix for what is unspecified: BT.601's (SWS_CS_DEFAULT)."""
 
 
 def plane_pixels(plane: VideoPlane) -> Pixels:
     """(height, width) uint8 view of one 8-bit plane, without the padding at the end of its rows; writing is seen."""
     memory: Any = plane  # a writable buffer, which PyAV's types do not say
     return np.frombuffer(memory, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+
+
+def colour_space(picture: av.VideoFrame) -> int:
+    """The picture's colour space by FFmpeg's number; unspecified where swscale knows no matrix for it."""
+    return picture.colorspace if picture.colorspace in _CONVERTIBLE else _UNSPECIFIED
+
+
+def reformatted(picture: av.VideoFrame, name: str, reformatter: VideoReformatter | None = None) -> av.VideoFrame:
+    """`picture` in the pixel format `name`; a colour space that swscale does not know is taken for unspecified.
+
+    Its tags stay: planes that were not converted mean what they meant.
+    """
+    matrix = None if picture.colorspace in _CONVERTIBLE else _DEFAULT
+    if reformatter is None:
+        result = picture.reformat(format=name, src_colorspace=matrix, dst_colorspace=matrix)
+    else:
+        result = reformatter.reformat(picture, format=name, src_colorspace=matrix, dst_colorspace=matrix)
+    if matrix is not None and not result.format.is_rgb:
+        result.colorspace = picture.colorspace
+    return result
 
 
 @dataclass(frozen=True)
@@ -84,7 +111,7 @@ class Frame:
         pixels = (
             self.picture
             if isinstance(self.picture, np.ndarray)
-            else np.asarray(self.picture.to_ndarray(format="bgr24"), np.uint8)
+            else np.asarray(reformatted(self.picture, "bgr24").to_ndarray(), np.uint8)
         )
         pixels = pixels.view()
         pixels.flags.writeable = False

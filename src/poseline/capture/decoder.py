@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 
 from poseline.capture.container import DAMAGE, Opened
 from poseline.capture.hardware import ON_DEVICE
-from poseline.frame import plane_pixels
+from poseline.frame import plane_pixels, reformatted
 
 _MOST_DEMUX_ERRORS = 3
 """In a row; a demuxer may repeat the same error for ever."""
@@ -80,7 +80,7 @@ class Decoder:
             return frame
         turns = frame.rotation // 90 % 4
         if frame.format.name not in ("yuv420p", "yuvj420p"):
-            frame = self._reformatter.reformat(frame, format="yuv420p")
+            frame = reformatted(frame, "yuv420p", self._reformatter)
         return turned(frame, turns) if turns else frame
 
 

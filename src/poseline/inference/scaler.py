@@ -7,7 +7,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from poseline.frame import Frame, Pixels, plane_pixels
+from poseline.frame import Frame, Pixels, colour_space, plane_pixels
 from poseline.inference.letterbox import Letterbox
 
 PAD = 114
@@ -47,7 +47,7 @@ class Scaler:
         scratch = self._scratch
         if scratch is None or (scratch.width, scratch.height) != (width, height):
             scratch = self._scratch = VideoFrame(width, height, "yuv444p")
-        scratch.colorspace, scratch.color_range = picture.colorspace, picture.color_range
+        scratch.colorspace, scratch.color_range = colour_space(picture), picture.color_range
         return scratch
 
     def _from_bgr(self, pixels: Pixels, inner: Pixels) -> None:

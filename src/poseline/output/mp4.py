@@ -18,6 +18,7 @@ import numpy as np
 from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
+from poseline.frame import reformatted
 from poseline.output.disk import DiskWatch
 from poseline.settings import OutputSettings
 
@@ -145,7 +146,7 @@ class Mp4:
 
     def _as_yuv(self, picture: av.VideoFrame) -> av.VideoFrame:
         if not picture.format.is_rgb:
-            return self._reformatter.reformat(picture, format="yuv420p")
+            return reformatted(picture, "yuv420p", self._reformatter)
         return self._reformatter.reformat(  # a screen's colours, told as what players take for granted
             picture, format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )

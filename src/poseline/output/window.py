@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from poseline.errors import OutputError
-from poseline.frame import Pixels
+from poseline.frame import Pixels, reformatted
 
 if TYPE_CHECKING:
     import av
@@ -158,7 +158,7 @@ class Window:
         Returns:
             False when the user pressed q or Esc, or closed the window.
         """
-        pixels = picture if isinstance(picture, np.ndarray) else picture.to_ndarray(format="bgr24")
+        pixels = picture if isinstance(picture, np.ndarray) else reformatted(picture, "bgr24").to_ndarray()
         self._screen.show(pixels.astype(np.uint8, copy=False))
         key = self._screen.key(1)
         if key == _PAUSE and self._pausable:

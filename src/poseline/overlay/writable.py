@@ -6,7 +6,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
-from poseline.frame import Frame, Pixels, plane_pixels
+from poseline.frame import Frame, Pixels, plane_pixels, reformatted
 
 
 def writable_yuv(frame: Frame) -> av.VideoFrame:
@@ -24,7 +24,7 @@ def writable_yuv(frame: Frame) -> av.VideoFrame:
 
 def _from_planes(picture: av.VideoFrame) -> av.VideoFrame:
     if picture.format.name not in ("yuv420p", "yuvj420p"):  # a third party's frame: capture gives no other
-        picture = picture.reformat(format="yuv420p")
+        picture = reformatted(picture, "yuv420p")
     copy = av.VideoFrame(picture.width + picture.width % 2, picture.height + picture.height % 2, "yuv420p")
     for source, target in zip(picture.planes, copy.planes, strict=True):
         _copy_padded(plane_pixels(source), plane_pixels(target))
