@@ -46,7 +46,7 @@ def noise(width: int, height: int, colorspace: int, color_range: int, seed: int 
 
 
 COLOURS = [(1, 1), (1, 2), (5, 1), (6, 2), (2, 0), (9, 1), (7, 1), (4, 2), (10, 1)]
-"""Colour space and range as FFmpeg numbers them: BT.709, 601 (twice), none, BT.2020, SMPTE 240M, FCC, one that swscale refuses."""
+"""Colour space and range as FFmpeg numbers them: BT.709, 601 (twice), none, BT.2020, SMPTE 240M, FCC; one refused."""
 
 
 @pytest.mark.parametrize("size", [(640, 360), (1088, 1920), (1280, 720), (101, 75), (64, 64)])

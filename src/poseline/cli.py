@@ -70,6 +70,14 @@ class Decoder(str, Enum):
     CUDA = "cuda"
 
 
+class Encoder(str, Enum):
+    """What encodes videos, as typer wants choices."""
+
+    AUTO = "auto"
+    X264 = "x264"
+    NVENC = "nvenc"
+
+
 class Engine(str, Enum):
     """The runtimes, as typer wants choices."""
 
@@ -128,6 +136,7 @@ def run(
     video: Annotated[bool | None, _option("--video/--no-video", help="Write annotated video or pictures. (--video)", panel=_WRITE)] = None,
     log: Annotated[str | None, _option("--log", help="Formats of the keypoint log: jsonl,csv,parquet. (jsonl)", panel=_WRITE)] = None,
     show: Annotated[bool | None, _option("--show", help="Show a window; q quits, space pauses a file.", panel=_WRITE)] = None,
+    encoder: Annotated[Encoder | None, _option("--encoder", help="What encodes the video: auto, x264 or nvenc. (auto)", panel=_WRITE)] = None,
     preset: Annotated[Preset | None, _option("--preset", help="x264's trade of speed for size. (ultrafast)", panel=_WRITE)] = None,
     crf: Annotated[int | None, _option("--crf", help="x264's quality, 0 (best) to 51. (23)", panel=_WRITE)] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Sources to run at once, each in a process of its own.")] = 1,
@@ -158,7 +167,7 @@ def run(
         "output": {
             "directory": output, "overwrite": overwrite, "video": video, "show": show,
             "log": None if log is None else tuple(part.strip() for part in log.split(",")),
-            "preset": preset and preset.value, "crf": crf,
+            "encoder": encoder and encoder.value, "preset": preset and preset.value, "crf": crf,
         },
     }  # fmt: skip
     if augment:
@@ -295,6 +304,10 @@ def _run_all(sources: list[str], settings: Settings, interruption: Interruption,
         from poseline.output import Window
 
         Window.check()
+    if settings.output.video and settings.output.encoder == "nvenc":
+        from poseline.output import choose_encoder
+
+        choose_encoder("nvenc")  # told before a model is loaded
     several = len(locations) > 1
     locations = _told_apart(locations)
     if jobs > 1 and several:

@@ -15,6 +15,7 @@ from pathlib import Path
 from poseline.capture import cameras
 from poseline.inference import weights
 from poseline.machine import cpu_flags, cpu_name, nvidia
+from poseline.output import encodes
 from poseline.pipeline import versions
 
 _HARDWARE_ENCODERS = ("h264_nvenc", "h264_videotoolbox", "h264_qsv", "h264_vaapi", "h264_amf", "h264_v4l2m2m")
@@ -104,23 +105,8 @@ def _media() -> Iterator[Finding]:
     )
     software = [name for name in ("libx264", "libx265", "libsvtav1") if name in av.codecs_available]
     yield Finding("encoders", ", ".join(software), "" if "libx264" in software else "libx264: pip install -U av")
-    working = [name for name in _HARDWARE_ENCODERS if name in av.codecs_available and _encodes(name)]
+    working = [name for name in _HARDWARE_ENCODERS if name in av.codecs_available and encodes(name)]
     yield Finding("hardware encoders", ", ".join(working) or "none that opens here")
-
-
-def _encodes(name: str) -> bool:
-    """Whether one frame goes through; encoders open only then."""
-    import av
-    import av.error
-
-    try:
-        context = av.CodecContext.create(name, "w")
-        assert isinstance(context, av.VideoCodecContext)
-        context.width, context.height, context.pix_fmt = 320, 240, "nv12" if "qsv" in name else "yuv420p"
-        context.encode(av.VideoFrame(320, 240, context.pix_fmt))
-    except (av.error.FFmpegError, ValueError, TypeError, AttributeError):
-        return False
-    return True
 
 
 def _models() -> Iterator[Finding]:

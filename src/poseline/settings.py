@@ -164,10 +164,12 @@ class OutputSettings(_Section):
     """Formats of the keypoint log; the journal (jsonl) is always written."""
     show: bool = False
     """Show a window."""
+    encoder: Literal["auto", "x264", "nvenc"] = "auto"
+    """What encodes the video; auto: NVENC where the network runs on a card that has it, else x264."""
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "ultrafast"
-    """x264's trade of speed for size."""
+    """x264's trade of speed for size; NVENC takes its p1 to p7 for them."""
     crf: int = Field(default=23, ge=0, le=51)
-    """x264's quality: 18 looks like the source, 28 is small."""
+    """The quality, on x264's scale: 18 looks like the source, 28 is small."""
     audio: bool = True
     """Copy the source's sound."""
 

@@ -1,6 +1,7 @@
 """Output: annotated video and pictures, the keypoint log and its tables, a window, a summary."""
 
 from poseline.output.atomic import replacing
+from poseline.output.encoder import choose_encoder, encodes
 from poseline.output.folder import OutputFolder, prepare
 from poseline.output.keylog import KeypointLog, RunHeader
 from poseline.output.mp4 import mp4_can_hold
@@ -24,6 +25,8 @@ __all__ = [
     "ScriptedScreen",
     "VideoWriter",
     "Window",
+    "choose_encoder",
+    "encodes",
     "mp4_can_hold",
     "prepare",
     "read_log",

@@ -20,18 +20,13 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from poseline.frame import reformatted
 from poseline.output.disk import DiskWatch
+from poseline.output.encoder import CODECS, PLAIN, EncoderName, encoder_options, x264_threads
 from poseline.settings import OutputSettings
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
 
-_PLAIN = ("yuv420p", "yuvj420p")
-"""Formats that go to the encoder as they are; the second says in its name that its range is full."""
 _SOUNDS = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
-_LOOKAHEAD = 3
-"""Most frames that a slower preset may hold back to look ahead: they are what a killed run loses on top."""
-_THREADS = 4
-"""Most encoder threads; the model needs the other cores."""
 _CONTAINER = {
     # delay_moov: the beginning is written with the first fragment, when it is known where each stream starts; without
     # it a file that is not closed loses the true start of its streams, or pictures of its first fragment
@@ -75,6 +70,7 @@ class Mp4:
         time_base: Fraction,
         settings: OutputSettings,
         *,
+        encoder: EncoderName,
         live: bool,
         frame_rate: Fraction | None,
         template: AudioStream | None,
@@ -87,17 +83,21 @@ class Mp4:
             raise FileExistsError(f"{path.name} or {self.part.name} is already there")
         options = {**_CONTAINER, **clock_options(time_base, template)}
         self._container = av.open(str(self.part), "w", format="mp4", options=options)
-        self._reformatter = VideoReformatter()
+        self._reformatter, self._plain = VideoReformatter(), PLAIN[encoder]
         self._even = (first.width % 2 == 0, first.height % 2 == 0)
         prepared = self._prepared(first)
         rate = frame_rate or Fraction(30)
-        self._video = self._container.add_stream("libx264", rate=rate, options=_encoder_options(settings, live))
+        video = self._container.add_stream(CODECS[encoder], rate=rate, options=encoder_options(encoder, settings, live))
+        assert isinstance(video, av.VideoStream)
+        self._video = video
         context = self._video.codec_context
         context.width, context.height, context.pix_fmt = prepared.width, prepared.height, prepared.format.name
         context.time_base = time_base
         context.gop_size = max(1, round(rate))  # a key frame a second, so that jumping to a moment is quick
-        context.thread_count = min(_THREADS, os.cpu_count() or 1)
-        context.thread_type = "SLICE"  # threads that share a frame; with a frame each they would hold frames back
+        if encoder == "x264":
+            context.thread_count, context.thread_type = x264_threads(
+                settings, live=live, height=prepared.height, rate=rate
+            )
         context.color_range, context.colorspace = prepared.color_range, prepared.colorspace
         context.color_primaries, context.color_trc = prepared.color_primaries, prepared.color_trc
         self._audio = None if template is None else self._container.add_stream_from_template(template)
@@ -140,7 +140,7 @@ class Mp4:
 
     def _prepared(self, picture: av.VideoFrame) -> av.VideoFrame:
         """8-bit planar YUV of even size: H.264 with half-size chroma knows no odd one."""
-        if picture.format.name not in _PLAIN:
+        if picture.format.name not in self._plain:
             picture = self._as_yuv(picture)
         return picture if all(self._even) else _padded(picture)
 
@@ -150,14 +150,6 @@ class Mp4:
         return self._reformatter.reformat(  # a screen's colours, told as what players take for granted
             picture, format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )
-
-
-def _encoder_options(settings: OutputSettings, live: bool) -> dict[str, str]:
-    options = {"preset": settings.preset, "crf": str(settings.crf), "bf": "0"}  # fragments hold no reordered frames
-    if live:
-        return {**options, "tune": "zerolatency"}
-    looks_ahead = settings.preset not in ("ultrafast", "superfast")
-    return {**options, "rc-lookahead": str(_LOOKAHEAD)} if looks_ahead else options
 
 
 def _padded(picture: av.VideoFrame) -> av.VideoFrame:

@@ -13,6 +13,7 @@ import av
 
 from poseline.errors import OutputError
 from poseline.output.atomic import cause
+from poseline.output.encoder import EncoderName
 from poseline.output.mp4 import Mp4, part_of
 from poseline.settings import OutputSettings
 
@@ -36,6 +37,7 @@ class VideoWriter:
     Args:
         path: the finished video; while it is written `.part` stands behind its name. Neither may exist.
         settings: preset and crf are read.
+        encoder: as `choose_encoder` says.
         live: give up some size so that the encoder holds no frame back.
         frame_rate: frames a second as announced, for the encoder's rate control alone; None if unknown.
         audio: encoded packets of the source's sound in their order, of a codec that `mp4_can_hold`; None for silence.
@@ -52,6 +54,7 @@ class VideoWriter:
         path: Path,
         settings: OutputSettings,
         *,
+        encoder: EncoderName = "x264",
         live: bool = False,
         frame_rate: Fraction | None = None,
         audio: Iterator[av.Packet[Any]] | None = None,
@@ -66,7 +69,7 @@ class VideoWriter:
         self.segments: list[Path] = []
         """The finished files: `path`, then `annotated-2.mp4` ... after each change of size."""
         self._path = path
-        self._settings, self._live, self._frame_rate = settings, live, frame_rate
+        self._settings, self._encoder, self._live, self._frame_rate = settings, encoder, live, frame_rate
         self._sound = _Sound(audio) if audio is not None and audio_template is not None else None
         self._template = audio_template
         self._file: Mp4 | None = None
@@ -132,6 +135,7 @@ class VideoWriter:
             first,
             time_base,
             self._settings,
+            encoder=self._encoder,
             live=self._live,
             frame_rate=self._frame_rate,
             template=self._template if self._sound is not None and self._sound.more() else None,

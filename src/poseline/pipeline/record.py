@@ -18,6 +18,7 @@ from poseline.output import (
     RunHeader,
     VideoWriter,
     Window,
+    choose_encoder,
     mp4_can_hold,
     save_picture,
 )
@@ -37,7 +38,9 @@ class Recorder:
         self._closing = ExitStack()
         with self._closing:  # if one cannot be opened, those before it are closed
             self.log = self._closing.enter_context(KeypointLog(folder.journal, header))
-            self.video = self._closing.enter_context(self._open_video(info)) if settings.output.video else None
+            self.video = (
+                self._closing.enter_context(self._open_video(info, header.device)) if settings.output.video else None
+            )
             self._window = (
                 self._closing.enter_context(Window(f"poseline: {info.name}", pausable=not info.live))
                 if settings.output.show
@@ -45,11 +48,14 @@ class Recorder:
             )
             self._closing = self._closing.pop_all()
 
-    def _open_video(self, info: SourceInfo) -> VideoWriter:
+    def _open_video(self, info: SourceInfo, device: str) -> VideoWriter:
+        encoder, note = choose_encoder(self._settings.output.encoder, device) if info.width else ("x264", "")
+        self.notes += [note] if note else []
         sound = self._sound(info)
         return VideoWriter(
             self._folder.video,
             self._settings.output,
+            encoder=encoder,
             live=info.live,
             frame_rate=info.frame_rate / self._settings.capture.vid_stride if info.frame_rate else None,
             audio=sound.packets() if sound else None,

@@ -1,0 +1,182 @@
+"""The choice of an encoder, with a card's own only told of: what none of our machines has cannot be run here."""
+
+from __future__ import annotations
+
+import errno
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, get_args
+
+import av
+import pytest
+from av.video.reformatter import ColorRange
+
+from media_worlds import ScriptedSource, estimator, settings, write_clip
+from output_worlds import decoded, flat, pictures, probe, seconds
+from poseline.cli import _run_all
+from poseline.errors import DeviceError
+from poseline.interruption import Interruption
+from poseline.output import VideoWriter, choose_encoder, encoder, encodes, mp4
+from poseline.output.encoder import encoder_options, x264_threads
+from poseline.settings import OutputSettings
+from test_run import recorded
+
+PRESETS = get_args(OutputSettings.model_fields["preset"].annotation)
+THIRTIETH = Fraction(1, 30)
+
+
+def preset(name: str, **more: Any) -> OutputSettings:
+    return OutputSettings.model_validate({"preset": name, **more})
+
+
+def test_an_encoder_is_there_if_a_frame_goes_through_it() -> None:
+    assert encodes("libx264")
+    assert encodes("mpeg4")
+    assert not encodes("nobody")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "works", "chosen", "note"),
+    [
+        ("auto", "cpu", True, "x264", ""),
+        ("auto", "mps", True, "x264", ""),
+        ("auto", "cuda:0 a card", True, "nvenc", "encoded by the card (NVENC)"),
+        ("auto", "cuda:0 a card", False, "x264", "encoded by the CPU (x264): no NVENC opens here"),
+        ("x264", "cuda:0 a card", True, "x264", ""),
+        ("nvenc", "cuda:0 a card", True, "nvenc", ""),
+        ("nvenc", "cpu", True, "nvenc", ""),
+    ],
+)
+def test_auto_is_the_cards_own_only_where_the_network_is_and_it_works(
+    wanted: Any, device: str, works: bool, chosen: str, note: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def probed(codec: str) -> bool:
+        asked.append(codec)
+        return works
+
+    monkeypatch.setattr(encoder, "encodes", probed)
+    assert choose_encoder(wanted, device) == (chosen, note)
+    assert asked == (["h264_nvenc"] if "nvenc" in chosen + note.lower() else []), "no card is woken for nothing"
+
+
+def test_nvenc_that_is_not_there_is_an_error_before_anything_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoder, "encodes", lambda _: False)
+    clip = write_clip(tmp_path / "clip.mp4", range(3))
+    chosen = settings(output={"encoder": "nvenc", "directory": tmp_path / "out"}, inference={"model": "missing.pt"})
+    with pytest.raises(DeviceError, match=r"--encoder nvenc: no NVENC opens here.*--encoder x264"):
+        _run_all([str(clip)], chosen, Interruption())
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("works", "said"), [(False, "CPU"), (True, "card")])
+def test_a_run_on_a_card_says_what_encoded(
+    works: bool, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoder, "encodes", lambda _: works)
+    monkeypatch.setattr(mp4, "CODECS", {"x264": "libx264", "nvenc": "mpeg4"})  # it stands for a card's encoder
+    model = estimator()
+    model.runtime.device = "cuda:0 a card"
+    report = recorded(ScriptedSource(12), tmp_path / "out", model)
+    assert report.error is None
+    assert next(note for note in report.notes if "encoded" in note).startswith(f"encoded by the {said}")
+    codec = probe(tmp_path / "out" / "annotated.mp4", "v", "stream=codec_name")["streams"][0]["codec_name"]
+    assert codec == ("mpeg4" if works else "h264")
+    assert decoded(tmp_path / "out" / "annotated.mp4") == 12
+
+
+@pytest.mark.parametrize("name", ["yuv420p", "yuvj420p", "bgr24"])
+def test_a_cards_encoder_is_given_the_one_format_that_it_takes(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mp4, "CODECS", {"nvenc": "mpeg4"})
+    with VideoWriter(tmp_path / "out.mp4", OutputSettings(), encoder="nvenc", frame_rate=Fraction(30)) as writer:
+        for index in range(8):
+            picture = flat(90, name=name)
+            if name == "yuvj420p":
+                picture.color_range = ColorRange.JPEG
+            picture.pts, picture.time_base = index, THIRTIETH
+            writer.write(picture)
+    assert seconds(tmp_path / "out.mp4") == [index * THIRTIETH for index in range(8)]
+    with av.open(str(tmp_path / "out.mp4")) as video:
+        for frame in video.decode(video=0):
+            assert frame.format.name == "yuv420p"
+            assert abs(frame.to_ndarray(format="bgr24").mean() - 90) < 6
+
+
+def test_nvenc_is_asked_for_the_same_as_x264() -> None:
+    for live in (False, True):
+        for number, name in enumerate(PRESETS, 1):
+            options = encoder_options("nvenc", preset(name, crf=30), live)
+            assert (options["preset"], options["cq"], options["bf"]) == (f"p{number}", "30", "0")
+            assert options["delay"] == ("0" if live else "3")
+    assert encoder_options("nvenc", preset("slow", crf=0), False)["cq"] == "1", "0 has another meaning there"
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("name", PRESETS)
+def test_ffmpeg_knows_every_value_that_nvenc_is_given(name: str, live: bool) -> None:
+    """Values are read before a card is looked for, so that a wrong one shows everywhere."""
+
+    def opened(options: dict[str, str]) -> int:
+        context = av.CodecContext.create("h264_nvenc", "w")
+        assert isinstance(context, av.VideoCodecContext)
+        context.width, context.height, context.pix_fmt, context.time_base = 320, 240, "yuv420p", THIRTIETH
+        context.options = options
+        try:
+            context.open()
+        except av.error.FFmpegError as error:
+            return error.errno or -1
+        return 0
+
+    options = encoder_options("nvenc", preset(name), live)
+    for key in options:
+        assert opened({**options, key: "nonsense"}) == errno.EINVAL, key
+    assert opened(options) != errno.EINVAL
+
+
+@pytest.mark.parametrize(
+    ("cores", "live", "height", "rate", "name", "expected"),
+    [
+        (1, False, 720, 30, "ultrafast", (1, "SLICE")),
+        (2, False, 720, 30, "ultrafast", (2, "SLICE")),
+        (4, False, 720, 30, "medium", (4, "SLICE")),
+        (16, False, 720, 60, "ultrafast", (8, "FRAME")),
+        (16, False, 720, 30, "ultrafast", (6, "FRAME")),
+        (16, False, 720, 30, "medium", (4, "SLICE")),
+        (16, False, 720, 10, "ultrafast", (4, "SLICE")),
+        (16, False, 48, 60, "ultrafast", (1, "SLICE")),
+        (16, True, 720, 60, "ultrafast", (4, "SLICE")),
+        (64, False, 2160, 120, "ultrafast", (29, "FRAME")),
+    ],
+)
+def test_threads_fit_the_machine_and_what_may_be_lost(
+    cores: int, live: bool, height: int, rate: int, name: str, expected: tuple[int, str]
+) -> None:
+    found = x264_threads(preset(name), live=live, height=height, rate=Fraction(rate), cores=cores)
+    assert found == expected
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("rate", [25, 30, 60])
+@pytest.mark.parametrize("name", ["ultrafast", "veryfast", "medium"])
+def test_no_more_is_held_back_than_may_be_lost(
+    name: str, rate: int, live: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The encoder itself, as a run on 16 cores sets it up: pictures given until the first packet comes."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    stream = pictures(range(40), Fraction(1, rate), (64, 512))
+    first = next(stream)
+    file = mp4.Mp4(
+        tmp_path / "out.mp4", first, Fraction(1, rate), preset(name), encoder="x264", live=live,
+        frame_rate=Fraction(rate), template=None,
+    )  # fmt: skip
+    held = 0
+    while not file._video.encode(first if held == 0 else next(stream)):
+        held += 1
+    file.abandon()
+    assert held <= (0 if live else max(4, rate / 4))
