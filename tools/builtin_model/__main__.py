@@ -23,7 +23,7 @@ from .people import pictures_of_people, render_people
 from .pictures import build_atlas, pictures_in_tar
 from .train import Settings, Trainer, run_training
 
-GROUP_ODDS = ((0.34, 0.18, 0.42, 0.06), (0.64, 0.10, 0.21, 0.05))
+GROUP_ODDS = ((0.26, 0.12, 0.56, 0.06), (0.64, 0.10, 0.21, 0.05))
 """Shares of sports pictures, varied people, people in motion and empty scenes: on canvases of one or two cells, and of
 more."""
 
