@@ -131,8 +131,25 @@ def test_options_that_say_nothing_are_refused(changes: dict[str, Any], words: st
 
 
 def test_an_error_has_its_exit_code(tmp_path: Path) -> None:
-    assert refused("bench", "--compare", "a.json", cwd=tmp_path)[0] == 2
-    assert refused("bench", "none.mp4", cwd=tmp_path)[0] == 3
+    code, text = refused("bench", "none.mp4", cwd=tmp_path)
+    assert code == 3
+    assert "none.mp4: no such file" in text
+
+
+@pytest.mark.parametrize(
+    ("paths", "files", "words"),
+    [
+        (["a.json"], Files(), "at least two files"),
+        (["a.json", "b.json"], Files(json=Path("c.json")), "writes no --json"),
+        (["a.json", "b.json"], Files(), "a.json: cannot be read"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(
+    paths: list[str], files: Files, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=words):
+        bench.compare(paths, files)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")

@@ -100,7 +100,10 @@ def test_a_real_match_with_a_scripted_peer(bench: Bench, int8: Path) -> None:
     assert ours.fps > 12 / ours.wall, "its own rate leaves out its start"
 
 
-def test_a_peer_that_fails_ends_the_match_with_its_reason(bench: Bench, int8: Path) -> None:
+def test_a_peer_that_fails_ends_the_match_with_its_reason(
+    bench: Bench, int8: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("poseline.bench.contest._our_turn", lambda *_: sample(1.0))
     with pytest.raises(PoselineError, match="failed with exit code 1: ImportError: no tracker"):
         compete(bench, match("raise ImportError('no tracker')", int8))
 
