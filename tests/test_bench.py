@@ -17,9 +17,10 @@ from media_worlds import ScriptedSource, estimator, until, write_clip
 from poseline import bench
 from poseline.bench import Files
 from poseline.bench.network import measure
+from poseline.bench.peer import PEERS, Rival, ScriptedPeer
 from poseline.bench.plan import Options, cases
 from poseline.bench.schema import read
-from poseline.errors import ModelError, OutputError, SettingsError, SourceError
+from poseline.errors import ModelError, OutputError, PoselineError, SettingsError, SourceError
 from test_cli import ENVIRONMENT, POSELINE, poseline, refused
 
 
@@ -100,6 +101,22 @@ def test_what_cannot_be_measured_is_refused_before_anything_is_run(
     with pytest.raises(kind, match=words):
         bench.run(sources, Options(**{"models": [str(int8)], **options}), Files(tmp_path / "a.json"), vs)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_peers_failure_takes_nothing_with_it(
+    short: Path, int8: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise PoselineError("no tracker")
+
+    way = Rival("default", True, "peer CLIP", lambda clip, folder: [str(clip), str(folder)])
+    monkeypatch.setitem(PEERS, "scripted", ScriptedPeer(way))
+    monkeypatch.setattr("poseline.bench.contest._our_turn", fails)
+    monkeypatch.setattr("poseline.bench.measure.Bench.measure", lambda *_: case(25.0))
+    with pytest.raises(PoselineError, match="no tracker"):
+        bench.run([str(short)], Options([str(int8)], videos=[True]), Files(tmp_path / "a.json"), "scripted")
+    told = read(tmp_path / "a.json")
+    assert (len(told.cases), told.contests) == (1, [])
 
 
 def test_places_that_cannot_be_written_are_refused_before_anything_is_run(short: Path, tmp_path: Path) -> None:

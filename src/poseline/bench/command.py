@@ -15,14 +15,14 @@ from rich.markup import escape
 from poseline import machine
 from poseline.bench import chart, side_by_side, tables
 from poseline.bench.advice import advise
-from poseline.bench.contest import compete, matches
+from poseline.bench.contest import Match, compete, matches
 from poseline.bench.grid import Grid
 from poseline.bench.measure import Bench
 from poseline.bench.peer import PEERS, Peer
 from poseline.bench.plan import Options, cases
-from poseline.bench.schema import Benchmark, Clip, Machine, read
+from poseline.bench.schema import Benchmark, Clip, Contest, Machine, read
 from poseline.capture import locate, open_source
-from poseline.errors import OutputError, SettingsError, SourceError
+from poseline.errors import OutputError, PoselineError, SettingsError, SourceError
 from poseline.output import replacing
 from poseline.pipeline import versions
 from poseline.settings import CaptureSettings
@@ -54,7 +54,7 @@ def run(sources: Sequence[str] | None, options: Options, files: Files, vs: str |
     Raises:
         SettingsError: nothing to measure was given, or something that cannot be.
         SourceError: the clip is not one video file that can be read.
-        PoselineError: a run failed, with the run's own words.
+        PoselineError: a run failed, with the run's own words; where it was a peer's, the rest is written first.
     """
     files.check()
     peer = _peer(vs)
@@ -65,7 +65,7 @@ def run(sources: Sequence[str] | None, options: Options, files: Files, vs: str |
         bench = Bench(path, Path(scratch), options, step)
         against = matches(bench, peer, planned) if peer else []
         measured = [bench.measure(case) for case in planned]
-        contests = [compete(bench, match) for match in against]
+        contests, failure = _compete(bench, against)
     measured = [case.model_copy(update={"bottleneck": advise(case, measured, where.cores)}) for case in measured]
     benchmark = Benchmark(
         started=started, machine=where, clip=about, repeat=options.repeat, cases=measured, contests=contests
@@ -77,7 +77,20 @@ def run(sources: Sequence[str] | None, options: Options, files: Files, vs: str |
         _write(files.markdown, tables.markdown(benchmark))
     if files.plot:
         chart.draw(benchmark, files.plot)
+    if failure:
+        raise failure
     return benchmark
+
+
+def _compete(bench: Bench, against: Sequence[Match]) -> tuple[list[Contest], PoselineError | None]:
+    """The contests up to the first that fails; so that a peer's failure takes nothing that was measured with it."""
+    contests: list[Contest] = []
+    for match in against:
+        try:
+            contests.append(compete(bench, match))
+        except PoselineError as error:
+            return contests, error
+    return contests, None
 
 
 def compare(paths: Sequence[str], files: Files) -> None:
