@@ -463,4 +463,9 @@ def test_pairs_are_best_as_a_whole_and_none_is_below_the_least() -> None:
 
 def test_the_weaker_of_two_that_look_the_same_is_the_duplicate() -> None:
     found = poses((100, 100), (300, 100), (102, 100), (316, 100))
-    assert duplicates(likeness(found.boxes, found.keypoints, found.boxes, found.keypoints, SIGMAS)).tolist() == [False, False, True, False]
+    assert duplicates(likeness(found.boxes, found.keypoints, found.boxes, found.keypoints, SIGMAS)).tolist() == [
+        False,
+        False,
+        True,
+        False,
+    ]

@@ -66,11 +66,9 @@ def _input(file: Path) -> Any:
 
 
 def _kept_float(model: Any) -> list[str]:
-    """The operations that 8 bits would hurt.
+    """The operations that 8 bits would hurt: those named above, and what turns their answers into pixels.
 
-    What makes boxes and keypoints, what turns them into pixels, and the first two convolutions.
-
-    In int8 these two branches lose more than all the rest of the network does; and in floats the sparse head runs them,
+    In int8 the two branches lose more than all the rest of the network does; and in floats the sparse head runs them,
     only where somebody is. Next in losses come the first two convolutions, a twentieth of the work.
     """
     named = {name for name in map(_name, model.get_ops()) if _FLOAT.search(name)}
