@@ -1,19 +1,37 @@
 import time as clock
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
+from poseline.frame import Frame, Pixels
 from poseline.pose import UNTRACKED, Floats, Observation, Poses
 from poseline.settings import TrackingSettings
 from poseline.skeleton import COCO17
 from poseline.tracking import Tracker, track
+from poseline.tracking.appearance import Torso, learned, resemblance, torso_colours
 from poseline.tracking.match import duplicates, iou, likeness, nearness, pair
 from poseline.tracking.motion import Motion, to_centres, to_corners
-from worlds import Person, Sighting, World, crossing_pair, crowd, leave_and_return, short_occlusion, sudden_start
+from worlds import (
+    Person,
+    Sighting,
+    World,
+    converge,
+    crossing_pair,
+    crowd,
+    leave_and_return,
+    meet_and_turn,
+    short_occlusion,
+    sudden_start,
+    take_the_place,
+)
 
 SIGMAS = np.array(COCO17.sigmas, np.float32)
+TORSO: Torso = (5, 6, 11, 12)
+RED, BLUE = (40, 40, 200), (200, 60, 40)
 RATES = pytest.mark.parametrize("fps", [10, 30, 120])
 
 
@@ -21,11 +39,11 @@ def tracker(**settings: float) -> Tracker:
     return Tracker(TrackingSettings.model_validate(settings), COCO17.sigmas)
 
 
-def identities(sightings: Iterable[Sighting], follower: Tracker) -> dict[int, list[int]]:
+def identities(sightings: Iterable[Sighting], follower: Tracker, torso: Torso | None = None) -> dict[int, list[int]]:
     """For each person, the ids they had, an entry each time it changed: all but the first are id switches."""
     sightings = list(sightings)
     had: dict[int, list[int]] = {}
-    seen = track((sighting.observation for sighting in sightings), follower)
+    seen = track((sighting.observation for sighting in sightings), follower, torso)
     for sighting, observation in zip(sightings, seen, strict=True):
         for who, identity in zip(sighting.truth.tolist(), observation.poses.ids.tolist(), strict=True):
             ids = had.setdefault(who, [])
@@ -95,10 +113,121 @@ def test_a_wait_longer_than_the_buffer_ends_the_track_and_its_id_is_not_given_ag
 
 
 def test_the_buffer_counts_seconds_also_where_no_frames_arrive() -> None:
-    for away, expected in ((1.9, 1), (2.1, 2)):
+    for away, expected in ((3.9, 1), (4.1, 2)):
         follower = tracker()
         follower.update(poses((100, 100)), 0.0)
         assert follower.update(poses((100, 100)), away).ids.tolist() == [expected]
+
+
+@RATES
+def test_who_comes_back_within_the_buffer_is_known_and_after_it_is_new(fps: float) -> None:
+    for away, ids in ((3.0, 1), (4.5, 2)):
+        had = identities(leave_and_return(away).play(fps), tracker())
+        assert (len(had[0]), len(had[1])) == (ids, 1)
+
+
+@RATES
+@pytest.mark.parametrize("seed", range(3))
+def test_the_hidden_one_does_not_take_the_place_of_the_one_in_front(fps: float, seed: int) -> None:
+    assert_one_id_each(identities(converge().play(fps, seed), tracker()), 2)
+
+
+# What people wear
+
+
+@RATES
+def test_shirts_tell_apart_whom_motion_confuses(fps: float) -> None:
+    sightings = list(meet_and_turn(RED, BLUE).play(fps))
+    assert_one_id_each(identities(sightings, tracker(), TORSO), 2)
+    assert [len(ids) for ids in identities(sightings, tracker()).values()] == [2, 2]
+    assert [len(ids) for ids in identities(meet_and_turn(RED, RED).play(fps), tracker(), TORSO).values()] == [2, 2]
+
+
+@RATES
+def test_people_in_one_shirt_keep_their_ids_where_they_cross(fps: float) -> None:
+    assert_one_id_each(identities(converge(RED).play(fps), tracker(), TORSO), 2)
+
+
+@RATES
+def test_another_shirt_where_somebody_went_out_of_sight_is_another_person(fps: float) -> None:
+    assert identities(take_the_place(RED, BLUE).play(fps), tracker(), TORSO) == {0: [1], 1: [2]}
+    assert identities(take_the_place(RED, RED).play(fps), tracker(), TORSO) == {0: [1], 1: [1]}
+
+
+def test_a_change_of_light_changes_no_id() -> None:
+    follower, found = tracker(), poses((100, 100), (130, 100), (400, 100))
+    shirts = np.array([[60, 100, 150], [60, 150, 100], [np.nan] * 3], np.float32)
+    for index in range(60):
+        light = np.array([0, 0, 0] if index < 30 else [120, -60, 60], np.float32)
+        assert follower.update(found, index / 30, shirts + light).ids.tolist() == [1, 2, 3]
+
+
+def _pictures(colour: tuple[int, int, int]) -> list[av.VideoFrame | Pixels]:
+    """Grey with a torso of one colour, for a person at (100, 100): as BGR pixels and as a decoder's planes."""
+    pixels = np.full((200, 300, 3), 128, np.uint8)
+    pixels[66:106, 86:114] = colour
+    return [pixels, av.VideoFrame.from_ndarray(pixels, format="bgr24").reformat(format="yuv420p")]
+
+
+def _frame(picture: av.VideoFrame | Pixels) -> Frame:
+    return Frame(picture, 0, 0, Fraction(1, 30), 0.0, 0.0)
+
+
+@pytest.mark.parametrize("colour", [(40, 40, 200), (200, 60, 40), (30, 30, 30)])
+def test_the_colour_is_the_torsos_in_planes_and_in_pixels(colour: tuple[int, int, int]) -> None:
+    found = poses((100, 100), (220, 100)).keypoints
+    bgr, yuv = _pictures(colour)
+    pixels, planes = torso_colours(_frame(bgr), found, TORSO), torso_colours(_frame(yuv), found, TORSO)
+    assert pixels is not None
+    assert planes is not None
+    blue, green, red = colour
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    chroma = [0.564 * (blue - luma), 0.713 * (red - luma)]
+    np.testing.assert_allclose(pixels, np.array([[luma, *chroma], [128, 0, 0]]), atol=1.5)
+    limited = np.array([[16 + luma * 219 / 255, *(128 + np.array(chroma) * 224 / 255)], [126, 128, 128]])
+    np.testing.assert_allclose(planes, limited, atol=3)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_torso_that_is_not_seen_has_no_colour() -> None:
+    found = poses(*[(100, 100)] * 5).keypoints.copy()
+    found[1, 5, 2] = 0.4
+    found[2, 12, 0] = np.nan
+    found[3, 6, 2] = np.nan
+    found[4, :, :2] += 1000  # a picture's edge is as far as it goes
+    for picture in _pictures((0, 0, 0)):
+        colours = torso_colours(_frame(picture), found, TORSO)
+        assert colours is not None
+        assert np.isfinite(colours).all(axis=1).tolist() == [True, False, False, False, True]
+        assert torso_colours(_frame(picture), found[:0], TORSO).shape == (0, 3)  # type: ignore[union-attr] # see above
+
+
+def test_a_picture_that_is_not_planes_in_memory_is_left_alone() -> None:
+    found = poses((100, 100)).keypoints
+    planes = _pictures((0, 0, 0))[1]
+    assert not isinstance(planes, np.ndarray)
+    assert torso_colours(_frame(planes.reformat(format="nv12")), found, TORSO) is None
+    assert torso_colours(_frame(planes), found, None) is None
+
+
+def test_resemblance_falls_with_distance_and_the_unknown_resemble_all() -> None:
+    colours = np.array([[100, 128, 128], [100, 148, 128], [140, 128, 128], [np.nan] * 3], np.float32)
+    expected = np.array([[1, 0.5, 0.5, 1], [0.5, 1, 0.25, 1], [0.5, 0.25, 1, 1], [1, 1, 1, 1]])
+    np.testing.assert_allclose(resemblance(colours, colours), expected, rtol=1e-5)
+
+
+def test_colours_are_learned_over_a_second_at_every_frame_rate() -> None:
+    nothing = np.full((1, 3), np.nan, np.float32)
+    red, blue = np.array([[60, 100, 200]], np.float32), np.array([[60, 200, 100]], np.float32)
+    assert learned(nothing, red, 0.03).tolist() == learned(red, nothing, 0.03).tolist() == red.tolist()
+    for rate in (10, 100):
+        known = red
+        for _ in range(rate):
+            known = learned(known, blue, 1 / rate)
+        np.testing.assert_allclose(known, blue + (red - blue) / np.e, rtol=1e-3)
+
+
+# The whole of a long run
 
 
 def test_a_long_run_of_comings_and_goings_gives_every_number_once() -> None:

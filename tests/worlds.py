@@ -148,12 +148,32 @@ def crossing_pair() -> World:
 
 
 def meet_and_turn(*shirts: tuple[int, int, int]) -> World:
-    """Two people of one build walk up to each other, are one before the other for a moment, and each walks back."""
-    people = tuple(
-        Person(lambda t, side=side: (320 + side * (15 + 110 * abs(t - 2)), 180), unseen=unseen, shirt=shirt)  # type: ignore[misc] # a default cannot be typed
-        for side, unseen, shirt in zip((-1, 1), ((), [(1.7, 2.3)]), shirts, strict=True)
+    """Two of one build run up to each other, out of sight for half a second, and each comes back the way they went."""
+
+    def run(side: int) -> Path:
+        return lambda t: (320 + side * (15 + 120 * abs(t - 1.5)), 180)
+
+    people = (
+        Person(run(side), unseen=[(1.25, 1.75)], shirt=shirt) for side, shirt in zip((-1, 1), shirts, strict=True)
     )
-    return World(people, seconds=4.0)
+    return World(tuple(people), seconds=3.0)
+
+
+def converge(shirt: tuple[int, int, int] | None = None) -> World:
+    """Two of one build, in one shirt, go the same way on paths that cross: for a second the nearer hides the other."""
+
+    def walk(side: int) -> Path:
+        return lambda t: (320 + 85 * (t - 1.5), 180 + side * (4 + 42 * (t - 1.5)))
+
+    return World((Person(walk(1), shirt=shirt), Person(walk(-1), phase=0.4, shirt=shirt)), seconds=3.0)
+
+
+def take_the_place(*shirts: tuple[int, int, int]) -> World:
+    """Somebody walks behind a pillar and stays there; two seconds later another of the same build steps out."""
+    hiding, stepping_out = shirts
+    gone = Person(lambda t: (200 + 60 * t, 180), unseen=[(1.0, 9.0)], shirt=hiding)
+    come = Person(lambda t: (290 + 60 * (t - 3), 180), unseen=[(0.0, 3.0)], shirt=stepping_out)
+    return World((gone, come), seconds=4.0)
 
 
 def short_occlusion(seconds: float = 1.0) -> World:

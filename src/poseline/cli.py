@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from enum import Enum
@@ -375,18 +374,11 @@ class _Job:
         return code, shown.getvalue()
 
 
-def _telling(tell: Callable[[Any], None]) -> Callable[[Observation, RunReport], None]:
+def _telling(tell: Callable[[Any], None]) -> OnFrame:
     """Tell how far a run has come, now and then."""
-    due = 0.0
+    from poseline.terminal import now_and_then
 
-    def on_frame(_: Observation, report: RunReport) -> None:
-        nonlocal due
-        now = time.monotonic()
-        if now >= due:
-            due = now + _TELLING_SECONDS
-            tell((report.counts.processed, report.total))
-
-    return on_frame
+    return now_and_then(lambda _, report: tell((report.counts.processed, report.total)), _TELLING_SECONDS)
 
 
 def _told_apart(locations: list[Location]) -> list[Location]:

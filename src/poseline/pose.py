@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -32,15 +32,16 @@ class Poses:
     """(N,) int64, the track's id from 1, or `UNTRACKED`."""
 
     def __post_init__(self) -> None:
-        count = len(self.boxes)
-        expected = {"boxes": (count, 4), "scores": (count,), "classes": (count,), "ids": (count,)}
-        for name, shape in expected.items():
-            if getattr(self, name).shape != shape:
-                raise ValueError(f"{name} must have shape {shape}, got {getattr(self, name).shape}")
-        if self.keypoints.ndim != 3 or len(self.keypoints) != count or self.keypoints.shape[2] != 3:
-            raise ValueError(f"keypoints must have shape ({count}, K, 3), got {self.keypoints.shape}")
-        for name in ("boxes", "scores", "keypoints", "classes", "ids"):
-            getattr(self, name).flags.writeable = False
+        boxes, keypoints, count = self.boxes, self.keypoints, len(self.boxes)
+        each = (("boxes", boxes, (count, 4)), ("scores", self.scores, (count,)),
+                ("classes", self.classes, (count,)), ("ids", self.ids, (count,)))  # fmt: skip
+        for name, array, shape in each:
+            if array.shape != shape:
+                raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+            array.setflags(write=False)
+        if keypoints.ndim != 3 or len(keypoints) != count or keypoints.shape[2] != 3:
+            raise ValueError(f"keypoints must have shape ({count}, K, 3), got {keypoints.shape}")
+        keypoints.setflags(write=False)
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -53,7 +54,7 @@ class Poses:
 
     def with_ids(self, ids: Integers) -> Poses:
         """The same poses under other ids, shape (N,)."""
-        return replace(self, ids=ids)
+        return Poses(self.boxes, self.scores, self.keypoints, self.classes, ids)
 
     @classmethod
     def of(cls, boxes: Floats, scores: Floats, keypoints: Floats, classes: Integers | None = None) -> Poses:

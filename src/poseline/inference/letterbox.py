@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -27,6 +28,7 @@ class Letterbox:
     """(width, height) of the picture, where only a part of it is taken."""
 
     @classmethod
+    @lru_cache(maxsize=16)
     def fit(cls, width: int, height: int, imgsz: int, stride: int, fixed: tuple[int, int] | None = None) -> Letterbox:
         """The smallest input with sides of multiples of `stride` and a longer side of `imgsz` pixels.
 
@@ -66,8 +68,11 @@ class Letterbox:
 
     def to_source(self, points: Floats) -> Floats:
         """(..., 2) x, y in input pixels to pixels of the source picture, clipped to it."""
-        back = (points - np.array(self.offset, np.float32)) * self._scale + np.array(self.corner, np.float32)
-        inside: Floats = np.clip(back, 0, np.array(self.picture or self.source, np.float32), dtype=np.float32)
+        inside, sides = np.empty(points.shape, np.float32), self.picture or self.source
+        for axis, side in enumerate(sides):  # one by one: numpy is slow where the last of several axes is short
+            scale = self.source[axis] / self.scaled[axis]
+            back = (points[..., axis] - self.offset[axis]) * scale + self.corner[axis]
+            np.minimum(np.maximum(back, 0), side, out=inside[..., axis])
         return inside
 
     def to_input(self, points: Floats) -> Floats:

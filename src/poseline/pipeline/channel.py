@@ -64,15 +64,16 @@ class Channel(Generic[T]):
     def put(self, item: T) -> None:
         """Hand over `item`; waits or drops when full. Raises `Cancelled` once the reader has gone."""
         with self._changed:
-            if self.overflow is Overflow.WAIT:
-                self._changed.wait_for(lambda: self._cancelled or len(self._items) < self.capacity)
-            elif len(self._items) == self.capacity:
-                self._items.popleft()
-                self.dropped += 1
+            if len(self._items) == self.capacity:
+                if self.overflow is Overflow.DROP_OLDEST:
+                    self._items.popleft()
+                    self.dropped += 1
+                else:
+                    self._changed.wait_for(self._has_room)
             if self._cancelled:
                 raise Cancelled(self.name)
             self._items.append(item)
-            self._changed.notify_all()
+            self._changed.notify()  # writer and reader never wait at once: there is one to be woken, if any
 
     def finish(self, error: BaseException | None = None) -> None:
         """End the stream: the reader drains what is left, then stops or re-raises `error`."""
@@ -91,7 +92,7 @@ class Channel(Generic[T]):
         while True:
             with self._changed:
                 waiting = len(self._items)
-                if not self._changed.wait_for(self._has_news, self._patience):
+                if not waiting and not self._changed.wait_for(self._has_news, self._patience):
                     raise StageStalled(
                         f"nothing came to {self.name} for {self._patience:g} s; the stage before it hangs"
                     )
@@ -103,8 +104,11 @@ class Channel(Generic[T]):
                     return
                 item = self._items.popleft()
                 self._taken, self._found = self._taken + 1, self._found + waiting
-                self._changed.notify_all()
+                self._changed.notify()
             yield item
+
+    def _has_room(self) -> bool:
+        return self._cancelled or len(self._items) < self.capacity
 
     def _has_news(self) -> bool:
         return bool(self._items) or self._finished or self._cancelled

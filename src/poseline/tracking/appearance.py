@@ -28,7 +28,7 @@ _SEEN = 0.5
 _WEIGHTS = np.array([0.5, 1, 1], np.float32)
 """Of luma and the two chroma, in the distance of two colours."""
 _APART = 20.0
-"""Grey levels at which two colours are as alike as different; one person's torso stays within about 15."""
+"""Grey levels at which two colours are half alike; one person's torso stays within about 15."""
 _MEMORY = 1.0
 """Seconds over which a colour is averaged: a step into the shade is learned, a passing arm is not."""
 _BT601 = np.array([[0.114, 0.587, 0.299], [0.5, -0.331, -0.169], [-0.081, -0.419, 0.5]], np.float32)
@@ -74,11 +74,13 @@ def torso_colours(frame: Frame, keypoints: Floats, torso: Torso | None) -> Float
 
 
 def resemblance(colours: Floats, others: Floats) -> Floats:
-    """(N, M) float32 how alike (N, 3) and (M, 3) colours are: 1 for the same down to 0, and 1 where one is unknown."""
+    """(N, M) float32 how alike (N, 3) and (M, 3) colours are: 1 for the same, 0 for another, 1 for the unknown.
+
+    Halved at `_APART` grey levels, as a Gaussian; from twice as many on it is another.
+    """
     apart = (colours[:, None] - others) * _WEIGHTS
-    squared = np.einsum("nmc,nmc->nm", apart, apart)
-    result: Floats = np.exp2(-squared / np.float32(_APART**2))
-    result[np.isnan(result)] = 1
+    squared = np.einsum("nmc,nmc->nm", apart, apart) / np.float32(_APART**2)
+    result: Floats = np.where(squared < 4, np.exp2(-squared), np.isnan(squared)).astype(np.float32)
     return result
 
 
@@ -97,4 +99,5 @@ def _means(picture: VideoFrame | Pixels, x: NDArray[np.intp], y: NDArray[np.intp
         return colours
     luma, blue, red = (plane_pixels(plane) for plane in picture.planes)
     half = y >> 1, x >> 1
-    return np.stack((luma[y, x], blue[half], red[half])).mean(axis=1, dtype=np.float32).T
+    means: Floats = np.stack((luma[y, x], blue[half], red[half])).mean(axis=1, dtype=np.float32).T
+    return means

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from importlib import import_module
 from typing import TypeAlias
 
 import numpy as np
@@ -73,8 +75,7 @@ def duplicates(alike: Floats) -> NDArray[np.bool_]:
 
     Two people close together overlap in their boxes but not in their keypoints; one person seen twice does in both.
     """
-    repeated: NDArray[np.bool_] = np.triu(alike > _REPEATED, 1).any(axis=0)
-    return repeated
+    return np.asarray(np.triu(alike > _REPEATED, 1).any(axis=0), np.bool_)
 
 
 def crowded(alike: Floats) -> NDArray[np.bool_]:
@@ -107,6 +108,11 @@ def nearness(predicted: Doubles, centres: Doubles, unseen: Doubles) -> Floats:
     return result
 
 
+def load_ahead() -> None:
+    """Load scipy beside other work: it takes a third of a second, for which no start and no crowd should wait."""
+    threading.Thread(target=import_module, args=("scipy.optimize",), name="scipy", daemon=True).start()
+
+
 def pair(scores: Floats, least: float) -> Pairs:
     """The pairing of rows with columns that has the greatest sum of `scores`, (N, M), leaving out those below `least`.
 
@@ -116,9 +122,14 @@ def pair(scores: Floats, least: float) -> Pairs:
     good = (scores >= least) & (scores > 0)
     if not good.any():
         return np.zeros(0, np.intp), np.zeros(0, np.intp)
-    from scipy.optimize import linear_sum_assignment  # slow to import; see Tracker
+    weights = np.where(good, scores, 0)
+    rows, columns = np.flatnonzero(good.any(axis=1)), weights.argmax(axis=1)
+    best = columns[rows]
+    if len(set(best.tolist())) == len(best):  # everybody's first choice is their own: nothing can be greater
+        return rows, best
+    from scipy.optimize import linear_sum_assignment  # slow to import, and wanted only in a crowd; see load_ahead
 
-    rows, columns = linear_sum_assignment(np.where(good, scores, 0), maximize=True)
+    rows, columns = linear_sum_assignment(weights, maximize=True)
     kept = good[rows, columns]
     return rows[kept], columns[kept]
 

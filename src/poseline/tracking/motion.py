@@ -50,17 +50,19 @@ class Motion:
         self._covariance: Doubles = np.zeros((3, 0, 4))  # of position, of both, of velocity
 
     def __len__(self) -> int:
-        return self._state.shape[1]
+        return int(self._state.shape[1])
 
     @property
     def position(self) -> Doubles:
         """(T, 4) where the boxes are believed to be now; a view."""
-        return self._state[0]
+        position: Doubles = self._state[0]
+        return position
 
     @property
     def velocity(self) -> Doubles:
         """(T, 4) a second; a view."""
-        return self._state[1]
+        velocity: Doubles = self._state[1]
+        return velocity
 
     def boxes(self) -> Floats:
         """(T, 4) float32 corners of the boxes as they are believed to be now."""

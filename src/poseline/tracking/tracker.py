@@ -1,12 +1,14 @@
 """Tracker: gives every person an id and keeps it while they move, are hidden for a while, or leave and come back.
 
-Three rounds a frame, each over what the one before left unpaired:
+Four rounds a frame, each over what the one before left unpaired:
 
-1. detections of high score with all tracks, by likeness of box and keypoints;
-2. detections of low score with tracks seen lately: people half hidden, who must not lose their id but start none
-   (two rounds by score: Zhang et al., "ByteTrack", ECCV 2022);
-3. detections that would start a track with tracks still unpaired, by nearness to where the track was heading, in a
-   circle that widens with the time out of sight: fast starts, low frame rates, long occlusions, leaving and returning.
+1. detections of high score with all tracks, by likeness of box, keypoints and, where it is known, the torso's colour;
+2. detections of low score with tracks seen lately, if twice as alike: people half hidden, who must not lose their id
+   but start none (two rounds by score: Zhang et al., "ByteTrack", ECCV 2022);
+3. detections that would start a track with tracks still unpaired, by colour and nearness to where the track was
+   heading, in a circle that widens with the time out of sight: fast starts, low frame rates, long occlusions, leaving
+   and returning;
+4. the same with tracks of the frame before, whatever the colour: the light has changed, or an arm hides the shirt.
 
 A detection that is left over starts a track. It gets its id at once if its score is high, or in the first frame;
 else once it has been followed for a tenth of a second, so that a flicker in the background takes no id. Until then its
@@ -23,7 +25,7 @@ from numpy.typing import NDArray
 from poseline.pose import UNTRACKED, Floats, Integers, Poses
 from poseline.settings import TrackingSettings
 from poseline.tracking.appearance import learned, resemblance
-from poseline.tracking.match import crowded, duplicates, likeness, nearness, pair
+from poseline.tracking.match import crowded, duplicates, likeness, load_ahead, nearness, pair
 from poseline.tracking.motion import COAST, Doubles, Motion, to_centres
 
 _SURE = 0.7
@@ -46,7 +48,7 @@ class Tracker:
         self._sigmas = np.asarray(sigmas, np.float32)
         self._next_id = 1
         self.forget()
-        pair(np.ones((1, 1), np.float32), 0.0)  # scipy loads here: in the first frame it would cost a live run dear
+        load_ahead()
 
     def forget(self) -> None:
         """Drop every track, as at a change of scene. Ids already given are not given again."""
@@ -140,15 +142,15 @@ class Tracker:
         dressed_alike = alike * dressed / (1 + np.minimum(self._unseen, COAST))[:, None]
         high = found.scores >= self._settings.high
         claim(dressed_alike, free, usable & high, self._settings.match)
-        lately = self._unseen <= COAST
         if (low := usable & ~high).any():
-            claim(dressed_alike, free & lately, low, 2 * self._settings.match)
+            claim(dressed_alike, free & (self._unseen <= COAST), low, 2 * self._settings.match)
         newcomers = usable & (owners == _NOBODY) & (found.scores >= self._settings.new)
         if newcomers.any() and free.any():
             near = nearness(self._motion.position, to_centres(found.boxes), self._unseen)
             claim(near * dressed, free, newcomers, 0.0)
             if worn is not None:
-                claim(alike * same, free & lately, newcomers & (owners == _NOBODY), self._settings.match)
+                followed = self._unseen <= self._step + _PROBATION
+                claim(alike * same, free & followed, newcomers, self._settings.match)
         return owners
 
     def _follow(self, found: Poses, worn: Floats | None, owners: NDArray[np.intp]) -> None:
