@@ -131,3 +131,9 @@ def test_oks_compares_every_pair() -> None:
     expected = [[np.exp(-100 / 50), 1, 0], [1, np.exp(-100 / 200), 0]]
     assert np.allclose(similar, expected, atol=1e-6)
     assert oks(truth[:0], guess, np.zeros(0, np.float32), np.array([0.25], np.float32)).shape == (0, 3)
+
+
+def test_the_torso_is_found_by_name_or_not_at_all() -> None:
+    assert COCO17.torso == (5, 6, 11, 12)
+    assert Skeleton(("right_hip", "left_hip", "left_shoulder", "right_shoulder")).torso == (2, 3, 1, 0)
+    assert Skeleton(COCO17.names[:12]).torso is None

@@ -125,7 +125,7 @@ class TrackingSettings(_Section):
     buffer: PositiveSeconds = 4.0
     """Seconds for which a track waits for its person to come back."""
     match: Fraction01 = 0.2
-    """Least likeness (of box overlap and OKS) of a match."""
+    """Least likeness (of box overlap, OKS and colour) of a match; twice that for one of low score."""
 
 
 class OverlaySettings(_Section):
