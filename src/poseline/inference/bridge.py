@@ -109,10 +109,11 @@ def _refusal(weights: Path, error: Exception) -> str:
     foreign = sorted(name for name in names if not name.startswith(("torch.", "ultralytics.", "collections.")))
     if isinstance(error, TypeError) and foreign:
         return f"refused: it would run code of its own ({', '.join(foreign[:5])}); poseline loads weights only"
-    return f"the weights cannot be read: {_first_line(error)}"
+    return f"the weights cannot be read: {first_line(error)}"
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text that says anything."""
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
@@ -142,7 +143,7 @@ def _fetch_here(what: Path, folder: Path) -> None:
     try:
         attempt_download_asset(str(target))
     except (OSError, RuntimeError, ConnectionError) as error:
-        raise ModelError(f"{name}: could not be downloaded: {_first_line(error)}") from error
+        raise ModelError(f"{name}: could not be downloaded: {first_line(error)}") from error
     if not target.is_file():
         raise ModelError(f"{name}: could not be downloaded; is this machine online?")
 

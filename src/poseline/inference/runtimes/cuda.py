@@ -161,7 +161,7 @@ class Program:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            log.info("this GPU runs the network step by step: %s", first_line(error))
+            log.info("this GPU runs the network step by step: %s", bridge.first_line(error))
             return
         self._graph, self._rows = graph, rows
 
@@ -235,12 +235,7 @@ def explained(device: Any) -> Iterator[None]:
     except RuntimeError as error:
         if isinstance(error, ModelError):
             raise
-        raise ModelError(f"PyTorch failed on {device}: {first_line(error)}") from error
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text."""
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise ModelError(f"PyTorch failed on {device}: {bridge.first_line(error)}") from error
 
 
 def _prepared(network: Any, device: Any, number_type: Any) -> Any:

@@ -37,7 +37,6 @@ _RIM = _SIDE // 2
 class _Convolution:
     """One convolution with its bias; (out, in, height, width) and (out,) float32."""
 
-    node: Any
     weights: Floats
     bias: Floats
     output: Any
@@ -117,7 +116,7 @@ def _plain(nodes: Sequence[Any]) -> list[_Convolution] | None:
         bias = _bias(biased.get_node())
         if bias is None:
             return None
-        convolutions.append(_Convolution(node, weights, bias.reshape(-1), biased))
+        convolutions.append(_Convolution(weights, bias.reshape(-1), biased))
     activations = [next(iter(c.output.get_target_inputs())).get_node().get_type_name() for c in convolutions[:2]]
     return convolutions if activations == ["Swish", "Swish"] else None
 
