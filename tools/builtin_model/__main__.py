@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--sports", type=Path, nargs="+", required=True, help="tar archives of pictures")
     parser.add_argument("--people", type=Path, help="folder of rendered people (default: people, beside --out)")
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint")
-    parser.add_argument("--seconds", type=float, default=1060, help="training time in all, seconds")
+    parser.add_argument("--seconds", type=float, default=2250, help="training time in all, seconds")
     parser.add_argument("--until", type=float, help="stop for now at this training time, seconds")
     parser.add_argument("--end", type=float, help="instead of --seconds: end at this clock time, seconds since 1970")
     parser.add_argument("--start", type=Path, help="weights to begin with: a checkpoint's folder or exported weights")

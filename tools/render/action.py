@@ -122,7 +122,7 @@ def _squatter(rng: np.random.Generator) -> _Scene:
 
 
 SCENES = (_runners, _crossers, _crowd, _squatter)
-SCENE_ODDS = (0.36, 0.28, 0.22, 0.14)
+SCENE_ODDS = (0.46, 0.24, 0.18, 0.12)
 
 
 def _stage(
