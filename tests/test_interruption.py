@@ -105,3 +105,21 @@ def test_a_lock_that_an_import_left_behind_does_not_keep_the_process() -> None:
     code = LATE.format(body=body).replace("class Late", "import threading\ngate = threading.Event()\nclass Late")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
     assert (done.returncode, done.stderr) == (130, "")
+
+
+LET_GO = """
+import signal, threading
+from poseline.inference import load_estimator
+from poseline.settings import InferenceSettings
+held = [load_estimator(InferenceSettings(model="builtin"))]
+thread = threading.Thread(target=held.clear)
+thread.start()
+thread.join()
+signal.signal(signal.SIGINT, lambda *_: print("heard"))
+signal.raise_signal(signal.SIGINT)
+"""
+
+
+def test_a_signal_finds_its_stack_after_another_thread_let_the_network_go() -> None:
+    child = subprocess.run([sys.executable, "-c", LET_GO], capture_output=True, text=True, timeout=60)
+    assert (child.returncode, child.stdout, child.stderr) == (0, "heard\n", "")

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import av
 import numpy as np
-import openvino
 import pytest
 
 from poseline.frame import Frame
 from poseline.inference import PoseEstimator, load_estimator
+from poseline.inference.runtimes.openvino_core import core
 from poseline.pose import Floats
 from poseline.settings import InferenceSettings
 from poseline.skeleton import COCO17, oks
@@ -142,7 +142,7 @@ def test_clips_agree_in_full_precision(
 def test_clips_agree_in_half_precision(
     shared: Path, weights: Path, reference: dict[str, list[list[list[object]]]]
 ) -> None:
-    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if "BF16" not in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         pytest.skip("this CPU has no bf16")
     model = estimator(weights, True)
     assert model.runtime.precision == "bf16"

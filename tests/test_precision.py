@@ -25,13 +25,14 @@ from poseline.errors import DeviceError, ModelError, SettingsError, SourceError
 from poseline.frame import Frame, Pixels
 from poseline.inference import int8, load_estimator
 from poseline.inference.agreement import agreement
+from poseline.inference.runtimes.openvino_core import core
 from poseline.inference.runtimes.sparse_head import sparse_head
 from poseline.settings import InferenceSettings, Precision, load
 
 SMALL = 256
 CLIP = Path(__file__).parents[1] / "samples" / "squat.mp4"
 FRAMES = 24
-CAN = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+CAN = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @pytest.fixture
@@ -143,7 +144,7 @@ def test_int8_is_made_once_and_sees_what_fp32_sees(
     seen = agreement(full, made, ClipSample(squat).frames(10))
     assert int8.LEAST_OKS <= seen.oks < 1, "1: it is the float network itself"
     assert seen.persons == seen.frames == 10
-    network = openvino.Core().read_model(made.spec.path)
+    network = core().read_model(made.spec.path)
     network.reshape([1, 3, SMALL, SMALL])
     assert sparse_head(network, 3) is not None, "the float branches are the ones that the sparse head can run"
     alone = load_estimator(settings("auto", made.spec.path.parent))
@@ -154,7 +155,7 @@ def test_int8_is_made_once_and_sees_what_fp32_sees(
 def blinded(network: Path, inputs: Path, target: Path) -> None:
     """In place of quantising: a network to which every picture is grey."""
     assert list(inputs.glob("*.npy"))
-    model = openvino.Core().read_model(network)
+    model = core().read_model(network)
     picture = model.get_parameters()[0].output(0)
     readers = picture.get_target_inputs()
     grey = opset13.fake_quantize(picture, *(np.float32(limit) for limit in (0, 1, 0.5, 0.5)), 256)

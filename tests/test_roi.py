@@ -21,6 +21,7 @@ from poseline.frame import Frame, Pixels
 from poseline.inference import Letterbox, ModelSpec, PoseEstimator, ScriptedRuntime, infer, load_estimator, weights
 from poseline.inference.agreement import agreement
 from poseline.inference.focus import Focus
+from poseline.inference.runtimes.openvino_core import core
 from poseline.inference.scaler import PAD, Scaler
 from poseline.pose import Observation
 from poseline.settings import InferenceSettings
@@ -216,7 +217,7 @@ def test_a_real_network_agrees_with_itself(int8: Path) -> None:
 def of_one_size(folder: Path) -> Path:
     """The built-in network, for inputs of 256 x 256 alone."""
     built_in = weights.find("builtin").with_name("poseline-builtin_openvino_model")
-    model = openvino.Core().read_model(next(built_in.glob("*.xml")))
+    model = core().read_model(next(built_in.glob("*.xml")))
     model.reshape([1, 3, 256, 256])
     openvino.save_model(model, folder / "model.xml")
     shutil.copy(built_in / "metadata.yaml", folder)

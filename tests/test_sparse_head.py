@@ -12,6 +12,7 @@ import pytest
 import poseline
 from output_worlds import SHARED
 from poseline.inference.runtimes.openvino import OpenVinoRuntime
+from poseline.inference.runtimes.openvino_core import core
 from poseline.inference.runtimes.sparse_head import sparse_head
 from poseline.pose import Floats
 from poseline.settings import InferenceSettings
@@ -28,13 +29,13 @@ def noise() -> Floats:
 
 
 def network(path: Path, height: int, width: int) -> openvino.Model:
-    model = openvino.Core().read_model(path)
+    model = core().read_model(path)
     model.reshape([1, 3, height, width])
     return model
 
 
 def answers(model: openvino.Model, *inputs: Any) -> Floats:
-    compiled = openvino.Core().compile_model(model, "CPU", FULL)
+    compiled = core().compile_model(model, "CPU", FULL)
     return np.array(compiled(list(inputs))[0], np.float32)
 
 
@@ -54,8 +55,8 @@ def test_the_answers_are_those_of_the_dense_head(noise: Floats, conf: float) -> 
 
 
 def test_a_network_of_another_make_is_left_alone() -> None:
-    assert sparse_head(openvino.Core().read_model(BUILTIN), 3) is None, "its input has no size yet"
-    other = openvino.Core().read_model(SHARED / "models" / "yolov8n-pose_int8_openvino_model" / "yolov8n-pose.xml")
+    assert sparse_head(core().read_model(BUILTIN), 3) is None, "its input has no size yet"
+    other = core().read_model(SHARED / "models" / "yolov8n-pose_int8_openvino_model" / "yolov8n-pose.xml")
     assert sparse_head(other, 3) is None, "eight pictures at once, and quantised"
 
 

@@ -55,14 +55,13 @@ def _machine() -> Iterator[Finding]:
 
 
 def _engines() -> Iterator[Finding]:
-    import openvino
+    from poseline.inference.runtimes.openvino_core import core
 
-    core = openvino.Core()
-    can = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    can = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     kinds = [
         name for name, key in (("bf16", "BF16"), ("fp16", "FP16"), ("fp32", "FP32"), ("int8", "INT8")) if key in can
     ]
-    yield Finding("openvino", f"{', '.join(core.available_devices)}; precisions on the CPU: {', '.join(kinds)}")
+    yield Finding("openvino", f"{', '.join(core().available_devices)}; precisions on the CPU: {', '.join(kinds)}")
     if find_spec("onnxruntime") is None:
         yield Finding("onnx", "not installed", "for .onnx models: pip install 'poseline[onnx]'")
     else:

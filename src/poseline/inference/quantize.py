@@ -45,8 +45,10 @@ def _quantize_here(network: Path, inputs: Path, target: Path) -> None:
     import nncf
     import openvino
 
+    from poseline.inference.runtimes.openvino_core import core
+
     files = sorted(inputs.glob("*.npy"))
-    model = openvino.Core().read_model(network)
+    model = core().read_model(network)
     try:
         quantized = nncf.quantize(
             model,

@@ -12,6 +12,7 @@ from openvino.preprocess import PrePostProcessor
 
 from poseline.errors import DeviceError, ModelError
 from poseline.inference.runtimes.host import HostInput
+from poseline.inference.runtimes.openvino_core import core
 from poseline.inference.runtimes.sparse_head import sparse_head
 from poseline.pose import Floats
 from poseline.settings import Arithmetic, InferenceSettings
@@ -37,17 +38,14 @@ class OpenVinoRuntime:
         self, network: Path, *, precision: Arithmetic, live: bool, cache: Path | None,
         keypoint_values: int | None = None, sizes: int = 2,
     ) -> None:  # fmt: skip
-        self._core = openvino.Core()
-        if cache is not None:
-            self._core.set_property({"CACHE_DIR": str(cache)})
         self._network, self._keypoint_values, self._sizes = network, keypoint_values, sizes
-        self._options = self._compile_options(precision, live)
+        self._options = _compile_options(precision, live, cache)
         self._compiled: dict[tuple[int, int] | None, Any] = {}
-        model = self._read()
+        model = _read(self._network)
         shape = model.input(0).partial_shape
         self.fixed_size = (shape[2].get_length(), shape[3].get_length()) if shape[2].is_static else None
         self.name = f"OpenVINO {openvino.get_version().split('-')[0]}"
-        self.device = self._core.get_property("CPU", "FULL_DEVICE_NAME").strip()
+        self.device = core().get_property("CPU", "FULL_DEVICE_NAME").strip()
         self.precision = self._precision(model)
         if precision not in ("auto", "half") and self.precision != precision:
             raise ModelError(f"{network}: is an {self.precision} network, not {precision}; leave --precision out")
@@ -64,23 +62,20 @@ class OpenVinoRuntime:
             self._compiled[size] = self._compile(size)
         return OpenVinoRequest(self._compiled[size].create_infer_request(), height, width)
 
-    def _read(self) -> openvino.Model:
-        return _read(self._core, self._network)
-
     def _compile(self, size: tuple[int, int] | None) -> Any:
         try:
-            return self._core.compile_model(self._prepared(size), "CPU", self._options)
+            return core().compile_model(self._prepared(size), "CPU", self._options)
         except RuntimeError as error:
             raise ModelError(f"{self._network}: OpenVINO cannot run it: {_last_line(error)}") from error
 
     def _prepared(self, size: tuple[int, int] | None) -> openvino.Model:
         """The network with an input of one picture of `size` (any, if None) in 8-bit planes."""
-        model = self._read()
+        model = _read(self._network)
         height, width = size or (-1, -1)
         try:
             model.reshape([1, 3, height, width])
         except RuntimeError:
-            model = self._read()  # a network of one batch size gets its picture in the first place
+            model = _read(self._network)  # a network of one batch size gets its picture in the first place
         if self._keypoint_values is not None:
             model = sparse_head(model, self._keypoint_values) or model
         steps = PrePostProcessor(model)
@@ -90,28 +85,12 @@ class OpenVinoRuntime:
         picture.model().set_layout(openvino.Layout("NCHW"))
         return steps.build()
 
-    def _compile_options(self, precision: Arithmetic, live: bool) -> dict[str, str]:
-        options = {"PERFORMANCE_HINT": "LATENCY" if live else "THROUGHPUT"}
-        if precision not in ("auto", "int8"):  # int8 is in the network itself; what is left of floats, OpenVINO chooses
-            options["INFERENCE_PRECISION_HINT"] = self._number_type(precision)
-        return options
-
-    def _number_type(self, precision: Arithmetic) -> str:
-        can = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        wanted = ("bf16", "fp16") if precision == "half" else (precision,)
-        kind = next((kind for kind in wanted if kind.upper() in can), None)
-        if kind is None:
-            raise DeviceError(
-                f"{' or '.join(wanted)} was asked for, but this CPU computes in {_listed(can)}; leave --precision out"
-            )
-        return kind.replace("fp", "f")
-
     def _precision(self, model: openvino.Model) -> str:
         if _quantized(model):
             return "int8"
         hint = self._options.get("INFERENCE_PRECISION_HINT")
         if hint is None:  # OpenVINO chooses: the best that this CPU has
-            hint = self._core.get_property("CPU", "INFERENCE_PRECISION_HINT").get_type_name()
+            hint = core().get_property("CPU", "INFERENCE_PRECISION_HINT").get_type_name()
         return _PRECISIONS.get(hint, hint)
 
 
@@ -141,22 +120,42 @@ class OpenVinoRequest(HostInput):
         return output.T[None] if self._sparse else output
 
 
+def _compile_options(precision: Arithmetic, live: bool, cache: Path | None) -> dict[str, str]:
+    options = {"PERFORMANCE_HINT": "LATENCY" if live else "THROUGHPUT"}
+    if cache is not None:
+        options["CACHE_DIR"] = str(cache)
+    if precision not in ("auto", "int8"):  # int8 is in the network itself; what is left of floats, OpenVINO chooses
+        options["INFERENCE_PRECISION_HINT"] = _number_type(precision)
+    return options
+
+
+def _number_type(precision: Arithmetic) -> str:
+    can = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    wanted = ("bf16", "fp16") if precision == "half" else (precision,)
+    kind = next((kind for kind in wanted if kind.upper() in can), None)
+    if kind is None:
+        raise DeviceError(
+            f"{' or '.join(wanted)} was asked for, but this CPU computes in {_listed(can)}; leave --precision out"
+        )
+    return kind.replace("fp", "f")
+
+
 def is_quantized(network: Path) -> bool:
     """Whether the network in this file computes in int8.
 
     Raises:
         ModelError: OpenVINO cannot read it.
     """
-    return _quantized(_read(openvino.Core(), network))
+    return _quantized(_read(network))
 
 
 def _quantized(model: openvino.Model) -> bool:
     return any(operation.get_type_name() == "FakeQuantize" for operation in model.get_ops())
 
 
-def _read(core: openvino.Core, network: Path) -> openvino.Model:
+def _read(network: Path) -> openvino.Model:
     try:
-        return core.read_model(network)
+        return core().read_model(network)
     except RuntimeError as error:
         raise ModelError(f"{network}: OpenVINO cannot read it: {_last_line(error)}") from error
 
