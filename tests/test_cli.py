@@ -76,7 +76,7 @@ def test_a_picture_is_told_as_the_tutorial_tells_it(shared: Path, int8: Path, tm
 
 def test_what_is_logged_is_one_line_where_nobody_watches() -> None:
     code = (
-        "import logging\nfrom poseline.terminal import show_log\nshow_log()\n"
+        "import logging\nfrom poseline.runs import show_log\nshow_log()\n"
         "logging.getLogger('poseline').info('kept in %s', '/a path[0]/' + 'x' * 200)"
     )
     done = scripted(code)
@@ -196,9 +196,9 @@ def test_no_password_is_told_anywhere(int8: Path) -> None:
 
 def test_a_fault_of_ours_is_1_with_its_traceback_and_no_password() -> None:
     code = (
-        "import sys, poseline.__main__, poseline.cli as cli\n"
+        "import sys, poseline.__main__, poseline.runs as runs\n"
         "def torn(*_): raise ZeroDivisionError('rtsp://me:secret@host/x')\n"
-        "cli._run_all = torn\nsys.argv = ['poseline', 'run', 'x']\nposeline.__main__.main()"
+        "runs.run_all = torn\nsys.argv = ['poseline', 'run', 'x']\nposeline.__main__.main()"
     )
     done = scripted(code)
     assert done.returncode == 1
@@ -310,13 +310,13 @@ def test_a_second_signal_ends_it_at_once(
 def test_a_signal_between_two_sources_ends_all(int8: Path, tmp_path: Path) -> None:
     sources = [write_clip(tmp_path / name, range(3)) for name in ("a.mp4", "b.mp4")]
     code = (
-        "import os, signal, sys, poseline.__main__, poseline.cli as cli\n"
-        "run_one = cli._run_one\n"
+        "import os, signal, sys, poseline.__main__, poseline.runs as runs\n"
+        "run_one = runs._run_one\n"
         "def torn(*arguments):\n"
         "    report = run_one(*arguments)\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "    return report\n"
-        "cli._run_one = torn\nposeline.__main__.main()"
+        "runs._run_one = torn\nposeline.__main__.main()"
     )
     done = scripted(code, "run", *sources, "-m", int8, "-o", tmp_path / "out")
     assert (done.returncode, done.stderr) == (130, "")
@@ -342,8 +342,8 @@ def test_a_signal_before_the_first_frame_leaves_nothing_torn(
 @posix
 def test_a_signal_while_nothing_runs_yet_is_130_too() -> None:
     code = (
-        "import os, signal, sys, poseline.__main__, poseline.cli as cli\n"
-        "cli._run_all = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
+        "import os, signal, sys, poseline.__main__, poseline.runs as runs\n"
+        "runs.run_all = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.argv = ['poseline', 'run', 'x']\nposeline.__main__.main()"
     )
     done = scripted(code)

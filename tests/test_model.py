@@ -203,10 +203,11 @@ def test_a_detection_model_is_refused_by_its_task(tmp_path: Path) -> None:
 
 IMPORTED = """
 import json, sys
-from poseline.__main__ import main
+from poseline.cli import command
+from poseline.interruption import Interruption
 sys.argv = ["poseline", "run", sys.argv[1], "-m", sys.argv[2], "-o", sys.argv[3]]
 try:
-    main()
+    command(Interruption())
 finally:
     print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """

@@ -111,9 +111,11 @@ def test_int8_needs_a_clip() -> None:
 
 RUN = """
 import sys
-from poseline.__main__ import main
+from poseline.cli import command
+from poseline.interruption import Interruption
+code = command(Interruption())
 try:
-    main()
+    sys.exit(code)
 finally:
     print(*sorted({"nncf", "torch", "openvino"} & set(sys.modules)))
 """

@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from contextlib import nullcontext
 from enum import Enum
-from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
 import typer
 
-from poseline import __version__
+from poseline import __version__, runs
 from poseline import settings as configuration
-from poseline.errors import OutputError, PoselineError, SettingsError, SourceError, redact
+from poseline.errors import PoselineError, SettingsError, redact
 from poseline.interruption import INTERRUPTED, Interruption
-from poseline.settings import OutputSettings, Settings
-
-if TYPE_CHECKING:
-    from poseline.capture import Location, Source
-    from poseline.inference import PoseEstimator
-    from poseline.pipeline import RunReport
-    from poseline.pose import Observation
-    from poseline.terminal import OnFrame
-
-Estimators: TypeAlias = "dict[tuple[bool, Path | None], PoseEstimator]"
-"""Loaded models, by whether they are for live use and by the clip that they were calibrated on."""
-
-INTERNAL = 1
-_TELLING_SECONDS = 0.2
-"""How often a worker says how far it has come."""
 
 app = typer.Typer(
     name="poseline", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -176,7 +158,7 @@ def run(
     overrides = {
         section: {key: value for key, value in values.items() if value is not None} for section, values in given.items()
     }
-    raise typer.Exit(_run_all(sources, configuration.load(config, overrides), context.obj, jobs))
+    raise typer.Exit(runs.run_all(sources, configuration.load(config, overrides), context.obj, jobs))
 
 
 @app.command()
@@ -275,7 +257,7 @@ def command(interruption: Interruption) -> int:
         if interruption.broken_off:  # inside an import, and some libraries make another error of it
             return INTERRUPTED
         _show(error)
-        return int(getattr(error, "exit_code", INTERNAL))
+        return int(getattr(error, "exit_code", runs.INTERNAL))
 
 
 def _show(error: Exception) -> None:
@@ -290,213 +272,6 @@ def _show(error: Exception) -> None:
             import traceback
 
             sys.stderr.write(redact("".join(traceback.format_exception(error))))
-
-
-def _run_all(sources: list[str], settings: Settings, interruption: Interruption, jobs: int = 1) -> int:
-    """Run one source after another, or `jobs` at once; the code of the first that failed."""
-    from poseline.capture import locate
-    from poseline.terminal import show_error, show_log
-
-    show_log()
-    locations = locate(sources)
-    if settings.output.show:
-        from poseline.output import Window
-
-        Window.check()
-    if settings.output.video and settings.output.encoder == "nvenc":
-        from poseline.output import choose_encoder
-
-        choose_encoder("nvenc")  # told before a model is loaded
-    several = len(locations) > 1
-    locations = _told_apart(locations)
-    if jobs > 1 and several:
-        return _run_at_once(locations, settings, interruption, jobs)
-    estimators: Estimators = {}
-    code = 0
-    for location in locations:
-        try:
-            report = _run_one(location, _for_one(settings, location, several), estimators, interruption)
-        except (SourceError, OutputError) as error:  # this source's own trouble; a model's is everybody's
-            if not several:
-                raise
-            show_error(error)
-            code = code or error.exit_code
-            continue
-        if report.interrupted or interruption.asked:
-            return _code(report) or INTERRUPTED
-        code = code or _code(report)
-    return code
-
-
-def _run_at_once(locations: list[Location], settings: Settings, interruption: Interruption, jobs: int) -> int:
-    from poseline.jobs import Outcome, run_jobs
-    from poseline.terminal import console, progress_of_several, show_error
-
-    if settings.output.show:
-        raise SettingsError("--show shows one source at a time; leave --jobs out")
-    tasks = [(location, _for_one(settings, location, several=True)) for location in locations]
-
-    def ended(index: int, outcome: Outcome) -> None:
-        if outcome.result is None:
-            show_error(PoselineError(f"{locations[index].name}: its process ended with {outcome.exitcode}"))
-        else:
-            console.print(outcome.result[1], end="", markup=False, soft_wrap=True)
-
-    with progress_of_several([location.name for location in locations]) as show:
-        outcomes = run_jobs(tasks, jobs, _Job(), interruption, lambda index, done: show(index, *done), ended)
-    if interruption.asked:
-        return INTERRUPTED
-    codes = [INTERNAL if outcome.result is None else outcome.result[0] for outcome in outcomes]
-    return next((code for code in codes if code), 0)
-
-
-class _Job:
-    """What a worker does with each source; its model is loaded once."""
-
-    def __init__(self) -> None:
-        self._estimators: Estimators = {}
-
-    def __call__(
-        self, task: tuple[Location, Settings], tell: Callable[[Any], None], interruption: Interruption
-    ) -> tuple[int, str]:
-        """The exit code, and all that there is to show."""
-        from poseline import terminal
-
-        shown = StringIO()
-        terminal.redirect(shown)
-        if not self._estimators:
-            terminal.show_log()
-        try:
-            code = _code(_run_one(*task, self._estimators, interruption, _telling(tell)))
-        except PoselineError as error:
-            terminal.show_error(error)
-            code = error.exit_code
-        return code, shown.getvalue()
-
-
-def _telling(tell: Callable[[Any], None]) -> OnFrame:
-    """Tell how far a run has come, now and then."""
-    from poseline.terminal import now_and_then
-
-    return now_and_then(lambda _, report: tell((report.counts.processed, report.total)), _TELLING_SECONDS)
-
-
-def _told_apart(locations: list[Location]) -> list[Location]:
-    """No two of the same name, so that the second's results never replace the first's."""
-    from dataclasses import replace
-
-    taken: set[str] = set()
-    for index, location in enumerate(locations):
-        name, number = location.name, 2
-        while name in taken:
-            name, number = f"{location.name}-{number}", number + 1
-        taken.add(name)
-        locations[index] = replace(location, name=name)
-    return locations
-
-
-def _for_one(settings: Settings, location: Location, several: bool) -> Settings:
-    """With several sources, each has a folder of its own below the one that was asked for."""
-    directory = settings.output.directory
-    if directory is None or not several:
-        return settings
-    output: OutputSettings = settings.output.model_copy(update={"directory": directory / location.name})
-    return settings.model_copy(update={"output": output})
-
-
-def _run_one(
-    location: Location, settings: Settings, estimators: Estimators, interruption: Interruption,
-    told: OnFrame | None = None,
-) -> RunReport:  # fmt: skip
-    from poseline.output import prepare
-    from poseline.pipeline import run as run_pipeline
-    from poseline.terminal import progress, show_error, show_report
-
-    # A file is opened before the model is loaded, so that a bad one is told at once; a camera after, so that no
-    # stale picture waits in it.
-    is_file = bool(location.inputs)
-    clip = location.video
-    estimator = None if is_file else _estimator(settings, True, clip, estimators)
-    source = _open(location, settings)
-    # A picture's printed times are its own only if no other is on its way beside it.
-    estimator = estimator or _estimator(settings, source.info.live or bool(location.pictures), clip, estimators)
-    if source.info.live and source.info.width:  # a file waits for the network; its first frames warm it up
-        estimator.warm_up(source.info.width, source.info.height)
-    with (
-        interruption.held(),
-        prepare(settings.output.directory, location.name, settings.output.overwrite, location.inputs) as folder,
-    ):
-        seen: list[Observation] = []
-        with nullcontext(told) if told else progress(source.info) as on_frame:
-            report = run_pipeline(
-                source,
-                estimator,
-                settings,
-                folder,
-                _pictures(source, estimator, seen) if location.pictures else on_frame,
-                interruption,
-            )
-        if location.pictures:
-            from poseline.terminal import show_speed
-
-            show_speed(seen)
-        show_report(report)
-        if report.error is not None and not isinstance(report.error, KeyboardInterrupt):
-            show_error(report.error)
-    return report
-
-
-def _open(location: Location, settings: Settings) -> Source:
-    from poseline.capture import open_source
-    from poseline.inference import device_of
-
-    capture = settings.capture
-    if capture.decoder == "auto" and (settings.output.video or settings.output.show):
-        capture = capture.model_copy(update={"decoder": "cpu"})  # pictures to be drawn on are wanted in host memory
-    consumer = device_of(settings.inference) if location.video and capture.decoder != "cpu" else "cpu"
-    return open_source(location, capture, consumer)
-
-
-def _estimator(settings: Settings, live: bool, clip: Path | None, estimators: Estimators) -> PoseEstimator:
-    from poseline.capture import ClipSample
-    from poseline.inference import load_estimator
-    from poseline.terminal import show_model
-
-    inference = settings.inference
-    clip = (inference.calibrate or clip) if inference.arithmetic == "int8" else None
-    key = live, clip
-    if key not in estimators:
-        if clip:
-            estimators.clear()  # each clip has a network of its own, and a folder may hold many
-        sample = ClipSample(clip, settings.capture) if clip else None
-        estimators[key] = load_estimator(inference, live=live, sample=sample)
-        show_model(estimators[key])
-    return estimators[key]
-
-
-def _pictures(source: Source, estimator: PoseEstimator, seen: list[Observation]) -> Any:
-    from poseline.terminal import show_picture
-
-    def on_frame(observation: Observation, _: RunReport) -> None:
-        seen.append(_without_pixels(observation))
-        show_picture(observation, observation.frame.index + 1, source.info.frames, estimator.spec.names)
-
-    return on_frame
-
-
-def _without_pixels(observation: Observation) -> Observation:
-    """What the closing line needs, so that a folder of pictures is not kept in memory."""
-    from dataclasses import replace
-
-    import numpy as np
-
-    return replace(observation, frame=replace(observation.frame, picture=np.zeros((1, 1, 3), np.uint8)))
-
-
-def _code(report: RunReport) -> int:
-    if report.error is None or isinstance(report.error, KeyboardInterrupt):
-        return INTERRUPTED if report.interrupted else 0
-    return report.error.exit_code if isinstance(report.error, PoselineError) else INTERNAL
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

@@ -96,14 +96,14 @@ def exit_with(command: Callable[[Interruption], int]) -> NoReturn:
         code = INTERRUPTED
     for number in _SIGNALS:  # as it ends, Python puts back the default of any other handler, and a late signal kills
         signal.signal(number, signal.SIG_IGN)
-    code = code or (INTERRUPTED if interruption.asked else 0)
-    if interruption.broken_off:
-        _leave(code)
-    sys.exit(code)
+    _leave(code or (INTERRUPTED if interruption.asked else 0))
 
 
 def _leave(code: int) -> NoReturn:
-    """End without Python's own tidying, which may wait for ever: an import that is broken off leaves its lock held."""
+    """End without Python's own tidying: all files are closed, and it takes a tenth of a second.
+
+    It may wait for ever, too: an import that is broken off leaves its lock held, and a thread may be compiling.
+    """
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # nobody reads it any more
             stream.flush()

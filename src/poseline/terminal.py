@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -53,19 +52,9 @@ def redirect(file: TextIO) -> None:
     console = errors = Console(file=file, highlight=False, width=120)
 
 
-def show_log(verbose: bool = False) -> None:
-    """Show what Poseline's modules have to say, above the progress bar."""
-    logger = logging.getLogger("poseline")
-    logger.addHandler(_Console())
-    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
-
-
-class _Console(logging.Handler):
-    """Prints what is logged; unlike rich's own handler, it breaks no path in two where nobody watches."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print one message."""
-        console.print(escape(record.getMessage()), soft_wrap=True)
+def show_message(text: str) -> None:
+    """What a module has to say; no path in it is broken in two where nobody watches, as rich's own handler does."""
+    console.print(escape(text), soft_wrap=True)
 
 
 def show_error(error: BaseException) -> None:

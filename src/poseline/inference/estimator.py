@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -43,6 +45,25 @@ class PoseEstimator:
         self.spec, self.runtime, self.settings = spec, runtime, settings
         self._output = replace(spec, end2end=spec.end2end or runtime.final)
         self._free: dict[tuple[int, int], list[Request]] = {}
+        self._coming: dict[tuple[int, int], Future[Request]] = {}
+
+    def prepare(self, width: int, height: int) -> None:
+        """Begin to compile the network for pictures of this size, on a thread of its own; returns at once.
+
+        An error is raised by the first `place` of such a picture.
+        """
+        size = self._letterbox(width, height).size
+        if size in self._free or size in self._coming:
+            return
+        coming = self._coming[size] = Future()
+
+        def compile_network() -> None:
+            try:
+                coming.set_result(self.runtime.request(*size[::-1]))
+            except BaseException as error:  # noqa: BLE001 # carried to whoever waits for it
+                coming.set_exception(error)
+
+        threading.Thread(target=compile_network, name="prepare", daemon=True).start()
 
     def estimate(self, frame: Frame) -> Observation:
         """The poses in one frame, now."""
@@ -87,16 +108,20 @@ class PoseEstimator:
             for batch in [self.start(self.place(blank)) for _ in range(self.runtime.in_flight)]:
                 self.finish(batch)
 
+    def _letterbox(self, width: int, height: int) -> Letterbox:
+        return Letterbox.fit(width, height, self.settings.imgsz, self.spec.stride, self.runtime.fixed_size)
+
     def _batch(self, frame: Frame, focus: Focus | None) -> Batch:
-        letterbox = Letterbox.fit(
-            frame.width, frame.height, self.settings.imgsz, self.spec.stride, self.runtime.fixed_size
-        )
+        letterbox = self._letterbox(frame.width, frame.height)
         if focus is not None:
             letterbox = focus.letterbox(frame, letterbox)
-        width, height = letterbox.size
         free = self._free.setdefault(letterbox.size, [])
-        # A new request compiles the network, at the first picture of this size.
-        return Batch(letterbox, free.pop() if free else self.runtime.request(height, width))
+        return Batch(letterbox, free.pop() if free else self._request(letterbox.size))
+
+    def _request(self, size: tuple[int, int]) -> Request:
+        """One that is being prepared, or a new one, which compiles the network at the first picture of this size."""
+        coming = self._coming.pop(size, None)
+        return self.runtime.request(*size[::-1]) if coming is None else coming.result()
 
 
 def infer(frames: Iterator[Frame], estimator: PoseEstimator) -> Generator[Observation, None, None]:
