@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
@@ -38,8 +38,12 @@ class Font:
     def _padding(self) -> int:
         return max(2, round(self.size / 5))
 
+    @lru_cache(maxsize=128)  # noqa: B019 - a font is a value, and as small as one
     def mask(self, *lines: str) -> Pixels:
-        """(H, W) uint8, H and W even: 255 where `lines` put ink, 0 on the ground around it."""
+        """(H, W) uint8, H and W even, read-only: 255 where `lines` put ink, 0 on the ground around it.
+
+        Kept for a while, since most labels come again in the next frames.
+        """
         widths = [cv2.getTextSize(line, _FACE, self._scale, self._weight)[0][0] for line in lines]
         width = max(widths) + 2 * self._padding
         step = round(self.size)
@@ -48,4 +52,5 @@ class Font:
         for number, line in enumerate(lines, start=1):
             foot = (self._padding, self._padding + step * number - self._descent)
             cv2.putText(mask, line, foot, _FACE, self._scale, (255,), self._weight, cv2.LINE_AA)
+        mask.flags.writeable = False
         return mask
