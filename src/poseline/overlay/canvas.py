@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from math import isfinite
 from typing import Protocol, TypeAlias
 
 import av
@@ -69,16 +70,16 @@ class BgrCanvas:
 
     def lines(self, segments: Floats, colour: Colour, width: int) -> None:
         """See `Canvas.lines`."""
-        _polylines(self._pixels, _quarters(segments), colour, _smoothed(width), cv2.LINE_AA)
+        _polylines(self._pixels, list(_quarters(segments)), colour, _smoothed(width), cv2.LINE_AA)
 
     def discs(self, centres: Floats, colour: Colour, radius: int) -> None:
         """See `Canvas.discs`."""
-        _discs(self._pixels, _quarters(centres), colour, radius)
+        _discs(self._pixels, list(_whole(_quarters(centres)[:, None])), colour, 2 * radius)
 
     def rectangle(self, box: Floats, colour: Colour, width: int) -> None:
         """See `Canvas.rectangle`."""
-        for left, top, right, bottom in _strips(box, width):
-            self._pixels[top:bottom, left:right] = colour
+        for rows, columns in _strips(box, width):
+            self._pixels[rows, columns] = colour
 
     def stamp(self, corner: tuple[int, int], mask: Pixels, ground: Colour, ink: Colour) -> None:
         """See `Canvas.stamp`."""
@@ -108,48 +109,67 @@ class YuvCanvas:
         """See `Canvas.lines`."""
         luma, *chroma = _yuv(colour, *self._matrix)
         points = _quarters(segments)
-        _polylines(self._luma, points, (luma,), _smoothed(width), cv2.LINE_AA)
+        _polylines(self._luma, list(points), (luma,), _smoothed(width), cv2.LINE_AA)
         half = max(1, width // 2)
         smoothing = cv2.LINE_AA if half == 1 else cv2.LINE_8  # unsmoothed, a line one pixel wide would be gappy
+        halved = list(_halved(points))
         for plane, value in zip(self._chroma, chroma, strict=True):
-            _polylines(plane, _halved(points), (value,), half, smoothing)
+            _polylines(plane, halved, (value,), half, smoothing)
 
     def discs(self, centres: Floats, colour: Colour, radius: int) -> None:
         """See `Canvas.discs`."""
         luma, *chroma = _yuv(colour, *self._matrix)
-        points = _quarters(centres)
-        _discs(self._luma, points, (luma,), radius)
-        # with round ends, a wide line without length is a disc: too rough on luma, and one call for all here
-        without_length = np.repeat(_halved(points)[:, None], 2, axis=1)
+        points = _quarters(centres)[:, None]
+        _discs(self._luma, list(_whole(points)), (luma,), 2 * radius)
+        halved = list(_halved(points))
         for plane, value in zip(self._chroma, chroma, strict=True):
-            _polylines(plane, without_length, (value,), radius, cv2.LINE_8)
+            _discs(plane, halved, (value,), radius)
 
     def rectangle(self, box: Floats, colour: Colour, width: int) -> None:
         """See `Canvas.rectangle`."""
         luma, *chroma = _yuv(colour, *self._matrix)
-        for left, top, right, bottom in _strips(box, width):
-            self._luma[top:bottom, left:right] = luma
+        for rows, columns in _strips(box, width):
+            self._luma[rows, columns] = luma
+            coarse = _coarse(rows), _coarse(columns)
             for plane, value in zip(self._chroma, chroma, strict=True):
-                plane[top // 2 : (bottom + 1) // 2, left // 2 : (right + 1) // 2] = value
+                plane[coarse] = value
 
     def stamp(self, corner: tuple[int, int], mask: Pixels, ground: Colour, ink: Colour) -> None:
         """See `Canvas.stamp`."""
         x, y, mask = _fitted(corner, mask, self.size)
         if not mask.size:
             return
-        luma, *chroma = _tints(_yuv(ground, *self._matrix), _yuv(ink, *self._matrix))
-        cv2.LUT(mask, luma, self._luma[y : y + mask.shape[0], x : x + mask.shape[1]])
-        # a chroma sample is the mean of its four pixels, as in a converted picture: letters leave no coloured fringe
-        coarse = cv2.resize(mask, (mask.shape[1] // 2, mask.shape[0] // 2), interpolation=cv2.INTER_AREA)
-        rows, columns = slice(y // 2, y // 2 + coarse.shape[0]), slice(x // 2, x // 2 + coarse.shape[1])
-        for plane, tints in zip(self._chroma, chroma, strict=True):
-            cv2.LUT(coarse, tints, plane[rows, columns])
+        shades = _yuv(ground, *self._matrix), _yuv(ink, *self._matrix)
+        luma, *chroma = _painted(mask.tobytes(), mask.shape[1], *shades)
+        self._luma[y : y + mask.shape[0], x : x + mask.shape[1]] = luma
+        rows, columns = slice(y // 2, y // 2 + chroma[0].shape[0]), slice(x // 2, x // 2 + chroma[0].shape[1])
+        for plane, piece in zip(self._chroma, chroma, strict=True):
+            plane[rows, columns] = piece
+
+
+@lru_cache(maxsize=128)
+def _painted(mask: bytes, width: int, ground: Colour, ink: Colour) -> tuple[Pixels, Pixels, Pixels]:
+    """The planes of a stamp, by the bytes of a mask of `width` columns. Kept for a while, as `Font.mask` is."""
+    fine = np.frombuffer(mask, np.uint8).reshape(-1, width)
+    # a chroma sample is the mean of its four pixels, as in a converted picture: letters leave no coloured fringe
+    coarse = cv2.resize(fine, (fine.shape[1] // 2, fine.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    luma, u, v = _tints(ground, ink)
+    return cv2.LUT(fine, luma), cv2.LUT(coarse, u), cv2.LUT(coarse, v)
 
 
 def _quarters(points: Floats) -> Points:
     """`points` (S, ..., 2) in pixels as quarters of a pixel, without the entries that are not finite."""
-    finite = points[np.isfinite(points).all(axis=tuple(range(1, points.ndim)))]
-    return np.rint(np.clip(finite, -_FARTHEST, _FARTHEST) * (1 << _SHIFT)).astype(np.int32)
+    finite = np.isfinite(points)
+    if not finite.all():
+        points = points[finite.all(axis=tuple(range(1, points.ndim)))]
+    near = np.minimum(np.maximum(points, -_FARTHEST), _FARTHEST)  # np.clip's checks take longer than the work
+    quarters: Points = np.rint(near * (1 << _SHIFT)).astype(np.int32)
+    return quarters
+
+
+def _whole(points: Points) -> Points:
+    """The nearest whole pixels, in quarters: there discs are round without smoothing, which would take much longer."""
+    return np.rint(points / (1 << _SHIFT)).astype(np.int32) << _SHIFT
 
 
 def _halved(points: Points) -> Points:
@@ -162,30 +182,41 @@ def _smoothed(width: int) -> int:
     return width - 1 if width > 2 else width
 
 
-def _polylines(plane: Pixels, points: Points, colour: tuple[int, ...], width: int, smoothing: int) -> None:
-    """All lines of one colour in one call: the loop over them is cv2's."""
-    if len(points):
-        cv2.polylines(plane, list(points), False, colour, width, smoothing, _SHIFT)
+def _polylines(plane: Pixels, lines: list[Points], colour: tuple[int, ...], width: int, smoothing: int) -> None:
+    """All lines of one colour, each (2, 2), in one call: the loop over them is cv2's."""
+    if lines:
+        cv2.polylines(plane, lines, False, colour, width, smoothing, _SHIFT)
 
 
-def _discs(plane: Pixels, centres: Points, colour: tuple[int, ...], radius: int) -> None:
-    """On whole pixels: there cv2's circles are round without smoothing, which would take several times as long."""
-    for centre in (np.rint(centres / (1 << _SHIFT))).astype(int).tolist():
-        cv2.circle(plane, centre, radius, colour, cv2.FILLED)
+def _discs(plane: Pixels, centres: list[Points], colour: tuple[int, ...], width: int) -> None:
+    """Discs `width` across around `centres`, each (1, 2), in one call: a closed line of one point is one round end."""
+    if centres:
+        cv2.polylines(plane, centres, True, colour, width, cv2.LINE_8, _SHIFT)
 
 
-def _strips(box: Floats, width: int) -> list[tuple[int, int, int, int]]:
-    """The four sides of `box`, each as left, top, right, bottom in whole pixels, right and bottom exclusive."""
-    if not np.isfinite(box).all():
+def _strips(box: Floats, width: int) -> list[tuple[slice, slice]]:
+    """The four sides of `box`, each as its rows and its columns in whole pixels; none of a box that is not finite."""
+    edges = box.tolist()
+    if not all(map(isfinite, edges)):
         return []
-    x1, y1, x2, y2 = (round(min(max(place, -_FARTHEST), _FARTHEST)) - width // 2 for place in box.tolist())
-    sides = (
-        (x1, y1, x2 + width, y1 + width),
-        (x1, y2, x2 + width, y2 + width),
-        (x1, y1, x1 + width, y2 + width),
-        (x2, y1, x2 + width, y2 + width),
-    )
-    return [(max(0, left), max(0, top), max(0, right), max(0, bottom)) for left, top, right, bottom in sides]
+    x1, y1, x2, y2 = (round(min(max(edge, -_FARTHEST), _FARTHEST)) - width // 2 for edge in edges)
+    rows, columns = _span(y1, y2 + width), _span(x1, x2 + width)
+    return [
+        (_span(y1, y1 + width), columns),
+        (_span(y2, y2 + width), columns),
+        (rows, _span(x1, x1 + width)),
+        (rows, _span(x2, x2 + width)),
+    ]
+
+
+def _span(start: int, stop: int) -> slice:
+    """From `start` to `stop`; a slice that began before 0 would count from the end."""
+    return slice(max(0, start), max(0, stop))
+
+
+def _coarse(span: slice) -> slice:
+    """The chroma samples that lie in `span` at least in part."""
+    return slice(span.start // 2, (span.stop + 1) // 2)
 
 
 def _fitted(corner: tuple[int, int], mask: Pixels, size: tuple[int, int]) -> tuple[int, int, Pixels]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseline.frame import Pixels
-from poseline.overlay.canvas import Canvas
+from poseline.overlay.canvas import Canvas, Colour
 from poseline.overlay.style import BLACK, KEYPOINT_COLOURS, LIMB_COLOURS, WHITE, Style, id_colour, ink_on
 from poseline.pose import UNTRACKED, Floats, Poses
 from poseline.skeleton import Side, Skeleton
@@ -28,15 +28,17 @@ def draw_poses(canvas: Canvas, poses: Poses, skeleton: Skeleton, style: Style, n
         names: of the model's classes.
     """
     wanted = style.settings
+    colours = [id_colour(number) for number in poses.ids.tolist()]
     best_last = range(len(poses) - 1, -1, -1)  # so that the surest person's box and label lie on top
     if wanted.boxes:
         for person in best_last:
-            canvas.rectangle(poses.boxes[person], id_colour(int(poses.ids[person])), style.line_width)
+            canvas.rectangle(poses.boxes[person], colours[person], style.line_width)
     if wanted.keypoints:
         _draw_keypoints(canvas, poses.keypoints, skeleton, style)
     if wanted.labels:
-        for person in best_last:
-            _draw_label(canvas, poses, person, style, names)
+        labels, corners = _labels(poses, style, names), poses.boxes[:, :2].tolist()
+        for person in np.flatnonzero(np.isfinite(poses.boxes).all(axis=1))[::-1].tolist():
+            _draw_label(canvas, labels[person], corners[person], colours[person], style)
 
 
 def draw_hud(canvas: Canvas, style: Style, lines: list[str]) -> None:
@@ -82,40 +84,37 @@ class Trails:
 
 
 def _draw_keypoints(canvas: Canvas, keypoints: Floats, skeleton: Skeleton, style: Style) -> None:
-    places = keypoints[:, :, :2]
-    seen = (keypoints[:, :, 2] >= style.settings.kpt_conf) & np.isfinite(places).all(axis=2)
+    places, seen = keypoints[:, :, :2], keypoints[:, :, 2] >= style.settings.kpt_conf
     limbs, joints = by_side(skeleton)
     for side in _SIDES:
-        both_seen = seen[:, limbs[side]].all(axis=2)
-        canvas.lines(places[:, limbs[side]][both_seen], LIMB_COLOURS[side], style.limb_width)
+        both_seen = seen.take(limbs[side], axis=1).all(axis=2)
+        canvas.lines(places.take(limbs[side], axis=1)[both_seen], LIMB_COLOURS[side], style.limb_width)
     for side in _SIDES:
-        canvas.discs(places[:, joints[side]][seen[:, joints[side]]], KEYPOINT_COLOURS[side], style.radius)
+        centres = places.take(joints[side], axis=1)[seen.take(joints[side], axis=1)]
+        canvas.discs(centres, KEYPOINT_COLOURS[side], style.radius)
 
 
-def _draw_label(canvas: Canvas, poses: Poses, person: int, style: Style, names: dict[int, str]) -> None:
-    box = poses.boxes[person]
-    if not np.isfinite(box).all():
-        return
-    colour = id_colour(int(poses.ids[person]))
-    mask = style.font.mask(_label(poses, person, style, names))
-    canvas.stamp(_label_corner(box, mask, canvas.size, style.line_width), mask, colour, ink_on(colour))
+def _draw_label(canvas: Canvas, label: str, corner: list[float], ground: Colour, style: Style) -> None:
+    mask = style.font.mask(label)
+    canvas.stamp(_label_corner(corner, mask, canvas.size, style.line_width), mask, ground, ink_on(ground))
 
 
-def _label(poses: Poses, person: int, style: Style, names: dict[int, str]) -> str:
+def _labels(poses: Poses, style: Style, names: dict[int, str]) -> list[str]:
     """`#3 0.91`; `person 0.91` where untracked; both where the model knows several classes."""
-    number, kind = int(poses.ids[person]), int(poses.classes[person])
-    name = names.get(kind, f"class {kind}")
-    words = [] if number != UNTRACKED and len(names) <= 1 else [name]
-    words += [] if number == UNTRACKED else [f"#{number}"]
-    words += [f"{poses.scores[person]:.2f}"] if style.settings.conf else []
-    return " ".join(words)
+    labels = []
+    for number, kind, score in zip(poses.ids.tolist(), poses.classes.tolist(), poses.scores.tolist(), strict=True):
+        words = [] if number != UNTRACKED and len(names) <= 1 else [names.get(kind, f"class {kind}")]
+        words += [] if number == UNTRACKED else [f"#{number}"]
+        words += [f"{score:.2f}"] if style.settings.conf else []
+        labels.append(" ".join(words))
+    return labels
 
 
-def _label_corner(box: Floats, mask: Pixels, size: tuple[int, int], line_width: int) -> tuple[int, int]:
+def _label_corner(corner: list[float], mask: Pixels, size: tuple[int, int], line_width: int) -> tuple[int, int]:
     """Top left of a label that stands on the box, or hangs inside it where there is no room; never outside."""
     height, width = mask.shape
     outline = line_width // 2
-    left, top = (int(min(max(place, 0.0), max(size))) - outline for place in box[:2].tolist())
+    left, top = (int(min(max(place, 0.0), max(size))) - outline for place in corner)
     above = top - height
     return max(0, min(left, size[0] - width)), max(0, min(above if above >= 0 else top, size[1] - height))
 
