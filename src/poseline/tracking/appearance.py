@@ -23,8 +23,8 @@ Torso: TypeAlias = tuple[int, int, int, int]
 """Which keypoints are the left and right shoulder and the left and right hip."""
 
 _PLANAR = frozenset({"yuv420p", "yuvj420p"})
-_SEEN = 0.5
-"""Confidence from which a corner of the torso is taken to be where it is said to be."""
+_LEAST = np.array([-np.inf, -np.inf, 0.5], np.float32)
+"""x, y and confidence above which a corner of the torso is taken to be where it is said to be."""
 _WEIGHTS = np.array([0.5, 1, 1], np.float32)
 """Of luma and the two chroma, in the distance of two colours."""
 _APART = 20.0
@@ -62,14 +62,14 @@ def torso_colours(frame: Frame, keypoints: Floats, torso: Torso | None) -> Float
     if torso is None or not (isinstance(picture, np.ndarray) or picture.format.name in _PLANAR):
         return None
     corners = keypoints[:, torso]
-    seen = np.flatnonzero((corners[:, :, 2].min(axis=1) > _SEEN) & np.isfinite(corners).reshape(-1, 12).all(axis=1))
+    known = ((corners > _LEAST) & (corners < np.inf)).reshape(-1, 12)
+    seen = np.logical_and.reduce(known, axis=1).nonzero()[0]
     result = np.full((len(keypoints), 3), np.nan, np.float32)
     if len(seen):
-        places = _POINTS @ corners[seen, :, :2].transpose(1, 2, 0).reshape(4, -1)  # (36, 2 N), all x before all y
+        places = _POINTS @ corners.take(seen, axis=0)[:, :, :2].transpose(1, 2, 0).reshape(4, -1)
         limits = np.array([[frame.width - 1], [frame.height - 1]], np.float32)
-        places = np.minimum(np.maximum(places.reshape(len(_POINTS), 2, -1), 0), limits).astype(np.intp)
-        x, y = places[:, 0], places[:, 1]
-        result[seen] = _means(picture, x, y)
+        inside = np.minimum(np.maximum(places.reshape(len(_POINTS), 2, -1), 0), limits)  # all x before all y
+        result[seen] = _means(picture, inside.astype(np.intp).transpose(1, 2, 0))
     return result
 
 
@@ -79,25 +79,27 @@ def resemblance(colours: Floats, others: Floats) -> Floats:
     Halved at `_APART` grey levels, as a Gaussian; from twice as many on it is another.
     """
     apart = (colours[:, None] - others) * _WEIGHTS
-    squared = np.einsum("nmc,nmc->nm", apart, apart) / np.float32(_APART**2)
-    result: Floats = np.where(squared < 4, np.exp2(-squared), np.isnan(squared)).astype(np.float32)
+    squared = np.fmax(np.einsum("nmc,nmc->nm", apart, apart) / np.float32(_APART**2), 0)  # 0 for NaN
+    result: Floats = np.exp2(-squared) * (squared < 4)
     return result
 
 
 def learned(known: Floats, seen: Floats, seconds: float) -> Floats:
     """(N, 3) the colours `known`, after those `seen` have shown for `seconds`; what is not seen changes nothing."""
     share = np.float32(1 - math.exp(-seconds / _MEMORY))
-    blended = np.where(np.isnan(known), seen, known + share * (seen - known))
-    result: Floats = np.where(np.isnan(seen), known, blended)
+    blended = known + share * (seen - known)
+    result: Floats = np.where(np.isnan(blended), np.fmax(known, seen), blended)  # the one that is a number, if any
     return result
 
 
-def _means(picture: VideoFrame | Pixels, x: NDArray[np.intp], y: NDArray[np.intp]) -> Floats:
-    """(M, 3) luma and two chroma over (36, M) points of the picture."""
+def _means(picture: VideoFrame | Pixels, places: NDArray[np.intp]) -> Floats:
+    """(M, 3) luma and two chroma over the picture's points, (2, M, 36) x before y."""
+    x, y = places
     if isinstance(picture, np.ndarray):
-        colours: Floats = picture[y, x].mean(axis=0, dtype=np.float32) @ _BT601.T
+        colours: Floats = picture[y, x].mean(axis=1, dtype=np.float32) @ _BT601.T
         return colours
     luma, blue, red = (plane_pixels(plane) for plane in picture.planes)
-    half = y >> 1, x >> 1
-    means: Floats = np.stack((luma[y, x], blue[half], red[half])).mean(axis=1, dtype=np.float32).T
+    half_x, half_y = places >> 1
+    found = np.array((luma[y, x], blue[half_y, half_x], red[half_y, half_x]))
+    means: Floats = np.add.reduce(found, axis=2, dtype=np.float32).T / np.float32(len(_POINTS))
     return means

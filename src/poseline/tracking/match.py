@@ -30,12 +30,11 @@ _GROWTH = 1.5
 
 def iou(first: Floats, second: Floats) -> Floats:
     """(N, M) float32 intersection over union of (N, 4) and (M, 4) boxes x1 y1 x2 y2; 0 for a box without area."""
-    (left, top, right, bottom), (left2, top2, right2, bottom2) = first.T[:, :, None], second.T
-    width = np.minimum(right, right2) - np.maximum(left, left2)
-    height = np.minimum(bottom, bottom2) - np.maximum(top, top2)
-    common = np.maximum(width, 0) * np.maximum(height, 0)
+    corners, others = first.T[:, :, None], second.T[:, None]  # numpy is slow where the last of several axes is short
+    width, height = np.maximum(np.minimum(corners[2:], others[2:]) - np.maximum(corners[:2], others[:2]), 0)
+    common = width * height
     union = _areas(first)[:, None] + _areas(second) - common
-    result: Floats = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+    result: Floats = np.divide(common, union, out=np.zeros(common.shape, np.float32), where=union > 0)
     return result
 
 
@@ -55,16 +54,16 @@ def likeness(boxes: Floats, keypoints: Floats, other_boxes: Floats, other_keypoi
         (N, M) float32, 0..1.
     """
     overlap = iou(boxes, other_boxes)
-    rows, columns = np.nonzero(overlap)  # of hundreds of people few overlap: only those pairs are looked at
-    ours, theirs = keypoints[rows], other_keypoints[columns]
+    rows, columns = overlap.nonzero()  # of hundreds of people few overlap: only those pairs are looked at
+    ours, theirs = keypoints.take(rows, axis=0), other_keypoints.take(columns, axis=0)
     with np.errstate(invalid="ignore", over="ignore"):  # what is not a place is unseen
         apart = ours[:, :, :2] - theirs[:, :, :2]
         squared = np.einsum("pkc,pkc->pk", apart, apart)
     both = (np.minimum(ours[:, :, 2], theirs[:, :, 2]) > SEEN) & (squared < np.inf)
     # OKS, as skeleton.oks has it, but of pairs: each track with the few detections near it
-    scale = np.maximum(_areas(boxes), 1)[rows, None] * (8 * sigmas**2)
-    similar = np.exp(-np.where(both, squared, np.inf) / scale).sum(axis=1)
-    count = both.sum(axis=1)
+    scale = np.maximum(_areas(boxes), 1).take(rows)[:, None] * (8 * sigmas**2)
+    similar = np.add.reduce(np.exp(np.where(both, squared, np.inf) / -scale), axis=1)
+    count = np.add.reduce(both, axis=1)
     near = overlap[rows, columns]
     overlap[rows, columns] = np.where(count >= _ENOUGH, (near + similar / np.maximum(count, 1)) / 2, near)
     return overlap
@@ -75,12 +74,14 @@ def duplicates(alike: Floats) -> NDArray[np.bool_]:
 
     Two people close together overlap in their boxes but not in their keypoints; one person seen twice does in both.
     """
-    return np.asarray(np.triu(alike > _REPEATED, 1).any(axis=0), np.bool_)
+    rank = np.arange(len(alike))
+    repeated: NDArray[np.bool_] = np.logical_or.reduce((alike > _REPEATED) & (rank[:, None] < rank), axis=0)
+    return repeated
 
 
 def crowded(alike: Floats) -> NDArray[np.bool_]:
     """Which of N detections, (N, N) `alike`, have another in their box: (N,) bool."""
-    touching: NDArray[np.bool_] = (alike > _TOUCHING).sum(axis=1) > 1  # everybody is like themselves
+    touching: NDArray[np.bool_] = np.add.reduce(alike > _TOUCHING, axis=1) > 1  # everybody is like themselves
     return touching
 
 
@@ -119,12 +120,12 @@ def pair(scores: Floats, least: float) -> Pairs:
     Returns:
         (rows, columns), two index arrays of equal length; empty where nothing is alike enough.
     """
-    good = (scores >= least) & (scores > 0)
-    if not good.any():
-        return np.zeros(0, np.intp), np.zeros(0, np.intp)
-    weights = np.where(good, scores, 0)
-    rows, columns = np.flatnonzero(good.any(axis=1)), weights.argmax(axis=1)
-    best = columns[rows]
+    good = scores >= least if least > 0 else scores > 0
+    rows = np.logical_or.reduce(good, axis=1).nonzero()[0]
+    if not len(rows):
+        return rows, rows
+    weights = scores * good
+    best = weights.argmax(axis=1).take(rows)
     if len(set(best.tolist())) == len(best):  # everybody's first choice is their own: nothing can be greater
         return rows, best
     from scipy.optimize import linear_sum_assignment  # slow to import, and wanted only in a crowd; see load_ahead

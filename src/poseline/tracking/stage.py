@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import replace
 
 from poseline.pose import Observation
 from poseline.tracking.appearance import Torso, torso_colours
@@ -27,4 +26,5 @@ def track(
         if previous not in (None, scene):
             tracker.forget()
         colours = torso_colours(seen.frame, seen.poses.keypoints, torso)
-        yield replace(seen, poses=tracker.update(seen.poses, seen.frame.time, colours))
+        poses = tracker.update(seen.poses, seen.frame.time, colours)
+        yield Observation(seen.frame, poses, seen.speed, seen.input_shape)

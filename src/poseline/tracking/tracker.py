@@ -34,6 +34,7 @@ _PROBATION = 0.09
 """Seconds for which a less sure one is followed before it gets an id: just under one frame at 10 frames a second."""
 _NOBODY = -1
 """In place of a track's row: no track."""
+_NO_ID = np.array([UNTRACKED])
 
 
 class Tracker:
@@ -85,23 +86,28 @@ class Tracker:
         self._check(poses, time)
         first = self._time is None
         self._advance(time)
-        chosen = np.flatnonzero((poses.scores >= self._settings.low) & np.isfinite(poses.boxes).all(axis=1))
-        found = poses if len(chosen) == len(poses) else poses[chosen]
-        worn = None if colours is None else colours[chosen]
+        sound = np.logical_and.reduce(np.isfinite(poses.boxes), axis=1) & (poses.scores >= self._settings.low)
+        if np.count_nonzero(sound) == len(poses):
+            return poses.with_ids(self._identify(poses, colours, first))
+        ids = np.full(len(poses), UNTRACKED, np.int64)
+        ids[sound] = self._identify(poses[sound], None if colours is None else colours[sound], first)
+        return poses.with_ids(ids)
+
+    def _identify(self, found: Poses, worn: Floats | None, first: bool) -> Integers:
+        """(M,) the ids of the M detections."""
         alike = self._likeness(found)
         among = alike[len(self) :]
         usable = ~duplicates(among)
         owners = self._associate(found, worn, alike[: len(self)], usable)
         if worn is not None:
-            worn[crowded(among)] = np.nan  # a torso half behind another's is not learned
+            worn = np.where(crowded(among)[:, None], np.nan, worn)  # a torso half behind another's is not learned
         self._follow(found, worn, owners)
         fresh = usable & (owners == _NOBODY) & (found.scores >= self._settings.new)
-        if fresh.any():
+        if np.count_nonzero(fresh):
             owners[fresh] = self._start(found[fresh], None if worn is None else worn[fresh], known=first)
-        ids = np.full(len(poses), UNTRACKED, np.int64)
-        ids[chosen] = np.append(self._ids, UNTRACKED)[owners]  # the last, for _NOBODY
+        ids: Integers = np.concatenate((self._ids, _NO_ID)).take(owners)  # the last, for _NOBODY
         self._keep((self._ids != UNTRACKED) | (self._unseen <= _PROBATION))
-        return poses.with_ids(ids)
+        return ids
 
     def _check(self, poses: Poses, time: float) -> None:
         if not math.isfinite(time):
@@ -142,10 +148,10 @@ class Tracker:
         dressed_alike = alike * dressed / (1 + np.minimum(self._unseen, COAST))[:, None]
         high = found.scores >= self._settings.high
         claim(dressed_alike, free, usable & high, self._settings.match)
-        if (low := usable & ~high).any():
+        if np.count_nonzero(low := usable & ~high):
             claim(dressed_alike, free & (self._unseen <= COAST), low, 2 * self._settings.match)
         newcomers = usable & (owners == _NOBODY) & (found.scores >= self._settings.new)
-        if newcomers.any() and free.any():
+        if np.count_nonzero(newcomers) and np.count_nonzero(free):
             near = nearness(self._motion.position, to_centres(found.boxes), self._unseen)
             claim(near * dressed, free, newcomers, 0.0)
             if worn is not None:
@@ -155,16 +161,19 @@ class Tracker:
 
     def _follow(self, found: Poses, worn: Floats | None, owners: NDArray[np.intp]) -> None:
         """Move the tracks that were seen to where they were seen, and name those whose probation ends with it."""
-        detections = np.flatnonzero(owners != _NOBODY)
-        tracks = owners[detections]
-        self._motion.update(tracks, to_centres(found.boxes[detections]))
-        self._keypoints[tracks] = found.keypoints[detections]
+        detections = (owners != _NOBODY).nonzero()[0]
+        tracks = owners.take(detections)
+        self._motion.update(tracks, to_centres(found.boxes.take(detections, axis=0)))
+        self._keypoints[tracks] = found.keypoints.take(detections, axis=0)
         self._unseen[tracks] = 0
         if worn is not None:
-            self._colours[tracks] = learned(self._colours[tracks], worn[detections], self._step)
-        proven = (self._age[tracks] >= _PROBATION) | (found.scores[detections] >= _SURE)
-        named = tracks[proven & (self._ids[tracks] == UNTRACKED)]
-        self._ids[named] = self._new_ids(len(named))
+            known, seen = self._colours.take(tracks, axis=0), worn.take(detections, axis=0)
+            self._colours[tracks] = learned(known, seen, self._step)
+        nameless = self._ids.take(tracks) == UNTRACKED
+        if np.count_nonzero(nameless):
+            proven = (self._age[tracks] >= _PROBATION) | (found.scores[detections] >= _SURE)
+            named = tracks[proven & nameless]
+            self._ids[named] = self._new_ids(len(named))
 
     def _start(self, found: Poses, worn: Floats | None, known: bool) -> NDArray[np.intp]:
         """Append a track for each of the M detections and return their M rows.
@@ -177,13 +186,13 @@ class Tracker:
         rows = np.arange(len(self), len(self) + len(found))
         nothing = np.zeros(len(found))
         self._motion.start(to_centres(found.boxes))
-        self._ids = np.append(self._ids, ids)
-        self._classes = np.append(self._classes, found.classes)
+        self._ids = np.concatenate((self._ids, ids))
+        self._classes = np.concatenate((self._classes, found.classes))
         self._keypoints = np.concatenate((self._keypoints, found.keypoints))
         unknown = np.full((len(found), 3), np.nan, np.float32)
         self._colours = np.concatenate((self._colours, unknown if worn is None else worn))
-        self._age = np.append(self._age, nothing)
-        self._unseen = np.append(self._unseen, nothing)
+        self._age = np.concatenate((self._age, nothing))
+        self._unseen = np.concatenate((self._unseen, nothing))
         return rows
 
     def _new_ids(self, count: int) -> Integers:
@@ -191,7 +200,7 @@ class Tracker:
         return np.arange(first, first + count, dtype=np.int64)
 
     def _keep(self, chosen: NDArray[np.bool_]) -> None:
-        if chosen.all():
+        if np.count_nonzero(chosen) == len(chosen):
             return
         self._motion.keep(chosen)
         self._ids, self._classes = self._ids[chosen], self._classes[chosen]
