@@ -66,10 +66,11 @@ def torso_colours(frame: Frame, keypoints: Floats, torso: Torso | None) -> Float
     seen = np.logical_and.reduce(known, axis=1).nonzero()[0]
     result = np.full((len(keypoints), 3), np.nan, np.float32)
     if len(seen):
-        places = _POINTS @ corners.take(seen, axis=0)[:, :, :2].transpose(1, 2, 0).reshape(4, -1)
-        limits = np.array([[frame.width - 1], [frame.height - 1]], np.float32)
-        inside = np.minimum(np.maximum(places.reshape(len(_POINTS), 2, -1), 0), limits)  # all x before all y
-        result[seen] = _means(picture, inside.astype(np.intp).transpose(1, 2, 0))
+        x_and_y = corners.take(seen, axis=0)[:, :, :2].transpose(2, 0, 1)
+        places = x_and_y.reshape(-1, 4) @ _POINTS.T  # (2 N, 36), all x before all y
+        limits = np.array([[[frame.width - 1]], [[frame.height - 1]]], np.float32)
+        inside = np.minimum(np.maximum(places.reshape(2, -1, len(_POINTS)), 0), limits)
+        result[seen] = _means(picture, inside.astype(np.intp))
     return result
 
 

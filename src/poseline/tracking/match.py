@@ -30,10 +30,15 @@ _GROWTH = 1.5
 
 def iou(first: Floats, second: Floats) -> Floats:
     """(N, M) float32 intersection over union of (N, 4) and (M, 4) boxes x1 y1 x2 y2; 0 for a box without area."""
+    return _overlap(first, _areas(first), second, _areas(second))
+
+
+def _overlap(first: Floats, areas: Floats, second: Floats, other_areas: Floats) -> Floats:
+    """`iou` of boxes whose areas are known."""
     corners, others = first.T[:, :, None], second.T[:, None]  # numpy is slow where the last of several axes is short
     width, height = np.maximum(np.minimum(corners[2:], others[2:]) - np.maximum(corners[:2], others[:2]), 0)
     common = width * height
-    union = _areas(first)[:, None] + _areas(second) - common
+    union = areas[:, None] + other_areas - common
     result: Floats = np.divide(common, union, out=np.zeros(common.shape, np.float32), where=union > 0)
     return result
 
@@ -53,7 +58,8 @@ def likeness(boxes: Floats, keypoints: Floats, other_boxes: Floats, other_keypoi
     Returns:
         (N, M) float32, 0..1.
     """
-    overlap = iou(boxes, other_boxes)
+    areas = _areas(boxes)
+    overlap = _overlap(boxes, areas, other_boxes, _areas(other_boxes))
     rows, columns = overlap.nonzero()  # of hundreds of people few overlap: only those pairs are looked at
     ours, theirs = keypoints.take(rows, axis=0), other_keypoints.take(columns, axis=0)
     with np.errstate(invalid="ignore", over="ignore"):  # what is not a place is unseen
@@ -61,8 +67,9 @@ def likeness(boxes: Floats, keypoints: Floats, other_boxes: Floats, other_keypoi
         squared = np.einsum("pkc,pkc->pk", apart, apart)
     both = (np.minimum(ours[:, :, 2], theirs[:, :, 2]) > SEEN) & (squared < np.inf)
     # OKS, as skeleton.oks has it, but of pairs: each track with the few detections near it
-    scale = np.maximum(_areas(boxes), 1).take(rows)[:, None] * (8 * sigmas**2)
-    similar = np.add.reduce(np.exp(np.where(both, squared, np.inf) / -scale), axis=1)
+    scale = np.maximum(areas, 1).take(rows)[:, None] * (-8 * sigmas**2)
+    each = np.exp(squared / scale, out=np.zeros(squared.shape, np.float32), where=both)
+    similar = np.add.reduce(each, axis=1)
     count = np.add.reduce(both, axis=1)
     near = overlap[rows, columns]
     overlap[rows, columns] = np.where(count >= _ENOUGH, (near + similar / np.maximum(count, 1)) / 2, near)
