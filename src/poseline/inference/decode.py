@@ -2,79 +2,98 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import numpy as np
 from numpy.typing import NDArray
 
 from poseline.errors import ModelError
 from poseline.inference.letterbox import Letterbox
 from poseline.inference.spec import ModelSpec
-from poseline.pose import Floats, Integers, Poses
+from poseline.pose import Floats, Poses
 from poseline.settings import InferenceSettings
 
 _MOST_CANDIDATES = 30_000
-_CLASS_OFFSET = 7680.0
+_BLOCK = 128
+"""Boxes compared each with each at once in suppression; most pictures have fewer candidates."""
+_CLASS_OFFSET = np.float32(7680)
 """Moves boxes of different classes apart before suppression; wider than any network input."""
 
 
-@np.errstate(invalid="ignore")  # a network that overflowed says NaN; who is seen well beside it stays
 def decode(output: Floats, spec: ModelSpec, letterbox: Letterbox, settings: InferenceSettings) -> Poses:
-    """Poses of one picture.
+    """Poses of one picture, as `decode_batch` has them of many; `output` has one axis less."""
+    return decode_batch(output[None], spec, letterbox, settings)[0]
+
+
+@np.errstate(invalid="ignore")  # a network that overflowed says NaN; who is seen well beside it stays
+def decode_batch(outputs: Floats, spec: ModelSpec, letterbox: Letterbox, settings: InferenceSettings) -> list[Poses]:
+    """Poses of each of B pictures that lie in the network's input alike, all at once.
 
     Args:
-        output: YOLOv8 and YOLO11: (4 + classes + K·values, A) with boxes as centre and size; end-to-end (YOLO26):
-            (N, 6 + K·values) rows of x1 y1 x2 y2 score class. In pixels of the network's input.
+        outputs: YOLOv8 and YOLO11: (B, 4 + classes + K·values, A) with boxes as centre and size; end-to-end (YOLO26):
+            (B, N, 6 + K·values) rows of x1 y1 x2 y2 score class. In pixels of the network's input.
         spec: the model's shape.
         letterbox: the way back to the source's pixels.
         settings: `conf`, `iou`, `max_det` and `classes`.
 
     Raises:
-        ModelError: the output is not of the shape that `spec` promises.
+        ModelError: the outputs are not of the shape that `spec` promises.
     """
     count, values = spec.keypoint_shape
-    if spec.end2end:
-        boxes, scores, classes, keypoints = _final(output, 6 + count * values, settings)
-    else:
-        boxes, scores, classes, keypoints = _suppressed(output, len(spec.names), count * values, settings)
-    points = keypoints.reshape(-1, count, values)
-    places = letterbox.to_source(np.concatenate([boxes.reshape(-1, 2, 2), points[:, :, :2]], axis=1))
-    found = np.ones((len(points), count, 3), np.float32)
-    found[:, :, :2] = places[:, 2:]
-    if values == 3:
-        found[:, :, 2] = points[:, :, 2]
-    return Poses.of(places[:, :2].reshape(-1, 4), scores, found, classes)
+    if not spec.end2end:
+        each = [_suppressed(output, len(spec.names), count * values, settings) for output in outputs]
+        return [_poses(rows, count, values, letterbox) for rows in each]
+    rows, counts = _final(outputs, 6 + count * values, settings)
+    everybody = _poses(rows, count, values, letterbox)
+    begins = accumulate(counts, initial=0)
+    return [everybody[at : at + min(own, settings.max_det)] for at, own in zip(begins, counts, strict=False)]
 
 
-def _final(output: Floats, columns: int, settings: InferenceSettings) -> tuple[Floats, Floats, Integers, Floats]:
-    if output.ndim != 2 or output.shape[1] != columns:
-        raise ModelError(f"the network gives {output.shape}, not (N, {columns}); is its metadata of another model?")
-    rows = output[(output[:, 4] > settings.conf) & (output[:, 5] >= 0)]
+def _poses(rows: Floats, count: int, values: int, letterbox: Letterbox) -> Poses:
+    """Poses in source pixels of rows as an end-to-end network gives them."""
+    points = rows[:, 6:].reshape(-1, count, values)
+    places = letterbox.to_source(np.concatenate((rows[:, :4].reshape(-1, 2, 2), points[:, :, :2]), axis=1))
+    keypoints = np.empty((len(points), count, 3), np.float32)
+    keypoints[:, :, :2] = places[:, 2:]
+    keypoints[:, :, 2] = points[:, :, 2] if values == 3 else 1
+    return Poses.of(places[:, :2].reshape(-1, 4), rows[:, 4], keypoints, rows[:, 5].astype(np.int64))
+
+
+def _final(outputs: Floats, columns: int, settings: InferenceSettings) -> tuple[Floats, list[int]]:
+    """The rows that count, the best of each picture first, and how many each has; there may be more than `max_det`."""
+    if outputs.ndim != 3 or outputs.shape[2] != columns:
+        raise ModelError(
+            f"the network gives {outputs.shape[1:]}, not (N, {columns}); is its metadata of another model?"
+        )
+    scores, classes = outputs[:, :, 4], outputs[:, :, 5]
+    chosen = (scores > settings.conf) & (classes >= 0)
     if settings.classes is not None:
-        rows = rows[np.isin(rows[:, 5], settings.classes)]
-    rows = rows[np.argsort(-rows[:, 4], kind="stable")][: settings.max_det]
-    return rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64), rows[:, 6:]
+        chosen &= np.isin(classes, settings.classes)
+    pictures, rows = chosen.nonzero()[0], outputs[chosen]
+    order = np.lexsort((-rows[:, 4], pictures))
+    return rows.take(order, axis=0), np.bincount(pictures, minlength=len(outputs)).tolist()
 
 
-def _suppressed(
-    output: Floats, class_count: int, values: int, settings: InferenceSettings
-) -> tuple[Floats, Floats, Integers, Floats]:
+def _suppressed(output: Floats, class_count: int, values: int, settings: InferenceSettings) -> Floats:
+    """The rows of one picture that an end-to-end network would give."""
     if output.ndim != 2 or output.shape[0] != 4 + class_count + values:
         raise ModelError(
             f"the network gives {output.shape}, not ({4 + class_count + values}, A); is its metadata of another model?"
         )
     by_class = output[4 : 4 + class_count]
     best = by_class[0] if class_count == 1 else by_class.max(axis=0)
-    candidates = np.flatnonzero(best > settings.conf)
-    order = np.argsort(-best[candidates], kind="stable")[:_MOST_CANDIDATES]
-    rows = output[:, candidates[order]].T  # the few candidates, not all anchors
-    scores = rows[:, 4 : 4 + class_count].max(axis=1)
-    classes = rows[:, 4 : 4 + class_count].argmax(axis=1)
+    candidates = (best > settings.conf).nonzero()[0]
+    order = (-best.take(candidates)).argsort(kind="stable")[:_MOST_CANDIDATES]
+    columns = output.take(candidates.take(order), axis=1)  # the few candidates, not all anchors
+    by_class = columns[4 : 4 + class_count]
+    centre, half = columns[:2], columns[2:4] / 2
+    scores, classes = by_class.max(axis=0, keepdims=True), by_class.argmax(axis=0)[None].astype(np.float32)
+    parts: tuple[Floats, ...] = (centre - half, centre + half, scores, classes, columns[4 + class_count :])
+    rows = np.concatenate(parts).T
     if settings.classes is not None:
-        wanted = np.isin(classes, settings.classes)
-        rows, scores, classes = rows[wanted], scores[wanted], classes[wanted]
-    half = rows[:, 2:4] / 2
-    boxes = np.concatenate([rows[:, :2] - half, rows[:, :2] + half], axis=1)
-    kept = suppress(boxes + (classes * _CLASS_OFFSET).astype(np.float32)[:, None], settings.iou, settings.max_det)
-    return boxes[kept], scores[kept], classes[kept].astype(np.int64), rows[kept, 4 + class_count :]
+        rows = rows[np.isin(rows[:, 5], settings.classes)]
+    kept = suppress(rows[:, :4] + rows[:, 5:6] * _CLASS_OFFSET, settings.iou, settings.max_det)
+    return rows.take(kept, axis=0)
 
 
 def suppress(boxes: Floats, iou: float, most: int) -> NDArray[np.intp]:
@@ -85,13 +104,33 @@ def suppress(boxes: Floats, iou: float, most: int) -> NDArray[np.intp]:
         iou: a box that overlaps a better one by more than this goes.
         most: how many may stay.
     """
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     waiting = np.arange(len(boxes))
     kept: list[int] = []
-    while waiting.size and len(kept) < most:  # turns once for each person that stays
-        best, rest = waiting[0], waiting[1:]
-        kept.append(int(best))
-        corner = np.minimum(boxes[best, 2:], boxes[rest, 2:]) - np.maximum(boxes[best, :2], boxes[rest, :2])
-        shared = np.clip(corner, 0, None).prod(axis=1)
-        waiting = rest[~(shared > iou * (areas[best] + areas[rest] - shared))]  # a box of NaN takes nobody with it
-    return np.array(kept, np.intp)
+    while waiting.size and len(kept) < most:
+        block, waiting = waiting[:_BLOCK], waiting[_BLOCK:]
+        chosen = boxes.take(block, axis=0)
+        winners = _winners(_covers(chosen, chosen, iou))
+        kept += block.take(winners).tolist()
+        if waiting.size:
+            waiting = waiting[~_covers(chosen[winners], boxes[waiting], iou).any(axis=0)]
+    return np.array(kept[:most], np.intp)
+
+
+def _covers(boxes: Floats, others: Floats, iou: float) -> NDArray[np.bool_]:
+    """(N, M) whether each of N boxes overlaps each of M others by more than `iou`; a box of NaN overlaps nobody."""
+    one, other = boxes.T[:, :, None], others.T[:, None]
+    width, height = np.maximum(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0)
+    shared = width * height
+    area, area2 = ((sides[2] - sides[0]) * (sides[3] - sides[1]) for sides in (one, other))
+    covers: NDArray[np.bool_] = shared > iou * (area + area2 - shared)
+    return covers
+
+
+def _winners(beats: NDArray[np.bool_]) -> list[int]:
+    """Who stays of N, best first, if all who stay take away those whom they beat, (N, N)."""
+    stay, lost = [], np.zeros(len(beats), np.bool_)
+    for index in range(len(beats)):
+        if not lost[index]:
+            stay.append(index)
+            lost |= beats[index]
+    return stay

@@ -13,7 +13,7 @@ from fractions import Fraction
 import av
 
 from poseline.frame import Frame, plane_pixels
-from poseline.inference.decode import decode
+from poseline.inference.decode import decode_batch
 from poseline.inference.focus import Focus
 from poseline.inference.letterbox import Letterbox
 from poseline.inference.runtimes import Request, Runtime
@@ -88,9 +88,8 @@ class PoseEstimator:
         """Wait for the network and decode what it says of each frame."""
         outputs = batch.request.wait()
         answered = time.perf_counter()
-        # A network of a fixed batch answers for empty places too.
-        answers = zip(batch.frames, outputs, strict=False)
-        poses = [decode(output, self._output, batch.letterbox, self.settings) for _, output in answers]
+        asked = outputs[: len(batch.frames)]  # a network of a fixed batch answers for empty places too
+        poses = decode_batch(asked, self._output, batch.letterbox, self.settings)
         self._free[batch.letterbox.size].append(batch.request)
         each = 1e3 / len(batch.frames)
         speed = Speed(

@@ -41,7 +41,8 @@ def to_centres(boxes: Floats) -> Doubles:
 
 def to_corners(centres: Doubles) -> Floats:
     """(N, 4) centre x, centre y, width, height to (N, 4) float32 corners x1 y1 x2 y2."""
-    return (centres @ _TO_CORNERS).astype(np.float32)
+    corners: Floats = (centres @ _TO_CORNERS).astype(np.float32)
+    return corners
 
 
 class Motion:
