@@ -103,6 +103,8 @@ class KeypointLog:
         self._path = path
         self._source = redact(header.source)
         self._keypoints = len(header.skeleton)
+        each = (_PER_PIXEL, _PER_PIXEL, _PER_SCORE)
+        self._steps = np.array((_PER_SCORE, *4 * (_PER_PIXEL,), *self._keypoints * each))  # of score, box, keypoints
         self._many_classes = len(header.classes) > 1
         self._error: OutputError | None = None
         try:
@@ -129,7 +131,7 @@ class KeypointLog:
             "dropped_before": frame.dropped_before,
             "corrupt": frame.corrupt,
         }
-        if frame.source and (source := redact(frame.source)) != self._source:
+        if frame.source not in ("", self._source) and (source := redact(frame.source)) != self._source:
             record["source"] = plain(source)
         self._write(record)
         self.frames += 1
@@ -157,14 +159,12 @@ class KeypointLog:
         self.close()
 
     def _persons(self, poses: Poses) -> list[dict[str, Any]]:
-        if poses.keypoints.shape[1] != self._keypoints:
-            raise ValueError(f"the log's skeleton has {self._keypoints} keypoints, not {poses.keypoints.shape[1]}")
-        columns = (
-            poses.ids,
-            self._rounded(poses.scores, _PER_SCORE),
-            self._rounded(poses.boxes, _PER_PIXEL),
-            self._rounded(poses.keypoints, np.array([_PER_PIXEL, _PER_PIXEL, _PER_SCORE])),
-        )
+        count, keypoints = poses.keypoints.shape[:2]
+        if keypoints != self._keypoints:
+            raise ValueError(f"the log's skeleton has {self._keypoints} keypoints, not {keypoints}")
+        flat = poses.keypoints.reshape(count, 3 * keypoints)
+        numbers = self._rounded(np.concatenate((poses.scores[:, None], poses.boxes, flat), axis=1))
+        columns = (poses.ids, numbers[:, 0], numbers[:, 1:5], numbers[:, 5:].reshape(count, keypoints, 3))
         persons: list[dict[str, Any]] = [
             {"id": number, "score": score, "box": box, "keypoints": keypoints}
             for number, score, box, keypoints in zip(*columns, strict=True)
@@ -174,10 +174,11 @@ class KeypointLog:
                 person["class"] = number
         return persons
 
-    def _rounded(self, values: Floats, steps: float | NDArray[np.float64]) -> NDArray[np.float64]:
-        """`values` to 1/`steps`; those that are not finite are counted, and will be written as null."""
-        rounded: NDArray[np.float64] = np.rint(values.astype(np.float64) * steps) / steps + 0.0  # + 0.0 makes 0 of -0
-        self.nulls += rounded.size - int(np.isfinite(rounded).sum())
+    def _rounded(self, numbers: Floats) -> NDArray[np.float64]:
+        """(N, 5 + 3 K) `numbers` to whole steps; those that are not finite are counted, and will be written as null."""
+        steps = self._steps
+        rounded: NDArray[np.float64] = np.rint(numbers.astype(np.float64) * steps) / steps + 0.0  # + 0.0 makes 0 of -0
+        self.nulls += rounded.size - int(np.count_nonzero(np.isfinite(rounded)))
         return rounded
 
     def _write(self, record: Mapping[str, Any]) -> None:
