@@ -118,7 +118,8 @@ def suppress(boxes: Floats, iou: float, most: int) -> NDArray[np.intp]:
 
 def _covers(boxes: Floats, others: Floats, iou: float) -> NDArray[np.bool_]:
     """(N, M) whether each of N boxes overlaps each of M others by more than `iou`; a box of NaN overlaps nobody."""
-    one, other = boxes.T[:, :, None], others.T[:, None]
+    # Axis by axis in memory, or numpy takes three times as long.
+    one, other = np.ascontiguousarray(boxes.T)[:, :, None], np.ascontiguousarray(others.T)[:, None]
     width, height = np.maximum(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0)
     shared = width * height
     area, area2 = ((sides[2] - sides[0]) * (sides[3] - sides[1]) for sides in (one, other))

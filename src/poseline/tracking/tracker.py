@@ -98,11 +98,10 @@ class Tracker:
         alike = self._likeness(found)
         among = alike[len(self) :]
         usable = ~duplicates(among)
-        owners = self._associate(found, worn, alike[: len(self)], usable)
+        owners, fresh = self._associate(found, worn, alike[: len(self)], usable)
         if worn is not None:
             worn = np.where(crowded(among)[:, None], np.nan, worn)  # a torso half behind another's is not learned
         self._follow(found, worn, owners)
-        fresh = usable & (owners == _NOBODY) & (found.scores >= self._settings.new)
         if np.count_nonzero(fresh):
             owners[fresh] = self._start(found[fresh], None if worn is None else worn[fresh], known=first)
         ids: Integers = np.concatenate((self._ids, _NO_ID)).take(owners)  # the last, for _NOBODY
@@ -132,8 +131,8 @@ class Tracker:
 
     def _associate(
         self, found: Poses, worn: Floats | None, alike: Floats, usable: NDArray[np.bool_]
-    ) -> NDArray[np.intp]:
-        """(M,) the row of each detection's track, or `_NOBODY`."""
+    ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """(M,) the row of each detection's track, or `_NOBODY`; and (M,) which of these last start one."""
         owners = np.full(len(found), _NOBODY, np.intp)
         free = np.ones(len(self), np.bool_)
 
@@ -157,7 +156,8 @@ class Tracker:
             if worn is not None:
                 followed = self._unseen <= self._step + _PROBATION
                 claim(alike * same, free & followed, newcomers, self._settings.match)
-        return owners
+            newcomers &= owners == _NOBODY
+        return owners, newcomers
 
     def _follow(self, found: Poses, worn: Floats | None, owners: NDArray[np.intp]) -> None:
         """Move the tracks that were seen to where they were seen, and name those whose probation ends with it."""
