@@ -79,6 +79,12 @@ def likeness(boxes: Floats, keypoints: Floats, other_boxes: Floats, other_keypoi
     return overlap
 
 
+def spread_out(alike: Floats) -> bool:
+    """Whether none of N detections, (N, N) `alike`, has another in its box: nobody is a duplicate, nobody crowded."""
+    touching = alike > _TOUCHING
+    return bool(np.count_nonzero(touching) == np.count_nonzero(touching.diagonal()))
+
+
 def duplicates(alike: Floats) -> NDArray[np.bool_]:
     """Which of N detections, best first and (N, N) `alike`, show a person that a better one shows already: (N,) bool.
 

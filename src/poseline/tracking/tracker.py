@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from poseline.pose import UNTRACKED, Floats, Integers, Poses
 from poseline.settings import TrackingSettings
 from poseline.tracking.appearance import learned, resemblance
-from poseline.tracking.match import crowded, duplicates, likeness, load_ahead, nearness, pair
+from poseline.tracking.match import crowded, duplicates, likeness, load_ahead, nearness, pair, spread_out
 from poseline.tracking.motion import COAST, Doubles, Motion, to_centres
 
 _SURE = 0.7
@@ -97,9 +97,10 @@ class Tracker:
         """(M,) the ids of the M detections."""
         alike = self._likeness(found)
         among = alike[len(self) :]
-        usable = ~duplicates(among)
+        spread = spread_out(among)
+        usable = np.ones(len(found), np.bool_) if spread else ~duplicates(among)
         owners, fresh = self._associate(found, worn, alike[: len(self)], usable)
-        if worn is not None:
+        if worn is not None and not spread:
             worn = np.where(crowded(among)[:, None], np.nan, worn)  # a torso half behind another's is not learned
         self._follow(found, worn, owners)
         if np.count_nonzero(fresh):
