@@ -63,15 +63,15 @@ def likeness(boxes: Floats, keypoints: Floats, other_boxes: Floats, other_keypoi
     overlap = _overlap(boxes, areas, other_boxes, _areas(other_boxes))
     rows, columns = overlap.nonzero()  # of hundreds of people few overlap: only those pairs are looked at
     ours, theirs = keypoints.take(rows, axis=0), other_keypoints.take(columns, axis=0)
+    # OKS, as skeleton.oks has it, but of pairs: each track with the few detections near it
+    scale = np.maximum(areas, 1).take(rows)[:, None] * (-8 * sigmas**2)
     with np.errstate(invalid="ignore", over="ignore"):  # what is not a place is unseen
         apart = ours - theirs  # of x, y and, for nothing, confidence: numpy is slow where rows have gaps
         apart *= apart
         squared = apart[:, :, 0] + apart[:, :, 1]
+        exponents = squared / scale
     both = (np.minimum(ours[:, :, 2], theirs[:, :, 2]) > SEEN) & (squared < np.inf)
-    # OKS, as skeleton.oks has it, but of pairs: each track with the few detections near it
-    scale = np.maximum(areas, 1).take(rows)[:, None] * (-8 * sigmas**2)
-    each = np.exp(squared / scale, out=np.zeros(squared.shape, np.float32), where=both)
-    similar = np.add.reduce(each, axis=1)
+    similar = np.add.reduce(np.exp(exponents, out=np.zeros(squared.shape, np.float32), where=both), axis=1)
     count = np.add.reduce(both, axis=1)
     near = overlap[rows, columns]
     told = np.divide(similar, count, out=near.astype(np.float64), where=count >= _ENOUGH)
