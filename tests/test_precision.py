@@ -114,10 +114,8 @@ import sys
 from poseline.cli import command
 from poseline.interruption import Interruption
 code = command(Interruption())
-try:
-    sys.exit(code)
-finally:
-    print(*sorted({"nncf", "torch", "openvino"} & set(sys.modules)))
+print(*sorted({"nncf", "torch", "openvino"} & set(sys.modules)))
+sys.exit(code)
 """
 
 

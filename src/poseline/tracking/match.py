@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from importlib import import_module
-from typing import TypeAlias
-
 import numpy as np
 from numpy.typing import NDArray
 
 from poseline.pose import Floats
+from poseline.tracking.assignment import Pairs, assign
 from poseline.tracking.motion import Doubles
-
-Pairs: TypeAlias = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 SEEN = 0.5
 """Confidence above which a keypoint counts."""
@@ -125,11 +120,6 @@ def nearness(predicted: Doubles, centres: Doubles, unseen: Doubles) -> Floats:
     return result
 
 
-def load_ahead() -> None:
-    """Load scipy beside other work: it takes a third of a second, for which no start and no crowd should wait."""
-    threading.Thread(target=import_module, args=("scipy.optimize",), name="scipy", daemon=True).start()
-
-
 def pair(scores: Floats, least: float) -> Pairs:
     """The pairing of rows with columns that has the greatest sum of `scores`, (N, M), leaving out those below `least`.
 
@@ -144,9 +134,7 @@ def pair(scores: Floats, least: float) -> Pairs:
     best = weights.argmax(axis=1).take(rows)
     if len(set(best.tolist())) == len(best):  # everybody's first choice is their own: nothing can be greater
         return rows, best
-    from scipy.optimize import linear_sum_assignment  # slow to import, and wanted only in a crowd; see load_ahead
-
-    rows, columns = linear_sum_assignment(weights, maximize=True)
+    rows, columns = assign(weights)
     kept = good[rows, columns]
     return rows[kept], columns[kept]
 

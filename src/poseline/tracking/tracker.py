@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from poseline.pose import UNTRACKED, Floats, Integers, Poses
 from poseline.settings import TrackingSettings
 from poseline.tracking.appearance import learned, resemblance
-from poseline.tracking.match import crowded, duplicates, likeness, load_ahead, nearness, pair, spread_out
+from poseline.tracking.match import crowded, duplicates, likeness, nearness, pair, spread_out
 from poseline.tracking.motion import COAST, Doubles, Motion, to_centres
 
 _SURE = 0.7
@@ -49,7 +49,6 @@ class Tracker:
         self._sigmas = np.asarray(sigmas, np.float32)
         self._next_id = 1
         self.forget()
-        load_ahead()
 
     def forget(self) -> None:
         """Drop every track, as at a change of scene. Ids already given are not given again."""
