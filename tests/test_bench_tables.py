@@ -18,8 +18,8 @@ def cells(grid: Grid) -> list[dict[str, str]]:
 def test_speed_in_numbers() -> None:
     (row,) = cells(tables.speed([case(25.0, spread=1.0)]))
     assert row == {
-        "video": "yes", "fps": "25.0 (24.0..26.0)", "process fps": "20.0", "first frame s": "0.90",
-        "CPU ms/frame": "50.0", "cores busy": "62%", "model alone fps": "40.0",
+        "video": "yes", "fps": "25.0 (24.0..26.0)", "steady fps": "26.0", "process fps": "20.0",
+        "first frame s": "0.90", "CPU ms/frame": "50.0", "cores busy": "62%", "model alone fps": "40.0",
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -77,7 +78,8 @@ def scaled(frame: Frame, letterbox: Letterbox) -> Floats:
     """(3, H, W) float32 in 0..1: the network's input as it is made of packed planes."""
     packing = torch_input.Packing.of(frame)
     staging = torch_input.Staging(packing, 2, torch.device("cpu"), None)
-    staging.fill(1, frame.picture)
+    for place in range(2):
+        staging.fill(place, frame.picture)
     image = torch.full((2, 3, *letterbox.size[::-1]), PAD / 255)
     (left, top), (width, height) = letterbox.offset, letterbox.scaled
     inner = image[:, :, top : top + height, left : left + width]
@@ -89,14 +91,19 @@ def scaled(frame: Frame, letterbox: Letterbox) -> Floats:
 
 def test_planes_on_the_device_are_packed_as_those_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     """NV12 as a card's decoder gives it, here in the CPU's memory."""
-    picture = noise(64, 48, 1, 1)
+    pictures = [noise(64, 48, 1, 1, seed) for seed in (1, 2)]
     device, stream = torch.device("cpu"), SimpleNamespace(wait_stream=lambda _: None)
     expected = torch_input.Staging(torch_input.Packing("yuv", 64, 48), 2, device, None)
-    expected.fill(1, picture)
+    for place, picture in enumerate(pictures):
+        expected.fill(place, picture)
     staging = torch_input.Staging(torch_input.Packing("yuv", 64, 48), 2, device, None)
     monkeypatch.setattr(torch.cuda, "default_stream", lambda _: None)
     monkeypatch.setattr(staging, "_stream", stream)
-    staging._copy_on_device(1, picture.reformat(format="nv12"))
+    monkeypatch.setattr(torch_input, "ON_DEVICE", "nv12")
+    monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
+    for place, picture in enumerate(pictures):
+        staging.fill(place, picture.reformat(format="nv12"))
+    staging.upload()
     assert torch.equal(staging.packed, expected.packed)
     assert staging.packed[1].any()
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from media_worlds import number_in, one_person, picture
+from poseline.errors import ModelError
 from poseline.frame import Frame, Pixels
-from poseline.inference import ModelSpec, PoseEstimator, ScriptedRuntime, infer
+from poseline.inference import ModelSpec, PoseEstimator, Request, ScriptedRuntime, infer
 from poseline.pose import Floats, Observation
 from poseline.settings import InferenceSettings
 from poseline.skeleton import Skeleton
@@ -116,3 +117,31 @@ def test_requests_are_used_again_also_after_a_run_that_was_left() -> None:
         next(came)
         came.close()
     assert len(made) == 2
+
+
+def test_what_was_prepared_is_used_and_its_error_is_raised_by_the_first_picture() -> None:
+    estimator = scripted(1)
+    made: list[tuple[int, int]] = []
+    request = estimator.runtime.request
+
+    def slow(height: int, width: int) -> Request:
+        time.sleep(0.1)
+        made.append((height, width))
+        return request(height, width)
+
+    estimator.runtime.request = slow  # type: ignore[method-assign] # watched
+    estimator.runtime.dry_runs = 2
+    began = time.monotonic()
+    estimator.prepare(64, 48)
+    estimator.prepare(64, 48)
+    assert time.monotonic() - began < 0.09, "nobody waited"
+    assert [len(estimator.estimate(frame(number)).poses) for number in range(3)] == [1, 1, 1]
+    assert made == [(64, 64)]
+
+    def torn(height: int, width: int) -> Request:
+        raise ModelError(f"no network of {width}x{height}")
+
+    estimator.runtime.request = torn  # type: ignore[method-assign] # out of order
+    estimator.prepare(32, 64)
+    with pytest.raises(ModelError, match="no network of 32x64"):
+        estimator.estimate(frame(0, (32, 64)))

@@ -98,6 +98,7 @@ def test_colours_and_sampling_are_swscales(clip: Path, decoder: str) -> None:
     packing, stream = Packing.of(frame), torch.cuda.Stream(DEVICE)
     staging = Staging(packing, 1, torch.device(DEVICE), stream)
     staging.fill(0, frame.picture)
+    staging.upload()
     stream.synchronize()
     image = torch.full((1, 3, *letterbox.size[::-1]), PAD / 255, dtype=torch.float16, device=DEVICE)
     (left, top), (width, height) = letterbox.offset, letterbox.scaled

@@ -97,7 +97,7 @@ def report(**changes: Any) -> RunReport:
     for meter, seconds in zip(meters, (0.01, 0.04, 0.005, 0.02), strict=True):
         for _ in range(10):
             meter.add(seconds, seconds / 2)
-    return RunReport("clip.mp4", Counts(10, 10), 0.5, meters, **changes)
+    return RunReport("clip.mp4", Counts(10, 10), 0.5, meters=meters, **changes)
 
 
 def test_the_bottleneck_is_named_with_what_helps() -> None:

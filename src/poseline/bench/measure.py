@@ -124,6 +124,7 @@ def _run(watched: Watched, summary: dict[str, Any], output_bytes: int | None) ->
         wall=watched.wall,
         first_frame=watched.first,
         elapsed=summary["elapsed"],
+        steady_fps=summary["steady_fps"],
         cpu=summary["cpu"],
         memory_bytes=watched.memory,
         output_bytes=output_bytes,
@@ -145,6 +146,7 @@ def _case(
     """All but the words on the bottleneck, for which the other combinations are wanted."""
     first_frames = [run.first_frame for run in runs if run.first_frame is not None]
     fps = [run.processed / run.elapsed for run in runs]
+    steady = [run.steady_fps for run in runs if run.steady_fps is not None]
     cpu = [run.cpu / run.processed for run in runs]
     cores = machine.cores()
     return schema.Case(
@@ -155,6 +157,7 @@ def _case(
         device=header["device"],
         runs=runs,
         fps=schema.Spread.of(fps),
+        steady_fps=schema.Spread.of(steady) if steady else None,
         process_fps=schema.Spread.of([run.processed / run.wall for run in runs]),
         first_frame=schema.Spread.of(first_frames) if first_frames else None,
         memory_bytes=schema.Spread.of([float(run.memory_bytes) for run in runs]),

@@ -101,6 +101,8 @@ class Run(_Record):
     """Seconds from the start of the process to the record of its first frame; null where none was seen to come."""
     elapsed: float
     """Seconds of the run itself: from the first frame asked for to the last file closed."""
+    steady_fps: float | None = None
+    """Frames a second from the first recorded to the last; null where that is no time."""
     cpu: float
     """Seconds of all threads on cores, within `elapsed`."""
     memory_bytes: int
@@ -154,6 +156,8 @@ class Case(_Record):
     runs: list[Run]
     fps: Spread
     """Frames a second of the run itself: processed / elapsed."""
+    steady_fps: Spread | None = None
+    """Frames a second once the first is recorded: warm-up and the closing of files are not in it."""
     process_fps: Spread
     """Frames a second of the whole process: processed / wall."""
     first_frame: Spread | None

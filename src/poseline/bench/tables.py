@@ -51,11 +51,15 @@ def summary(benchmark: Benchmark) -> list[Grid]:
 
 def speed(cases: Sequence[Case]) -> Grid:
     """How fast each combination is."""
-    headings = (*_NAMES, "fps", "process\nfps", "first\nframe s", "CPU\nms/frame", "cores\nbusy", "model\nalone fps")
+    headings = (
+        *_NAMES, "fps", "steady\nfps", "process\nfps", "first\nframe s", "CPU\nms/frame", "cores\nbusy",
+        "model\nalone fps",
+    )  # fmt: skip
     rows = tuple(
         (
             *_names(case),
             spread(case.fps, 1),
+            f"{case.steady_fps.median:.1f}" if case.steady_fps else "?",
             f"{case.process_fps.median:.1f}",
             f"{case.first_frame.median:.2f}" if case.first_frame else "?",
             f"{case.cpu_ms.median:.1f}",

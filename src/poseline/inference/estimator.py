@@ -48,22 +48,31 @@ class PoseEstimator:
         self._coming: dict[tuple[int, int], Future[Request]] = {}
 
     def prepare(self, width: int, height: int) -> None:
-        """Begin to compile the network for pictures of this size, on a thread of its own; returns at once.
+        """Begin to get ready for pictures of this size, on a thread of its own; returns at once.
 
-        An error is raised by the first `place` of such a picture.
+        The first `place` of such a picture waits for it; an error is raised there.
         """
-        size = self._letterbox(width, height).size
-        if size in self._free or size in self._coming:
+        letterbox = self._letterbox(width, height)
+        if letterbox.size in self._free or letterbox.size in self._coming:
             return
-        coming = self._coming[size] = Future()
+        coming = self._coming[letterbox.size] = Future()
 
-        def compile_network() -> None:
+        def get_ready() -> None:
             try:
-                coming.set_result(self.runtime.request(*size[::-1]))
+                coming.set_result(self._exercised(_blank(width, height), letterbox))
             except BaseException as error:  # noqa: BLE001 # carried to whoever waits for it
                 coming.set_exception(error)
 
-        threading.Thread(target=compile_network, name="prepare", daemon=True).start()
+        threading.Thread(target=get_ready, name="prepare", daemon=True).start()
+
+    def _exercised(self, blank: Frame, letterbox: Letterbox) -> Request:
+        """A new request, after as many dry runs as the runtime needs."""
+        request = self.runtime.request(*letterbox.size[::-1])
+        for _ in range(self.runtime.dry_runs):
+            request.place(0, blank, letterbox)
+            request.start(self.settings)
+            request.wait()
+        return request
 
     def estimate(self, frame: Frame) -> Observation:
         """The poses in one frame, now."""

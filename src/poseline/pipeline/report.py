@@ -30,6 +30,9 @@ class RunReport:
     counts: Counts = field(default_factory=Counts)
     elapsed: float = 0.0
     """Seconds from the first frame asked for to the last file closed."""
+    first_recorded: float = 0.0
+    """`time.monotonic()` when the first frame was recorded, and with `last_recorded` the last; 0 before it."""
+    last_recorded: float = 0.0
     meters: list[Meter] = field(default_factory=list)
     cpu: float = 0.0
     """Seconds of all threads of the process on cores, meanwhile."""
@@ -55,6 +58,12 @@ class RunReport:
         return self.counts.processed / self.elapsed if self.elapsed > 0 else 0.0
 
     @property
+    def steady_fps(self) -> float | None:
+        """Frames a second from the first recorded to the last: what a longer run would come to."""
+        seconds = self.last_recorded - self.first_recorded
+        return (self.counts.processed - 1) / seconds if seconds > 0 else None
+
+    @property
     def bottleneck(self) -> Meter | None:
         """The stage whose own work took the longest; a live source only waits for its next frame."""
         working = self.meters[1:] if self.live else self.meters
@@ -77,6 +86,7 @@ class RunReport:
             "counts": self.counts.as_dict(),
             "elapsed": round(self.elapsed, 3),
             "fps": round(self.fps, 2),
+            "steady_fps": None if self.steady_fps is None else round(self.steady_fps, 2),
             "cpu": round(self.cpu, 3),
             "stages": [
                 {

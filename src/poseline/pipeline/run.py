@@ -95,7 +95,9 @@ def _drive(
                     goes_on = recorder.write(item)
                     output.add(time.perf_counter() - wall, time.thread_time() - cpu)
                     observation = item if isinstance(item, Observation) else item.observation
-                    ages.append(time.monotonic() - observation.frame.arrival)
+                    report.last_recorded = now = time.monotonic()
+                    report.first_recorded = report.first_recorded or now
+                    ages.append(now - observation.frame.arrival)
                     _note(report, running, source, recorder)
                     if on_frame:
                         on_frame(observation, report)

@@ -32,6 +32,8 @@ class Runtime(Protocol):
     """The device that really runs it."""
     precision: str
     """The arithmetic really used: fp32, bf16, fp16 or int8."""
+    dry_runs: int
+    """Runs after which one takes no longer than the next: an engine may get ready in its first ones."""
     in_flight: int
     """Requests that keep the device busy."""
     batch: int

@@ -64,6 +64,7 @@ class CudaRuntime:
         self.device = device_name(chosen)
         self.batch, self.final = batch, True
         self.in_flight = _IN_FLIGHT if batch > 1 else 1
+        self.dry_runs = 2  # the first finds its kernels, the second is recorded
         self.fixed_size: tuple[int, int] | None = None
         self._programs: OrderedDict[tuple[Packing, Letterbox], Program] = OrderedDict()
 
@@ -179,17 +180,19 @@ class CudaRequest:
         self._done: Any = None
 
     def place(self, index: int, frame: Frame, letterbox: Letterbox) -> None:
-        """Queue the frame's planes for place `index`; the frame must live until `wait`."""
-        runtime = self._runtime
-        with explained(runtime.torch_device), torch.inference_mode():
-            if index == 0:
-                packing = Packing.of(frame)
-                if self._staging is None or self._staging.packing != packing:
-                    self._staging = Staging(packing, runtime.batch, runtime.torch_device, runtime.uploads)
-                self._letterbox = letterbox
-                self._colours = _colours(frame)
-            assert self._staging is not None, "place 0 is the first"
-            self._staging.fill(index, frame.picture)
+        """Take the frame for place `index`; it must live until `wait`."""
+        if index == 0:
+            self._begin(frame, letterbox)
+        assert self._staging is not None, "place 0 is the first"
+        self._staging.fill(index, frame.picture)
+
+    def _begin(self, frame: Frame, letterbox: Letterbox) -> None:
+        """Get ready for a batch of pictures like this frame's."""
+        runtime, packing = self._runtime, Packing.of(frame)
+        if self._staging is None or self._staging.packing != packing:
+            with explained(runtime.torch_device), torch.inference_mode():
+                self._staging = Staging(packing, runtime.batch, runtime.torch_device, runtime.uploads)
+        self._letterbox, self._colours = letterbox, _colours(frame)
 
     def start(self, settings: InferenceSettings) -> None:
         """Queue everything, the copy back too. Of the settings `iou` is read: the rest is left to decoding."""
@@ -197,6 +200,7 @@ class CudaRequest:
         assert staging is not None, "start() before place()"
         assert self._letterbox is not None
         with explained(runtime.torch_device), torch.inference_mode():
+            staging.upload()
             if not runtime.on_gpu:
                 self._host = runtime.program(staging.packing, self._letterbox).run(
                     staging.packed, self._colours, settings.iou

@@ -51,7 +51,7 @@ class OnnxRuntime:
                 f"{network}: is an {self.precision} network; export it in the precision that you want, "
                 "or leave --precision and --half out"
             )
-        self.in_flight, self.batch, self.final = 1, 1, False
+        self.in_flight, self.batch, self.final, self.dry_runs = 1, 1, False, 0
 
     def request(self, height: int, width: int) -> OnnxRequest:
         """A new request for inputs of this size, in pixels."""

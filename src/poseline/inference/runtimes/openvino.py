@@ -50,7 +50,7 @@ class OpenVinoRuntime:
         if precision not in ("auto", "half") and self.precision != precision:
             raise ModelError(f"{network}: is an {self.precision} network, not {precision}; leave --precision out")
         # One request more than there are streams, so that none waits while the next frame is being scaled.
-        self.in_flight, self.batch = 1 if live else 3, 1
+        self.in_flight, self.batch, self.dry_runs = 1 if live else 3, 1, 0
         self.final = False
 
     def request(self, height: int, width: int) -> OpenVinoRequest:

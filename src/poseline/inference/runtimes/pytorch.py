@@ -28,7 +28,7 @@ class TorchRuntime:
         self._network = network.to(self._device, self._type)
         self.name = f"PyTorch {torch.__version__}"
         self.device = device_name(self._device)
-        self.in_flight, self.batch, self.final = 1, 1, False
+        self.in_flight, self.batch, self.final, self.dry_runs = 1, 1, False, 1
         self.fixed_size: tuple[int, int] | None = None
 
     def request(self, height: int, width: int) -> TorchRequest:

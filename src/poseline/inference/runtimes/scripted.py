@@ -23,6 +23,7 @@ class ScriptedRuntime:
         self._script, self._seconds = script, seconds
         self.name, self.device, self.precision = "scripted", "none", "fp32"
         self.in_flight, self.batch, self.final, self.fixed_size = in_flight, batch, final, fixed_size
+        self.dry_runs = 0
 
     def request(self, height: int, width: int) -> ScriptedRequest:
         """A new request for inputs of this size, in pixels."""

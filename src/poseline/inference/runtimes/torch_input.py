@@ -102,16 +102,29 @@ class Staging:
         self._host: Tensor = torch.zeros(shape, dtype=torch.uint8, pin_memory=True) if stream else self.packed
         self._planes = packing.planes(self.packed)
         self._host_planes = [plane.numpy() for plane in packing.planes(self._host)]
+        self._on_device: list[VideoFrame] = []
 
     def fill(self, index: int, picture: VideoFrame | Pixels) -> None:
-        """Copy a picture to place `index`; on a GPU only queued, so it must live until the batch is done."""
-        with torch.cuda.stream(self._stream):
-            if isinstance(picture, VideoFrame) and picture.format.name == ON_DEVICE:
-                self._copy_on_device(index, picture)
-                return
+        """Take a picture for place `index`, 0 first and then the next; it must live until the batch is done.
+
+        All of a batch lie in this machine's memory, or all on the device.
+        """
+        if index == 0:
+            self._on_device.clear()
+        if isinstance(picture, VideoFrame) and picture.format.name == ON_DEVICE:
+            self._on_device.append(picture)
+        else:
             self._pack(index, picture)
-            if self._stream:
-                self.packed[index].copy_(self._host[index], non_blocking=True)
+
+    def upload(self) -> None:
+        """Queue the copy of all pictures to their places on the device, in one go: each call has its price."""
+        if self._stream is None:
+            return
+        with torch.cuda.stream(self._stream):
+            if self._on_device:
+                self._copy_on_device()
+            else:
+                self.packed.copy_(self._host, non_blocking=True)
 
     def _pack(self, index: int, picture: VideoFrame | Pixels) -> None:
         if not isinstance(picture, VideoFrame):
@@ -121,13 +134,15 @@ class Staging:
         for plane, target in zip(picture.planes, (luma[index, 0], *chroma[index]), strict=True):
             np.copyto(target, plane_pixels(plane))
 
-    def _copy_on_device(self, index: int, picture: VideoFrame) -> None:
+    def _copy_on_device(self) -> None:
         # NV12: luma, then U and V in turn. The decoder's own copies are queued on the default stream. As a capsule,
         # since torch would pass a stream, which PyAV refuses.
-        luma, chroma = (torch.from_dlpack(plane.__dlpack__()) for plane in picture.planes)
+        planes = [torch.from_dlpack(plane.__dlpack__()) for picture in self._on_device for plane in picture.planes]
         self._stream.wait_stream(torch.cuda.default_stream(self.packed.device))
-        self._planes[0][index, 0].copy_(luma, non_blocking=True)
-        self._planes[1][index].copy_(chroma.permute(2, 0, 1), non_blocking=True)
+        luma, chroma = self._planes
+        count = len(self._on_device)
+        torch.stack(planes[0::2], out=luma[:count, 0])
+        chroma[:count].copy_(torch.stack(planes[1::2]).permute(0, 3, 1, 2))
 
 
 def scale_into(inner: Tensor, packing: Packing, packed: Tensor, matrix: Tensor) -> None:
