@@ -94,7 +94,7 @@ def run(
     roi: Annotated[bool | None, _option("--roi/--no-roi", help="Look only where people are, while all are known. (--no-roi)", panel=_MODEL)] = None,
     roi_every: Annotated[int | None, _option("--roi-every", help="Frames after which --roi looks at the whole picture again. (12)", panel=_MODEL)] = None,
     skeleton: Annotated[Path | None, _option("--skeleton", help="YAML file that names and joins the keypoints.", panel=_MODEL)] = None,
-    batch: Annotated[int | None, _option("--batch", help="Most frames of a file that a GPU takes at once. (16)", panel=_MODEL)] = None,
+    batch: Annotated[int | None, _option("--batch", help="Most frames of a file that a GPU takes at once. (32)", panel=_MODEL)] = None,
     augment: Annotated[bool, typer.Option("--augment", hidden=True)] = False,
     track: Annotated[bool | None, _option("--track/--no-track", help="Give persons ids. (--track)", panel=_MODEL)] = None,
     live: Annotated[bool | None, _option("--live", help="Treat a file as a camera: newest frame first, late ones dropped.", panel=_SOURCE)] = None,

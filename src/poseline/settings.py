@@ -91,7 +91,7 @@ class InferenceSettings(_Section):
     """Look only at the part of the picture that holds everybody, while all are known; for the openvino runtime."""
     roi_every: int = Field(default=12, ge=2)
     """With `roi`: frames after which the whole picture is looked at again."""
-    batch: int = Field(default=16, ge=1, le=256)
+    batch: int = Field(default=32, ge=1, le=256)
     """Most frames of a file that a GPU takes at once; live, each goes alone."""
     skeleton: Path | None = None
     """A YAML file that names the model's keypoints and joins them."""
