@@ -41,7 +41,7 @@ class OpenVinoRuntime:
         self._network, self._keypoint_values, self._sizes = network, keypoint_values, sizes
         self._options = _compile_options(precision, live, cache)
         self._compiled: dict[tuple[int, int] | None, Any] = {}
-        model = _read(self._network)
+        self._model = model = _read(network)
         shape = model.input(0).partial_shape
         self.fixed_size = (shape[2].get_length(), shape[3].get_length()) if shape[2].is_static else None
         self.name = f"OpenVINO {openvino.get_version().split('-')[0]}"
@@ -70,12 +70,12 @@ class OpenVinoRuntime:
 
     def _prepared(self, size: tuple[int, int] | None) -> openvino.Model:
         """The network with an input of one picture of `size` (any, if None) in 8-bit planes."""
-        model = _read(self._network)
+        model = self._model.clone()
         height, width = size or (-1, -1)
         try:
             model.reshape([1, 3, height, width])
         except RuntimeError:
-            model = _read(self._network)  # a network of one batch size gets its picture in the first place
+            model = self._model.clone()  # a network of one batch size gets its picture in the first place
         if self._keypoint_values is not None:
             model = sparse_head(model, self._keypoint_values) or model
         steps = PrePostProcessor(model)
