@@ -143,8 +143,9 @@ def test_ffmpeg_knows_every_value_that_nvenc_is_given(name: str, live: bool) -> 
     ("cores", "live", "height", "rate", "name", "expected"),
     [
         (1, False, 720, 30, "ultrafast", (1, "SLICE")),
-        (2, False, 720, 30, "ultrafast", (1, "SLICE")),
-        (4, False, 720, 30, "medium", (2, "SLICE")),
+        (2, False, 720, 30, "ultrafast", (2, "FRAME")),
+        (4, False, 720, 30, "medium", (2, "FRAME")),
+        (4, True, 720, 30, "medium", (2, "SLICE")),
         (16, False, 720, 60, "ultrafast", (8, "FRAME")),
         (16, False, 720, 30, "ultrafast", (6, "FRAME")),
         (16, False, 720, 30, "medium", (4, "SLICE")),

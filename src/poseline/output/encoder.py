@@ -21,10 +21,8 @@ PLAIN: dict[EncoderName, tuple[str, ...]] = {"x264": ("yuv420p", "yuvj420p"), "n
 
 _LOOKAHEAD = 3
 """Most frames that a slower preset may hold back to look ahead: they are what a killed run loses on top."""
-_FEW_CORES = 4
-"""Up to so many, each is wanted by the model too: threads share a frame, and none is held back.
-
-Half the cores do: in two slices, a frame takes a fifth more of the CPU's time than whole (720p, ultrafast)."""
+_MOST_SLICES = 4
+"""More of them make a frame larger, and slow it down."""
 _HELD_SECONDS = Fraction(1, 4)
 """Most that is held back; with the fragment of a fifth of a second, a killed run loses half a second at most."""
 _ROWS = 64
@@ -89,8 +87,8 @@ def x264_threads(
 ) -> tuple[int, Literal["SLICE", "FRAME"]]:
     """How many threads x264 gets, and what each takes: a part of a frame, or a frame of its own.
 
-    A frame each is quicker where there are many cores, but x264 then holds back a frame more than it has threads. The
-    other half of the cores decodes, tracks and draws.
+    A frame in two slices takes a fifth more of the CPU's time than whole (720p, ultrafast); but with a frame each, x264
+    holds back a frame more than it has threads. The other half of the cores runs the network, tracks and draws.
 
     Args:
         settings: the preset is read.
@@ -101,12 +99,12 @@ def x264_threads(
     """
     cores = cores or os.cpu_count() or 1
     most = max(1, height // _ROWS)
-    slices = max(1, min(_FEW_CORES, cores // 2, most))
-    if live or cores <= _FEW_CORES:
+    slices = max(1, min(_MOST_SLICES, cores // 2, most))
+    if live or cores == 1:
         return slices, "SLICE"
     held = int(_HELD_SECONDS * rate) - 1 - (_LOOKAHEAD if _looks_ahead(settings) else 0)
-    frames = min(cores // 2, most, held)
-    return (frames, "FRAME") if frames > slices else (slices, "SLICE")
+    frames = min(max(2, cores // 2), most, held)
+    return (frames, "FRAME") if frames > 1 and frames >= slices else (slices, "SLICE")
 
 
 def _looks_ahead(settings: OutputSettings) -> bool:
