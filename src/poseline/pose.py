@@ -54,12 +54,7 @@ class Poses:
 
     def with_ids(self, ids: Integers) -> Poses:
         """The same poses under other ids, shape (N,)."""
-        if ids.shape != self.scores.shape:
-            raise ValueError(f"ids must have shape {self.scores.shape}, got {ids.shape}")
-        ids.setflags(write=False)
-        named = object.__new__(Poses)  # all the rest is valid already
-        named.__dict__.update(self.__dict__, ids=ids)
-        return named
+        return Poses(self.boxes, self.scores, self.keypoints, self.classes, ids)
 
     @classmethod
     def of(cls, boxes: Floats, scores: Floats, keypoints: Floats, classes: Integers | None = None) -> Poses:

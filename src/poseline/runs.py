@@ -238,18 +238,19 @@ def _estimator(
     inference = settings.inference
     clip = (inference.calibrate or clip) if inference.arithmetic == "int8" else None
     key = live, clip
-    known = estimators.get(key)
-    if known is None:
+    new = key not in estimators
+    if new:
         if clip:
             estimators.clear()  # each clip has a network of its own, and a folder may hold many
         estimators[key] = load_estimator(inference, live=live, sample=_sample(clip, settings))
+    estimator = estimators[key]
     if all(size):
-        estimators[key].prepare(*size)
-    if known is None:
+        estimator.prepare(*size)
+    if new:
         from poseline.terminal import show_model
 
-        show_model(estimators[key])
-    return estimators[key]
+        show_model(estimator)
+    return estimator
 
 
 def _sample(clip: Path | None, settings: Settings) -> ClipSample | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 
 from poseline.pose import Observation
 from poseline.tracking.appearance import Torso, torso_colours
@@ -26,5 +27,4 @@ def track(
         if previous not in (None, scene):
             tracker.forget()
         colours = torso_colours(seen.frame, seen.poses.keypoints, torso)
-        poses = tracker.update(seen.poses, seen.frame.time, colours)
-        yield Observation(seen.frame, poses, seen.speed, seen.input_shape)
+        yield replace(seen, poses=tracker.update(seen.poses, seen.frame.time, colours))

@@ -41,12 +41,12 @@ class OpenVinoRuntime:
         self._network, self._keypoint_values, self._sizes = network, keypoint_values, sizes
         self._options = _compile_options(precision, live, cache)
         self._compiled: dict[tuple[int, int] | None, Any] = {}
-        self._model = model = _read(network)
-        shape = model.input(0).partial_shape
+        self._model = _read(network)
+        shape = self._model.input(0).partial_shape
         self.fixed_size = (shape[2].get_length(), shape[3].get_length()) if shape[2].is_static else None
         self.name = f"OpenVINO {openvino.get_version().split('-')[0]}"
         self.device = core().get_property("CPU", "FULL_DEVICE_NAME").strip()
-        self.precision = self._precision(model)
+        self.precision = self._precision()
         if precision not in ("auto", "half") and self.precision != precision:
             raise ModelError(f"{network}: is an {self.precision} network, not {precision}; leave --precision out")
         # One request more than there are streams, so that none waits while the next frame is being scaled.
@@ -85,8 +85,8 @@ class OpenVinoRuntime:
         picture.model().set_layout(openvino.Layout("NCHW"))
         return steps.build()
 
-    def _precision(self, model: openvino.Model) -> str:
-        if _quantized(model):
+    def _precision(self) -> str:
+        if _quantized(self._model):
             return "int8"
         hint = self._options.get("INFERENCE_PRECISION_HINT")
         if hint is None:  # OpenVINO chooses: the best that this CPU has

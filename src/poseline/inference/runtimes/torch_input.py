@@ -109,8 +109,6 @@ class Staging:
 
         All of a batch lie in this machine's memory, or all on the device.
         """
-        if index == 0:
-            self._on_device.clear()
         if isinstance(picture, VideoFrame) and picture.format.name == ON_DEVICE:
             self._on_device.append(picture)
         else:
@@ -143,6 +141,7 @@ class Staging:
         count = len(self._on_device)
         torch.stack(planes[0::2], out=luma[:count, 0])
         chroma[:count].copy_(torch.stack(planes[1::2]).permute(0, 3, 1, 2))
+        self._on_device.clear()  # whoever waits for the batch holds them
 
 
 def scale_into(inner: Tensor, packing: Packing, packed: Tensor, matrix: Tensor) -> None:
