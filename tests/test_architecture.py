@@ -28,6 +28,7 @@ ROOMS = {"capture", "inference", "tracking", "overlay", "output"}
 MAY_IMPORT = {
     "errors": set(),
     "interruption": set(),
+    "light": set(),
     "frame": {"errors"},
     "skeleton": {"errors", "frame", "pose"},
     "settings": {"errors"},
@@ -40,10 +41,10 @@ MAY_IMPORT = {
     "doctor": BASE | ROOMS | {"pipeline", "machine"},
     "terminal": BASE | ROOMS | {"pipeline", "result"},
     "bench": BASE | ROOMS | {"pipeline", "terminal", "result", "model", "machine"},
-    "runs": BASE | ROOMS | {"pipeline", "terminal", "jobs"},
+    "runs": BASE | ROOMS | {"pipeline", "terminal", "jobs", "light"},
     "cli": BASE | ROOMS | {"pipeline", "terminal", "doctor", "bench", "runs"},
     "jobs": BASE | {"interruption"},
-    "__main__": {"cli", "interruption"},
+    "__main__": {"cli", "interruption", "light"},
 }
 """What each part may import of the others, inside functions too; a name that is missing here is a part to be placed."""
 

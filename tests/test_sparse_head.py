@@ -64,7 +64,7 @@ def test_the_runtime_gives_only_what_was_asked_for(noise: Floats) -> None:
     pixels = np.rint(noise * 255).astype(np.uint8)
     shapes = {}
     for values in (3, None):
-        runtime = OpenVinoRuntime(BUILTIN, precision="fp32", live=False, cache=None, keypoint_values=values)
+        runtime = OpenVinoRuntime(BUILTIN, precision="fp32", live=False, keypoint_values=values)
         request = runtime.request(192, 256)
         request.pixels[:] = pixels
         request.start(InferenceSettings(conf=0.0001))

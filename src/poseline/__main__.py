@@ -1,10 +1,12 @@
 """The way in: `poseline`, and `python -m poseline`."""
 
 from poseline.interruption import Interruption, exit_with
+from poseline.light import travel_light
 
 
 def main() -> None:
     """The console script. Signals are heard before anything that takes time is imported."""
+    travel_light()
     exit_with(_command)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
-import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from poseline.errors import OutputError, PoselineError, SettingsError, SourceError
 from poseline.interruption import INTERRUPTED, Interruption
+from poseline.light import travel_light
 from poseline.settings import OutputSettings, Settings
 
 # All else is imported where it is first wanted: the network is compiled on a thread of its own as soon as the source
@@ -34,13 +33,6 @@ _TELLING_SECONDS = 0.2
 """How often a worker says how far it has come."""
 
 
-def travel_light() -> None:
-    """Leave out of this process what a run has no use for; before numpy and OpenVINO are imported."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # our matrices are tiny: its threads would only spin
-    # OpenVINO's converter takes a tenth of a second to import, and is wanted only by the child that converts.
-    sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type] # None is how Python is told so
-
-
 def show_log() -> None:
     """Show what Poseline's modules have to say, above the progress bar."""
     logger = logging.getLogger("poseline")
@@ -57,7 +49,6 @@ class _Shown(logging.Handler):
 
 def run_all(sources: list[str], settings: Settings, interruption: Interruption, jobs: int = 1) -> int:
     """Run one source after another, or `jobs` at once; the code of the first that failed."""
-    travel_light()
     from poseline.capture import locate
 
     show_log()

@@ -23,8 +23,8 @@ from poseline.pose import Observation
 from poseline.result import describe
 from poseline.skeleton import Skeleton
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+console = Console(highlight=False, emoji=False)
+errors = Console(stderr=True, highlight=False, emoji=False)
 
 OnFrame = Callable[[Observation, RunReport], None]
 
@@ -49,7 +49,7 @@ def now_and_then(show: OnFrame, seconds: float) -> OnFrame:
 def redirect(file: TextIO) -> None:
     """Show everything in `file` from now on, errors too, as plain text."""
     global console, errors  # the one place that chooses where all is shown
-    console = errors = Console(file=file, highlight=False, width=120)
+    console = errors = Console(file=file, highlight=False, emoji=False, width=120)
 
 
 def show_message(text: str) -> None:

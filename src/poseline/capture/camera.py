@@ -11,8 +11,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import cv2
-
 from poseline.capture.outage import Outage
 from poseline.capture.source import SourceInfo
 from poseline.capture.stream import TICKS
@@ -95,6 +93,8 @@ class Camera:
             self.notes.append(f"outage at {last:.1f} s: camera {self._index} gave no picture")
 
     def _open(self) -> CameraDevice:
+        import cv2  # here and below only: a run that reads a file compiles its network before it loads OpenCV
+
         device = self._connect(self._index)
         if not device.isOpened():
             device.release()
@@ -128,6 +128,8 @@ def cameras() -> list[str]:
 def _connect(index: int) -> CameraDevice:
     if sys.platform == "linux" and not Path(f"/dev/video{index}").exists():
         raise SourceError(f"camera {index}: {_why_closed(index)}")  # before OpenCV fills the terminal with warnings
+    import cv2
+
     return cv2.VideoCapture(index)
 
 
@@ -143,6 +145,8 @@ def _why_closed(index: int) -> str:
 
 
 def _reported(device: CameraDevice) -> tuple[int, int, float, str]:
+    import cv2
+
     code = int(device.get(cv2.CAP_PROP_FOURCC))
     letters = "".join(chr(code >> shift & 0xFF) for shift in (0, 8, 16, 24)).strip("\0 ")
     fourcc = letters if letters.isascii() and letters.isprintable() and letters else "unknown format"  # -1: not told

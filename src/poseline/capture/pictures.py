@@ -9,7 +9,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from poseline.capture.source import SourceInfo
@@ -62,6 +61,8 @@ def read_picture(path: Path, max_pixels: int) -> Pixels:
     Raises:
         SourceError: not there, not a picture, or larger than `max_pixels`.
     """
+    import cv2
+
     try:
         content = np.fromfile(path, np.uint8)
     except OSError as error:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 
-import cv2
-
 from poseline.frame import Pixels
 
 
@@ -16,6 +14,8 @@ class ScriptedCamera:
     def __init__(
         self, script: Iterable[Pixels | float | None], size: tuple[int, int] = (640, 480), fps: float = 30.0
     ) -> None:
+        import cv2
+
         self._script: Iterator[Pixels | float | None] = iter(script)
         self._properties: dict[int, float] = {
             cv2.CAP_PROP_FRAME_WIDTH: size[0],

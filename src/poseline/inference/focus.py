@@ -7,7 +7,6 @@ or when something changed outside it: that may be somebody who walks in.
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from poseline.frame import Frame, Pixels, plane_pixels
@@ -136,6 +135,8 @@ class Focus:
         A cell that says so has its rest then, or a tree in the wind would have every frame looked at as a whole; who
         walks comes into other cells, and who stands is found when the whole is looked at anyhow.
         """
+        import cv2
+
         changed = (cv2.absdiff(scene, self._scene) > _CHANGE) & (self._rest == 0)
         (left, top), (width, height) = part.corner, part.source
         changed[top // _CELL : -(-(top + height) // _CELL), left // _CELL : -(-(left + width) // _CELL)] = False
@@ -166,6 +167,8 @@ def _at_the_edge(boxes: Floats, part: Letterbox) -> bool:
 
 def _cells(frame: Frame) -> Pixels:
     """(rows, columns) mean brightness of the picture's cells, from samples."""
+    import cv2
+
     picture = frame.picture
     luma = picture[:, :, 1] if isinstance(picture, np.ndarray) else plane_pixels(picture.planes[0])
     size = (-(-frame.width // _CELL), -(-frame.height // _CELL))

@@ -108,7 +108,7 @@ def _estimator(spec: ModelSpec, precision: Precision, settings: InferenceSetting
 
     plain = InferenceSettings(precision=precision, imgsz=settings.imgsz)
     values = None if spec.end2end else spec.keypoint_shape[1]
-    runtime = OpenVinoRuntime(spec.path, precision=precision, live=True, cache=None, keypoint_values=values)
+    runtime = OpenVinoRuntime(spec.path, precision=precision, live=True, keypoint_values=values)
     return PoseEstimator(spec, runtime, plain)
 
 

@@ -96,12 +96,13 @@ def choose(path: Path, settings: InferenceSettings) -> tuple[Engine, str]:
 
 def _runtime(spec: ModelSpec, engine: Engine, device: str, settings: InferenceSettings, live: bool) -> Runtime:
     if engine == "openvino":
+        from poseline.inference.runtimes.compiled import CompiledNetworks
         from poseline.inference.runtimes.openvino import OpenVinoRuntime
 
         values = None if spec.end2end else spec.keypoint_shape[1]
-        cache = weights.cache_folder() / "compiled"
+        kept = CompiledNetworks(weights.cache_folder() / "compiled", f"{spec.sha256} {spec.path}")
         runtime = OpenVinoRuntime(
-            spec.path, precision=settings.arithmetic, live=live, cache=cache, keypoint_values=values,
+            spec.path, precision=settings.arithmetic, live=live, kept=kept, keypoint_values=values,
             sizes=focus.SIZES if settings.roi else 2,
         )  # fmt: skip
         if settings.roi and runtime.fixed_size:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
@@ -32,6 +31,8 @@ class Scaler:
             self._from_bgr(_part(frame.picture, letterbox, 0), inner)
 
     def _from_planes(self, picture: VideoFrame, letterbox: Letterbox, inner: Pixels) -> None:
+        import cv2  # with the first frame: until then there is a network to be compiled
+
         # Scaled as YUV, then converted: the full-size RGB never exists. The sampling is that of OpenCV's linear
         # resize, with which the models are trained and their published results are made; a scaler that averages,
         # as FFmpeg's does, gives other pictures to the network, and measurably other keypoints.
@@ -51,6 +52,8 @@ class Scaler:
         return scratch
 
     def _from_bgr(self, pixels: Pixels, inner: Pixels) -> None:
+        import cv2
+
         size = inner.shape[:0:-1]
         if pixels.shape[1::-1] != size:
             pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import openvino
-from openvino.preprocess import PrePostProcessor
 
 from poseline.errors import DeviceError, ModelError
+from poseline.inference.runtimes.compiled import CompiledNetworks
 from poseline.inference.runtimes.host import HostInput
 from poseline.inference.runtimes.openvino_core import core
-from poseline.inference.runtimes.sparse_head import sparse_head
 from poseline.pose import Floats
 from poseline.settings import Arithmetic, InferenceSettings
 
@@ -29,17 +28,18 @@ class OpenVinoRuntime:
         network: the .xml of an OpenVINO model.
         precision: the arithmetic asked for; auto is what this CPU does best.
         live: prepare for the least delay of one picture rather than for the most pictures a second.
-        cache: folder of compiled networks.
+        kept: compiled networks of these weights; None compiles them for this run alone.
         keypoint_values: numbers that tell of a keypoint; None where the network gives final rows.
         sizes: input sizes for each of which a network is compiled; further ones share one that is slower.
     """
 
     def __init__(
-        self, network: Path, *, precision: Arithmetic, live: bool, cache: Path | None,
-        keypoint_values: int | None = None, sizes: int = 2,
+        self, network: Path, *, precision: Arithmetic, live: bool,
+        kept: CompiledNetworks | None = None, keypoint_values: int | None = None, sizes: int = 2,
     ) -> None:  # fmt: skip
         self._network, self._keypoint_values, self._sizes = network, keypoint_values, sizes
-        self._options = _compile_options(precision, live, cache)
+        self._options = _compile_options(precision, live)
+        self._kept = kept or CompiledNetworks(None, "")
         self._compiled: dict[tuple[int, int] | None, Any] = {}
         self._model = _read(network)
         shape = self._model.input(0).partial_shape
@@ -64,26 +64,14 @@ class OpenVinoRuntime:
 
     def _compile(self, size: tuple[int, int] | None) -> Any:
         try:
-            return core().compile_model(self._prepared(size), "CPU", self._options)
+            return self._kept.get(size, self._options, lambda: self._prepared(size))
         except RuntimeError as error:
             raise ModelError(f"{self._network}: OpenVINO cannot run it: {_last_line(error)}") from error
 
     def _prepared(self, size: tuple[int, int] | None) -> openvino.Model:
-        """The network with an input of one picture of `size` (any, if None) in 8-bit planes."""
-        model = self._model.clone()
-        height, width = size or (-1, -1)
-        try:
-            model.reshape([1, 3, height, width])
-        except RuntimeError:
-            model = self._model.clone()  # a network of one batch size gets its picture in the first place
-        if self._keypoint_values is not None:
-            model = sparse_head(model, self._keypoint_values) or model
-        steps = PrePostProcessor(model)
-        picture = steps.input(0)
-        picture.tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NCHW"))
-        picture.preprocess().convert_element_type(openvino.Type.f32).scale(255.0)
-        picture.model().set_layout(openvino.Layout("NCHW"))
-        return steps.build()
+        from poseline.inference.runtimes.prepared import prepared  # most runs find a compiled network, and go without
+
+        return prepared(self._model, size, self._keypoint_values, quick=self.precision == "bf16")
 
     def _precision(self) -> str:
         if _quantized(self._model):
@@ -120,10 +108,8 @@ class OpenVinoRequest(HostInput):
         return output.T[None] if self._sparse else output
 
 
-def _compile_options(precision: Arithmetic, live: bool, cache: Path | None) -> dict[str, str]:
+def _compile_options(precision: Arithmetic, live: bool) -> dict[str, str]:
     options = {"PERFORMANCE_HINT": "LATENCY" if live else "THROUGHPUT"}
-    if cache is not None:
-        options["CACHE_DIR"] = str(cache)
     if precision not in ("auto", "int8"):  # int8 is in the network itself; what is left of floats, OpenVINO chooses
         options["INFERENCE_PRECISION_HINT"] = _number_type(precision)
     return options

@@ -1,0 +1,38 @@
+"""The network as Poseline has it compiled: one picture in 8-bit planes goes in, and it does no more than it must."""
+
+from __future__ import annotations
+
+import openvino
+from openvino.preprocess import PrePostProcessor
+
+from poseline.inference.runtimes.quick_silu import quick_silu
+from poseline.inference.runtimes.sparse_head import sparse_head
+
+
+def prepared(
+    model: openvino.Model, size: tuple[int, int] | None, keypoint_values: int | None, *, quick: bool
+) -> openvino.Model:
+    """`model`, which stays as it is, rewritten for one size.
+
+    Args:
+        model: a network as ultralytics exports it.
+        size: (height, width) of its input in pixels; None leaves it open.
+        keypoint_values: numbers that tell of a keypoint; None where the network gives final rows.
+        quick: with the short form of SiLU, for bfloat16.
+    """
+    rewritten = model.clone()
+    height, width = size or (-1, -1)
+    try:
+        rewritten.reshape([1, 3, height, width])
+    except RuntimeError:
+        rewritten = model.clone()  # a network of one batch size gets its picture in the first place
+    if keypoint_values is not None:
+        rewritten = sparse_head(rewritten, keypoint_values) or rewritten
+    if quick:
+        quick_silu(rewritten)
+    steps = PrePostProcessor(rewritten)
+    picture = steps.input(0)
+    picture.tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NCHW"))
+    picture.preprocess().convert_element_type(openvino.Type.f32).scale(255.0)
+    picture.model().set_layout(openvino.Layout("NCHW"))
+    return steps.build()
