@@ -30,7 +30,7 @@ _WORTHWHILE = 100_000
 def quick_silu(model: openvino.Model) -> None:
     """Replace every SiLU of `model` over many numbers, in place."""
     for node in model.get_ordered_ops():
-        if node.get_type_name() == "Swish" and len(node.inputs()) == 1 and _is_large(node.output(0)):
+        if node.get_type_name() == "Swish" and _is_plain(node) and _is_large(node.output(0)):
             quick = silu(node.input_value(0)).output(0)
             for reader in node.output(0).get_target_inputs():
                 reader.replace_source_output(quick)
@@ -47,6 +47,12 @@ def silu(x: openvino.Output) -> openvino.Node:
     for number in reversed(lower):
         rest = ov.add(ov.multiply(a, rest), number)
     return ov.add(ov.multiply(power, ov.multiply(a, rest)), ov.relu(x))
+
+
+def _is_plain(swish: openvino.Node) -> bool:
+    """Whether it is x · sigmoid(x), without another factor inside."""
+    factors = [source.get_node() for source in swish.input_values()[1:]]
+    return all(factor.get_type_name() == "Constant" and np.all(factor.data == 1) for factor in factors)
 
 
 def _is_large(output: openvino.Output) -> bool:
