@@ -17,8 +17,8 @@ torch = pytest.importorskip("torch")
 
 from poseline.errors import DeviceError, ModelError  # noqa: E402 # torch first, or there is nothing to test
 from poseline.frame import Frame  # noqa: E402
-from poseline.inference import Letterbox, ModelSpec, PoseEstimator, infer, suppress, weights  # noqa: E402
-from poseline.inference.runtimes import cuda, torch_input, torch_suppress  # noqa: E402
+from poseline.inference import Letterbox, ModelSpec, PoseEstimator, bridge, infer, suppress, weights  # noqa: E402
+from poseline.inference.runtimes import cuda, torch_head, torch_input, torch_suppress  # noqa: E402
 from poseline.inference.runtimes.cuda import CudaRuntime  # noqa: E402
 from poseline.inference.runtimes.pytorch import TorchRuntime  # noqa: E402
 from poseline.inference.scaler import PAD, Scaler  # noqa: E402
@@ -106,6 +106,21 @@ def test_planes_on_the_device_are_packed_as_those_of_the_host(monkeypatch: pytes
     staging.upload()
     assert torch.equal(staging.packed, expected.packed)
     assert staging.packed[1].any()
+
+
+def test_the_best_anchors_are_decoded_as_the_head_decodes_all(spec: ModelSpec) -> None:
+    network, _ = bridge.load_network(spec.path)
+    head = network.float().model[-1]
+    assert torch_head.is_plain(head)
+    picture = torch.from_numpy(np.random.default_rng(3).random((2, 3, 192, 256), np.float32))
+    with torch.inference_mode():
+        dense = network(picture)[0]
+        head._inference = lambda raw: torch_head.decode_best(head, raw, 100)
+        best = network(picture)[0]
+    order = dense[:, 4].topk(100, dim=1).indices
+    expected = dense.gather(2, order[:, None].expand(-1, dense.shape[1], -1))
+    assert dense.shape[2] == 1008
+    torch.testing.assert_close(best, expected, atol=1e-3, rtol=1e-4)
 
 
 @pytest.mark.parametrize("spread", [0.05, 0.3, 1.0])

@@ -17,8 +17,9 @@ from poseline.frame import Frame
 from poseline.inference import bridge
 from poseline.inference.letterbox import Letterbox
 from poseline.inference.runtimes.pytorch import checked_device, device_name, number_type
+from poseline.inference.runtimes.torch_head import decode_best, is_plain
 from poseline.inference.runtimes.torch_input import Packing, Staging, Tensor, colour_matrix, scale_into
-from poseline.inference.runtimes.torch_suppress import final_rows
+from poseline.inference.runtimes.torch_suppress import MOST_CANDIDATES, final_rows
 from poseline.inference.scaler import PAD
 from poseline.pose import Floats
 from poseline.settings import Arithmetic, InferenceSettings
@@ -246,9 +247,14 @@ def _prepared(network: Any, device: Any, number_type: Any) -> Any:
     """The network on its device; its head decodes in fp32, as half precision counts large pixels by halves."""
     network = network.to(device, number_type, memory_format=torch.channels_last)
     head = network.model[-1]
-    decode = head._inference
     head.dfl.float()
-    head._inference = lambda raw: decode({name: raw[name] if name == "feats" else raw[name].float() for name in raw})
+    if is_plain(head):
+        head._inference = lambda raw: decode_best(head, raw, MOST_CANDIDATES)
+    else:
+        decode = head._inference
+        head._inference = lambda raw: decode(
+            {name: raw[name] if name == "feats" else raw[name].float() for name in raw}
+        )
     return network
 
 

@@ -45,14 +45,20 @@ def keep(boxes: Tensor, iou: Tensor) -> Tensor:
     repetition from "all stay", every pass settles at least the best box not yet settled, and in pictures of people all
     of them within a few.
     """
-    areas = (boxes[:, :, 2:] - boxes[:, :, :2]).prod(dim=2)
-    low = torch.maximum(boxes[:, :, None, :2], boxes[:, None, :, :2])
-    high = torch.minimum(boxes[:, :, None, 2:], boxes[:, None, :, 2:])
-    shared = (high - low).clamp_(min=0).prod(dim=3)
-    union = areas[:, :, None] + areas[:, None] - shared
+    x1, y1, x2, y2 = boxes.unbind(dim=2)
+    areas = (x2 - x1) * (y2 - y1)
+    union = (areas[:, :, None] + areas[:, None]).sub_(shared := _shared(x1, x2).mul_(_shared(y1, y2)))
     small = torch.float16 if boxes.is_cuda else torch.float32
-    beats = (shared > iou * union).triu(1).to(small)  # [b, i, j]: i is better than j, and covers it
-    kept = torch.ones((boxes.shape[0], 1, boxes.shape[1]), dtype=small, device=boxes.device)
+    # [b, i, j]: -1 where i is better than j, and covers it. A sum with 1 is positive for those whom nobody covers.
+    covers = (shared > union.mul_(iou)).to(small).triu_(1).neg_()
+    everyone = torch.ones((boxes.shape[0], 1, boxes.shape[1]), dtype=small, device=boxes.device)
+    kept = everyone
     for _ in range(_PASSES):
-        kept = (torch.bmm(kept, beats) == 0).to(small)
+        kept = torch.baddbmm(everyone, kept, covers).relu_()
     return kept[:, 0] > 0
+
+
+def _shared(low: Tensor, high: Tensor) -> Tensor:
+    """(B, N, N) the lengths that two of N stretches from `low` to `high`, (B, N), have in common."""
+    ends = torch.minimum(high[:, :, None], high[:, None])
+    return ends.sub_(torch.maximum(low[:, :, None], low[:, None])).clamp_(min=0)
