@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "pose": {"frame", "errors"},
     **dict.fromkeys(ROOMS, BASE),
     "result": BASE | {"overlay", "output"},
-    "pipeline": BASE | ROOMS,
+    "pipeline": BASE | ROOMS | {"light"},
     "model": BASE | ROOMS | {"pipeline", "result"},
     "machine": set(),
     "doctor": BASE | ROOMS | {"pipeline", "machine"},

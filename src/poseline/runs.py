@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
+import multiprocessing
+import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -29,6 +31,8 @@ Estimators: TypeAlias = "dict[tuple[bool, Path | None], PoseEstimator]"
 """Loaded models, by whether they are for live use and by the clip that they were calibrated on."""
 
 INTERNAL = 1
+_CORES_APART = 4
+"""Cores from which on a second process has some of its own."""
 _TELLING_SECONDS = 0.2
 """How often a worker says how far it has come."""
 
@@ -167,19 +171,20 @@ def _run_one(
     # stale picture waits in it.
     clip = location.video
     estimator = None if location.inputs else _estimator(settings, True, clip, estimators)
-    source = _open(location, settings)
+    apart = _draws_apart(location, settings)
+    source = _open(location, settings, drawn_on=not apart and (settings.output.video or settings.output.show))
     size = source.info.width, source.info.height
     # A picture's printed times are its own only if no other is on its way beside it.
     live = source.info.live or bool(location.pictures)
     estimator = estimator or _estimator(settings, live, clip, estimators, size)
     if source.info.live and source.info.width:  # a file waits for the network; its first frames warm it up
         estimator.warm_up(*size)
-    return _recorded(location, settings, source, estimator, interruption, told)
+    return _recorded(location, settings, source, estimator, interruption, told, apart)
 
 
 def _recorded(
     location: Location, settings: Settings, source: Source, estimator: PoseEstimator, interruption: Interruption,
-    told: OnFrame | None,
+    told: OnFrame | None, apart: bool,
 ) -> RunReport:  # fmt: skip
     """Run the source into a folder of its own, and show how it went."""
     from poseline.output import prepare
@@ -194,7 +199,7 @@ def _recorded(
         with nullcontext(told) if told else progress(source.info) as on_frame:
             on_frame = _pictures(source, estimator, seen) if location.pictures else on_frame
             gc.freeze()  # what was loaded stays; to look for garbage among it would take a hundredth of all time
-            report = run(source, estimator, settings, folder, on_frame, interruption)
+            report = run(source, estimator, settings, folder, on_frame, interruption, apart=apart)
         if location.pictures:
             show_speed(seen)
         show_report(report)
@@ -203,18 +208,35 @@ def _recorded(
     return report
 
 
-def _open(location: Location, settings: Settings) -> Source:
+def _draws_apart(location: Location, settings: Settings) -> bool:
+    """Whether a file's pictures are to be drawn by a second process: with a GPU, this one has no time for it.
+
+    Not beside a window, which shows each picture when its poses are found, nor with --jobs, where Python runs in many
+    processes already.
+    """
+    output = settings.output
+    drawn = location.video and output.video and not output.show and not settings.overlay.hud
+    if not drawn or settings.capture.live or (os.cpu_count() or 1) < _CORES_APART:
+        return False
+    return not multiprocessing.current_process().daemon and _device(location, settings) != "cpu"
+
+
+def _device(location: Location, settings: Settings) -> str:
+    """What works on the source's pictures."""
+    if not location.video:
+        return "cpu"  # as far as decoding is concerned
+    from poseline.inference import device_of
+
+    return device_of(settings.inference)
+
+
+def _open(location: Location, settings: Settings, drawn_on: bool) -> Source:
     from poseline.capture import open_source
 
     capture = settings.capture
-    if capture.decoder == "auto" and (settings.output.video or settings.output.show):
+    if capture.decoder == "auto" and drawn_on:
         capture = capture.model_copy(update={"decoder": "cpu"})  # pictures to be drawn on are wanted in host memory
-    consumer = "cpu"
-    if location.video and capture.decoder != "cpu":
-        from poseline.inference import device_of
-
-        consumer = device_of(settings.inference)
-    return open_source(location, capture, consumer)
+    return open_source(location, capture, "cpu" if capture.decoder == "cpu" else _device(location, settings))
 
 
 def _estimator(

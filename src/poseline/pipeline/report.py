@@ -19,6 +19,8 @@ _ADVICE = {
     "tracking": "--no-track, or a smaller --max-det",
     "overlay": "--no-video, or fewer things drawn",
     "output": "a faster --preset, or --no-video",
+    "decoding": "a smaller or differently encoded source, or fewer programs beside this one",
+    "encoding": "a faster --preset, or --no-video",
 }
 
 

@@ -16,6 +16,7 @@ from poseline.inference import PoseEstimator
 from poseline.interruption import Interruption
 from poseline.output import OutputFolder, RunHeader, write_csv, write_parquet, write_summary
 from poseline.overlay import Overlay
+from poseline.pipeline.annotator import Annotated
 from poseline.pipeline.chain import Stage
 from poseline.pipeline.meter import Meter
 from poseline.pipeline.observe import Running, observing
@@ -35,6 +36,8 @@ def run(
     folder: OutputFolder,
     on_frame: Callable[[Observation, RunReport], None] | None = None,
     interruption: Interruption | None = None,
+    *,
+    apart: bool = False,
 ) -> RunReport:
     """Run `source` to its end into `folder`.
 
@@ -48,13 +51,14 @@ def run(
         folder: prepared, empty.
         on_frame: called after each frame was recorded.
         interruption: hears the user's signals.
+        apart: draw and encode the pictures of a file in a second process; nothing is drawn in this one.
     """
     interruption = interruption or Interruption()
     report = RunReport(source.info.name, total=source.info.frames, live=source.info.live, timed=source.info.width > 0)
     header = _header(source, estimator, settings)
     started, used = time.monotonic(), time.process_time()
     try:
-        with Recorder(folder, header, source.info, settings) as recorder:
+        with Recorder(folder, header, source.info, settings, apart=apart) as recorder:
             try:
                 _drive(source, estimator, settings, recorder, report, on_frame, interruption)
             except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 # reported; the files are closed first
@@ -63,6 +67,8 @@ def run(
             _count(report, source, recorder)
             recorder.conclude(report.counts, report.elapsed, report.error)
             report.elapsed, report.cpu = time.monotonic() - started, time.process_time() - used
+            if recorder.annotator:
+                _join(report, recorder.annotator.result)
             report.notes += recorder.notes
     except PoselineError as error:
         report.error = report.error or error  # the first one is the one to show
@@ -86,7 +92,8 @@ def _drive(
 
     output = Meter("output")
     ages: deque[float] = deque(maxlen=_AGES)
-    with observing(source, estimator, settings, _drawing(source, estimator, settings)) as running:
+    drawing = [] if recorder.annotator else _drawing(source, estimator, settings)
+    with observing(source, estimator, settings, drawing) as running:
         report.meters = [*running.meters, output]
         try:
             with interruption.stopping(wind_down):
@@ -117,6 +124,14 @@ def _drawing(source: Source, estimator: PoseEstimator, settings: Settings) -> li
         return []
     overlay = Overlay(settings.overlay, estimator.spec.skeleton, estimator.spec.names)
     return [("overlay", overlay.stage if source.info.width else overlay.stills)]
+
+
+def _join(report: RunReport, annotated: Annotated) -> None:
+    """Count the second process in: a frame is done when it is encoded."""
+    report.last_recorded = time.monotonic()
+    report.cpu += annotated.cpu
+    report.meters += annotated.meters
+    report.queues |= annotated.queues
 
 
 def _note(report: RunReport, running: Running, source: Source, recorder: Recorder) -> None:

@@ -1,0 +1,75 @@
+"""AnnotatedVideo: the video of one run, with the source's sound."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+from av.video.frame import VideoFrame
+
+from poseline.capture import AudioTrack, SourceInfo
+from poseline.output import VideoWriter, mp4_can_hold
+from poseline.output.encoder import EncoderName
+from poseline.settings import Settings
+
+
+class AnnotatedVideo:
+    """Writes drawn pictures to `path` with the sound of their source; one thread only.
+
+    Raises (from `write` and `conclude`):
+        OutputError: see `VideoWriter`.
+    """
+
+    def __init__(self, path: Path, info: SourceInfo, settings: Settings, encoder: EncoderName) -> None:
+        self._notes: list[str] = []
+        self._closing = ExitStack()
+        with self._closing:  # if the second cannot be opened, the first is closed
+            sound = self._sound(info, settings)
+            writer = VideoWriter(
+                path,
+                settings.output,
+                encoder=encoder,
+                live=info.live,
+                frame_rate=info.frame_rate / settings.capture.vid_stride if info.frame_rate else None,
+                audio=sound.packets() if sound else None,
+                audio_template=sound.stream if sound else None,
+            )
+            self._writer = self._closing.enter_context(writer)
+            self._closing = self._closing.pop_all()
+
+    def _sound(self, info: SourceInfo, settings: Settings) -> AudioTrack | None:
+        """The file's sound, where there is one and MP4 can hold it; a rehearsal of live use has none, as a camera."""
+        if info.path is None or info.live or not settings.output.audio:
+            return None
+        sound = AudioTrack(info.path, settings.capture)
+        self._closing.callback(sound.close)
+        if sound.stream is None:
+            return None
+        codec = sound.stream.codec_context.name
+        if not mp4_can_hold(codec):
+            self._notes.append(f"the sound ({codec}) does not fit into an MP4 and was left out")
+            return None
+        return sound
+
+    def write(self, picture: VideoFrame) -> None:
+        """Append a drawn picture."""
+        self._writer.write(picture)
+
+    def conclude(self) -> list[str]:
+        """Finish the file; returns what there is to note."""
+        self._writer.close()
+        notes = list(self._notes)
+        if self._writer.sound_lost:
+            notes.append(f"the sound is not complete: {self._writer.sound_lost}")
+        if self._writer.repaired:
+            notes.append(f"{self._writer.repaired} time stamps did not move on; the video's were mended")
+        return notes
+
+    def __enter__(self) -> AnnotatedVideo:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.__exit__(kind, error, trace)

@@ -1,0 +1,239 @@
+"""Annotator: a second process that draws and encodes a file's pictures, beside the one that finds the poses.
+
+One Python interpreter finds the poses of a thousand pictures a second on a GPU, or draws on some hundreds; not both. So
+the second process decodes the file for itself, on the CPU, and only poses go from the first one to it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+
+from av.video.frame import VideoFrame
+
+from poseline.capture import VideoFile
+from poseline.errors import OutputError, PoselineError, StageStalled
+from poseline.frame import Frame
+from poseline.light import travel_light
+from poseline.output.encoder import EncoderName
+from poseline.overlay import Overlay
+from poseline.pipeline.annotated import AnnotatedVideo
+from poseline.pipeline.chain import chain
+from poseline.pipeline.meter import Meter
+from poseline.pose import Observation, Poses
+from poseline.settings import Settings
+from poseline.skeleton import Skeleton
+
+_TOGETHER = 8
+"""Frames of which one message tells."""
+_AHEAD = 4
+"""Messages that may wait for it."""
+_DEPTH = 8
+"""Pictures between two stages."""
+_PATIENCE = 60.0
+"""Seconds without a word from it after which it counts as hung."""
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What is to be drawn, and where it goes."""
+
+    clip: Path
+    video: Path
+    settings: Settings
+    encoder: EncoderName
+    skeleton: Skeleton
+    names: dict[int, str]
+
+
+@dataclass
+class Annotated:
+    """What came of it."""
+
+    notes: list[str] = field(default_factory=list)
+    meters: list[Meter] = field(default_factory=list)
+    queues: dict[str, float] = field(default_factory=dict)
+    cpu: float = 0.0
+    """Seconds of all its threads on cores."""
+
+
+class Annotator:
+    """The process, as the first one sees it: observations in, an annotated video out.
+
+    Raises (from `write` and `close`):
+        PoselineError: what went wrong over there. The first one is kept and raised again by later writes.
+    """
+
+    def __init__(self, annotation: Annotation) -> None:
+        self.result = Annotated()
+        """Complete once it is closed."""
+        self._video = annotation.video
+        self._told: list[tuple[int, Poses]] = []
+        self._waiting = 0
+        self._error: PoselineError | None = None
+        self._ended = self._closed = False
+        context = multiprocessing.get_context("spawn")  # a fork would share the threads and the device of this process
+        # One for each way: of one for both, the end that is left cannot read what is in it when the other is gone.
+        heard, self._telling = context.Pipe(duplex=False)
+        self._hearing, answered = context.Pipe(duplex=False)
+        self._process = context.Process(target=_serve, args=(heard, answered, annotation), daemon=True)
+        self._process.start()
+        heard.close()
+        answered.close()
+
+    def write(self, observation: Observation) -> None:
+        """Have it drawn and encoded; waits while the other process is behind."""
+        self._told.append((observation.frame.pts, observation.poses))
+        if len(self._told) == _TOGETHER:
+            self._send()
+
+    def close(self) -> None:
+        """Wait until all is drawn and the video is finished. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._told:
+                self._send()
+            self._send()  # of nothing: the end
+            while not self._ended:
+                self._hear()
+        finally:
+            self._telling.close()
+            self._hearing.close()
+            self._process.join(_PATIENCE)
+            self._process.kill()
+        if self._error is not None:
+            raise self._error
+
+    def __enter__(self) -> Annotator:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            with suppress(PoselineError):  # the first error is already on its way
+                self.close()
+
+    def _send(self) -> None:
+        while self._waiting >= _AHEAD and not self._ended:
+            self._hear()
+        if not self._ended:
+            try:
+                self._telling.send(self._told)
+                self._told, self._waiting = [], self._waiting + 1
+                return
+            except OSError:  # it has gone, and left word
+                while not self._ended:
+                    self._hear()
+        raise self._error or OutputError(f"{self._video}: drawing ended too early")
+
+    def _hear(self) -> None:
+        """Take in one word of it: that it has read a message, or how it ended."""
+        said: Annotated | PoselineError | None
+        try:
+            if self._hearing.poll(_PATIENCE):
+                said = self._hearing.recv()
+            else:
+                self._process.kill()
+                said = StageStalled(f"{self._video}: nothing was drawn for {_PATIENCE:g} s; try `poseline recover`")
+        except (EOFError, OSError):
+            self._process.join(_PATIENCE)
+            said = OutputError(
+                f"{self._video}: the process that draws ended with {self._process.exitcode}; try `poseline recover`"
+            )
+        if said is None:
+            self._waiting -= 1
+        elif isinstance(said, Annotated):
+            self.result, self._ended = said, True
+        else:
+            self._error, self._ended = said, True
+
+
+def _serve(heard: Connection, answered: Connection, annotation: Annotation) -> None:
+    """The process' life."""
+    travel_light()
+    if hasattr(os, "setsid"):
+        os.setsid()  # the terminal's Ctrl-C is for the first process
+    for number in (signal.SIGINT, signal.SIGTERM):  # it ends when there is no more to draw, and not before
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        result: Annotated | PoselineError = annotate(annotation, _messages(heard, answered))
+    except PoselineError as error:
+        result = error
+    except Exception as error:  # noqa: BLE001 # raised in the first process
+        result = PoselineError(f"{annotation.video}: drawing failed: {type(error).__name__}: {error}")
+    with suppress(OSError):  # the first process was killed: the video is complete as far as it was told of
+        answered.send(result)
+
+
+def _messages(heard: Connection, answered: Connection) -> Iterator[tuple[int, Poses]]:
+    """What the first process tells, until it says that this was all, or is gone."""
+    with suppress(EOFError):
+        while told := heard.recv():
+            with suppress(OSError):
+                answered.send(None)
+            yield from told
+
+
+def annotate(annotation: Annotation, told: Iterator[tuple[int, Poses]]) -> Annotated:
+    """Draw poses on the clip's pictures and encode them.
+
+    Args:
+        annotation: the clip and the video.
+        told: the time stamp of a frame and the poses in it, in the frames' order; other frames are left out.
+
+    Raises:
+        PoselineError: the clip cannot be read, or the video cannot be written.
+    """
+    settings, result, used = annotation.settings, Annotated(), time.process_time()
+    source = VideoFile(annotation.clip, settings.capture.model_copy(update={"decoder": "cpu"}))
+    overlay = Overlay(settings.overlay, annotation.skeleton, annotation.names)
+    decoding, drawing, encoding = Meter("decoding"), Meter("overlay"), Meter("encoding")
+    with ExitStack() as stack:
+        video = stack.enter_context(AnnotatedVideo(annotation.video, source.info, settings, annotation.encoder))
+        stages = [("overlay", drawing.measured(overlay.stage)), ("encoding", _unchanged)]
+        seen = decoding.source(_observed(source.frames(), told, result.notes))
+        pictures, channels = stack.enter_context(chain(seen, stages, depth=_DEPTH))
+        for drawn in pictures:
+            wall, cpu = time.perf_counter(), time.thread_time()
+            assert isinstance(drawn.picture, VideoFrame)
+            video.write(drawn.picture)
+            encoding.add(time.perf_counter() - wall, time.thread_time() - cpu)
+        result.notes += video.conclude()
+        result.queues = {channel.name: channel.fill for channel in channels}
+    result.meters, result.cpu = [decoding, drawing, encoding], time.process_time() - used
+    return result
+
+
+def _unchanged(items: Iterator[object]) -> Generator[object, None, None]:
+    """So that there is a channel before the encoder, and drawing has a thread."""
+    yield from items
+
+
+def _observed(
+    frames: Generator[Frame, None, None], told: Iterator[tuple[int, Poses]], notes: list[str]
+) -> Generator[Observation, None, None]:
+    """Each frame that was told of, with its poses. On a damaged clip two decoders may give different frames."""
+    missing, frame = 0, next(frames, None)
+    with closing(frames):
+        for pts, poses in told:
+            while frame is not None and frame.pts < pts:
+                frame = next(frames, None)
+            if frame is not None and frame.pts == pts:
+                yield Observation(frame, poses)
+            else:
+                missing += 1
+    if missing:
+        notes.append(f"{missing} frames are not in the video: the CPU's decoder did not give them")

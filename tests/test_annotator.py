@@ -1,0 +1,151 @@
+"""Drawing in a second process: the same video as from one, and an end for everything that can go wrong between two."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from media_worlds import estimator, settings, write_clip
+from output_worlds import SKELETON, decoded, seconds, tone
+from poseline.capture import VideoFile
+from poseline.errors import OutputError, PoselineError, SourceError, StageStalled
+from poseline.pipeline import annotator
+from poseline.pipeline.annotator import Annotation, Annotator
+from poseline.pose import Observation
+from test_run import logged, recorded
+
+# Each starts a process, which takes a second to import; so a few tests look at several things.
+
+
+def pictures(video: Path) -> list[Any]:
+    with av.open(str(video)) as container:
+        return [frame.to_ndarray() for frame in container.decode(video=0)]
+
+
+def with_sound(clip: Path) -> Path:
+    sound, both = tone(clip.with_name("tone.m4a"), "aac", "ipod", 2.0), clip.with_name("clip.mp4")
+    command = ["ffmpeg", "-v", "error", "-i", str(clip), "-i", str(sound), "-c", "copy", str(both)]
+    subprocess.run(command, check=True, timeout=60)
+    return both
+
+
+def test_the_video_is_the_one_that_one_process_draws(tmp_path: Path) -> None:
+    clip = with_sound(write_clip(tmp_path / "silent.mp4", range(50), size=(320, 240)))
+    chosen = settings(capture={"vid_stride": 2})
+    for name, apart in (("one", False), ("two", True)):
+        report = recorded(clip, tmp_path / name, chosen=chosen, apart=apart)
+        assert report.error is None
+        assert report.counts.processed == 25
+    one, two = (tmp_path / name / "annotated.mp4" for name in ("one", "two"))
+    assert logged(tmp_path / "one") == logged(tmp_path / "two")
+    assert seconds(one) == seconds(two)
+    for theirs, ours in zip(pictures(one), pictures(two), strict=True):
+        np.testing.assert_array_equal(theirs, ours)
+    assert seconds(one, "a") == seconds(two, "a") != []
+    assert [meter.name for meter in report.meters] == [
+        "capture", "inference", "tracking", "output", "decoding", "overlay", "encoding",
+    ]  # fmt: skip
+    assert [meter.items for meter in report.meters][-1] == 25
+    assert report.bottleneck is not None
+    assert report.advice
+
+
+def test_a_run_that_is_stopped_ends_its_video_where_its_log_ends(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", range(200))
+    opened = VideoFile(clip, settings().capture)
+
+    def stop(observation: Observation, _: object) -> None:
+        if observation.frame.index == 20:
+            opened.stop()
+
+    report = recorded(opened, tmp_path / "out", apart=True, on_frame=stop)
+    assert report.error is None
+    assert 20 < len(logged(tmp_path / "out")) < 100
+    assert decoded(tmp_path / "out" / "annotated.mp4") == len(logged(tmp_path / "out"))
+
+
+def test_who_draws_is_killed(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", range(400))
+    children: list[int] = []
+
+    def kill(observation: Observation, _: object) -> None:
+        if observation.frame.index == 30:
+            children.extend(child.pid or 0 for child in multiprocessing.active_children())
+            os.kill(children[-1], signal.SIGKILL)
+
+    report = recorded(clip, tmp_path / "out", apart=True, on_frame=kill)
+    assert isinstance(report.error, OutputError)
+    assert "ended with -9; try `poseline recover`" in str(report.error)
+    assert len(children) == 1
+    assert not multiprocessing.active_children()
+    assert len(logged(tmp_path / "out")) > 30, "the log keeps what was seen"
+
+
+@pytest.fixture
+def annotation(tmp_path: Path) -> Annotation:
+    clip = write_clip(tmp_path / "clip.mp4", range(30))
+    return Annotation(clip, tmp_path / "annotated.mp4", settings(), "x264", SKELETON, {0: "person"})
+
+
+def seen(annotation: Annotation) -> list[Observation]:
+    source, model = VideoFile(annotation.clip, annotation.settings.capture), estimator()
+    return [model.estimate(frame) for frame in source.frames()]
+
+
+def test_frames_that_only_one_of_two_decoders_gives(annotation: Annotation) -> None:
+    told = [(observation.frame.pts, observation.poses) for observation in seen(annotation)]
+    strange = [(pts + 1, poses) for pts, poses in told[5:8]]
+    result = annotator.annotate(annotation, iter([*told[:5], *strange, *told[10:]]))
+    assert decoded(annotation.video) == 25, "what was not told of is left out, as it is not in the log"
+    assert result.notes == ["3 frames are not in the video: the CPU's decoder did not give them"]
+
+
+def test_errors_come_over_as_they_are(annotation: Annotation, tmp_path: Path) -> None:
+    observations = seen(annotation)
+    (tmp_path / "not a folder").write_text("")
+    for wrong, kind, words in (
+        ({"video": tmp_path / "not a folder" / "annotated.mp4"}, OutputError, "cannot be written"),
+        ({"clip": tmp_path / "gone.mp4"}, SourceError, "no such file"),
+        ({"names": None}, PoselineError, "drawing failed: "),
+    ):
+        drawer = Annotator(Annotation(**{**vars(annotation), **wrong}))
+        with pytest.raises(kind, match=words) as raised:  # by which, depends on who is quicker
+            for _ in range(20):
+                for observation in observations:
+                    drawer.write(observation)
+            drawer.close()
+        assert type(raised.value) is kind
+
+
+def test_one_that_hangs_is_not_waited_for(annotation: Annotation, monkeypatch: pytest.MonkeyPatch) -> None:
+    observations = seen(annotation)
+    drawer = Annotator(annotation)
+    drawer.write(observations[0])
+    os.kill(drawer._process.pid or 0, signal.SIGSTOP)
+    monkeypatch.setattr(annotator, "_PATIENCE", 0.5)
+    began = time.monotonic()
+    with pytest.raises(StageStalled, match="nothing was drawn"):
+        drawer.close()
+    assert time.monotonic() - began < 5
+    assert not drawer._process.is_alive()
+
+
+def test_it_finishes_the_video_when_the_first_process_is_gone(annotation: Annotation) -> None:
+    observations = seen(annotation)
+    drawer = Annotator(annotation)
+    for observation in observations[:16]:
+        drawer.write(observation)
+    drawer._telling.close()  # as if it were
+    drawer._hearing.close()
+    drawer._process.join(30)
+    assert drawer._process.exitcode == 0
+    assert decoded(annotation.video) == 16
