@@ -115,7 +115,7 @@ def test_the_best_anchors_are_decoded_as_the_head_decodes_all(spec: ModelSpec) -
     picture = torch.from_numpy(np.random.default_rng(3).random((2, 3, 192, 256), np.float32))
     with torch.inference_mode():
         dense = network(picture)[0]
-        head._inference = lambda raw: torch_head.decode_best(head, raw, 100)
+        head._inference = lambda raw: torch_head.decode_best(head, (8.0, 16.0, 32.0), raw, 100)
         best = network(picture)[0]
     order = dense[:, 4].topk(100, dim=1).indices
     expected = dense.gather(2, order[:, None].expand(-1, dense.shape[1], -1))

@@ -249,7 +249,8 @@ def _prepared(network: Any, device: Any, number_type: Any) -> Any:
     head = network.model[-1]
     head.dfl.float()
     if is_plain(head):
-        head._inference = lambda raw: decode_best(head, raw, MOST_CANDIDATES)
+        strides = tuple(head.stride.tolist())  # now: a graph that is being recorded cannot wait for the device
+        head._inference = lambda raw: decode_best(head, strides, raw, MOST_CANDIDATES)
     else:
         decode = head._inference
         head._inference = lambda raw: decode(

@@ -18,11 +18,12 @@ def is_plain(head: Any) -> bool:
     return type(head).__name__ == "Pose" and not head.end2end
 
 
-def decode_best(head: Any, raw: dict[str, Any], most: int) -> Tensor:
+def decode_best(head: Any, strides: tuple[float, ...], raw: dict[str, Any], most: int) -> Tensor:
     """What `head` makes of its raw answers, for the `most` anchors of each picture with the best scores.
 
     Args:
         head: one that `is_plain`.
+        strides: input pixels of a cell of each of its scales.
         raw: its branches' answers: boxes (B, 4·bins, A), scores (B, classes, A), kpts (B, K·values, A), and feats, the
             (B, C, H, W) feature maps of its scales.
         most: no more than so many; A if that is less.
@@ -34,8 +35,8 @@ def decode_best(head: Any, raw: dict[str, Any], most: int) -> Tensor:
     chosen = scores.amax(dim=1).topk(min(most, scores.shape[2]), dim=1).indices
     boxes, scores, keypoints = (_taken(raw[name], chosen).float() for name in ("boxes", "scores", "kpts"))
     sizes = tuple(tuple(feature.shape[2:]) for feature in raw["feats"])
-    places, strides = _anchors(sizes, tuple(head.stride.tolist()), scores.device)
-    place, stride = places[:, chosen].transpose(0, 1), strides[chosen][:, None]
+    places, pixels = _anchors(sizes, strides, scores.device)
+    place, stride = places[:, chosen].transpose(0, 1), pixels[chosen][:, None]
     before, behind = head.dfl(boxes).chunk(2, dim=1)
     points = keypoints.unflatten(1, tuple(head.kpt_shape))
     xy = (points[:, :, :2] * 2 + (place - 0.5)[:, None]) * stride[:, None]
