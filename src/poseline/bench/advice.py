@@ -21,7 +21,10 @@ _WORDS = {
     "tracking": "tracking",
     "overlay": "drawing",
     "output": "encoding and logging",
+    "decoding": "decoding what is drawn on",
 }
+_APART = "encoding"
+"""The stage of a second process, which draws and encodes; the first only logs then."""
 
 
 def advise(case: Case, others: Sequence[Case], cores: int) -> str:
@@ -57,10 +60,14 @@ def _cores_are_busy(case: Case) -> bool:
 
 
 def _lanes(run: Run) -> dict[str, float]:
-    """How busy each thread was, 0..1; the last two stages share the caller's."""
-    *alone, last, output = run.stages
-    lanes = {_WORDS.get(stage.name, stage.name): stage.busy for stage in alone}
-    return {**lanes, f"{_WORDS.get(last.name, last.name)}, {_WORDS['output']}": last.busy + output.busy}
+    """How busy each thread was, 0..1; the output shares one with the stage before it."""
+    names = [stage.name for stage in run.stages]
+    output = names.index("output")
+    words = [_WORDS.get(name, name) for name in names]
+    busy = [stage.busy for stage in run.stages]
+    words[output] = f"{words[output - 1]}, {'logging' if _APART in names else words[output]}"
+    busy[output] += busy[output - 1]
+    return {word: share for number, (word, share) in enumerate(zip(words, busy, strict=True)) if number != output - 1}
 
 
 def _measured(case: Case, others: Sequence[Case]) -> Iterator[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _STAGES = {
     "capture": "#4c78a8", "inference": "#f58518", "tracking": "#54a24b", "overlay": "#b279a2", "output": "#e45756",
+    "decoding": "#9ecae9", "encoding": "#ff9da6",
 }  # fmt: skip
 _OURS, _QUIET, _INK = "#f58518", "#c9c9c9", "#333333"
 _BAR, _ROW_INCHES, _LEAST_ROWS = 0.62, 0.42, 2

@@ -25,6 +25,8 @@ _FILE_FORMATS = (
 _STREAM_FORMATS = _FILE_FORMATS + ",rtsp,rtp,sdp,hls,mpjpeg"
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt", "udp", "rtp", "tcp")
 
+_HARDWARE_THREADS = 4
+
 # IndexError, UnicodeDecodeError and MemoryError: PyAV lets them through on damaged files beside its own errors.
 DAMAGE = (av.error.FFmpegError, IndexError, UnicodeDecodeError, MemoryError)
 
@@ -77,7 +79,8 @@ def open_container(location: str, settings: CaptureSettings, hardware: HWAccel |
         container.close()
         raise
     if hardware is not None:
-        opened.stream.codec_context.thread_count = 1  # more would only hold pictures back
+        # More have the card begin with the next pictures while one is fetched, but hold as many back.
+        opened.stream.codec_context.thread_count = 1 if settings.live else _HARDWARE_THREADS
     return opened
 
 

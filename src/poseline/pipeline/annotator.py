@@ -75,6 +75,8 @@ class Annotator:
     def __init__(self, annotation: Annotation) -> None:
         self.result = Annotated()
         """Complete once it is closed."""
+        self.waited = 0.0
+        """Seconds for which it was waited for."""
         self._video = annotation.video
         self._told: list[tuple[int, Poses]] = []
         self._waiting = 0
@@ -142,6 +144,7 @@ class Annotator:
     def _hear(self) -> None:
         """Take in one word of it: that it has read a message, or how it ended."""
         said: Annotated | PoselineError | None
+        began = time.perf_counter()
         try:
             if self._hearing.poll(_PATIENCE):
                 said = self._hearing.recv()
@@ -153,6 +156,7 @@ class Annotator:
             said = OutputError(
                 f"{self._video}: the process that draws ended with {self._process.exitcode}; try `poseline recover`"
             )
+        self.waited += time.perf_counter() - began
         if said is None:
             self._waiting -= 1
         elif isinstance(said, Annotated):

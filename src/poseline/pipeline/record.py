@@ -66,6 +66,11 @@ class Recorder:
         self.log.frame(observation)
         return self._window is None or picture is None or self._window.show(picture)
 
+    @property
+    def waited(self) -> float:
+        """Seconds, so far, that were not work but waiting for the other process."""
+        return self.annotator.waited if self.annotator else 0.0
+
     def resume(self) -> None:
         """End the window's pause."""
         if self._window:

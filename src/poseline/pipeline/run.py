@@ -98,9 +98,9 @@ def _drive(
         try:
             with interruption.stopping(wind_down):
                 for item in interruption.breakable(running.items):
-                    wall, cpu = time.perf_counter(), time.thread_time()
+                    wall, cpu = time.perf_counter() - recorder.waited, time.thread_time()
                     goes_on = recorder.write(item)
-                    output.add(time.perf_counter() - wall, time.thread_time() - cpu)
+                    output.add(time.perf_counter() - recorder.waited - wall, time.thread_time() - cpu)
                     observation = item if isinstance(item, Observation) else item.observation
                     report.last_recorded = now = time.monotonic()
                     report.first_recorded = report.first_recorded or now
