@@ -108,7 +108,7 @@ def _stage_times(axes: Axes, benchmark: Benchmark) -> None:
             left += stage.ms
     _name_rows(axes, [describe(case.asked) for case in benchmark.cases])
     axes.set_title("own time of each stage, ms a frame; the stages run side by side", loc="left")
-    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(labelled))
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=min(5, len(labelled)))
 
 
 def _ratios(axes: Axes, benchmark: Benchmark) -> None:
