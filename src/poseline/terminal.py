@@ -19,6 +19,7 @@ from poseline.capture import SourceInfo
 from poseline.errors import PoselineError
 from poseline.inference import PoseEstimator
 from poseline.pipeline import Meter, RunReport
+from poseline.pipeline.report import percentile
 from poseline.pose import Observation
 from poseline.result import describe
 from poseline.skeleton import Skeleton
@@ -186,8 +187,10 @@ def show_report(report: RunReport) -> None:
     )
     if counts.processed and report.timed:
         console.print(_stages(report))
-    if report.live and (ages := report.as_dict()["latency_ms"])["p50"] is not None:
-        console.print(f"age of a frame when recorded: median {ages['p50']:.0f} ms, 95 % within {ages['p95']:.0f} ms")
+    if report.live and report.ages:
+        for word, ages in (("drawn", report.drawn), ("recorded", report.ages)):
+            median, most = percentile(ages, 50) or 0.0, percentile(ages, 95) or 0.0
+            console.print(f"age of a frame when {word}: median {median:.0f} ms, 95 % within {most:.0f} ms")
     if report.timed and report.advice:
         console.print(report.advice, soft_wrap=True)
     for note in report.notes:

@@ -42,6 +42,8 @@ class RunReport:
     """How full each stage found the queue before it, 0..1."""
     ages: list[float] = field(default_factory=list)
     """Seconds from a frame's arrival to the end of its recording, of the newest frames."""
+    drawn: list[float] = field(default_factory=list)
+    """The same until it is drawn, before it is encoded: what somebody who watches sees."""
     live: bool = False
     total: int | None = None
     """Frames that the source announces."""
@@ -105,12 +107,17 @@ class RunReport:
             ],
             "queues": {name: round(fill, 3) for name, fill in self.queues.items()},
             "bottleneck": self.bottleneck.name if self.bottleneck else None,
-            "latency_ms": {"p50": percentile(self.ages, 50), "p95": percentile(self.ages, 95)} if self.live else None,
+            "latency_ms": _spread(self.ages) if self.live else None,
+            "drawn_ms": _spread(self.drawn) if self.live else None,
             "files": [str(path) for path in self.files],
             "notes": self.notes,
             "error": None if self.error is None else str(self.error) or type(self.error).__name__,
             "interrupted": self.interrupted,
         }
+
+
+def _spread(seconds: list[float]) -> dict[str, float | None]:
+    return {"p50": percentile(seconds, 50), "p95": percentile(seconds, 95)}
 
 
 def milliseconds(seconds: float) -> float:

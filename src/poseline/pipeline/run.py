@@ -92,16 +92,18 @@ def _drive(
 
     output = Meter("output")
     ages: deque[float] = deque(maxlen=_AGES)
+    drawn: deque[float] = deque(maxlen=_AGES)
     drawing = [] if recorder.annotator else _drawing(source, estimator, settings)
     with observing(source, estimator, settings, drawing) as running:
         report.meters = [*running.meters, output]
         try:
             with interruption.stopping(wind_down):
                 for item in interruption.breakable(running.items):
+                    observation = item if isinstance(item, Observation) else item.observation
+                    drawn.append(time.monotonic() - observation.frame.arrival)
                     wall, cpu = time.perf_counter() - recorder.waited, time.thread_time()
                     goes_on = recorder.write(item)
                     output.add(time.perf_counter() - recorder.waited - wall, time.thread_time() - cpu)
-                    observation = item if isinstance(item, Observation) else item.observation
                     report.last_recorded = now = time.monotonic()
                     report.first_recorded = report.first_recorded or now
                     ages.append(now - observation.frame.arrival)
@@ -114,7 +116,7 @@ def _drive(
             report.interrupted |= interruption.asked > 0
         finally:
             source.stop()  # wakes one that waits; not within `stopping`, since a signal would stop it inside its stop
-            report.ages = list(ages)
+            report.ages, report.drawn = list(ages), list(drawn)
             report.queues = {channel.name: channel.fill for channel in running.channels}
             _note(report, running, source, recorder)
 
