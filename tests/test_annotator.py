@@ -16,7 +16,8 @@ import pytest
 
 from media_worlds import estimator, settings, write_clip
 from output_worlds import SKELETON, decoded, seconds, tone
-from poseline.capture import VideoFile
+from poseline import runs
+from poseline.capture import Location, VideoFile
 from poseline.errors import OutputError, PoselineError, SourceError, StageStalled
 from poseline.pipeline import annotator
 from poseline.pipeline.annotator import Annotation, Annotator
@@ -57,6 +58,30 @@ def test_the_video_is_the_one_that_one_process_draws(tmp_path: Path) -> None:
     assert [meter.items for meter in report.meters][-1] == 25
     assert report.bottleneck is not None
     assert report.advice
+
+
+@pytest.mark.parametrize(
+    ("changes", "device", "cores", "apart"),
+    [
+        ({}, "cuda:0", 16, True),
+        ({}, "cpu", 16, False),
+        ({}, "mps", 16, False),
+        ({}, "cuda:0", 2, False),
+        ({"capture": {"decoder": "cpu"}}, "cuda:0", 16, False),
+        ({"capture": {"live": True}}, "cuda:0", 16, False),
+        ({"output": {"video": False}}, "cuda:0", 16, False),
+        ({"output": {"show": True}}, "cuda:0", 16, False),
+        ({"overlay": {"hud": True}}, "cuda:0", 16, False),
+    ],
+)
+def test_when_there_are_two_processes(
+    changes: dict[str, Any], device: str, cores: int, apart: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "_device", lambda *_: device)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    location = Location("clip", video=Path("clip.mp4"))
+    assert runs._draws_apart(location, settings(**changes)) == apart
+    assert not runs._draws_apart(Location("pictures", pictures=(Path("a.jpg"),)), settings(**changes))
 
 
 def test_a_run_that_is_stopped_ends_its_video_where_its_log_ends(tmp_path: Path) -> None:
@@ -124,6 +149,19 @@ def test_errors_come_over_as_they_are(annotation: Annotation, tmp_path: Path) ->
                     drawer.write(observation)
             drawer.close()
         assert type(raised.value) is kind
+
+
+@pytest.mark.parametrize("wait", [0.0, 0.3, 1.5])
+def test_a_signal_does_not_end_it_at_any_time(annotation: Annotation, wait: float) -> None:
+    observations = seen(annotation)
+    drawer = Annotator(annotation)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(drawer._process.pid or 0, number)
+        time.sleep(wait)
+    for observation in observations:
+        drawer.write(observation)
+    drawer.close()
+    assert decoded(annotation.video) == 30
 
 
 def test_one_that_hangs_is_not_waited_for(annotation: Annotation, monkeypatch: pytest.MonkeyPatch) -> None:

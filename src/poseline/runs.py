@@ -209,16 +209,19 @@ def _recorded(
 
 
 def _draws_apart(location: Location, settings: Settings) -> bool:
-    """Whether a file's pictures are to be drawn by a second process: with a GPU, this one has no time for it.
+    """Whether a file's pictures are to be drawn by a second process: this one has them in a GPU's memory, and no time.
 
     Not beside a window, which shows each picture when its poses are found, nor with --jobs, where Python runs in many
     processes already.
     """
+    from poseline.capture import decodes_there
+
     output = settings.output
     drawn = location.video and output.video and not output.show and not settings.overlay.hud
     if not drawn or settings.capture.live or (os.cpu_count() or 1) < _CORES_APART:
         return False
-    return not multiprocessing.current_process().daemon and _device(location, settings) != "cpu"
+    alone = not multiprocessing.current_process().daemon
+    return alone and decodes_there(settings.capture.decoder, _device(location, settings))
 
 
 def _device(location: Location, settings: Settings) -> str:

@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -38,6 +38,7 @@ _AHEAD = 4
 """Messages that may wait for it."""
 _DEPTH = 8
 """Pictures between two stages."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PATIENCE = 60.0
 """Seconds without a word from it after which it counts as hung."""
 
@@ -87,7 +88,8 @@ class Annotator:
         heard, self._telling = context.Pipe(duplex=False)
         self._hearing, answered = context.Pipe(duplex=False)
         self._process = context.Process(target=_serve, args=(heard, answered, annotation), daemon=True)
-        self._process.start()
+        with _signals_held():  # the new process inherits that, until it is able to ignore them
+            self._process.start()
         heard.close()
         answered.close()
 
@@ -165,12 +167,24 @@ class Annotator:
             self._error, self._ended = said, True
 
 
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(heard: Connection, answered: Connection, annotation: Annotation) -> None:
     """The process' life."""
     travel_light()
     if hasattr(os, "setsid"):
         os.setsid()  # the terminal's Ctrl-C is for the first process
-    for number in (signal.SIGINT, signal.SIGTERM):  # it ends when there is no more to draw, and not before
+    for number in _SIGNALS:  # it ends when there is no more to draw, and not before
         signal.signal(number, signal.SIG_IGN)
     try:
         result: Annotated | PoselineError = annotate(annotation, _messages(heard, answered))
