@@ -62,8 +62,9 @@ def _keep(compiled: openvino.CompiledModel, file: Path) -> None:
     """Write it beside and rename it, so that nobody ever reads half of one; a full disk only costs the next start."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as written:
-            written.write(compiled.export_model().getvalue())
-        Path(written.name).replace(file)
+        with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
+            written = Path(scratch) / file.name
+            written.write_bytes(compiled.export_model().getvalue())
+            written.replace(file)
     except OSError as error:
         log.info("the compiled network cannot be kept in %s: %s", file.parent, error.strerror)
