@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import multiprocessing
-import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from poseline.errors import OutputError, PoselineError, SettingsError, SourceError
 from poseline.interruption import INTERRUPTED, Interruption
 from poseline.light import travel_light
+from poseline.machine import cores
 from poseline.settings import OutputSettings, Settings
 
 # All else is imported where it is first wanted: the network is compiled on a thread of its own as soon as the source
@@ -171,8 +171,9 @@ def _run_one(
     # stale picture waits in it.
     clip = location.video
     estimator = None if location.inputs else _estimator(settings, True, clip, estimators)
-    apart = _draws_apart(location, settings)
+    apart = _may_draw_apart(location, settings)
     source = _open(location, settings, drawn_on=not apart and (settings.output.video or settings.output.show))
+    apart = apart and getattr(source, "on_device", False)  # else they are here, and may be drawn on here
     size = source.info.width, source.info.height
     # A picture's printed times are its own only if no other is on its way beside it.
     live = source.info.live or bool(location.pictures)
@@ -208,20 +209,17 @@ def _recorded(
     return report
 
 
-def _draws_apart(location: Location, settings: Settings) -> bool:
-    """Whether a file's pictures are to be drawn by a second process: this one has them in a GPU's memory, and no time.
+def _may_draw_apart(location: Location, settings: Settings) -> bool:
+    """Whether a file's pictures may be drawn by a second process, so that a GPU can keep them: this one has no time.
 
-    Not beside a window, which shows each picture when its poses are found, nor with --jobs, where Python runs in many
-    processes already.
+    Not beside a window, which shows each picture when its poses are found; not with --jobs, where Python runs in many
+    processes already; and not for some of a file's frames, since drawing is not what takes the time then.
     """
-    from poseline.capture import decodes_there
-
-    output = settings.output
+    output, capture = settings.output, settings.capture
     drawn = location.video and output.video and not output.show and not settings.overlay.hud
-    if not drawn or settings.capture.live or (os.cpu_count() or 1) < _CORES_APART:
-        return False
+    every = not capture.live and capture.vid_stride == 1
     alone = not multiprocessing.current_process().daemon
-    return alone and decodes_there(settings.capture.decoder, _device(location, settings))
+    return bool(drawn) and every and alone and cores() >= _CORES_APART
 
 
 def _device(location: Location, settings: Settings) -> str:

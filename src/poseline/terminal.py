@@ -187,8 +187,8 @@ def show_report(report: RunReport) -> None:
     )
     if counts.processed and report.timed:
         console.print(_stages(report))
-    if report.live and report.ages:
-        for word, ages in (("drawn", report.drawn), ("recorded", report.ages)):
+    for word, ages in (("drawn", report.drawn_ages), ("recorded", report.ages)):
+        if report.live and ages:
             median, most = percentile(ages, 50) or 0.0, percentile(ages, 95) or 0.0
             console.print(f"age of a frame when {word}: median {median:.0f} ms, 95 % within {most:.0f} ms")
     if report.timed and report.advice:

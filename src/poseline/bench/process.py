@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from poseline.errors import ModelError, OutputError, PoselineError, SettingsError, SourceError, StageStalled
+from poseline.light import OURS
 
 _LOOK_SECONDS = 0.02
 _GRACE_SECONDS = 10.0
@@ -101,7 +102,7 @@ class _Child:
         try:
             self._process = subprocess.Popen(  # noqa: S603 # commands of our own making
                 command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {})}, start_new_session=True,
+                env={**_environment(), **(environment or {})}, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             raise PoselineError(f"{command[0]}: cannot be started: {error.strerror}") from error
@@ -117,10 +118,12 @@ class _Child:
         return self._process.returncode
 
     def memory(self) -> int:
-        """Resident bytes now."""
-        with suppress(psutil.Error):  # it has just ended
-            return int(self._seen.memory_info().rss)
-        return 0
+        """Resident bytes now, of all its processes."""
+        resident = 0
+        for member in self._family():
+            with suppress(psutil.Error):  # it has just ended
+                resident += member.memory_info().rss
+        return resident
 
     def __enter__(self) -> _Child:
         return self
@@ -147,6 +150,11 @@ class _Child:
         self._process.wait()
         self.wall = time.perf_counter() - self.began
         self.ended.set()
+
+
+def _environment() -> dict[str, str]:
+    """Our own, without what only we have set for ourselves: a rival runs as its user would run it."""
+    return {name: value for name, value in os.environ.items() if OURS.get(name) != value}
 
 
 def _failure(command: Sequence[str], code: int, said: str) -> PoselineError:

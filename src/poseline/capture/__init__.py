@@ -3,7 +3,6 @@
 from poseline.capture.audio import AudioTrack
 from poseline.capture.camera import Camera, cameras
 from poseline.capture.file import Rehearsal, VideoFile
-from poseline.capture.hardware import decodes_there
 from poseline.capture.locate import Location, locate, open_source
 from poseline.capture.pictures import Pictures, read_picture
 from poseline.capture.sample import ClipSample
@@ -24,7 +23,6 @@ __all__ = [
     "SourceInfo",
     "VideoFile",
     "cameras",
-    "decodes_there",
     "locate",
     "open_source",
     "read_picture",

@@ -46,6 +46,8 @@ class VideoFile:
         self._settings = settings
         self._stopped = threading.Event()
         self.notes: list[str] = []
+        self.on_device = False
+        """Whether the pictures are in the memory of the consumer's device."""
         first = self._on_hardware(path, consumer) if path is not None else None
         if first is None:
             self._opened = opened or open_container(str(location), settings)
@@ -100,6 +102,7 @@ class VideoFile:
             self._opened.container.close()
             self.notes.append(f"decoded by the CPU: {reason}")
             return None
+        self.on_device = True
         return first
 
     def _first_of(self, pictures: Iterator[Decoded], name: str) -> Decoded:

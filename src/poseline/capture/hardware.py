@@ -38,11 +38,6 @@ def accelerators(decoder: str, consumer: str) -> list[HWAccel]:
     ]
 
 
-def decodes_there(decoder: str, consumer: str) -> bool:
-    """Whether pictures of a file are to be decoded on the consumer's device; `decoder` as in the settings."""
-    return decoder != "cpu" and consumer.partition(":")[0] in _DECODERS
-
-
 def refusal(picture: VideoFrame) -> str:
     """Why this decoded picture cannot stay on its device, or where it was asked for is not there; empty if it can."""
     if picture.format.name not in ON_DEVICE:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -24,9 +25,9 @@ from poseline.errors import OutputError, PoselineError, StageStalled
 from poseline.frame import Frame
 from poseline.light import travel_light
 from poseline.output.encoder import EncoderName
-from poseline.overlay import Overlay
+from poseline.overlay import Drawn, Overlay
 from poseline.pipeline.annotated import AnnotatedVideo
-from poseline.pipeline.chain import chain
+from poseline.pipeline.chain import Stage, chain
 from poseline.pipeline.meter import Meter
 from poseline.pose import Observation, Poses
 from poseline.settings import Settings
@@ -44,7 +45,7 @@ _PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
-class Annotation:
+class AnnotationTask:
     """What is to be drawn, and where it goes."""
 
     clip: Path
@@ -56,7 +57,7 @@ class Annotation:
 
 
 @dataclass
-class Annotated:
+class AnnotationResult:
     """What came of it."""
 
     notes: list[str] = field(default_factory=list)
@@ -73,12 +74,12 @@ class Annotator:
         PoselineError: what went wrong over there. The first one is kept and raised again by later writes.
     """
 
-    def __init__(self, annotation: Annotation) -> None:
-        self.result = Annotated()
+    def __init__(self, task: AnnotationTask) -> None:
+        self.result = AnnotationResult()
         """Complete once it is closed."""
         self.waited = 0.0
         """Seconds for which it was waited for."""
-        self._video = annotation.video
+        self._video = task.video
         self._told: list[tuple[int, Poses]] = []
         self._waiting = 0
         self._error: PoselineError | None = None
@@ -87,7 +88,7 @@ class Annotator:
         # One for each way: of one for both, the end that is left cannot read what is in it when the other is gone.
         heard, self._telling = context.Pipe(duplex=False)
         self._hearing, answered = context.Pipe(duplex=False)
-        self._process = context.Process(target=_serve, args=(heard, answered, annotation), daemon=True)
+        self._process = context.Process(target=_serve, args=(heard, answered, task), daemon=True)
         with _signals_held():  # the new process inherits that, until it is able to ignore them
             self._process.start()
         heard.close()
@@ -134,6 +135,9 @@ class Annotator:
         while self._waiting >= _AHEAD and not self._ended:
             self._hear()
         if not self._ended:
+            began = time.perf_counter()
+            guard = threading.Timer(_PATIENCE, self._process.kill)  # many poses fill the pipe: this may wait as well
+            guard.start()
             try:
                 self._telling.send(self._told)
                 self._told, self._waiting = [], self._waiting + 1
@@ -141,11 +145,14 @@ class Annotator:
             except OSError:  # it has gone, and left word
                 while not self._ended:
                     self._hear()
+            finally:
+                guard.cancel()
+                self.waited += time.perf_counter() - began
         raise self._error or OutputError(f"{self._video}: drawing ended too early")
 
     def _hear(self) -> None:
         """Take in one word of it: that it has read a message, or how it ended."""
-        said: Annotated | PoselineError | None
+        said: AnnotationResult | PoselineError | None
         began = time.perf_counter()
         try:
             if self._hearing.poll(_PATIENCE):
@@ -161,7 +168,7 @@ class Annotator:
         self.waited += time.perf_counter() - began
         if said is None:
             self._waiting -= 1
-        elif isinstance(said, Annotated):
+        elif isinstance(said, AnnotationResult):
             self.result, self._ended = said, True
         else:
             self._error, self._ended = said, True
@@ -172,6 +179,9 @@ def _signals_held() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # it is started with the first process, and would let the signals in again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield
@@ -179,7 +189,7 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(heard: Connection, answered: Connection, annotation: Annotation) -> None:
+def _serve(heard: Connection, answered: Connection, task: AnnotationTask) -> None:
     """The process' life."""
     travel_light()
     if hasattr(os, "setsid"):
@@ -187,11 +197,11 @@ def _serve(heard: Connection, answered: Connection, annotation: Annotation) -> N
     for number in _SIGNALS:  # it ends when there is no more to draw, and not before
         signal.signal(number, signal.SIG_IGN)
     try:
-        result: Annotated | PoselineError = annotate(annotation, _messages(heard, answered))
+        result: AnnotationResult | PoselineError = annotate(task, _messages(heard, answered))
     except PoselineError as error:
         result = error
     except Exception as error:  # noqa: BLE001 # raised in the first process
-        result = PoselineError(f"{annotation.video}: drawing failed: {type(error).__name__}: {error}")
+        result = PoselineError(f"{task.video}: drawing failed: {type(error).__name__}: {error}")
     with suppress(OSError):  # the first process was killed: the video is complete as far as it was told of
         answered.send(result)
 
@@ -205,39 +215,41 @@ def _messages(heard: Connection, answered: Connection) -> Iterator[tuple[int, Po
             yield from told
 
 
-def annotate(annotation: Annotation, told: Iterator[tuple[int, Poses]]) -> Annotated:
+def annotate(task: AnnotationTask, told: Iterator[tuple[int, Poses]]) -> AnnotationResult:
     """Draw poses on the clip's pictures and encode them.
 
     Args:
-        annotation: the clip and the video.
+        task: the clip and the video.
         told: the time stamp of a frame and the poses in it, in the frames' order; other frames are left out.
 
     Raises:
         PoselineError: the clip cannot be read, or the video cannot be written.
     """
-    settings, result, used = annotation.settings, Annotated(), time.process_time()
-    source = VideoFile(annotation.clip, settings.capture.model_copy(update={"decoder": "cpu"}))
-    overlay = Overlay(settings.overlay, annotation.skeleton, annotation.names)
-    decoding, drawing, encoding = Meter("decoding"), Meter("overlay"), Meter("encoding")
-    with ExitStack() as stack:
-        video = stack.enter_context(AnnotatedVideo(annotation.video, source.info, settings, annotation.encoder))
-        stages = [("overlay", drawing.measured(overlay.stage)), ("encoding", _unchanged)]
-        seen = decoding.source(_observed(source.frames(), told, result.notes))
-        pictures, channels = stack.enter_context(chain(seen, stages, depth=_DEPTH))
-        for drawn in pictures:
-            wall, cpu = time.perf_counter(), time.thread_time()
-            assert isinstance(drawn.picture, VideoFrame)
-            video.write(drawn.picture)
-            encoding.add(time.perf_counter() - wall, time.thread_time() - cpu)
+    settings, result, used = task.settings, AnnotationResult(), time.process_time()
+    source = VideoFile(task.clip, settings.capture.model_copy(update={"decoder": "cpu"}))
+    overlay = Overlay(settings.overlay, task.skeleton, task.names)
+    with AnnotatedVideo(task.video, source.info, settings, task.encoder) as video:
+        stages: list[tuple[str, Stage]] = [
+            ("decoding", lambda told: _observed(source.frames(), told, result.notes)),
+            ("overlay", overlay.stage),
+            ("encoding", lambda pictures: _encoded(pictures, video)),
+        ]
+        result.meters = [Meter(name) for name, _ in stages]
+        measured = [(name, meter.measured(stage)) for (name, stage), meter in zip(stages, result.meters, strict=True)]
+        with chain((each for each in told), measured, depth=_DEPTH) as (encoded, channels):
+            for _ in encoded:
+                pass
+            result.queues = {channel.name: channel.fill for channel in channels}
         result.notes += video.conclude()
-        result.queues = {channel.name: channel.fill for channel in channels}
-    result.meters, result.cpu = [decoding, drawing, encoding], time.process_time() - used
+    result.cpu = time.process_time() - used
     return result
 
 
-def _unchanged(items: Iterator[object]) -> Generator[object, None, None]:
-    """So that there is a channel before the encoder, and drawing has a thread."""
-    yield from items
+def _encoded(pictures: Iterator[Drawn], video: AnnotatedVideo) -> Generator[Drawn, None, None]:
+    for drawn in pictures:
+        assert isinstance(drawn.picture, VideoFrame)
+        video.write(drawn.picture)
+        yield drawn
 
 
 def _observed(
@@ -245,13 +257,33 @@ def _observed(
 ) -> Generator[Observation, None, None]:
     """Each frame that was told of, with its poses. On a damaged clip two decoders may give different frames."""
     missing, frame = 0, next(frames, None)
+    ours, theirs = _Order(), _Order()
+    place = ours.of(frame.pts) if frame else None
     with closing(frames):
         for pts, poses in told:
-            while frame is not None and frame.pts < pts:
+            wanted = theirs.of(pts)
+            while frame is not None and place is not None and place < wanted:
                 frame = next(frames, None)
-            if frame is not None and frame.pts == pts:
+                place = ours.of(frame.pts) if frame else None
+            if frame is not None and place == wanted:
                 yield Observation(frame, poses)
             else:
                 missing += 1
     if missing:
         notes.append(f"{missing} frames are not in the video: the CPU's decoder did not give them")
+
+
+class _Order:
+    """Where a frame stands among all, by its time stamp: they may repeat, and begin anew."""
+
+    def __init__(self) -> None:
+        self._last: tuple[int, int, int] | None = None
+
+    def of(self, pts: int) -> tuple[int, int, int]:
+        """How often time has run back before it, its stamp, and which of several of this stamp it is."""
+        beginning, before, repeated = self._last or (0, pts - 1, 0)
+        if pts < before:
+            self._last = beginning + 1, pts, 0
+        else:
+            self._last = beginning, pts, repeated + 1 if pts == before else 0
+        return self._last

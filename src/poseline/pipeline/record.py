@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,7 @@ from poseline.frame import Pixels
 from poseline.output import Counts, KeypointLog, OutputFolder, RunHeader, Window, choose_encoder, save_picture
 from poseline.overlay import Drawn
 from poseline.pipeline.annotated import AnnotatedVideo
-from poseline.pipeline.annotator import Annotation, Annotator
+from poseline.pipeline.annotator import AnnotationTask, Annotator
 from poseline.pose import Observation
 from poseline.settings import Settings
 
@@ -42,7 +43,7 @@ class Recorder:
                 self.notes += [note] if note else []
                 if apart and info.path is not None:
                     names = dict(enumerate(header.classes))
-                    task = Annotation(info.path, folder.video, settings, encoder, header.skeleton, names)
+                    task = AnnotationTask(info.path, folder.video, settings, encoder, header.skeleton, names)
                     self.annotator = self._closing.enter_context(Annotator(task))
                 else:
                     video = AnnotatedVideo(folder.video, info, settings, encoder)
@@ -83,8 +84,11 @@ class Recorder:
             target, number = target.with_stem(f"{source.stem}-{number}"), number + 1
         self.pictures.append(save_picture(picture, target))
 
-    def conclude(self, counts: Counts, elapsed: float, error: BaseException | None) -> None:
-        """Finish the video and write the journal's last line; an error on the way is raised after both were tried."""
+    def conclude(self, counts: Counts, started: float, error: BaseException | None) -> None:
+        """Finish the video and write the journal's last line; an error on the way is raised after both were tried.
+
+        `started` is when the run began, in `time.monotonic()` seconds.
+        """
         try:
             if self._video is not None:
                 self.notes += self._video.conclude()
@@ -95,6 +99,7 @@ class Recorder:
             error = error or failure
             raise
         finally:
+            elapsed = time.monotonic() - started
             fps = counts.processed / elapsed if elapsed > 0 else 0.0
             self.log.end(counts, elapsed, fps, None if error is None else str(error) or type(error).__name__)
 

@@ -42,8 +42,8 @@ class RunReport:
     """How full each stage found the queue before it, 0..1."""
     ages: list[float] = field(default_factory=list)
     """Seconds from a frame's arrival to the end of its recording, of the newest frames."""
-    drawn: list[float] = field(default_factory=list)
-    """The same until it is drawn, before it is encoded: what somebody who watches sees."""
+    drawn_ages: list[float] = field(default_factory=list)
+    """The same until it is drawn, before it is encoded; empty where nothing is drawn."""
     live: bool = False
     total: int | None = None
     """Frames that the source announces."""
@@ -108,7 +108,7 @@ class RunReport:
             "queues": {name: round(fill, 3) for name, fill in self.queues.items()},
             "bottleneck": self.bottleneck.name if self.bottleneck else None,
             "latency_ms": _spread(self.ages) if self.live else None,
-            "drawn_ms": _spread(self.drawn) if self.live else None,
+            "drawn_ms": _spread(self.drawn_ages) if self.live else None,
             "files": [str(path) for path in self.files],
             "notes": self.notes,
             "error": None if self.error is None else str(self.error) or type(self.error).__name__,

@@ -16,7 +16,7 @@ from poseline.inference import PoseEstimator
 from poseline.interruption import Interruption
 from poseline.output import OutputFolder, RunHeader, write_csv, write_parquet, write_summary
 from poseline.overlay import Overlay
-from poseline.pipeline.annotator import Annotated
+from poseline.pipeline.annotator import AnnotationResult
 from poseline.pipeline.chain import Stage
 from poseline.pipeline.meter import Meter
 from poseline.pipeline.observe import Running, observing
@@ -63,10 +63,11 @@ def run(
                 _drive(source, estimator, settings, recorder, report, on_frame, interruption)
             except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 # reported; the files are closed first
                 report.error = error
-            report.elapsed = time.monotonic() - started
             _count(report, source, recorder)
-            recorder.conclude(report.counts, report.elapsed, report.error)
-            report.elapsed, report.cpu = time.monotonic() - started, time.process_time() - used
+            try:
+                recorder.conclude(report.counts, started, report.error)
+            finally:
+                report.elapsed, report.cpu = time.monotonic() - started, time.process_time() - used
             if recorder.annotator:
                 _join(report, recorder.annotator.result)
             report.notes += recorder.notes
@@ -100,7 +101,8 @@ def _drive(
             with interruption.stopping(wind_down):
                 for item in interruption.breakable(running.items):
                     observation = item if isinstance(item, Observation) else item.observation
-                    drawn.append(time.monotonic() - observation.frame.arrival)
+                    if item is not observation:
+                        drawn.append(time.monotonic() - observation.frame.arrival)
                     wall, cpu = time.perf_counter() - recorder.waited, time.thread_time()
                     goes_on = recorder.write(item)
                     output.add(time.perf_counter() - recorder.waited - wall, time.thread_time() - cpu)
@@ -116,7 +118,7 @@ def _drive(
             report.interrupted |= interruption.asked > 0
         finally:
             source.stop()  # wakes one that waits; not within `stopping`, since a signal would stop it inside its stop
-            report.ages, report.drawn = list(ages), list(drawn)
+            report.ages, report.drawn_ages = list(ages), list(drawn)
             report.queues = {channel.name: channel.fill for channel in running.channels}
             _note(report, running, source, recorder)
 
@@ -128,7 +130,7 @@ def _drawing(source: Source, estimator: PoseEstimator, settings: Settings) -> li
     return [("overlay", overlay.stage if source.info.width else overlay.stills)]
 
 
-def _join(report: RunReport, annotated: Annotated) -> None:
+def _join(report: RunReport, annotated: AnnotationResult) -> None:
     """Count the second process in: a frame is done when it is encoded."""
     report.last_recorded = time.monotonic()
     report.cpu += annotated.cpu

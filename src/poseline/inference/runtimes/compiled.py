@@ -40,11 +40,13 @@ class CompiledNetworks:
             RuntimeError: OpenVINO cannot compile it.
         """
         kept = self._folder / f"{self._name(size, options)}.network" if self._folder else None
-        if kept is not None and kept.exists():
+        if kept is not None:
             try:
                 return core().import_model(io.BytesIO(kept.read_bytes()), "CPU", dict(options))
+            except FileNotFoundError:
+                pass  # the first run with it
             except (OSError, RuntimeError) as error:
-                log.info("%s is damaged, and made anew (%s)", kept, str(error).strip().splitlines()[-1])
+                log.info("%s cannot be used, and is made anew (%s)", kept, str(error).strip().splitlines()[-1])
         compiled = core().compile_model(make(), "CPU", dict(options))
         if kept is not None:
             _keep(compiled, kept)
@@ -59,12 +61,12 @@ class CompiledNetworks:
 
 
 def _keep(compiled: openvino.CompiledModel, file: Path) -> None:
-    """Write it beside and rename it, so that nobody ever reads half of one; a full disk only costs the next start."""
+    """Write it beside and rename it, so that nobody ever reads half of one; to fail only costs the next start."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
             written = Path(scratch) / file.name
             written.write_bytes(compiled.export_model().getvalue())
             written.replace(file)
-    except OSError as error:
-        log.info("the compiled network cannot be kept in %s: %s", file.parent, error.strerror)
+    except (OSError, RuntimeError) as error:
+        log.info("the compiled network cannot be kept in %s: %s", file.parent, str(error).strip().splitlines()[-1])

@@ -5,7 +5,7 @@ Formulas: ultralytics' Pose head (distribution focal loss, Li et al. 2020; ancho
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any, TypeAlias
 
 import torch
@@ -49,11 +49,11 @@ def _taken(values: Tensor, chosen: Tensor) -> Tensor:
     return values.gather(2, chosen[:, None].expand(-1, values.shape[1], -1))
 
 
-@lru_cache(maxsize=8)
+@cache
 def _anchors(sizes: tuple[tuple[int, int], ...], strides: tuple[float, ...], device: Any) -> tuple[Tensor, Tensor]:
     """(2, A) x and y of each anchor in cells of its scale, and (A,) the input pixels of such a cell.
 
-    Kept, because a recorded graph goes on reading them.
+    Kept for ever, a hundred kilobytes a size: a recorded graph goes on reading them.
     """
     places, pixels = [], []
     for (height, width), stride in zip(sizes, strides, strict=True):
