@@ -169,7 +169,7 @@ class OutputSettings(_Section):
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "ultrafast"
     """x264's trade of speed for size; NVENC takes its p1 to p7 for them."""
     crf: int = Field(default=23, ge=0, le=51)
-    """The quality, on x264's scale: 18 looks like the source, 28 is small."""
+    """The quality, on x264's scale: 18 looks like the source, 28 is small. With `ultrafast` it is x264's `qp`."""
     audio: bool = True
     """Copy the source's sound."""
 
