@@ -173,7 +173,7 @@ def _run_one(
     estimator = None if location.inputs else _estimator(settings, True, clip, estimators)
     apart = _may_draw_apart(location, settings)
     source = _open(location, settings, drawn_on=not apart and (settings.output.video or settings.output.show))
-    apart = apart and getattr(source, "on_device", False)  # else they are here, and may be drawn on here
+    apart = apart and source.info.on_device  # else they are here, and may be drawn on here
     size = source.info.width, source.info.height
     # A picture's printed times are its own only if no other is on its way beside it.
     live = source.info.live or bool(location.pictures)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from poseline.capture.clock import SourceClock
 from poseline.capture.container import Opened, explain, open_container
 from poseline.capture.decoder import Decoded, Decoder
-from poseline.capture.hardware import accelerators, refusal
+from poseline.capture.hardware import ON_DEVICE, accelerators, refusal
 from poseline.capture.source import SourceInfo
 from poseline.errors import SourceError, redact
 from poseline.frame import Frame
@@ -46,8 +46,6 @@ class VideoFile:
         self._settings = settings
         self._stopped = threading.Event()
         self.notes: list[str] = []
-        self.on_device = False
-        """Whether the pictures are in the memory of the consumer's device."""
         first = self._on_hardware(path, consumer) if path is not None else None
         if first is None:
             self._opened = opened or open_container(str(location), settings)
@@ -58,6 +56,7 @@ class VideoFile:
         self.info = replace(
             video_info(self._opened.stream, redact(str(location))),
             width=first.picture.width, height=first.picture.height, path=path,
+            on_device=first.picture.format.name in ON_DEVICE,
         )  # fmt: skip
 
     @property
@@ -102,7 +101,6 @@ class VideoFile:
             self._opened.container.close()
             self.notes.append(f"decoded by the CPU: {reason}")
             return None
-        self.on_device = True
         return first
 
     def _first_of(self, pictures: Iterator[Decoded], name: str) -> Decoded:

@@ -45,7 +45,7 @@ def _quantize_here(network: Path, inputs: Path, target: Path) -> None:
     import nncf
     import openvino
 
-    from poseline.inference.runtimes.openvino_core import core
+    from poseline.inference.runtimes.openvino_core import core, last_line
 
     files = sorted(inputs.glob("*.npy"))
     model = core().read_model(network)
@@ -58,7 +58,7 @@ def _quantize_here(network: Path, inputs: Path, target: Path) -> None:
             ignored_scope=nncf.IgnoredScope(names=_kept_float(model)),
         )
     except (RuntimeError, ValueError) as error:
-        raise ModelError(f"{network.name}: NNCF cannot quantise it: {str(error).strip().splitlines()[-1]}") from error
+        raise ModelError(f"{network.name}: NNCF cannot quantise it: {last_line(error)}") from error
     openvino.save_model(quantized, target)
 
 

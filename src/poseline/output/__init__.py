@@ -2,6 +2,7 @@
 
 from poseline.output.atomic import replacing
 from poseline.output.encoder import choose_encoder, encodes
+from poseline.output.finished import Finished
 from poseline.output.folder import OutputFolder, prepare
 from poseline.output.keylog import KeypointLog, RunHeader
 from poseline.output.mp4 import mp4_can_hold
@@ -15,6 +16,7 @@ from poseline.output.window import ScriptedScreen, Window
 
 __all__ = [
     "Counts",
+    "Finished",
     "KeypointLog",
     "Log",
     "LogReader",

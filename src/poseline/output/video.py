@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -14,6 +12,7 @@ import av
 from poseline.errors import OutputError
 from poseline.output.atomic import cause
 from poseline.output.encoder import EncoderName
+from poseline.output.finished import Finished
 from poseline.output.mp4 import Mp4, part_of
 from poseline.settings import OutputSettings
 
@@ -31,7 +30,7 @@ _SOUND_TAIL = 1
 _FAILURES = (av.error.FFmpegError, OSError, ValueError)
 
 
-class VideoWriter:
+class VideoWriter(Finished):
     """Writes pictures to `path`, one file for each picture size; it is opened at the first picture.
 
     Args:
@@ -101,18 +100,6 @@ class VideoWriter:
             self._finish_file()
         except _FAILURES as error:
             raise self._failed(error) from error
-
-    def __enter__(self) -> VideoWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
-            self.close()
-        else:
-            with suppress(OutputError):  # the first error is already on its way
-                self.close()
 
     def _write(self, picture: av.VideoFrame) -> None:
         if self._clock is None:

@@ -16,7 +16,6 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import TracebackType
 
 from av.video.frame import VideoFrame
 
@@ -24,6 +23,7 @@ from poseline.capture import VideoFile
 from poseline.errors import OutputError, PoselineError, StageStalled
 from poseline.frame import Frame
 from poseline.light import travel_light
+from poseline.output import Finished
 from poseline.output.encoder import EncoderName
 from poseline.overlay import Drawn, Overlay
 from poseline.pipeline.annotated import AnnotatedVideo
@@ -67,7 +67,7 @@ class AnnotationResult:
     """Seconds of all its threads on cores."""
 
 
-class Annotator:
+class Annotator(Finished):
     """The process, as the first one sees it: observations in, an annotated video out.
 
     Raises (from `write` and `close`):
@@ -119,36 +119,29 @@ class Annotator:
         if self._error is not None:
             raise self._error
 
-    def __enter__(self) -> Annotator:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
-            self.close()
-        else:
-            with suppress(PoselineError):  # the first error is already on its way
-                self.close()
-
     def _send(self) -> None:
         while self._waiting >= _AHEAD and not self._ended:
             self._hear()
-        if not self._ended:
-            began = time.perf_counter()
-            guard = threading.Timer(_PATIENCE, self._process.kill)  # many poses fill the pipe: this may wait as well
-            guard.start()
-            try:
-                self._telling.send(self._told)
-                self._told, self._waiting = [], self._waiting + 1
-                return
-            except OSError:  # it has gone, and left word
-                while not self._ended:
-                    self._hear()
-            finally:
-                guard.cancel()
-                self.waited += time.perf_counter() - began
-        raise self._error or OutputError(f"{self._video}: drawing ended too early")
+        if not self._ended and not self._tell():
+            while not self._ended:
+                self._hear()
+        if self._ended:
+            raise self._error or OutputError(f"{self._video}: drawing ended too early")
+
+    def _tell(self) -> bool:
+        """Hand over what is gathered; False where the other process has gone, and left word."""
+        began = time.perf_counter()
+        guard = threading.Timer(_PATIENCE, self._process.kill)  # many poses fill the pipe: this may wait as well
+        guard.start()
+        try:
+            self._telling.send(self._told)
+        except OSError:
+            return False
+        finally:
+            guard.cancel()
+            self.waited += time.perf_counter() - began
+        self._told, self._waiting = [], self._waiting + 1
+        return True
 
     def _hear(self) -> None:
         """Take in one word of it: that it has read a message, or how it ended."""
@@ -256,17 +249,16 @@ def _observed(
     frames: Generator[Frame, None, None], told: Iterator[tuple[int, Poses]], notes: list[str]
 ) -> Generator[Observation, None, None]:
     """Each frame that was told of, with its poses. On a damaged clip two decoders may give different frames."""
-    missing, frame = 0, next(frames, None)
-    ours, theirs = _Order(), _Order()
-    place = ours.of(frame.pts) if frame else None
+    missing, ours, theirs = 0, _Order(), _Order()
+    placed = ((ours.of(frame.pts), frame) for frame in frames)
+    here = next(placed, None)
     with closing(frames):
         for pts, poses in told:
             wanted = theirs.of(pts)
-            while frame is not None and place is not None and place < wanted:
-                frame = next(frames, None)
-                place = ours.of(frame.pts) if frame else None
-            if frame is not None and place == wanted:
-                yield Observation(frame, poses)
+            while here is not None and here[0] < wanted:
+                here = next(placed, None)
+            if here is not None and here[0] == wanted:
+                yield Observation(here[1], poses)
             else:
                 missing += 1
     if missing:

@@ -12,6 +12,7 @@ from av.video.frame import VideoFrame
 from poseline.capture import SourceInfo
 from poseline.errors import PoselineError
 from poseline.frame import Pixels
+from poseline.inference import ModelSpec
 from poseline.output import Counts, KeypointLog, OutputFolder, RunHeader, Window, choose_encoder, save_picture
 from poseline.overlay import Drawn
 from poseline.pipeline.annotated import AnnotatedVideo
@@ -23,12 +24,13 @@ from poseline.settings import Settings
 class Recorder:
     """Writes the journal, the annotated video or pictures, and the window of one run; one thread only.
 
-    With `apart`, it is given observations alone, and an `Annotator` makes the video of them.
+    With `apart`, the model's, it is given observations alone, and an `Annotator` makes the video of them.
     """
 
     def __init__(
-        self, folder: OutputFolder, header: RunHeader, info: SourceInfo, settings: Settings, *, apart: bool = False
-    ) -> None:
+        self, folder: OutputFolder, header: RunHeader, info: SourceInfo, settings: Settings,
+        *, apart: ModelSpec | None = None,
+    ) -> None:  # fmt: skip
         self._folder, self._settings = folder, settings
         self.notes: list[str] = []
         self.pictures: list[Path] = []
@@ -42,8 +44,7 @@ class Recorder:
                 encoder, note = choose_encoder(settings.output.encoder, header.device) if info.width else ("x264", "")
                 self.notes += [note] if note else []
                 if apart and info.path is not None:
-                    names = dict(enumerate(header.classes))
-                    task = AnnotationTask(info.path, folder.video, settings, encoder, header.skeleton, names)
+                    task = AnnotationTask(info.path, folder.video, settings, encoder, apart.skeleton, apart.names)
                     self.annotator = self._closing.enter_context(Annotator(task))
                 else:
                     video = AnnotatedVideo(folder.video, info, settings, encoder)

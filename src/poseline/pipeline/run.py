@@ -58,7 +58,7 @@ def run(
     header = _header(source, estimator, settings)
     started, used = time.monotonic(), time.process_time()
     try:
-        with Recorder(folder, header, source.info, settings, apart=apart) as recorder:
+        with Recorder(folder, header, source.info, settings, apart=estimator.spec if apart else None) as recorder:
             try:
                 _drive(source, estimator, settings, recorder, report, on_frame, interruption)
             except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 # reported; the files are closed first

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import openvino
 
-from poseline.inference.runtimes.openvino_core import core
+from poseline.inference.runtimes.openvino_core import core, last_line
 
 log = logging.getLogger("poseline")
 
@@ -46,7 +46,7 @@ class CompiledNetworks:
             except FileNotFoundError:
                 pass  # the first run with it
             except (OSError, RuntimeError) as error:
-                log.info("%s cannot be used, and is made anew (%s)", kept, str(error).strip().splitlines()[-1])
+                log.info("%s cannot be used, and is made anew (%s)", kept, last_line(error))
         compiled = core().compile_model(make(), "CPU", dict(options))
         if kept is not None:
             _keep(compiled, kept)
@@ -69,4 +69,4 @@ def _keep(compiled: openvino.CompiledModel, file: Path) -> None:
             written.write_bytes(compiled.export_model().getvalue())
             written.replace(file)
     except (OSError, RuntimeError) as error:
-        log.info("the compiled network cannot be kept in %s: %s", file.parent, str(error).strip().splitlines()[-1])
+        log.info("the compiled network cannot be kept in %s: %s", file.parent, last_line(error))

@@ -12,7 +12,7 @@ import openvino
 from poseline.errors import DeviceError, ModelError
 from poseline.inference.runtimes.compiled import CompiledNetworks
 from poseline.inference.runtimes.host import HostInput
-from poseline.inference.runtimes.openvino_core import core
+from poseline.inference.runtimes.openvino_core import core, last_line
 from poseline.pose import Floats
 from poseline.settings import Arithmetic, InferenceSettings
 
@@ -66,7 +66,7 @@ class OpenVinoRuntime:
         try:
             return self._kept.get(size, self._options, lambda: self._prepared(size))
         except RuntimeError as error:
-            raise ModelError(f"{self._network}: OpenVINO cannot run it: {_last_line(error)}") from error
+            raise ModelError(f"{self._network}: OpenVINO cannot run it: {last_line(error)}") from error
 
     def _prepared(self, size: tuple[int, int] | None) -> openvino.Model:
         from poseline.inference.runtimes.prepared import prepared  # most runs find a compiled network, and go without
@@ -103,7 +103,7 @@ class OpenVinoRequest(HostInput):
         try:
             self._request.wait()
         except RuntimeError as error:
-            raise ModelError(f"OpenVINO failed: {_last_line(error)}") from error
+            raise ModelError(f"OpenVINO failed: {last_line(error)}") from error
         output: Floats = self._request.get_output_tensor(0).data
         return output.T[None] if self._sparse else output
 
@@ -143,13 +143,8 @@ def _read(network: Path) -> openvino.Model:
     try:
         return core().read_model(network)
     except RuntimeError as error:
-        raise ModelError(f"{network}: OpenVINO cannot read it: {_last_line(error)}") from error
+        raise ModelError(f"{network}: OpenVINO cannot read it: {last_line(error)}") from error
 
 
 def _listed(capabilities: list[str]) -> str:
     return ", ".join(kind.lower() for kind in capabilities if kind.lower() in ("fp32", "bf16", "fp16", "int8"))
-
-
-def _last_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
