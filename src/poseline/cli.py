@@ -1,6 +1,6 @@
 """Command line: arguments to settings, settings to runs, errors to exit codes."""
 
-from __future__ import annotations
+# Without `from __future__ import annotations`: typer would evaluate the text of each option's type again at each start.
 
 import sys
 from enum import Enum

@@ -8,8 +8,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import psutil
-
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
@@ -43,6 +41,8 @@ def cores() -> int:
 
 def clock() -> float | None:
     """The processor's present clock in MHz; None where the system does not tell."""
+    import psutil  # a run asks this module for the number of its cores alone, and goes without
+
     try:
         told = psutil.cpu_freq()
     except (OSError, NotImplementedError):
@@ -65,6 +65,8 @@ def load() -> float | None:
 
 def memory() -> int:
     """Bytes of main memory."""
+    import psutil
+
     return psutil.virtual_memory().total
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import multiprocessing
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -218,8 +217,13 @@ def _may_draw_apart(location: Location, settings: Settings) -> bool:
     output, capture = settings.output, settings.capture
     drawn = location.video and output.video and not output.show and not settings.overlay.hud
     every = not capture.live and capture.vid_stride == 1
-    alone = not multiprocessing.current_process().daemon
-    return bool(drawn) and every and alone and cores() >= _CORES_APART
+    return bool(drawn) and every and cores() >= _CORES_APART and not _is_worker()
+
+
+def _is_worker() -> bool:
+    import multiprocessing
+
+    return multiprocessing.current_process().daemon
 
 
 def _device(location: Location, settings: Settings) -> str:

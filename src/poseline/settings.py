@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from poseline.errors import SettingsError
@@ -205,6 +204,8 @@ def load(path: str | Path | None = None, overrides: dict[str, dict[str, Any]] | 
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import yaml  # most starts have no file
+
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

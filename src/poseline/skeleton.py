@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import yaml
 
 from poseline.errors import SettingsError
 from poseline.pose import Floats
@@ -84,6 +83,8 @@ class Skeleton:
         Raises:
             SettingsError: the file cannot be read, or does not describe a skeleton.
         """
+        import yaml  # most starts have no file
+
         try:
             content: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

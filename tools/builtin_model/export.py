@@ -19,6 +19,8 @@ import torch
 import yaml
 from torch import nn
 
+from poseline.inference.weights import write_quick_metadata
+
 from .network import new_student
 
 NAME = "poseline-builtin"
@@ -88,6 +90,7 @@ def write_openvino(weights: Path) -> Path:
         metadata |= {"description": DESCRIPTION, "author": AUTHOR, "license": LICENCE}
         metadata |= {"kpt_names": {0: list(KEYPOINT_NAMES)}}
         (exported / "metadata.yaml").write_text(yaml.safe_dump(metadata, sort_keys=False), encoding="utf-8")
+        write_quick_metadata(exported)
         folder = weights.parent / exported.name
         shutil.rmtree(folder, ignore_errors=True)
         shutil.move(exported, folder)

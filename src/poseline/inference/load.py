@@ -6,16 +6,18 @@ import ctypes.util
 import logging
 import platform
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from poseline.errors import DeviceError, SettingsError
 from poseline.inference import focus, weights
 from poseline.inference.estimator import PoseEstimator
-from poseline.inference.int8 import Sample, quantized
 from poseline.inference.runtimes import Runtime
 from poseline.inference.spec import ModelSpec
 from poseline.settings import InferenceSettings
 from poseline.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    from poseline.inference.int8 import Sample
 
 log = logging.getLogger("poseline")
 
@@ -40,6 +42,8 @@ def load_estimator(settings: InferenceSettings, *, live: bool = False, sample: S
     spec = weights.read_spec(path, convert=engine == "openvino", skeleton=skeleton)
     _check_classes(spec, settings.classes)
     if settings.arithmetic == "int8":
+        from poseline.inference.int8 import quantized
+
         spec = quantized(spec, settings, sample)
     return PoseEstimator(spec, _runtime(spec, engine, device, settings, live), settings)
 

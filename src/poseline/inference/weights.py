@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import shutil
@@ -12,7 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
 from platformdirs import user_cache_path
 
 from poseline.errors import ModelError, PoselineError
@@ -29,6 +29,8 @@ _BUILTIN_WEIGHTS = Path(__file__).parents[1] / "builtin" / "poseline-builtin.pt"
 
 _ZIP_MAGIC = b"PK\x03\x04"
 _METADATA = "metadata.yaml"
+_QUICK_METADATA = "metadata.json"
+"""The same, in our own conversions: to import a reader of YAML takes longer than to find and open a clip."""
 
 
 def cache_folder() -> Path:
@@ -122,7 +124,12 @@ def _converted(weights: Path, digest: str) -> Path:
     folder = cache_folder() / "converted" / f"{weights.stem}-{digest[:16]}-{versions}"
     if not (folder / _METADATA).exists():
         log.info("converting %s to OpenVINO, once; kept in %s", weights.name, folder)
-    return made_once(folder, lambda made: bridge.convert(weights, made))
+    return made_once(folder, lambda made: _convert(weights, made))
+
+
+def _convert(weights: Path, folder: Path) -> None:
+    bridge.convert(weights, folder)
+    write_quick_metadata(folder)
 
 
 def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
@@ -164,6 +171,14 @@ def _openvino_spec(
     networks = sorted(folder.glob("*.xml"))
     if len(networks) != 1 or not networks[0].with_suffix(".bin").exists():
         raise ModelError(f"{folder}: not an OpenVINO model: it needs one .xml with its .bin")
+    metadata = (_quick_metadata(folder) if digest else None) or _metadata(folder)
+    digest = digest or sha256(networks[0], networks[0].with_suffix(".bin"))
+    return ModelSpec.from_metadata(metadata, networks[0], "openvino", name or folder.name, digest, skeleton)
+
+
+def _metadata(folder: Path) -> dict[str, Any]:
+    import yaml
+
     try:
         metadata: Any = yaml.safe_load((folder / _METADATA).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -172,8 +187,20 @@ def _openvino_spec(
         ) from error
     if not isinstance(metadata, dict):
         raise ModelError(f"{folder}: metadata.yaml holds no metadata; export the model with ultralytics")
-    digest = digest or sha256(networks[0], networks[0].with_suffix(".bin"))
-    return ModelSpec.from_metadata(metadata, networks[0], "openvino", name or folder.name, digest, skeleton)
+    return metadata
+
+
+def _quick_metadata(folder: Path) -> Any:
+    try:
+        return json.loads((folder / _QUICK_METADATA).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # of an earlier version, or torn: there is the other one
+        return None
+
+
+def write_quick_metadata(folder: Path) -> None:
+    """Beside the metadata.yaml of a conversion of our own, write the same so that it is quickly read."""
+    told = json.dumps(_metadata(folder), default=str)
+    (folder / _QUICK_METADATA).write_text(told, encoding="utf-8")
 
 
 def _onnx_metadata(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,11 @@ class OpenVinoRuntime:
         self._options = _compile_options(precision, live)
         self._kept = kept or CompiledNetworks(None, "")
         self._compiled: dict[tuple[int, int] | None, Any] = {}
-        self._model = _read(network)
-        shape = self._model.input(0).partial_shape
-        self.fixed_size = (shape[2].get_length(), shape[3].get_length()) if shape[2].is_static else None
+        facts = self._kept.facts(self._facts)
+        self.fixed_size = tuple(facts["size"]) if facts["size"] else None
         self.name = f"OpenVINO {openvino.get_version().split('-')[0]}"
         self.device = core().get_property("CPU", "FULL_DEVICE_NAME").strip()
-        self.precision = self._precision()
+        self.precision = "int8" if facts["quantized"] else self._float_precision()
         if precision not in ("auto", "half") and self.precision != precision:
             raise ModelError(f"{network}: is an {self.precision} network, not {precision}; leave --precision out")
         # One request more than there are streams, so that none waits while the next frame is being scaled.
@@ -62,6 +62,16 @@ class OpenVinoRuntime:
             self._compiled[size] = self._compile(size)
         return OpenVinoRequest(self._compiled[size].create_infer_request(), height, width)
 
+    @cached_property
+    def _model(self) -> openvino.Model:
+        return _read(self._network)
+
+    def _facts(self) -> dict[str, Any]:
+        """What must be known of the network before it is compiled."""
+        shape = self._model.input(0).partial_shape
+        size = [shape[2].get_length(), shape[3].get_length()] if shape[2].is_static else None
+        return {"size": size, "quantized": _quantized(self._model)}
+
     def _compile(self, size: tuple[int, int] | None) -> Any:
         try:
             return self._kept.get(size, self._options, lambda: self._prepared(size))
@@ -73,9 +83,7 @@ class OpenVinoRuntime:
 
         return prepared(self._model, size, self._keypoint_values, quick=self.precision == "bf16")
 
-    def _precision(self) -> str:
-        if _quantized(self._model):
-            return "int8"
+    def _float_precision(self) -> str:
         hint = self._options.get("INFERENCE_PRECISION_HINT")
         if hint is None:  # OpenVINO chooses: the best that this CPU has
             hint = core().get_property("CPU", "INFERENCE_PRECISION_HINT").get_type_name()
