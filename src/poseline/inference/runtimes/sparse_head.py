@@ -3,8 +3,9 @@
 A YOLO head asks three questions at each of thousands of anchors: is somebody here (class branch), how large (box
 branch), and where are their keypoints (keypoint branch). The published networks answer all three everywhere, and nearly
 all answers are thrown away because the first was no. Here the class branch runs everywhere, and the other two only at
-the anchors that it says yes to, on the 5 x 5 places of the feature map that their two 3 x 3 convolutions see. The
-answers are the dense head's own but for the rounding of sums; it saves a third of YOLO11n-pose's arithmetic.
+the anchors that it says yes to: their second convolution of 3 x 3 there alone, and their first one at the cells that
+the second sees. The answers are the dense head's own but for the rounding of sums; it saves a third of YOLO11n-pose's
+arithmetic.
 
 Formulas of the decoding: ultralytics' Pose head (distribution focal loss, Li et al. 2020; anchors at cell centres).
 """
@@ -26,11 +27,11 @@ _BRANCH = re.compile(r"(?<!one2one_)\bcv(?P<branch>[234])\.(?P<level>\d+)\.(?P<p
 """How ultralytics names a head's convolutions: cv2 boxes, cv3 classes, cv4 keypoints; level; place in the branch."""
 _BINS = 16
 """Distances of a box side that the network tells apart, in cells."""
-_BLOCK = 8
-"""Anchors are worked on in multiples of this, so that the engine meets few different shapes."""
-_SIDE = 5
-"""Side of the square of cells that an answer depends on: two convolutions of 3 x 3."""
-_RIM = _SIDE // 2
+_LEAST = 32
+"""Cells are worked on in groups of so many, or of its double, and so on: an engine makes code for each size it meets,
+which takes as long as a frame, and a crowd comes in all sizes."""
+_LANES = 32
+"""Answers of a layer are rounded up to a multiple of this, which is what matrix units work on."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,9 @@ def sparse_head(model: openvino.Model, values: int) -> openvino.Model | None:
         return None
     conf = ov.parameter([1], np.float32, name="conf")
     conf.output(0).tensor.set_names({"conf"})
-    rows = ov.concat([_rows(level, conf, values) for level in levels], 0)
+    told = [_told(level, conf) for level in levels]
+    raw, scores, places = (ov.concat(list(parts), 0) for parts in zip(*told, strict=True))
+    rows = _rows(raw, scores, places, levels[0].keypoints[-1].bias.size // values, values)
     rows.output(0).tensor.set_names({"rows"})
     return openvino.Model([ov.result(rows)], [*model.get_parameters(), conf], "sparse_head")
 
@@ -143,99 +146,114 @@ def _constant(node: Any) -> Floats | None:
     return np.asarray(node.data, np.float32)
 
 
-def _rows(level: _Level, conf: Any, values: int) -> Any:
-    """(m, 4 + classes + K·values) the answers of one level's chosen anchors."""
-    width = level.feature.get_shape()[3]
-    classes = level.logits.get_shape()[1]
-    scores = ov.reshape(ov.sigmoid(level.logits), _ints(classes, -1), False)
-    anchors, real = _chosen(scores, conf)
-    y = ov.divide(anchors, _ints(width))
-    x = ov.subtract(anchors, ov.multiply(y, _ints(width)))
-    seen, inside = _neighbourhood(level.feature, x, y)
-    box, keypoints = (_branch(convolutions, seen, inside) for convolutions in (level.boxes, level.keypoints))
-    place = ov.concat([ov.unsqueeze(ov.convert(axis, "f32"), _ints(1)) for axis in (x, y)], 1)
-    return ov.concat(
-        [
-            ov.multiply(_boxes(box, place), np.float32(level.stride)),
-            ov.transpose(ov.multiply(ov.gather(scores, anchors, _ints(1)), real), _ints(1, 0)),
-            _keypoints(keypoints, place, level.stride, values),
-        ],
-        1,
-    )
+def _told(level: _Level, conf: Any) -> tuple[Any, Any, Any]:
+    """What the head says of one level's chosen anchors.
 
-
-def _chosen(scores: Any, conf: Any) -> tuple[Any, Any]:
-    """(m,) the anchors with a score above `conf`, then the first one to fill the last block; (m,) 1, then 0."""
-    best = ov.reduce_max(scores, _ints(0), False)
-    found = ov.reshape(ov.non_zero(ov.greater(best, conf), "i32"), _ints(-1), False)
-    count = ov.shape_of(found, "i32")
-    spare = ov.subtract(np.array([_BLOCK], np.int32), ov.floor_mod(count, np.array([_BLOCK], np.int32)))
-    none = np.array([0], np.int32)
-    real = ov.broadcast(np.float32(1), count)
-    return ov.pad(found, none, spare, "constant", np.int32(0)), ov.pad(real, none, spare, "constant", np.float32(0))
-
-
-def _neighbourhood(feature: Any, x: Any, y: Any) -> tuple[Any, Any]:
-    """What the first convolution sees at the 3 x 3 places that the second one asks for.
-
-    Returns (m·9, 9·C) its inputs, and (m·9, 1): 1 for the places inside the feature map, where it has an answer.
+    Returns (m, 64 + K·values) raw answers of its box and keypoint branches, (m, classes) scores, and (m, 3) the
+    anchors' x, y and stride.
     """
-    _, channels, height, width = feature.get_shape()
-    cells = ov.reshape(ov.transpose(feature, _ints(0, 2, 3, 1)), _ints(-1, channels), False)
-    inside = ov.constant(np.pad(np.ones((height, width), np.float32), _RIM).reshape(-1))  # a cell's share of the map
-    pitch, side = width + 2 * _RIM, np.arange(_SIDE)
-    known = ov.gather(inside, _around(x, y, pitch, side[:, None] * pitch + side), _ints(0))
-    below = _around(x, y, width, (side[:, None] - _RIM) * width + side - _RIM)
-    below = ov.clamp(below, 0, height * width - 1)  # what lies outside counts as zero, whatever is read
-    square = ov.multiply(ov.gather(cells, below, _ints(0)), ov.unsqueeze(known, _ints(2)))
-    three = np.arange(3)
-    kernel = (three[:, None] * _SIDE + three).reshape(-1)
-    seen = ov.gather(square, (kernel[:, None] + kernel).reshape(-1).astype(np.int32), _ints(1))
-    middle = ov.gather(known, (kernel + _SIDE + 1).astype(np.int32), _ints(1))
-    return ov.reshape(seen, _ints(-1, 9 * channels), False), ov.reshape(middle, _ints(-1, 1), False)
+    _, channels, height, width = level.feature.get_shape()
+    cells = height * width
+    scores = ov.reshape(ov.sigmoid(level.logits), _ints(level.logits.get_shape()[1], cells), False)
+    chosen = ov.greater(ov.reduce_max(scores, _ints(0), False), conf)
+    anchors = _numbers(chosen, cells)
+    # A cell is wanted where its 3 x 3 neighbours hold an anchor.
+    map_ = ov.convert(ov.reshape(chosen, _ints(1, 1, height, width), False), "f32")
+    wanted = ov.reshape(ov.max_pool(map_, [1, 1], [1, 1], [1, 1], [1, 1], [3, 3]).output(0), _ints(-1), False)
+    near, inside = _neighbours(height, width)
 
+    def seen(values: Any, rows: Any, at: Any) -> Any:
+        """(n, 9·C) the rows of `values` (_, C) at the 3 x 3 neighbours of each of the cells `at`; zeros outside."""
+        values = ov.multiply(ov.gather(values, rows, _ints(0)), ov.gather(inside, at, _ints(0)))
+        return ov.reshape(values, _ints(0, -1), True)
 
-def _around(x: Any, y: Any, pitch: int, offsets: np.ndarray[Any, Any]) -> Any:
-    """(m, len(offsets)) flat indices into rows of `pitch` cells."""
-    corner = ov.add(ov.multiply(y, _ints(pitch)), x)
-    return ov.add(ov.unsqueeze(corner, _ints(1)), offsets.reshape(1, -1).astype(np.int32))
-
-
-def _branch(convolutions: list[_Convolution], seen: Any, inside: Any) -> Any:
-    """(m, out) a branch's three convolutions as products of matrices."""
-    first, second, third = convolutions
-    hidden = len(first.bias)
-    # Beyond the map's border the second convolution sees zeros, not what the first would say there.
-    value = ov.multiply(ov.swish(_linear(seen, first)), inside)
-    value = ov.swish(_linear(ov.reshape(value, _ints(-1, 9 * hidden), False), second))
-    return _linear(value, third)
-
-
-def _linear(value: Any, convolution: _Convolution) -> Any:
-    weights = convolution.weights.transpose(2, 3, 1, 0).reshape(-1, len(convolution.bias))
-    return ov.add(ov.matmul(value, ov.constant(np.ascontiguousarray(weights)), False, False), convolution.bias[None])
-
-
-def _boxes(logits: Any, place: Any) -> Any:
-    """(m, 4) centre and size in cells, from (m, 64) distributions of the distances to left, top, right and bottom."""
-    shares = ov.softmax(ov.reshape(logits, _ints(-1, 4, _BINS), False), 2)
-    distances = ov.reshape(
-        ov.matmul(shares, np.arange(_BINS, dtype=np.float32)[:, None], False, False), _ints(-1, 4), False
+    first, second, third = (
+        _side_by_side(*branches, place) for place, branches in enumerate(zip(level.boxes, level.keypoints, strict=True))
     )
-    split = ov.split(distances, _ints(1), 2)
-    before, behind = split.output(0), split.output(1)
-    centre = ov.add(ov.add(place, np.float32(0.5)), ov.multiply(ov.subtract(behind, before), np.float32(0.5)))
+    feature = ov.reshape(ov.transpose(level.feature, _ints(0, 2, 3, 1)), _ints(-1, channels), False)
+    at = _numbers(ov.greater(wanted, np.float32(0.5)), cells)
+    value = ov.swish(_linear(seen(feature, ov.gather(near, at, _ints(0)), at), first))
+    row = ov.cumsum(ov.convert(wanted, "i32"), _ints(0), True, False)  # where a wanted cell's answer lies
+    value = seen(value, ov.gather(row, ov.gather(near, anchors, _ints(0)), _ints(0)), anchors)
+    raw = _linear(ov.swish(_linear(value, second)), third)
+    # Nobody is at the cell beyond the last one, which fills a group up.
+    scores = ov.gather(ov.pad(scores, _ints(0, 0), _ints(0, 1), "constant", np.float32(0)), anchors, _ints(1))
+    y, x = np.divmod(np.arange(cells + 1), width)
+    places = ov.constant(np.stack([x, y, np.full_like(x, level.stride)], 1).astype(np.float32))
+    return raw, ov.transpose(scores, _ints(1, 0)), ov.gather(places, anchors, _ints(0))
+
+
+def _numbers(chosen: Any, cells: int) -> Any:
+    """The numbers of the chosen cells, then the number beyond the last cell to fill the group up."""
+    found = ov.reshape(ov.non_zero(chosen, "i32"), _ints(-1), False)
+    count = ov.shape_of(found, "i32")
+    groups = _LEAST * 2 ** np.ceil(np.log2(np.maximum(np.arange(cells + 1) / _LEAST, 1)))
+    spare = ov.subtract(ov.gather(groups.astype(np.int32), count, _ints(0)), count)
+    return ov.pad(found, np.array([0], np.int32), spare, "constant", np.int32(cells))
+
+
+def _neighbours(height: int, width: int) -> tuple[Any, Any]:
+    """(cells + 1, 9) the numbers of each cell's 3 x 3 neighbours, and (cells + 1, 9, 1) which of them there are.
+
+    The last row is of the cell beyond the last one: it has none.
+    """
+    number = np.pad(np.arange(height * width).reshape(height, width), 1, constant_values=-1)
+    near = np.lib.stride_tricks.sliding_window_view(number, (3, 3)).reshape(-1, 9)
+    near = np.concatenate([near, np.full((1, 9), -1)])
+    return ov.constant(np.maximum(near, 0).astype(np.int32)), ov.constant((near >= 0)[..., None].astype(np.float32))
+
+
+def _side_by_side(box: _Convolution, keypoint: _Convolution, place: int) -> tuple[Floats, Floats]:
+    """One matrix (9·in or in, out) and one bias (out,) for both branches' layers at this place, 0 to 2.
+
+    At place 0 both see the same; later ones see the box branch's answers, the keypoint branch's, and zeros behind.
+    """
+    boxes, keypoints = (np.moveaxis(c.weights, (0, 1), (3, 2)) for c in (box, keypoint))
+    height, width, seen, out = boxes.shape
+    if place == 0:
+        weights = np.concatenate([boxes, keypoints], 3)
+    else:
+        weights = np.zeros((height, width, _lanes(seen + keypoints.shape[2]), out + keypoints.shape[3]), np.float32)
+        weights[:, :, :seen, :out] = boxes
+        weights[:, :, seen : seen + keypoints.shape[2], out:] = keypoints
+    bias = np.concatenate([box.bias, keypoint.bias])
+    spare = _lanes(len(bias)) - len(bias) if place < 2 else 0
+    weights = np.pad(weights, ((0, 0), (0, 0), (0, 0), (0, spare)))
+    return weights.reshape(-1, len(bias) + spare), np.pad(bias, (0, spare))
+
+
+def _lanes(count: int) -> int:
+    return -(-count // _LANES) * _LANES
+
+
+def _linear(value: Any, layer: tuple[Floats, Floats]) -> Any:
+    weights, bias = layer
+    return ov.add(ov.matmul(value, ov.constant(np.ascontiguousarray(weights)), False, False), bias[None])
+
+
+def _rows(raw: Any, scores: Any, places: Any, keypoints: int, values: int) -> Any:
+    """(M, 4 + classes + K·values) in input pixels, from what all levels tell."""
+    box, points = ov.variadic_split(raw, _ints(1), _ints(4 * _BINS, keypoints * values)).outputs()
+    cell, stride = ov.variadic_split(places, _ints(1), _ints(2, 1)).outputs()
+    return ov.concat([ov.multiply(_boxes(box, cell), stride), scores, _keypoints(points, cell, stride, values)], 1)
+
+
+def _boxes(logits: Any, cell: Any) -> Any:
+    """(M, 4) centre and size in cells, from (M, 64) distributions of the distances to left, top, right and bottom."""
+    shares = ov.softmax(ov.reshape(logits, _ints(0, 4, _BINS), True), 2)
+    distances = ov.reduce_sum(ov.multiply(shares, np.arange(_BINS, dtype=np.float32)), _ints(2), False)
+    before, behind = ov.split(distances, _ints(1), 2).outputs()
+    centre = ov.add(ov.add(cell, np.float32(0.5)), ov.multiply(ov.subtract(behind, before), np.float32(0.5)))
     return ov.concat([centre, ov.add(before, behind)], 1)
 
 
-def _keypoints(raw: Any, place: Any, stride: int, values: int) -> Any:
-    """(m, K·values) in input pixels, from offsets in half cells and visibility logits."""
+def _keypoints(raw: Any, cell: Any, stride: Any, values: int) -> Any:
+    """(M, K·values) in input pixels, from offsets in half cells and visibility logits."""
     points = ov.reshape(raw, _ints(0, -1, values), True)
-    parts = ov.variadic_split(points, _ints(2), _ints(2, values - 2)) if values == 3 else None
-    xy = parts.output(0) if parts else points
-    xy = ov.multiply(ov.add(ov.multiply(xy, np.float32(2)), ov.unsqueeze(place, _ints(1))), np.float32(stride))
-    seen = [ov.sigmoid(parts.output(1))] if parts else []
-    return ov.reshape(ov.concat([xy, *seen], 2), _ints(0, -1), True)
+    parts = ov.variadic_split(points, _ints(2), _ints(2, values - 2)).outputs() if values == 3 else [points]
+    place, size = ov.unsqueeze(cell, _ints(1)), ov.unsqueeze(stride, _ints(1))
+    xy = ov.multiply(ov.add(ov.multiply(parts[0], np.float32(2)), place), size)
+    return ov.reshape(ov.concat([xy, *(ov.sigmoid(part) for part in parts[1:])], 2), _ints(0, -1), True)
 
 
 def _ints(*numbers: int) -> np.ndarray[Any, Any]:
