@@ -22,6 +22,7 @@ ENGINE_HOMES = (
     "inference/quantize.py",
     "inference/weights.py",
     "doctor.py",
+    "openvino_core.py",
 )
 BASE = {"", "errors", "frame", "pose", "skeleton", "settings", "interruption"}
 ROOMS = {"capture", "inference", "tracking", "overlay", "output"}
@@ -29,22 +30,26 @@ MAY_IMPORT = {
     "errors": set(),
     "interruption": set(),
     "light": set(),
+    "cache": set(),
+    "openvino_core": set(),
+    "head_start": {"cache", "openvino_core"},
     "frame": {"errors"},
     "skeleton": {"errors", "frame", "pose"},
     "settings": {"errors"},
     "pose": {"frame", "errors"},
     **dict.fromkeys(ROOMS, BASE),
+    "inference": BASE | {"cache", "head_start", "openvino_core"},
     "result": BASE | {"overlay", "output"},
     "pipeline": BASE | ROOMS | {"light"},
     "model": BASE | ROOMS | {"pipeline", "result"},
     "machine": set(),
-    "doctor": BASE | ROOMS | {"pipeline", "machine"},
+    "doctor": BASE | ROOMS | {"pipeline", "machine", "cache", "openvino_core"},
     "terminal": BASE | ROOMS | {"pipeline", "result"},
-    "bench": BASE | ROOMS | {"pipeline", "terminal", "result", "model", "machine", "light"},
+    "bench": BASE | ROOMS | {"pipeline", "terminal", "result", "model", "machine", "light", "cache"},
     "runs": BASE | ROOMS | {"pipeline", "terminal", "jobs", "light", "machine"},
     "cli": BASE | ROOMS | {"pipeline", "terminal", "doctor", "bench", "runs"},
     "jobs": BASE | {"interruption"},
-    "__main__": {"cli", "interruption", "light"},
+    "__main__": {"cli", "interruption", "light", "head_start"},
 }
 """What each part may import of the others, inside functions too; a name that is missing here is a part to be placed."""
 

@@ -17,7 +17,7 @@ import pytest
 
 from poseline.frame import Frame
 from poseline.inference import PoseEstimator, load_estimator
-from poseline.inference.runtimes.openvino_core import core
+from poseline.openvino_core import core
 from poseline.pose import Floats
 from poseline.settings import InferenceSettings
 from poseline.skeleton import COCO17, oks

@@ -12,9 +12,9 @@ import pytest
 from openvino import opset13 as ov
 
 from poseline.frame import Pixels
-from poseline.inference.runtimes.openvino_core import core
 from poseline.inference.runtimes.prepared import prepared
 from poseline.inference.runtimes.quick_silu import quick_silu, silu
+from poseline.openvino_core import core
 from poseline.pose import Floats
 from poseline.skeleton import COCO17, oks
 from test_sparse_head import BUILTIN, FULL

@@ -21,8 +21,8 @@ from poseline.frame import Frame, Pixels
 from poseline.inference import Letterbox, ModelSpec, PoseEstimator, ScriptedRuntime, infer, load_estimator, weights
 from poseline.inference.agreement import agreement
 from poseline.inference.focus import Focus
-from poseline.inference.runtimes.openvino_core import core
 from poseline.inference.scaler import PAD, Scaler
+from poseline.openvino_core import core
 from poseline.pose import Observation
 from poseline.settings import InferenceSettings
 

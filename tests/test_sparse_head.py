@@ -12,8 +12,8 @@ import pytest
 import poseline
 from output_worlds import SHARED
 from poseline.inference.runtimes.openvino import OpenVinoRuntime
-from poseline.inference.runtimes.openvino_core import core
 from poseline.inference.runtimes.sparse_head import sparse_head
+from poseline.openvino_core import core
 from poseline.pose import Floats
 from poseline.settings import InferenceSettings
 

@@ -1,5 +1,8 @@
 """The way in: `poseline`, and `python -m poseline`."""
 
+import sys
+
+from poseline.head_start import head_start
 from poseline.interruption import Interruption, exit_with
 from poseline.light import travel_light
 
@@ -11,6 +14,8 @@ def main() -> None:
 
 
 def _command(interruption: Interruption) -> int:
+    if sys.argv[1:2] == ["run"]:
+        head_start.begin(sys.argv[2:])
     from poseline.cli import command
 
     return command(interruption)

@@ -12,8 +12,8 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+from poseline.cache import cache_folder
 from poseline.capture import cameras
-from poseline.inference import weights
 from poseline.machine import cpu_flags, cpu_name, nvidia
 from poseline.output import encodes
 from poseline.pipeline import versions
@@ -55,7 +55,7 @@ def _machine() -> Iterator[Finding]:
 
 
 def _engines() -> Iterator[Finding]:
-    from poseline.inference.runtimes.openvino_core import core
+    from poseline.openvino_core import core
 
     can = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     kinds = [
@@ -109,7 +109,7 @@ def _media() -> Iterator[Finding]:
 
 
 def _models() -> Iterator[Finding]:
-    cache = weights.cache_folder()
+    cache = cache_folder()
     here = [
         path.name for path in sorted(Path.cwd().glob("*-pose*")) if path.suffix in (".pt", ".onnx") or path.is_dir()
     ]

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Protocol
 
 from poseline.bench.process import python, watch
+from poseline.cache import cache_folder
 from poseline.errors import SettingsError
-from poseline.inference.weights import cache_folder, sha256
+from poseline.inference.weights import sha256
 
 _SPEED = re.compile(r"^Speed: ([\d.]+)ms preprocess, ([\d.]+)ms inference, ([\d.]+)ms postprocess", re.MULTILINE)
 _YOLO = "from ultralytics.cfg import entrypoint; entrypoint()"

@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 import yaml
 
+from poseline.cache import cache_folder
 from poseline.errors import ModelError, SettingsError
 from poseline.frame import Frame, Pixels
 from poseline.inference import weights
@@ -68,7 +69,7 @@ def quantized(spec: ModelSpec, settings: InferenceSettings, sample: Sample | Non
             "--calibrate CLIP"
         )
     check_nncf()
-    folder = weights.cache_folder() / "int8" / _key(spec, settings, sample)
+    folder = cache_folder() / "int8" / _key(spec, settings, sample)
     weights.made_once(folder, lambda made: _make(made, spec, settings, sample))
     kept = Agreement(**yaml.safe_load((folder / "metadata.yaml").read_text(encoding="utf-8"))["agreement"])
     log.info("int8 against fp32 on frames held back: %s", kept)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from poseline.errors import DeviceError, SettingsError
+from poseline.head_start import compiled_folder
 from poseline.inference import focus, weights
 from poseline.inference.estimator import PoseEstimator
 from poseline.inference.runtimes import Runtime
@@ -104,7 +105,7 @@ def _runtime(spec: ModelSpec, engine: Engine, device: str, settings: InferenceSe
         from poseline.inference.runtimes.openvino import OpenVinoRuntime
 
         values = None if spec.end2end else spec.keypoint_shape[1]
-        kept = CompiledNetworks(weights.cache_folder() / "compiled", f"{spec.sha256} {spec.path}")
+        kept = CompiledNetworks(compiled_folder(), f"{spec.sha256} {spec.path}")
         runtime = OpenVinoRuntime(
             spec.path, precision=settings.arithmetic, live=live, kept=kept, keypoint_values=values,
             sizes=focus.SIZES if settings.roi else 2,

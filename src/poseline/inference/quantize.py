@@ -45,7 +45,7 @@ def _quantize_here(network: Path, inputs: Path, target: Path) -> None:
     import nncf
     import openvino
 
-    from poseline.inference.runtimes.openvino_core import core, last_line
+    from poseline.openvino_core import core, last_line
 
     files = sorted(inputs.glob("*.npy"))
     model = core().read_model(network)

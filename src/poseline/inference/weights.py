@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -13,8 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_cache_path
-
+from poseline.cache import cache_folder
 from poseline.errors import ModelError, PoselineError
 from poseline.inference import bridge
 from poseline.inference.spec import ModelSpec
@@ -31,12 +29,6 @@ _ZIP_MAGIC = b"PK\x03\x04"
 _METADATA = "metadata.yaml"
 _QUICK_METADATA = "metadata.json"
 """The same, in our own conversions: to import a reader of YAML takes longer than to find and open a clip."""
-
-
-def cache_folder() -> Path:
-    """Where fetched and converted models are kept: $POSELINE_CACHE, or the user's cache folder."""
-    given = os.environ.get("POSELINE_CACHE")
-    return Path(given).expanduser() if given else user_cache_path("poseline")
 
 
 def find(model: str | None) -> Path:

@@ -10,14 +10,15 @@ import hashlib
 import io
 import json
 import logging
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import openvino
 
-from poseline.inference.runtimes.openvino_core import core, last_line
+from poseline.cache import keep
+from poseline.head_start import head_start
+from poseline.openvino_core import core, last_line
 
 log = logging.getLogger("poseline")
 
@@ -41,17 +42,14 @@ class CompiledNetworks:
         Raises:
             RuntimeError: OpenVINO cannot compile it.
         """
-        kept = self._folder / f"{self._name(size, options)}.network" if self._folder else None
-        if kept is not None:
-            try:
-                return core().import_model(io.BytesIO(kept.read_bytes()), "CPU", dict(options))
-            except FileNotFoundError:
-                pass  # the first run with it
-            except (OSError, RuntimeError) as error:
-                log.info("%s cannot be used, and is made anew (%s)", kept, last_line(error))
-        compiled = core().compile_model(make(), "CPU", dict(options))
-        if kept is not None:
-            _keep(kept, lambda: compiled.export_model().getvalue())
+        if self._folder is None:
+            return core().compile_model(make(), "CPU", dict(options))
+        file = self._folder / f"{self._name(size, options)}.network"
+        compiled = _loaded(file, options)
+        if compiled is None:
+            made = compiled = core().compile_model(make(), "CPU", dict(options))
+            keep(file, lambda: made.export_model().getvalue())
+        head_start.leave(file, options)
         return compiled
 
     def facts(self, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -65,7 +63,7 @@ class CompiledNetworks:
                 pass  # the first run with it
         found = find()
         if kept is not None:
-            _keep(kept, lambda: json.dumps(found).encode())
+            keep(kept, lambda: json.dumps(found).encode())
         return found
 
     def _name(self, size: tuple[int, int] | None, options: Mapping[str, str]) -> str:
@@ -79,13 +77,11 @@ def _hash(*known: object) -> str:
     return hashlib.sha256(repr(known).encode()).hexdigest()[:32]
 
 
-def _keep(file: Path, content: Callable[[], bytes]) -> None:
-    """Write it beside and rename it, so that nobody ever reads half of one; to fail only costs the next start."""
+def _loaded(file: Path, options: Mapping[str, str]) -> openvino.CompiledModel | None:
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
-            written = Path(scratch) / file.name
-            written.write_bytes(content())
-            written.replace(file)
+        return head_start.taken(file) or core().import_model(io.BytesIO(file.read_bytes()), "CPU", dict(options))
+    except FileNotFoundError:
+        pass  # the first run with it
     except (OSError, RuntimeError) as error:
-        log.info("the compiled network cannot be kept in %s: %s", file.parent, last_line(error))
+        log.info("%s cannot be used, and is made anew (%s)", file, last_line(error))
+    return None

@@ -13,7 +13,7 @@ import openvino
 from poseline.errors import DeviceError, ModelError
 from poseline.inference.runtimes.compiled import CompiledNetworks
 from poseline.inference.runtimes.host import HostInput
-from poseline.inference.runtimes.openvino_core import core, last_line
+from poseline.openvino_core import core, last_line
 from poseline.pose import Floats
 from poseline.settings import Arithmetic, InferenceSettings
 

@@ -1,0 +1,33 @@
+"""The cache: where fetched, converted and compiled networks are kept from run to run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+log = logging.getLogger("poseline")
+
+
+def cache_folder() -> Path:
+    """$POSELINE_CACHE, or the user's cache folder."""
+    given = os.environ.get("POSELINE_CACHE")
+    if given:
+        return Path(given).expanduser()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("poseline")
+
+
+def keep(file: Path, content: Callable[[], bytes]) -> None:
+    """Write it beside and rename it, so that nobody ever reads half of one; to fail only costs the next start."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
+            written = Path(scratch) / file.name
+            written.write_bytes(content())
+            written.replace(file)
+    except (OSError, RuntimeError) as error:  # OpenVINO's own are RuntimeErrors
+        log.info("%s cannot be kept in %s: %s", file.name, file.parent, error)

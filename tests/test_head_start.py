@@ -1,0 +1,128 @@
+"""A head start: taken where the same words lead to the same network, and nowhere else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import openvino
+import pytest
+from openvino import opset13 as ov
+
+from poseline.head_start import HeadStart
+from poseline.inference.runtimes import compiled
+from poseline.inference.runtimes.compiled import CompiledNetworks
+
+WORDS = ["clip.mp4", "-m", "yolo11n-pose.pt", "-o", "out"]
+OPTIONS = {"INFERENCE_PRECISION_HINT": "f32"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("POSELINE_CACHE", str(tmp_path))
+    return tmp_path / "compiled"
+
+
+@pytest.fixture
+def process(monkeypatch: pytest.MonkeyPatch) -> HeadStart:
+    """A process that has just begun, as it were."""
+    return begun(monkeypatch)
+
+
+def begun(monkeypatch: pytest.MonkeyPatch, words: list[str] = WORDS) -> HeadStart:
+    start = HeadStart()
+    start.begin(words)
+    monkeypatch.setattr(compiled, "head_start", start)
+    return start
+
+
+def network() -> openvino.Model:
+    given = ov.parameter([4], np.float32)
+    return openvino.Model([ov.result(ov.add(given, np.float32(1)))], [given])
+
+
+def get(folder: Path, side: int = 4) -> openvino.CompiledModel:
+    return CompiledNetworks(folder, "weights").get((side, side), OPTIONS, network)
+
+
+def file_of(folder: Path) -> Path:
+    [file] = folder.glob("*.network")
+    return file
+
+
+@pytest.mark.usefixtures("process")
+def test_the_next_process_in_the_same_words_begins_with_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    get(folder)
+    for words in (WORDS, ["other.mp4", "-m", "yolo11n-pose.pt", "--no-video"], ["-m", "yolo11n-pose.pt", "a", "b"]):
+        taken = begun(monkeypatch, words).taken(file_of(folder))
+        assert taken is not None
+        assert taken([np.zeros(4, np.float32)])[0][0] == 1
+
+
+@pytest.mark.usefixtures("process")
+@pytest.mark.parametrize("more", ["--live", "--device=cuda", "--imgsz", "--jobs", "-c"])
+def test_other_words_begin_with_nothing(more: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    get(folder)
+    before = threading.active_count()
+    start = begun(monkeypatch, [*WORDS, more, "2"])
+    assert threading.active_count() == before
+    assert start.taken(file_of(folder)) is None
+
+
+@pytest.mark.usefixtures("process")
+def test_a_wrong_guess_is_let_go(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    get(folder)
+    small = file_of(folder)
+    start = begun(monkeypatch)
+    get(folder, 8)
+    assert start.taken(small) is None, "it is asked for once"
+    [large] = set(folder.glob("*.network")) - {small}
+    assert begun(monkeypatch).taken(large) is not None, "and the last one is the next guess"
+
+
+@pytest.mark.usefixtures("process")
+def test_a_damaged_network_is_made_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    get(folder)
+    file_of(folder).write_bytes(b"damaged")
+    begun(monkeypatch)
+    assert get(folder)([np.zeros(4, np.float32)])[0][0] == 1
+    assert begun(monkeypatch).taken(file_of(folder)) is not None
+
+
+@pytest.mark.parametrize("left", [b"", b"[]", b"{}", b'{"words": 1, "network": 2, "options": 3}', b"\xff"])
+def test_whatever_lies_there_is_no_trouble(left: bytes, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "last.json").write_bytes(left)
+    HeadStart().begin(WORDS)
+
+
+def test_a_library_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "head_start", HeadStart())
+    get(folder)
+    assert not (folder / "last.json").exists()
+
+
+def test_a_run_begins_with_the_network_of_the_last_one(int8: Path, clip: Path, folder: Path, tmp_path: Path) -> None:
+    code = """
+import sys
+from poseline import __main__ as poseline
+begin = poseline.head_start.begin
+def told(words):
+    begin(words)
+    print("engine before the command line:", "openvino" in sys.modules and "typer" not in sys.modules)
+poseline.head_start.begin = told
+poseline.main()
+"""
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", code, "run", clip, "-m", int8, "-o", tmp_path / "out", "--overwrite", "--no-video"],
+            capture_output=True, text=True, check=True, timeout=120,
+        ).stdout
+        for _ in range(2)
+    ]  # fmt: skip
+    assert "engine before the command line: False" in said[0]
+    assert "engine before the command line: True" in said[1]
+    assert len(list(folder.glob("*.network"))) == 1
