@@ -89,7 +89,8 @@ def run_all(sources: list[str], settings: Settings, interruption: Interruption, 
 
 def _run_at_once(locations: list[Location], settings: Settings, interruption: Interruption, jobs: int) -> int:
     from poseline.jobs import Outcome, run_jobs
-    from poseline.terminal import console, progress_of_several, show_error
+    from poseline.progress import progress_of_several
+    from poseline.terminal import console, show_error
 
     if settings.output.show:
         raise SettingsError("--show shows one source at a time; leave --jobs out")
@@ -101,7 +102,7 @@ def _run_at_once(locations: list[Location], settings: Settings, interruption: In
         else:
             console.print(outcome.result[1], end="", markup=False, soft_wrap=True)
 
-    with progress_of_several([location.name for location in locations]) as show:
+    with progress_of_several([location.name for location in locations], console) as show:
         outcomes = run_jobs(tasks, jobs, _Job(), interruption, lambda index, done: show(index, *done), ended)
     if interruption.asked:
         return INTERRUPTED
@@ -136,7 +137,7 @@ class _Job:
 
 def _telling(tell: Callable[[Any], None]) -> OnFrame:
     """Tell how far a run has come, now and then."""
-    from poseline.terminal import now_and_then
+    from poseline.progress import now_and_then
 
     return now_and_then(lambda _, report: tell((report.counts.processed, report.total)), _TELLING_SECONDS)
 
