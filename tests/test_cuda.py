@@ -18,6 +18,7 @@ torch = pytest.importorskip("torch")
 from poseline.errors import DeviceError, ModelError  # noqa: E402 # torch first, or there is nothing to test
 from poseline.frame import Frame  # noqa: E402
 from poseline.inference import Letterbox, ModelSpec, PoseEstimator, bridge, infer, suppress, weights  # noqa: E402
+from poseline.inference.colours import colour_matrix  # noqa: E402
 from poseline.inference.runtimes import cuda, torch_head, torch_input, torch_suppress  # noqa: E402
 from poseline.inference.runtimes.cuda import CudaRuntime  # noqa: E402
 from poseline.inference.runtimes.pytorch import TorchRuntime  # noqa: E402
@@ -84,7 +85,7 @@ def scaled(frame: Frame, letterbox: Letterbox) -> Floats:
     (left, top), (width, height) = letterbox.offset, letterbox.scaled
     inner = image[:, :, top : top + height, left : left + width]
     colours = cuda._colours(frame)
-    torch_input.scale_into(inner, packing, staging.packed, torch_input.colour_matrix(*colours))
+    torch_input.scale_into(inner, packing, staging.packed, torch.from_numpy(colour_matrix(*colours) / 255))
     result: Floats = image[1].numpy()
     return result
 

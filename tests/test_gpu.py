@@ -17,9 +17,10 @@ from poseline.capture import VideoFile  # noqa: E402 # torch first, or there is 
 from poseline.errors import DeviceError  # noqa: E402
 from poseline.frame import Frame, Pixels, plane_pixels  # noqa: E402
 from poseline.inference import Letterbox, ModelSpec, PoseEstimator, infer, weights  # noqa: E402
+from poseline.inference.colours import colour_matrix  # noqa: E402
 from poseline.inference.runtimes.cuda import CudaRuntime, Program  # noqa: E402
 from poseline.inference.runtimes.pytorch import TorchRuntime  # noqa: E402
-from poseline.inference.runtimes.torch_input import Packing, Staging, colour_matrix, scale_into  # noqa: E402
+from poseline.inference.runtimes.torch_input import Packing, Staging, scale_into  # noqa: E402
 from poseline.inference.scaler import PAD, Scaler  # noqa: E402
 from poseline.pose import Observation  # noqa: E402
 from poseline.settings import CaptureSettings, InferenceSettings  # noqa: E402
@@ -102,7 +103,8 @@ def test_colours_and_sampling_are_swscales(clip: Path, decoder: str) -> None:
     stream.synchronize()
     image = torch.full((1, 3, *letterbox.size[::-1]), PAD / 255, dtype=torch.float16, device=DEVICE)
     (left, top), (width, height) = letterbox.offset, letterbox.scaled
-    matrix = colour_matrix(frame.picture.colorspace, frame.picture.color_range).half().to(DEVICE)  # type: ignore[union-attr] # a video's
+    colours = colour_matrix(frame.picture.colorspace, frame.picture.color_range)  # type: ignore[union-attr] # a video's
+    matrix = torch.from_numpy(colours / 255).half().to(DEVICE)
     scale_into(image[:, :, top : top + height, left : left + width], packing, staging.packed, matrix)
     apart = np.abs(255 * image[0].float().cpu().numpy() - expected)
     print(f"{decoder}: at most {apart.max():.2f} levels, {apart.mean():.3f} on average")  # noqa: T201 # a measurement

@@ -19,7 +19,6 @@ Pixels: TypeAlias = NDArray[np.uint8]
 
 _CONVERTIBLE = frozenset({0, 1, 2, 4, 5, 6, 7, 9})
 """Colour spaces that swscale converts, by FFmpeg's numbers (AVColorSpace); it refuses pictures of any other."""
-_UNSPECIFIED = 2
 _DEFAULT = 5
 """swscale's matrix for what is unspecified: BT.601's (SWS_CS_DEFAULT)."""
 
@@ -28,11 +27,6 @@ def plane_pixels(plane: VideoPlane) -> Pixels:
     """(height, width) uint8 view of one 8-bit plane, without the padding at the end of its rows; writing is seen."""
     memory: Any = plane  # a writable buffer, which PyAV's types do not say
     return np.frombuffer(memory, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
-
-
-def colour_space(picture: av.VideoFrame) -> int:
-    """The picture's colour space by FFmpeg's number; unspecified where swscale knows no matrix for it."""
-    return picture.colorspace if picture.colorspace in _CONVERTIBLE else _UNSPECIFIED
 
 
 def reformatted(picture: av.VideoFrame, name: str, reformatter: VideoReformatter | None = None) -> av.VideoFrame:

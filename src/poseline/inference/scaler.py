@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 
-from poseline.frame import Frame, Pixels, colour_space, plane_pixels
+from poseline.frame import Frame, Pixels, plane_pixels
+from poseline.inference.colours import colour_matrix
 from poseline.inference.letterbox import Letterbox
 
 PAD = 114
@@ -17,8 +17,8 @@ class Scaler:
     """Writes pictures into network inputs; keeps its scratch memory from frame to frame. One thread at a time."""
 
     def __init__(self) -> None:
-        self._reformatter = VideoReformatter()
-        self._scratch: VideoFrame | None = None
+        self._sized = (0, 0)
+        self._kept: tuple[list[Pixels], Pixels, Pixels]
 
     def fill(self, frame: Frame, letterbox: Letterbox, planes: Pixels) -> None:
         """Write the picture, scaled, into `planes` (3, H, W) uint8 RGB; the margins stay as they are."""
@@ -36,20 +36,20 @@ class Scaler:
         # Scaled as YUV, then converted: the full-size RGB never exists. The sampling is that of OpenCV's linear
         # resize, with which the models are trained and their published results are made; a scaler that averages,
         # as FFmpeg's does, gives other pictures to the network, and measurably other keypoints.
-        small = self._small(picture, inner.shape[2], inner.shape[1])
-        for source, target, halvings in zip(picture.planes, small.planes, (0, 1, 1), strict=True):
+        planes, yuv, rgb = self._scratch(*inner.shape[1:])
+        for source, target, halvings in zip(picture.planes, planes, (0, 1, 1), strict=True):
             part = _part(plane_pixels(source), letterbox, halvings)
-            cv2.resize(part, inner.shape[:0:-1], dst=plane_pixels(target))
-        green, blue, red = self._reformatter.reformat(small, format="gbrp", threads=1).planes
-        for target_plane, plane in zip(inner, (red, green, blue), strict=True):
-            np.copyto(target_plane, plane_pixels(plane))
+            cv2.resize(part, target.shape[::-1], dst=target)
+        cv2.merge(planes, dst=yuv)
+        cv2.transform(yuv, colour_matrix(picture.colorspace, picture.color_range), dst=rgb)
+        cv2.split(rgb, mv=list(inner))
 
-    def _small(self, picture: VideoFrame, width: int, height: int) -> VideoFrame:
-        scratch = self._scratch
-        if scratch is None or (scratch.width, scratch.height) != (width, height):
-            scratch = self._scratch = VideoFrame(width, height, "yuv444p")
-        scratch.colorspace, scratch.color_range = colour_space(picture), picture.color_range
-        return scratch
+    def _scratch(self, height: int, width: int) -> tuple[list[Pixels], Pixels, Pixels]:
+        """Y, U and V of the same size one by one, the same side by side, and red, green and blue side by side."""
+        if self._sized != (height, width):
+            planes, (yuv, rgb) = np.empty((3, height, width), np.uint8), np.empty((2, height, width, 3), np.uint8)
+            self._sized, self._kept = (height, width), (list(planes), yuv, rgb)
+        return self._kept
 
     def _from_bgr(self, pixels: Pixels, inner: Pixels) -> None:
         import cv2

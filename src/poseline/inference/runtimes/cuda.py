@@ -15,10 +15,11 @@ import torch
 from poseline.errors import DeviceError, ModelError
 from poseline.frame import Frame
 from poseline.inference import bridge
+from poseline.inference.colours import colour_matrix
 from poseline.inference.letterbox import Letterbox
 from poseline.inference.runtimes.pytorch import checked_device, device_name, number_type
 from poseline.inference.runtimes.torch_head import decode_best, is_plain
-from poseline.inference.runtimes.torch_input import Packing, Staging, Tensor, colour_matrix, scale_into
+from poseline.inference.runtimes.torch_input import Packing, Staging, Tensor, scale_into
 from poseline.inference.runtimes.torch_suppress import MOST_CANDIDATES, final_rows
 from poseline.inference.scaler import PAD
 from poseline.pose import Floats
@@ -132,7 +133,7 @@ class Program:
     def run(self, packed: Tensor, colours: tuple[int, int], iou: float) -> Tensor:
         """(B, N, 6 + K·values) float32, valid until the next run; queued on the current stream."""
         if colours != self._colours:
-            self._matrix.copy_(colour_matrix(*colours))
+            self._matrix.copy_(torch.from_numpy(colour_matrix(*colours) / 255))
             self._colours = colours
         if iou != self._threshold:
             self._iou.fill_(iou)

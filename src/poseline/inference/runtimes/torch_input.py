@@ -19,35 +19,6 @@ Tensor: TypeAlias = Any
 
 ON_DEVICE = "cuda"
 """FFmpeg's name for the format of pictures that lie in GPU memory."""
-_BLACK, _WHITE, _CHROMA = 16, 235, 224
-"""Limited range: where luma begins and ends, and how far chroma reaches (ITU-R BT.601 and BT.709)."""
-_FULL_RANGE = 2
-"""FFmpeg's number for full range (AVCOL_RANGE_JPEG)."""
-_LUMA_WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
-"""Weights of red and blue in luma by FFmpeg's number of the colour space: BT.709, FCC, SMPTE 240M, BT.2020."""
-_BT601 = (0.299, 0.114)
-"""... and of all others, unspecified ones too, as in swscale."""
-
-
-def colour_matrix(colorspace: int, color_range: int) -> Tensor:
-    """(3, 4) float32: R, G, B in 0..1 from Y, U, V in 0..255 and 1, by ITU-R BT.601's derivation.
-
-    Args:
-        colorspace: FFmpeg's number of it, as in `VideoFrame.colorspace`.
-        color_range: FFmpeg's number of it; what is not full is limited.
-    """
-    red, blue = _LUMA_WEIGHTS.get(colorspace, _BT601)
-    green = 1 - red - blue
-    matrix = np.array([
-        [1, 0, 2 * (1 - red)],
-        [1, -2 * blue * (1 - blue) / green, -2 * red * (1 - red) / green],
-        [1, 2 * (1 - blue), 0],
-    ])  # fmt: skip
-    black = 0 if color_range == _FULL_RANGE else _BLACK
-    if black:
-        matrix *= [255 / (_WHITE - _BLACK), 255 / _CHROMA, 255 / _CHROMA]
-    offset = matrix @ [-black, -128, -128]
-    return torch.from_numpy(np.concatenate([matrix, offset[:, None]], axis=1) / 255).float()
 
 
 @dataclass(frozen=True)
@@ -151,7 +122,7 @@ def scale_into(inner: Tensor, packing: Packing, packed: Tensor, matrix: Tensor) 
         inner: where the pictures lie in the network's input.
         packing: of `packed`.
         packed: (B, size) uint8.
-        matrix: (3, 4) of `inner`'s type, from `colour_matrix`; read for `yuv`.
+        matrix: (3, 4) of `inner`'s type, from `colour_matrix`, to 0..1; read for `yuv`.
     """
     planes = [plane.to(inner.dtype) for plane in packing.planes(packed)]
     if packing.kind == "bgr":

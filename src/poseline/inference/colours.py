@@ -1,0 +1,40 @@
+"""Colours: from the decoder's luma and chroma to the red, green and blue that networks are trained on."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from poseline.pose import Floats
+
+_BLACK, _WHITE, _CHROMA = 16, 235, 224
+"""Limited range: where luma begins and ends, and how far chroma reaches (ITU-R BT.601 and BT.709)."""
+_FULL_RANGE = 2
+"""FFmpeg's number for full range (AVCOL_RANGE_JPEG)."""
+_LUMA_WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
+"""Weights of red and blue in luma by FFmpeg's number of the colour space: BT.709, FCC, SMPTE 240M, BT.2020."""
+_BT601 = (0.299, 0.114)
+"""... and of all others, unspecified ones too, as in swscale."""
+
+
+@lru_cache(maxsize=16)
+def colour_matrix(colorspace: int, color_range: int) -> Floats:
+    """(3, 4) float32: R, G, B in 0..255 from Y, U, V in 0..255 and 1, by ITU-R BT.601's derivation.
+
+    Args:
+        colorspace: FFmpeg's number of it, as in `VideoFrame.colorspace`.
+        color_range: FFmpeg's number of it; what is not full is limited.
+    """
+    red, blue = _LUMA_WEIGHTS.get(colorspace, _BT601)
+    green = 1 - red - blue
+    matrix = np.array([
+        [1, 0, 2 * (1 - red)],
+        [1, -2 * blue * (1 - blue) / green, -2 * red * (1 - red) / green],
+        [1, 2 * (1 - blue), 0],
+    ])  # fmt: skip
+    black = 0 if color_range == _FULL_RANGE else _BLACK
+    if black:
+        matrix *= [255 / (_WHITE - _BLACK), 255 / _CHROMA, 255 / _CHROMA]
+    offset = matrix @ [-black, -128, -128]
+    return np.concatenate([matrix, offset[:, None]], axis=1).astype(np.float32)
