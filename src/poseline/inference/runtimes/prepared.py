@@ -5,6 +5,7 @@ from __future__ import annotations
 import openvino
 from openvino.preprocess import PrePostProcessor
 
+from poseline.inference.runtimes.late_upsampling import upsample_late
 from poseline.inference.runtimes.quick_silu import quick_silu
 from poseline.inference.runtimes.sparse_head import sparse_head
 
@@ -28,6 +29,7 @@ def prepared(
         rewritten = model.clone()  # a network of one batch size gets its picture in the first place
     if keypoint_values is not None:
         rewritten = sparse_head(rewritten, keypoint_values) or rewritten
+    upsample_late(rewritten)
     if quick:
         quick_silu(rewritten)
     steps = PrePostProcessor(rewritten)

@@ -21,6 +21,7 @@ import numpy as np
 import openvino
 from openvino import opset13 as ov
 
+from poseline.inference.runtimes.constants import constant
 from poseline.pose import Floats
 
 _BRANCH = re.compile(r"(?<!one2one_)\bcv(?P<branch>[234])\.(?P<level>\d+)\.(?P<place>\d+)(?:\.(?P<inner>\d+))?")
@@ -113,7 +114,7 @@ def _plain(nodes: Sequence[Any]) -> list[_Convolution] | None:
         return None
     convolutions = []
     for node, size in zip(nodes, (3, 3, 1), strict=True):
-        weights, biased = _constant(node.input(1).get_source_output().get_node()), _biased(node)
+        weights, biased = constant(node.input(1).get_source_output().get_node()), _biased(node)
         if weights is None or biased is None or weights.shape[2:] != (size, size):
             return None
         bias = _bias(biased.get_node())
@@ -133,17 +134,8 @@ def _biased(node: Any) -> Any | None:
 
 
 def _bias(addition: Any) -> Floats | None:
-    constants = (_constant(given.get_source_output().get_node()) for given in addition.inputs())
-    return next((constant for constant in constants if constant is not None), None)
-
-
-def _constant(node: Any) -> Floats | None:
-    """The numbers of a constant, also of one that is kept in half precision."""
-    if node.get_type_name() == "Convert":
-        node = node.input(0).get_source_output().get_node()
-    if node.get_type_name() != "Constant":
-        return None
-    return np.asarray(node.data, np.float32)
+    given = (constant(value.get_node()) for value in addition.input_values())
+    return next((numbers for numbers in given if numbers is not None), None)
 
 
 def _told(level: _Level, conf: Any) -> tuple[Any, Any, Any]:
