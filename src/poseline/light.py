@@ -8,7 +8,7 @@ import sys
 
 OURS = {"OPENBLAS_NUM_THREADS": "1", "PYDANTIC_DISABLE_PLUGINS": "1"}
 """Our matrices are tiny: OpenBLAS's threads would only spin. Pydantic would look for plug-ins in every package."""
-_RARELY = 50_000
+_RARELY = 200_000
 """New objects before Python looks for garbage; an import makes tens of thousands, and none of them is any."""
 
 

@@ -13,6 +13,7 @@ from poseline.frame import Frame, Pixels
 from poseline.overlay.canvas import BgrCanvas, YuvCanvas
 from poseline.overlay.draw import Trails, draw_hud, draw_poses
 from poseline.overlay.style import Style
+from poseline.overlay.text import load_letters
 from poseline.overlay.writable import writable_yuv
 from poseline.pose import Observation, Poses
 from poseline.settings import OverlaySettings
@@ -47,6 +48,8 @@ class Overlay:
         """Draw each observation on a copy of its own picture."""
         trails, status = Trails(self._settings.trail), _Status(self._clock)
         style: Style | None = None
+        if self._settings.labels or self._settings.hud:
+            load_letters()  # while the network looks at the first picture
         for observation in observations:
             frame, poses = observation.frame, observation.poses
             if style is None or style.size != (frame.width, frame.height):

@@ -13,6 +13,11 @@ from poseline.frame import Pixels
 _FACE = cv2.FONT_HERSHEY_SIMPLEX
 
 
+def load_letters() -> None:
+    """Have OpenCV read its letters now: at their first use that takes as long as two frames."""
+    cv2.getTextSize("A", _FACE, 1.0, 1)
+
+
 @dataclass(frozen=True)
 class Font:
     """OpenCV's built-in letters at one size: Hershey strokes in OpenCV 4, a TrueType face from OpenCV 5 on."""
