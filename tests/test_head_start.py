@@ -63,7 +63,7 @@ def test_the_next_process_in_the_same_words_begins_with_it(folder: Path, monkeyp
 
 
 @pytest.mark.usefixtures("process")
-@pytest.mark.parametrize("more", ["--live", "--device=cuda", "--imgsz", "--jobs", "-c"])
+@pytest.mark.parametrize("more", ["--live", "--device=cuda", "--imgsz", "--jobs", "-c", "--help"])
 def test_other_words_begin_with_nothing(more: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     get(folder)
     before = threading.active_count()

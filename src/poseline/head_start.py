@@ -37,6 +37,8 @@ class HeadStart:
 
     def begin(self, arguments: list[str]) -> None:
         """Begin to load what a command line in these words used last, on a thread of its own, if there is any."""
+        if not {"-h", "--help"}.isdisjoint(arguments):
+            return
         self._words = _telling(arguments)
         try:
             last: dict[str, Any] = json.loads(_last().read_bytes())
