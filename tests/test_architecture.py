@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "errors": set(),
     "interruption": set(),
     "light": set(),
-    "cache": set(),
+    "cache": {"errors"},
     "openvino_core": set(),
     "head_start": {"cache", "openvino_core"},
     "frame": {"errors"},
@@ -45,9 +45,9 @@ MAY_IMPORT = {
     "machine": set(),
     "doctor": BASE | ROOMS | {"pipeline", "machine", "cache", "openvino_core"},
     "terminal": BASE | ROOMS | {"pipeline", "result", "progress"},
-    "progress": BASE | ROOMS | {"pipeline", "terminal"},
+    "progress": BASE | ROOMS | {"pipeline"},
     "bench": BASE | ROOMS | {"pipeline", "terminal", "result", "model", "machine", "light", "cache"},
-    "runs": BASE | ROOMS | {"pipeline", "terminal", "progress", "jobs", "light", "machine"},
+    "runs": BASE | ROOMS | {"pipeline", "terminal", "progress", "jobs", "light", "machine", "head_start"},
     "cli": BASE | ROOMS | {"pipeline", "terminal", "doctor", "bench", "runs"},
     "jobs": BASE | {"interruption"},
     "__main__": {"cli", "interruption", "light", "head_start"},
@@ -158,3 +158,22 @@ print("LOADED")
     loaded = set(told.rpartition("LOADED")[2].split())
     assert "openvino" in loaded
     assert not loaded & {"torch", "ultralytics", "onnxruntime", "matplotlib"}
+
+
+def test_a_start_imports_nothing_that_it_can_do_without(clip: Path, tmp_path: Path) -> None:
+    code = f"""
+import sys
+from poseline import runs
+from poseline.cli import command
+from poseline.interruption import Interruption
+def recorded(*_):
+    print("LOADED")
+    {LOADED}
+    sys.exit(0)
+runs._recorded = recorded
+command(Interruption())
+"""
+    told = child(code, "run", str(clip), "-m", "builtin", "-o", str(tmp_path / "out"))
+    loaded = set(told.rpartition("LOADED")[2].split())
+    assert "openvino" in loaded
+    assert not loaded & {"yaml", "psutil", "scipy"}

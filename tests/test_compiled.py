@@ -54,6 +54,24 @@ def test_code_that_rewrites_networks_is_a_part_of_the_name(tmp_path: Path, monke
     assert added(CompiledNetworks(tmp_path, "weights").get((4, 4), OPTIONS, Maker(2))) == 2
 
 
+def test_facts_are_found_once_and_by_the_same_code_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    networks = CompiledNetworks(tmp_path, "weights")
+    assert networks.facts(lambda: {"size": [4, 4]}) == {"size": [4, 4]}
+    assert networks.facts(lambda: {"size": None}) == {"size": [4, 4]}
+    assert CompiledNetworks(tmp_path, "others").facts(lambda: {"size": None}) == {"size": None}
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + b"#" * (path.name == "openvino.py"))
+    assert networks.facts(lambda: {"size": None, "more": 1}) == {"size": None, "more": 1}
+
+
+def test_facts_that_are_damaged_are_found_anew(tmp_path: Path) -> None:
+    networks = CompiledNetworks(tmp_path, "weights")
+    networks.facts(lambda: {"size": [4, 4]})
+    (kept,) = tmp_path.iterdir()
+    kept.write_bytes(b'{"size": [4')
+    assert networks.facts(lambda: {"size": None}) == {"size": None}
+
+
 @pytest.mark.parametrize("damage", [b"", b"no network", None])
 def test_a_damaged_file_is_made_anew(tmp_path: Path, damage: bytes | None, caplog: pytest.LogCaptureFixture) -> None:
     CompiledNetworks(tmp_path, "weights").get((4, 4), OPTIONS, Maker(1))

@@ -92,6 +92,53 @@ def test_a_damaged_network_is_made_anew(folder: Path, monkeypatch: pytest.Monkey
     assert begun(monkeypatch).taken(file_of(folder)) is not None
 
 
+@pytest.mark.usefixtures("process")
+def test_a_network_that_fails_late_is_made_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    get(folder)
+    asked = threading.Event()
+
+    class SlowCore:
+        def import_model(self, *_: object) -> openvino.CompiledModel:
+            assert asked.wait(10)
+            raise RuntimeError("the file ends too early")
+
+    monkeypatch.setattr("poseline.openvino_core.core", SlowCore)
+    start = begun(monkeypatch)
+    threading.Timer(0.2, asked.set).start()  # when it is waited for already
+    with pytest.raises(RuntimeError, match="too early"):
+        start.taken(file_of(folder))
+
+
+@pytest.mark.usefixtures("process")
+def test_of_several_networks_the_first_is_left(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    get(folder)
+    first = file_of(folder)
+    begun(monkeypatch)
+    get(folder)
+    get(folder, 8)
+    assert begun(monkeypatch).taken(first) is not None
+
+
+@pytest.mark.usefixtures("process")
+def test_what_nobody_asks_for_is_not_begun_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    get(folder)
+    start = begun(monkeypatch)
+    start.dismiss()
+    assert start.taken(file_of(folder)) is None
+    assert begun(monkeypatch).taken(file_of(folder)) is None
+
+
+def test_a_note_that_cannot_be_read_is_no_trouble(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "last.json").mkdir(parents=True)
+    begun(monkeypatch)
+    assert get(folder)([np.zeros(4, np.float32)])[0][0] == 1
+
+
+def test_a_cache_that_cannot_be_found_is_told_of_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSELINE_CACHE", "~nosuchuser/cache")
+    HeadStart().begin(WORDS)
+
+
 @pytest.mark.parametrize("left", [b"", b"[]", b"{}", b'{"words": 1, "network": 2, "options": 3}', b"\xff"])
 def test_whatever_lies_there_is_no_trouble(left: bytes, folder: Path) -> None:
     folder.mkdir()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import openvino
 import pytest
+from openvino import opset1
 from openvino import opset13 as ov
 
 from output_worlds import SHARED
@@ -32,7 +33,9 @@ def noise(*shape: int) -> Floats:
     return RANDOM.normal(size=shape).astype(np.float32)
 
 
-def neck(coarse_first: bool = True, side: int = 1, mode: str = "nearest", readers: int = 1) -> openvino.Model:
+def neck(
+    coarse_first: bool = True, side: int = 1, mode: str = "nearest", readers: int = 1, old: bool = False
+) -> openvino.Model:
     """A coarse map, enlarged and laid beside a fine one, convolved."""
     fine, coarse = ov.parameter(list(FINE), np.float32), ov.parameter(list(COARSE), np.float32)
     scales, axes = np.array([2, 2], np.float32), np.array([2, 3], np.int64)
@@ -40,6 +43,8 @@ def neck(coarse_first: bool = True, side: int = 1, mode: str = "nearest", reader
         coarse, scales, mode=mode, shape_calculation_mode="scales", axes=axes,
         coordinate_transformation_mode="asymmetric", nearest_mode="floor",
     )  # fmt: skip
+    if old:
+        large = opset1.interpolate(coarse, np.array(FINE[2:], np.int64), {"axes": [2, 3], "mode": mode})
     joined = ov.concat([large, fine] if coarse_first else [fine, large], 1)
     pad = [side // 2] * 2
     answer: Any = ov.convolution(joined, ov.constant(noise(3, 10, side, side)), [1, 1], pad, pad, [1, 1])
@@ -59,7 +64,7 @@ def test_the_coarse_map_is_convolved_before_it_is_enlarged(coarse_first: bool) -
     np.testing.assert_allclose(answers(model, *inputs), before, atol=1e-5)
 
 
-@pytest.mark.parametrize("other", [{"side": 3}, {"mode": "linear"}, {"readers": 2}], ids=str)
+@pytest.mark.parametrize("other", [{"side": 3}, {"mode": "linear"}, {"readers": 2}, {"old": True}], ids=str)
 def test_what_is_not_the_same_stays_as_it_is(other: dict[str, Any]) -> None:
     model = neck(**other)
     before = kinds(model)

@@ -108,6 +108,13 @@ def test_a_cards_encoder_is_given_the_one_format_that_it_takes(
             assert abs(frame.to_ndarray(format="bgr24").mean() - 90) < 6
 
 
+def test_x264_is_asked_for_quality_in_the_way_that_suits_its_preset() -> None:
+    quick = encoder_options("x264", preset("ultrafast", crf=20), False)
+    assert (quick["qp"], quick["x264-params"], "crf" in quick) == ("20", "no-dct-decimate=1", False)
+    slow = encoder_options("x264", preset("medium", crf=20), False)
+    assert (slow["crf"], "qp" in slow, "x264-params" in slow) == ("20", False, False)
+
+
 def test_nvenc_is_asked_for_the_same_as_x264() -> None:
     for live in (False, True):
         for number, name in enumerate(PRESETS, 1):

@@ -66,6 +66,12 @@ def test_a_crowd_of_any_size_meets_few_shapes(noise: Floats) -> None:
     assert len({len(row) for row in rows}) < 12, "three levels of 32, 64, 128 and so on"
 
 
+def test_a_group_is_never_larger_than_its_map(noise: Floats) -> None:
+    sparse = sparse_head(network(BUILTIN, 192, 256), 3)
+    assert sparse is not None
+    assert len(answers(sparse, noise, np.array([0.0], np.float32))) == 24 * 32 + 12 * 16 + 6 * 8
+
+
 def test_a_network_of_another_make_is_left_alone() -> None:
     assert sparse_head(core().read_model(BUILTIN), 3) is None, "its input has no size yet"
     other = core().read_model(SHARED / "models" / "yolov8n-pose_int8_openvino_model" / "yolov8n-pose.xml")

@@ -6,7 +6,10 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+
+from poseline.errors import last_line
 
 log = logging.getLogger("poseline")
 
@@ -21,6 +24,11 @@ def cache_folder() -> Path:
     return user_cache_path("poseline")
 
 
+def compiled_folder() -> Path:
+    """Where compiled networks are kept."""
+    return cache_folder() / "compiled"
+
+
 def keep(file: Path, content: Callable[[], bytes]) -> None:
     """Write it beside and rename it, so that nobody ever reads half of one; to fail only costs the next start."""
     try:
@@ -30,4 +38,9 @@ def keep(file: Path, content: Callable[[], bytes]) -> None:
             written.write_bytes(content())
             written.replace(file)
     except (OSError, RuntimeError) as error:  # OpenVINO's own are RuntimeErrors
-        log.info("%s cannot be kept in %s: %s", file.name, file.parent, error)
+        _tell_once(file.parent, last_line(error))
+
+
+@cache
+def _tell_once(folder: Path, why: str) -> None:
+    log.info("the compiled network cannot be kept in %s: %s", folder, why)

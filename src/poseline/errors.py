@@ -64,3 +64,9 @@ class DeviceError(ModelError):
 
 class StageStalled(PoselineError, TimeoutError):
     """A stage of the pipeline that has given nothing for too long."""
+
+
+def last_line(error: BaseException) -> str:
+    """The last line of an error's text: OpenVINO puts the reason behind the places that it came through."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -12,19 +12,24 @@ import json
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from poseline.cache import cache_folder, keep
+from poseline.cache import compiled_folder, keep
 
 if TYPE_CHECKING:
     import openvino
+
+    Loading = Future[openvino.CompiledModel]
 
 _TELLING = {
     "-m", "--model", "-c", "--config", "--device", "--runtime", "--imgsz", "--precision", "--calibrate", "--live",
     "--half", "--no-half", "--roi", "--no-roi", "--jobs",
 }  # fmt: skip
 """Options that decide which network is loaded, and whether by this process."""
+_SHORT = ("-m", "-c")
+"""Those that may have their value in the same word."""
 
 
 class HeadStart:
@@ -32,8 +37,7 @@ class HeadStart:
 
     def __init__(self) -> None:
         self._words: list[list[str]] | None = None
-        self._file: Path | None = None
-        self._network: Future[openvino.CompiledModel] = Future()
+        self._begun: tuple[Path, Loading] | None = None
 
     def begin(self, arguments: list[str]) -> None:
         """Begin to load what a command line in these words used last, on a thread of its own, if there is any."""
@@ -41,25 +45,18 @@ class HeadStart:
             return
         self._words = _telling(arguments)
         try:
-            last: dict[str, Any] = json.loads(_last().read_bytes())
+            last = json.loads(_last().read_bytes())
             file, options = _last().with_name(last["network"]), dict(last["options"])
-            known = last["words"] == self._words and file.exists()
-        except (OSError, ValueError, LookupError, TypeError):  # the first start, or whatever else lies there
-            return
-        if known:
+            if last["words"] != self._words or not file.exists():
+                return
             from poseline.openvino_core import core
 
             core()  # imported and made here: two threads that import take turns
-            self._file = file
-            threading.Thread(target=self._load, args=(file, options), name="head start", daemon=True).start()
-
-    def _load(self, file: Path, options: dict[str, str]) -> None:
-        from poseline.openvino_core import core
-
-        try:
-            self._network.set_result(core().import_model(io.BytesIO(file.read_bytes()), "CPU", options))
-        except BaseException as error:  # noqa: BLE001 # carried to whoever waits for it
-            self._network.set_exception(error)
+        except (OSError, ValueError, LookupError, TypeError, RuntimeError, ImportError):
+            return  # the first start, or whatever else lies there; what is amiss is told where it is wanted
+        loading: Loading = Future()
+        self._begun = file, loading
+        threading.Thread(target=_load, args=(file, options, loading), name="head start", daemon=True).start()
 
     def taken(self, file: Path) -> openvino.CompiledModel | None:
         """The compiled network of `file`, if this process began with it; waits until it is loaded.
@@ -67,31 +64,51 @@ class HeadStart:
         Raises:
             OSError, RuntimeError: it cannot be loaded.
         """
-        begun, self._file = self._file, None
-        network, self._network = self._network, Future()
-        return network.result() if begun == file else None
+        begun, self._begun = self._begun, None
+        return begun[1].result() if begun and begun[0] == file else None
 
     def leave(self, file: Path, options: Mapping[str, str]) -> None:
-        """Let the next process in the same words begin with this file of the cache's compiled networks."""
-        if self._words is None or file.parent != _last().parent:
+        """Let the next process in the same words begin with this file of the compiled networks.
+
+        Of several networks in one process the first counts: it is what the next one waits for.
+        """
+        words, self._words = self._words, None
+        if words is None or file.parent != compiled_folder():
             return
-        left = json.dumps({"words": self._words, "network": file.name, "options": dict(options)}).encode()
-        if not (_last().exists() and _last().read_bytes() == left):
-            keep(_last(), lambda: left)
+        left = json.dumps({"words": words, "network": file.name, "options": dict(options)}).encode()
+        with suppress(OSError):
+            if _last().read_bytes() == left:
+                return
+        keep(_last(), lambda: left)
+
+    def dismiss(self) -> None:
+        """Let go of a guess that nobody will ask for, and do not let the next process make it again."""
+        if self._begun is not None:
+            self._begun = None
+            with suppress(OSError):
+                _last().unlink(missing_ok=True)
+
+
+def _load(file: Path, options: dict[str, str], loading: Loading) -> None:
+    try:
+        from poseline.openvino_core import core
+
+        loading.set_result(core().import_model(io.BytesIO(file.read_bytes()), "CPU", options))
+    except BaseException as error:  # noqa: BLE001 # carried to whoever waits for it
+        loading.set_exception(error)
 
 
 def _last() -> Path:
     return compiled_folder() / "last.json"
 
 
-def compiled_folder() -> Path:
-    """Where compiled networks are kept."""
-    return cache_folder() / "compiled"
-
-
 def _telling(arguments: list[str]) -> list[list[str]]:
     """Each telling option with the word behind it, which is its value if it takes one."""
-    return [arguments[i : i + 2] for i, word in enumerate(arguments) if word.partition("=")[0] in _TELLING]
+    return [
+        arguments[index : index + 2]
+        for index, word in enumerate(arguments)
+        if word.partition("=")[0] in _TELLING or (word.startswith(_SHORT) and not word.startswith("--"))
+    ]
 
 
 head_start = HeadStart()

@@ -1,4 +1,4 @@
-"""The one OpenVINO core of this process, and what its errors say."""
+"""The one OpenVINO core of this process."""
 
 from __future__ import annotations
 
@@ -16,9 +16,3 @@ def core() -> openvino.Core:
     segmentation fault.
     """
     return openvino.Core()
-
-
-def last_line(error: BaseException) -> str:
-    """Of an error's text, where OpenVINO puts the reason behind the places that it came through."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

@@ -14,9 +14,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 from poseline.capture import SourceInfo
-from poseline.pipeline import RunReport
+from poseline.pipeline import OnFrame, RunReport
 from poseline.pose import Observation
-from poseline.terminal import OnFrame
 
 _SHOWING_SECONDS = 0.1
 """How often the terminal is told of a run's progress."""

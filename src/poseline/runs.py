@@ -22,9 +22,8 @@ from poseline.settings import OutputSettings, Settings
 if TYPE_CHECKING:
     from poseline.capture import ClipSample, Location, Source
     from poseline.inference import PoseEstimator
-    from poseline.pipeline import RunReport
+    from poseline.pipeline import OnFrame, RunReport
     from poseline.pose import Observation
-    from poseline.terminal import OnFrame
 
 Estimators: TypeAlias = "dict[tuple[bool, Path | None], PoseEstimator]"
 """Loaded models, by whether they are for live use and by the clip that they were calibrated on."""
@@ -88,12 +87,14 @@ def run_all(sources: list[str], settings: Settings, interruption: Interruption, 
 
 
 def _run_at_once(locations: list[Location], settings: Settings, interruption: Interruption, jobs: int) -> int:
+    from poseline.head_start import head_start
     from poseline.jobs import Outcome, run_jobs
     from poseline.progress import progress_of_several
     from poseline.terminal import console, show_error
 
     if settings.output.show:
         raise SettingsError("--show shows one source at a time; leave --jobs out")
+    head_start.dismiss()  # each worker loads its own
     tasks = [(location, _for_one(settings, location, several=True)) for location in locations]
 
     def ended(index: int, outcome: Outcome) -> None:

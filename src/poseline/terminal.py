@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -13,7 +13,7 @@ from rich.table import Table
 from poseline.capture import SourceInfo
 from poseline.errors import PoselineError
 from poseline.inference import PoseEstimator
-from poseline.pipeline import Meter, RunReport
+from poseline.pipeline import Meter, OnFrame, RunReport
 from poseline.pipeline.report import percentile
 from poseline.pose import Observation
 from poseline.result import describe
@@ -21,9 +21,6 @@ from poseline.skeleton import Skeleton
 
 console = Console(highlight=False, emoji=False)
 errors = Console(stderr=True, highlight=False, emoji=False)
-
-OnFrame = Callable[[Observation, RunReport], None]
-"""What a run calls after each frame."""
 
 
 def redirect(file: TextIO) -> None:

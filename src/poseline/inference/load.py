@@ -8,8 +8,9 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from poseline.cache import compiled_folder
 from poseline.errors import DeviceError, SettingsError
-from poseline.head_start import compiled_folder
+from poseline.head_start import head_start
 from poseline.inference import focus, weights
 from poseline.inference.estimator import PoseEstimator
 from poseline.inference.runtimes import Runtime
@@ -115,6 +116,7 @@ def _runtime(spec: ModelSpec, engine: Engine, device: str, settings: InferenceSe
                 f"--roi needs a network that takes any size, and {spec.name} takes one; leave --roi out"
             )
         return runtime
+    head_start.dismiss()
     if engine == "onnx":
         from poseline.inference.runtimes.onnx import OnnxRuntime
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from poseline.errors import ModelError
+from poseline.errors import ModelError, last_line
 from poseline.inference.child import answer, in_child
 
 _SECONDS = 1800
@@ -45,7 +45,7 @@ def _quantize_here(network: Path, inputs: Path, target: Path) -> None:
     import nncf
     import openvino
 
-    from poseline.openvino_core import core, last_line
+    from poseline.openvino_core import core
 
     files = sorted(inputs.glob("*.npy"))
     model = core().read_model(network)

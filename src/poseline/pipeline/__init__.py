@@ -4,7 +4,7 @@ from poseline.pipeline.chain import chain
 from poseline.pipeline.channel import Cancelled, Channel, Overflow
 from poseline.pipeline.meter import Meter
 from poseline.pipeline.observe import observing
-from poseline.pipeline.report import RunReport
+from poseline.pipeline.report import OnFrame, RunReport
 from poseline.pipeline.run import run, versions
 
-__all__ = ["Cancelled", "Channel", "Meter", "Overflow", "RunReport", "chain", "observing", "run", "versions"]
+__all__ = ["Cancelled", "Channel", "Meter", "OnFrame", "Overflow", "RunReport", "chain", "observing", "run", "versions"]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from poseline.output import Counts
 from poseline.pipeline.meter import Meter
+from poseline.pose import Observation
 
 _FEW_DROPS = 0.05
 """Share of a live source's frames: where fewer are given up, the pipeline keeps pace with it."""
@@ -130,3 +132,7 @@ def percentile(seconds: list[float], rank: float) -> float | None:
     # Not np.percentile, which imports numpy.ma for it.
     places = np.linspace(0, 100, len(seconds))
     return milliseconds(float(np.interp(rank, places, np.sort(seconds)))) if seconds else None
+
+
+OnFrame: TypeAlias = Callable[[Observation, RunReport], None]
+"""What a run calls after each frame was recorded."""

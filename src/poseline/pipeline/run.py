@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import time
 from collections import deque
-from collections.abc import Callable
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 
@@ -21,7 +20,7 @@ from poseline.pipeline.chain import Stage
 from poseline.pipeline.meter import Meter
 from poseline.pipeline.observe import Running, observing
 from poseline.pipeline.record import Recorder
-from poseline.pipeline.report import RunReport
+from poseline.pipeline.report import OnFrame, RunReport
 from poseline.pose import Observation
 from poseline.settings import Settings
 
@@ -34,7 +33,7 @@ def run(
     estimator: PoseEstimator,
     settings: Settings,
     folder: OutputFolder,
-    on_frame: Callable[[Observation, RunReport], None] | None = None,
+    on_frame: OnFrame | None = None,
     interruption: Interruption | None = None,
     *,
     apart: bool = False,
@@ -84,7 +83,7 @@ def _drive(
     settings: Settings,
     recorder: Recorder,
     report: RunReport,
-    on_frame: Callable[[Observation, RunReport], None] | None,
+    on_frame: OnFrame | None,
     interruption: Interruption,
 ) -> None:
     def wind_down() -> None:

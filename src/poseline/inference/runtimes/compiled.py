@@ -17,8 +17,9 @@ from typing import Any
 import openvino
 
 from poseline.cache import keep
+from poseline.errors import last_line
 from poseline.head_start import head_start
-from poseline.openvino_core import core, last_line
+from poseline.openvino_core import core
 
 log = logging.getLogger("poseline")
 
@@ -54,7 +55,8 @@ class CompiledNetworks:
 
     def facts(self, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """What `find` tells of the network as it was before it was compiled, in numbers, texts and lists."""
-        kept = self._folder / f"{_hash(self._origin, openvino.get_version())}.json" if self._folder else None
+        name = _hash(self._origin, openvino.get_version(), _rewriting())
+        kept = self._folder / f"{name}.json" if self._folder else None
         if kept is not None:
             try:
                 known: dict[str, Any] = json.loads(kept.read_bytes())
@@ -68,9 +70,13 @@ class CompiledNetworks:
 
     def _name(self, size: tuple[int, int] | None, options: Mapping[str, str]) -> str:
         """A hash of the weights, of what is done to them, of the engine and of the CPU that it compiles for."""
-        rewriting = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
         cpu = [core().get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
-        return _hash(self._origin, size, sorted(options.items()), openvino.get_version(), cpu, rewriting)
+        return _hash(self._origin, size, sorted(options.items()), openvino.get_version(), cpu, _rewriting())
+
+
+def _rewriting() -> list[bytes]:
+    """The code that reads and rewrites networks: what another one found or made is not this one's."""
+    return [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
 
 
 def _hash(*known: object) -> str:

@@ -63,7 +63,8 @@ def _convolved(value: Any, weights: Floats) -> Any:
 def _is_plain(convolution: Any, weights: Floats) -> bool:
     """Whether it looks at each cell alone, and at all of them."""
     given = convolution.get_attributes()
-    return weights.shape[2:] == (1, 1) and list(given["strides"]) == _ONE and not any(given["pads_begin"])
+    pads = [*given["pads_begin"], *given["pads_end"]]
+    return weights.shape[2:] == (1, 1) and list(given["strides"]) == _ONE and not any(pads)
 
 
 def _is_pair(joined: Any) -> bool:
@@ -76,7 +77,8 @@ def _is_pair(joined: Any) -> bool:
 
 
 def _is_enlarged(value: Any) -> bool:
-    return bool(value.get_node().get_type_name() == "Interpolate")
+    kind = value.get_node().get_type_info()
+    return bool(kind.name == "Interpolate" and kind.version_id == "opset11")  # older ones have other inputs
 
 
 def _only_reader(node: Any) -> Any | None:

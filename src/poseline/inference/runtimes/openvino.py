@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import openvino
 
-from poseline.errors import DeviceError, ModelError
+from poseline.errors import DeviceError, ModelError, last_line
 from poseline.inference.runtimes.compiled import CompiledNetworks
 from poseline.inference.runtimes.host import HostInput
-from poseline.openvino_core import core, last_line
+from poseline.openvino_core import core
 from poseline.pose import Floats
 from poseline.settings import Arithmetic, InferenceSettings
 
@@ -75,6 +75,8 @@ class OpenVinoRuntime:
     def _compile(self, size: tuple[int, int] | None) -> Any:
         try:
             return self._kept.get(size, self._options, lambda: self._prepared(size))
+        except ModelError:  # it cannot be read, which is said already
+            raise
         except RuntimeError as error:
             raise ModelError(f"{self._network}: OpenVINO cannot run it: {last_line(error)}") from error
 

@@ -65,8 +65,8 @@ def sparse_head(model: openvino.Model, values: int) -> openvino.Model | None:
 
     Returns:
         A model with a second input `conf`, (1,) float32, and rows (M, 4 + classes + K·values) of centre x, centre y,
-        width, height, scores and keypoints, in input pixels. M is the number of anchors with a score above `conf`, and
-        a few more whose score is 0.
+        width, height, scores and keypoints, in input pixels. These are the anchors with a score above `conf`,
+        and rows whose score is 0 that fill a level's group up.
     """
     levels = _levels(model)
     if not levels:
@@ -180,6 +180,7 @@ def _numbers(chosen: Any, cells: int) -> Any:
     found = ov.reshape(ov.non_zero(chosen, "i32"), _ints(-1), False)
     count = ov.shape_of(found, "i32")
     groups = _LEAST * 2 ** np.ceil(np.log2(np.maximum(np.arange(cells + 1) / _LEAST, 1)))
+    groups = np.minimum(groups, max(cells, _LEAST))
     spare = ov.subtract(ov.gather(groups.astype(np.int32), count, _ints(0)), count)
     return ov.pad(found, np.array([0], np.int32), spare, "constant", np.int32(cells))
 
