@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import openvino
 import pytest
+from openvino import opset13 as ov
 
 import poseline
 from output_worlds import SHARED
@@ -91,3 +92,68 @@ def test_the_runtime_gives_only_what_was_asked_for(noise: Floats) -> None:
         assert request.wait().shape[:2] == (1, 56)
     assert shapes[None] == (1, 56, 1008)
     assert shapes[3][2] < 1008
+
+
+def branch(name: str, feature: Any, widths: tuple[int, int, int]) -> Any:
+    """Two convolutions of 3 x 3 and one of 1 x 1, named as ultralytics names them, with weights of the name's own."""
+    random = np.random.default_rng(list(name.encode()))
+    value = feature
+    for place, width in enumerate(widths):
+        side = 1 if place == 2 else 3
+        seen = value.get_shape()[1]
+        weights = random.normal(0, 1.5 / np.sqrt(seen * side**2), (width, seen, side, side)).astype(np.float32)
+        value = ov.convolution(value, ov.constant(weights), [1, 1], [side // 2] * 2, [side // 2] * 2, [1, 1])
+        value.set_friendly_name(f"model.9.{name}.{place}")
+        value = ov.add(value, ov.constant(random.normal(0, 0.1, (1, width, 1, 1)).astype(np.float32)))
+        value = (value if place == 2 else ov.swish(value)).output(0)
+    return value
+
+
+def head(classes: int, keypoints: int, values: int, height: int, width: int) -> tuple[openvino.Model, openvino.Model]:
+    """A network that is all head, on three scales of its picture: as exported, and one that tells the raw answers."""
+    picture = ov.parameter([1, 3, height, width], np.float32)
+    raw = []
+    for level, stride in enumerate((8, 16, 32)):
+        feature = ov.avg_pool(picture, [stride] * 2, [0, 0], [0, 0], [stride] * 2, True).output(0)
+        widths = (16, 16, 64), (8, 8, classes), (12, 12, keypoints * values)
+        names = (f"cv2.{level}", f"cv3.{level}", f"cv4.{level}")
+        raw.append([branch(name, feature, width) for name, width in zip(names, widths, strict=True)])
+    flat = [ov.reshape(ov.concat(parts, 1), [1, 64 + classes + keypoints * values, -1], False) for parts in raw]
+    exported = openvino.Model([ov.result(ov.concat(flat, 2))], [picture])
+    return exported, openvino.Model([ov.result(part) for parts in raw for part in parts], [picture])
+
+
+def decoded(raw: list[Floats], values: int) -> Floats:
+    """(anchors, 4 + classes + K·values) by the formulas of ultralytics' Pose head, everywhere."""
+    rows = []
+    for level, stride in enumerate((8, 16, 32)):
+        box, logits, points = (part[0].reshape(part.shape[1], -1).T.astype(np.float64) for part in raw[3 * level :][:3])
+        height, width = raw[3 * level].shape[2:]
+        y, x = np.divmod(np.arange(height * width), width)
+        cell = np.stack([x, y], 1)
+        shares = np.exp(box.reshape(-1, 4, 16))
+        distance = (shares / shares.sum(2, keepdims=True)) @ np.arange(16)
+        first, last = cell + 0.5 - distance[:, :2], cell + 0.5 + distance[:, 2:]
+        points = points.reshape(len(cell), -1, values)
+        xy = (2 * points[..., :2] + cell[:, None]) * stride
+        seen = 1 / (1 + np.exp(-points[..., 2:]))
+        sides = np.concatenate([(first + last) / 2, last - first], 1) * stride
+        scores = 1 / (1 + np.exp(-logits))
+        rows.append(np.concatenate([sides, scores, np.concatenate([xy, seen], 2).reshape(len(cell), -1)], 1))
+    return np.concatenate(rows).astype(np.float32)
+
+
+@pytest.mark.parametrize(("classes", "keypoints", "values"), [(1, 17, 3), (3, 5, 2), (2, 21, 3), (80, 1, 2)])
+@pytest.mark.parametrize("size", [(64, 64), (96, 160), (224, 32)])
+def test_any_head_of_this_make_says_the_same(classes: int, keypoints: int, values: int, size: tuple[int, int]) -> None:
+    exported, raw = head(classes, keypoints, values, *size)
+    picture = np.random.default_rng(1).normal(0, 8, (1, 3, *size)).astype(np.float32)
+    compiled = core().compile_model(raw, "CPU", FULL)([picture])
+    dense = decoded([compiled[index] for index in range(9)], values)
+    sparse = sparse_head(exported, values)
+    assert sparse is not None
+    best = dense[:, 4 : 4 + classes].max(axis=1)
+    for conf in np.quantile(best, [0.02, 0.5, 0.9]) + 1e-5:
+        rows = answers(sparse, picture, np.array([conf], np.float32))
+        rows = rows[rows[:, 4 : 4 + classes].max(axis=1) > conf]
+        np.testing.assert_allclose(rows, dense[best > conf], atol=2e-2, rtol=1e-3)
