@@ -162,14 +162,15 @@ print("LOADED")
 
 def test_a_start_imports_nothing_that_it_can_do_without(clip: Path, tmp_path: Path) -> None:
     code = f"""
-import sys
+import os, sys
 from poseline import runs
 from poseline.cli import command
 from poseline.interruption import Interruption
 def recorded(*_):
     print("LOADED")
     {LOADED}
-    sys.exit(0)
+    sys.stdout.flush()
+    os._exit(0)  # as a run ends: a thread is loading the network
 runs._recorded = recorded
 command(Interruption())
 """

@@ -61,6 +61,7 @@ def test_facts_are_found_once_and_by_the_same_code_alone(tmp_path: Path, monkeyp
     assert CompiledNetworks(tmp_path, "others").facts(lambda: {"size": None}) == {"size": None}
     read = Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + b"#" * (path.name == "openvino.py"))
+    networks = CompiledNetworks(tmp_path, "weights")
     assert networks.facts(lambda: {"size": None, "more": 1}) == {"size": None, "more": 1}
 
 

@@ -15,14 +15,10 @@ from output_worlds import SHARED
 from poseline.inference.runtimes.late_upsampling import upsample_late
 from poseline.openvino_core import core
 from poseline.pose import Floats
-from test_sparse_head import BUILTIN, FULL
+from test_sparse_head import BUILTIN, answers
 
 RANDOM = np.random.default_rng(3)
 FINE, COARSE = (1, 6, 8, 10), (1, 4, 4, 5)
-
-
-def answers(model: openvino.Model, *inputs: Floats) -> Floats:
-    return np.array(core().compile_model(model, "CPU", FULL)(list(inputs))[0], np.float32)
 
 
 def kinds(model: openvino.Model) -> Counter[str]:

@@ -17,8 +17,10 @@ class Scaler:
     """Writes pictures into network inputs; keeps its scratch memory from frame to frame. One thread at a time."""
 
     def __init__(self) -> None:
-        self._sized = (0, 0)
-        self._kept: tuple[list[Pixels], Pixels, Pixels]
+        self._planes: list[Pixels] = []
+        """Y, U and V, all of the size that the picture has in the input."""
+        self._yuv = self._rgb = np.empty((0, 0, 3), np.uint8)
+        """The same side by side, and red, green and blue so."""
 
     def fill(self, frame: Frame, letterbox: Letterbox, planes: Pixels) -> None:
         """Write the picture, scaled, into `planes` (3, H, W) uint8 RGB; the margins stay as they are."""
@@ -36,20 +38,19 @@ class Scaler:
         # Scaled as YUV, then converted: the full-size RGB never exists. The sampling is that of OpenCV's linear
         # resize, with which the models are trained and their published results are made; a scaler that averages,
         # as FFmpeg's does, gives other pictures to the network, and measurably other keypoints.
-        planes, yuv, rgb = self._scratch(*inner.shape[1:])
-        for source, target, halvings in zip(picture.planes, planes, (0, 1, 1), strict=True):
+        self._fit(*inner.shape[1:])
+        for source, target, halvings in zip(picture.planes, self._planes, (0, 1, 1), strict=True):
             part = _part(plane_pixels(source), letterbox, halvings)
             cv2.resize(part, target.shape[::-1], dst=target)
-        cv2.merge(planes, dst=yuv)
-        cv2.transform(yuv, colour_matrix(picture.colorspace, picture.color_range), dst=rgb)
-        cv2.split(rgb, mv=list(inner))
+        cv2.merge(self._planes, dst=self._yuv)
+        cv2.transform(self._yuv, colour_matrix(picture.colorspace, picture.color_range), dst=self._rgb)
+        cv2.split(self._rgb, mv=list(inner))
 
-    def _scratch(self, height: int, width: int) -> tuple[list[Pixels], Pixels, Pixels]:
-        """Y, U and V of the same size one by one, the same side by side, and red, green and blue side by side."""
-        if self._sized != (height, width):
-            planes, (yuv, rgb) = np.empty((3, height, width), np.uint8), np.empty((2, height, width, 3), np.uint8)
-            self._sized, self._kept = (height, width), (list(planes), yuv, rgb)
-        return self._kept
+    def _fit(self, height: int, width: int) -> None:
+        """Have scratch memory of this size."""
+        if self._yuv.shape[:2] != (height, width):
+            self._planes = list(np.empty((3, height, width), np.uint8))
+            self._yuv, self._rgb = np.empty((2, height, width, 3), np.uint8)
 
     def _from_bgr(self, pixels: Pixels, inner: Pixels) -> None:
         import cv2

@@ -115,11 +115,11 @@ def _converted(weights: Path, digest: str) -> Path:
     # The conversion has a dynamic input, so one serves every image size; compiled models are cached by size, elsewhere.
     versions = f"ultralytics{version('ultralytics')}-openvino{version('openvino').split('-')[0]}"
     folder = cache_folder() / "converted" / f"{weights.stem}-{digest[:16]}-{versions}"
-    if (folder / _METADATA).exists() and not (folder / _QUICK_METADATA).exists():  # by an earlier version
-        with suppress(OSError):
-            write_quick_metadata(folder)
     if not (folder / _METADATA).exists():
         log.info("converting %s to OpenVINO, once; kept in %s", weights.name, folder)
+    elif not (folder / _QUICK_METADATA).exists():  # by an earlier version
+        with suppress(OSError):
+            write_quick_metadata(folder)
     return made_once(folder, lambda made: _convert(weights, made))
 
 

@@ -11,6 +11,7 @@ import io
 import json
 import logging
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -55,32 +56,31 @@ class CompiledNetworks:
 
     def facts(self, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """What `find` tells of the network as it was before it was compiled, in numbers, texts and lists."""
-        name = _hash(self._origin, openvino.get_version(), _rewriting())
-        kept = self._folder / f"{name}.json" if self._folder else None
-        if kept is not None:
-            try:
-                known: dict[str, Any] = json.loads(kept.read_bytes())
-                return known
-            except (OSError, ValueError):
-                pass  # the first run with it
-        found = find()
-        if kept is not None:
-            keep(kept, lambda: json.dumps(found).encode())
-        return found
+        if self._folder is None:
+            return find()
+        file = self._folder / f"{self._hash()}.json"
+        try:
+            known: dict[str, Any] = json.loads(file.read_bytes())
+        except (OSError, ValueError):  # the first run with it
+            known = find()
+            keep(file, lambda: json.dumps(known).encode())
+        return known
 
     def _name(self, size: tuple[int, int] | None, options: Mapping[str, str]) -> str:
-        """A hash of the weights, of what is done to them, of the engine and of the CPU that it compiles for."""
+        """A hash of all that a compiled network depends on: its input, the options, and the CPU too."""
         cpu = [core().get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
-        return _hash(self._origin, size, sorted(options.items()), openvino.get_version(), cpu, _rewriting())
+        return self._hash(size, sorted(options.items()), cpu)
 
+    def _hash(self, *known: object) -> str:
+        """Of the weights, of what is done to them, of the engine, and of what else is known."""
+        told = repr((self._origin, self._rewriting, openvino.get_version(), *known))
+        return hashlib.sha256(told.encode()).hexdigest()[:32]
 
-def _rewriting() -> list[bytes]:
-    """The code that reads and rewrites networks: what another one found or made is not this one's."""
-    return [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
-
-
-def _hash(*known: object) -> str:
-    return hashlib.sha256(repr(known).encode()).hexdigest()[:32]
+    @cached_property
+    def _rewriting(self) -> str:
+        """A hash of the code that reads and rewrites networks: what another one found or made is not this one's."""
+        code = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+        return hashlib.sha256(code).hexdigest()
 
 
 def _loaded(file: Path, options: Mapping[str, str]) -> openvino.CompiledModel | None:

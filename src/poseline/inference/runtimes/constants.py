@@ -16,3 +16,8 @@ def constant(node: Any) -> Floats | None:
     if node.get_type_name() != "Constant":
         return None
     return np.asarray(node.data, np.float32)
+
+
+def added(addition: Any) -> Any | None:
+    """Which input of an addition is a constant, such as a convolution's bias; None if it adds none."""
+    return next((value for value in addition.input_values() if constant(value.get_node()) is not None), None)

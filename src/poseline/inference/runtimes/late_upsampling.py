@@ -14,7 +14,7 @@ import numpy as np
 import openvino
 from openvino import opset13 as ov
 
-from poseline.inference.runtimes.constants import constant
+from poseline.inference.runtimes.constants import added, constant
 from poseline.pose import Floats
 
 _ONE, _NONE = [1, 1], [0, 0]
@@ -34,7 +34,7 @@ def _change(convolution: Any) -> None:
     addition = _only_reader(convolution)
     if weights is None or not _is_plain(convolution, weights) or addition is None or not _is_pair(joined):
         return
-    bias = next((value for value in addition.input_values() if constant(value.get_node()) is not None), None)
+    bias = added(addition)
     if addition.get_type_name() != "Add" or bias is None:
         return
     widths = [value.get_partial_shape()[1].get_length() for value in joined.input_values()]

@@ -21,7 +21,7 @@ import numpy as np
 import openvino
 from openvino import opset13 as ov
 
-from poseline.inference.runtimes.constants import constant
+from poseline.inference.runtimes.constants import added, constant
 from poseline.pose import Floats
 
 _BRANCH = re.compile(r"(?<!one2one_)\bcv(?P<branch>[234])\.(?P<level>\d+)\.(?P<place>\d+)(?:\.(?P<inner>\d+))?")
@@ -117,7 +117,8 @@ def _plain(nodes: Sequence[Any]) -> list[_Convolution] | None:
         weights, biased = constant(node.input(1).get_source_output().get_node()), _biased(node)
         if weights is None or biased is None or weights.shape[2:] != (size, size):
             return None
-        bias = _bias(biased.get_node())
+        addend = added(biased.get_node())
+        bias = None if addend is None else constant(addend.get_node())
         if bias is None:
             return None
         convolutions.append(_Convolution(weights, bias.reshape(-1), biased))
@@ -133,25 +134,27 @@ def _biased(node: Any) -> Any | None:
     return None
 
 
-def _bias(addition: Any) -> Floats | None:
-    given = (constant(value.get_node()) for value in addition.input_values())
-    return next((numbers for numbers in given if numbers is not None), None)
-
-
 def _told(level: _Level, conf: Any) -> tuple[Any, Any, Any]:
     """What the head says of one level's chosen anchors.
 
     Returns (m, 64 + K·values) raw answers of its box and keypoint branches, (m, classes) scores, and (m, 3) the
     anchors' x, y and stride.
     """
-    _, channels, height, width = level.feature.get_shape()
+    _, _, height, width = level.feature.get_shape()
     cells = height * width
     scores = ov.reshape(ov.sigmoid(level.logits), _ints(level.logits.get_shape()[1], cells), False)
     chosen = ov.greater(ov.reduce_max(scores, _ints(0), False), conf)
     anchors = _numbers(chosen, cells)
-    # A cell is wanted where its 3 x 3 neighbours hold an anchor.
-    map_ = ov.convert(ov.reshape(chosen, _ints(1, 1, height, width), False), "f32")
-    wanted = ov.reshape(ov.max_pool(map_, [1, 1], [1, 1], [1, 1], [1, 1], [3, 3]).output(0), _ints(-1), False)
+    # Nobody is at the cell beyond the last one, which fills a group up.
+    scores = ov.gather(ov.pad(scores, _ints(0, 0), _ints(0, 1), "constant", np.float32(0)), anchors, _ints(1))
+    y, x = np.divmod(np.arange(cells + 1), width)
+    places = ov.constant(np.stack([x, y, np.full_like(x, level.stride)], 1).astype(np.float32))
+    return _answers(level, chosen, anchors), ov.transpose(scores, _ints(1, 0)), ov.gather(places, anchors, _ints(0))
+
+
+def _answers(level: _Level, chosen: Any, anchors: Any) -> Any:
+    """(m, 64 + K·values) what the box and the keypoint branch say at the anchors."""
+    _, channels, height, width = level.feature.get_shape()
     near, inside = _neighbours(height, width)
 
     def seen(values: Any, rows: Any, at: Any) -> Any:
@@ -159,20 +162,18 @@ def _told(level: _Level, conf: Any) -> tuple[Any, Any, Any]:
         values = ov.multiply(ov.gather(values, rows, _ints(0)), ov.gather(inside, at, _ints(0)))
         return ov.reshape(values, _ints(0, -1), True)
 
+    # A cell is wanted where its 3 x 3 neighbours hold an anchor.
+    map_ = ov.convert(ov.reshape(chosen, _ints(1, 1, height, width), False), "f32")
+    wanted = ov.reshape(ov.max_pool(map_, [1, 1], [1, 1], [1, 1], [1, 1], [3, 3]).output(0), _ints(-1), False)
     first, second, third = (
         _side_by_side(*branches, place) for place, branches in enumerate(zip(level.boxes, level.keypoints, strict=True))
     )
     feature = ov.reshape(ov.transpose(level.feature, _ints(0, 2, 3, 1)), _ints(-1, channels), False)
-    at = _numbers(ov.greater(wanted, np.float32(0.5)), cells)
+    at = _numbers(ov.greater(wanted, np.float32(0.5)), height * width)
     value = ov.swish(_linear(seen(feature, ov.gather(near, at, _ints(0)), at), first))
     row = ov.cumsum(ov.convert(wanted, "i32"), _ints(0), True, False)  # where a wanted cell's answer lies
     value = seen(value, ov.gather(row, ov.gather(near, anchors, _ints(0)), _ints(0)), anchors)
-    raw = _linear(ov.swish(_linear(value, second)), third)
-    # Nobody is at the cell beyond the last one, which fills a group up.
-    scores = ov.gather(ov.pad(scores, _ints(0, 0), _ints(0, 1), "constant", np.float32(0)), anchors, _ints(1))
-    y, x = np.divmod(np.arange(cells + 1), width)
-    places = ov.constant(np.stack([x, y, np.full_like(x, level.stride)], 1).astype(np.float32))
-    return raw, ov.transpose(scores, _ints(1, 0)), ov.gather(places, anchors, _ints(0))
+    return _linear(ov.swish(_linear(value, second)), third)
 
 
 def _numbers(chosen: Any, cells: int) -> Any:
