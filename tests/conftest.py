@@ -1,38 +1,75 @@
-"""What the tests share: the folder beside the project, and a world in which no child reports or downloads."""
+"""What the tests share: what some of them need beside the project, and a folder that anybody may read and write."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
+import av
+import cv2
+import numpy as np
 import pytest
 
 from output_worlds import SHARED
+from poseline.inference import weights
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+
+REQUIRED = set(os.environ.get("POSELINE_REQUIRE", "").split(","))
+"""Markers (shared, system, gpu) whose tests must run: they fail where they would be skipped."""
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of clips and models; without it a test is skipped here and fails in CI."""
-    if not SHARED.is_dir():
-        missing = f"{SHARED} is not there; set POSELINE_SHARED"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
+    """The folder of other weights and clips; a test that asks for it is marked `shared`."""
     return SHARED
 
 
 @pytest.fixture(scope="session")
-def clip(shared: Path) -> Path:
-    """205 frames of 1280x720 at 50 frames a second, with sound."""
-    return shared / "clips" / "openpose_video.avi"
+def clip() -> Path:
+    """Eight persons: 200 frames of 1280x720 at 25 frames a second."""
+    return SAMPLES / "crowd.mp4"
 
 
 @pytest.fixture(scope="session")
-def int8(shared: Path) -> Path:
-    """A network that runs without being converted first."""
-    return shared / "models" / "yolov8n-pose_int8_openvino_model"
+def picture(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The clip's hundredth picture as a file."""
+    path = tmp_path_factory.mktemp("picture") / "crowd.png"
+    with av.open(str(clip)) as container:
+        frame = next(frame for index, frame in enumerate(container.decode(video=0)) if index == 100)
+    cv2.imwrite(str(path), frame.to_ndarray(format="bgr24"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def builtin() -> Path:
+    """The built-in model's weights; their OpenVINO form lies beside them, so that nothing is converted first."""
+    return weights.find("builtin")
+
+
+@pytest.fixture(scope="session")
+def int8(builtin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built-in model as a folder of OpenVINO whose input is quantised, which makes it an int8 network."""
+    import openvino
+    from openvino import opset13
+
+    from poseline.openvino_core import core
+
+    folder = tmp_path_factory.mktemp("int8")
+    of_floats = builtin.with_name(f"{builtin.stem}_openvino_model")
+    model = core().read_model(of_floats / f"{builtin.stem}.xml")
+    picture = model.get_parameters()[0].output(0)
+    readers = picture.get_target_inputs()
+    quantised = opset13.fake_quantize(picture, *(np.float32(limit) for limit in (0, 1, 0, 1)), 256)
+    for reader in readers:
+        reader.replace_source_output(quantised.output(0))
+    openvino.save_model(model, folder / "int8.xml")
+    shutil.copy(of_floats / "metadata.yaml", folder)
+    return folder
 
 
 @pytest.fixture
@@ -52,3 +89,42 @@ def no_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         finally:
             if user == 0:
                 os.seteuid(0)
+
+
+def _unmet(mark: pytest.Mark) -> str | None:
+    """Why a test with this marker cannot run here; None where it can."""
+    if mark.name == "shared" and not (SHARED / "models").is_dir():
+        return f"needs other weights and clips, in the folder that POSELINE_SHARED names; {SHARED} has none"
+    if mark.name == "gpu":
+        import torch  # takes seconds, which only the tests of a GPU are to pay
+
+        return None if torch.cuda.is_available() else "needs an NVIDIA GPU that PyTorch sees"
+    if mark.name == "system":
+        absent = [name for name in mark.args if shutil.which(name) is None and find_spec(name) is None]
+        return f"needs {' and '.join(absent)}: not installed" if absent else None
+    return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use the shared folder, before `-m` selects by marker."""
+    for item in items:
+        if "shared" in getattr(item, "fixturenames", ()):
+            item.add_marker("shared")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what cannot run here, from one place, so that pytest reports all skips for one reason in one line."""
+    for mark in item.iter_markers():
+        reason = _unmet(mark)
+        if reason is not None:
+            (pytest.fail if mark.name in REQUIRED else pytest.skip)(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A `system` test that finds out by itself that something is missing fails too where it must run."""
+    report = yield
+    if report.skipped and "system" in REQUIRED and item.get_closest_marker("system"):
+        report.outcome, report.longrepr = "failed", f"it must run here, but was skipped: {report.longrepr}"
+    return report

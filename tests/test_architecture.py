@@ -143,7 +143,7 @@ def test_importing_it_imports_no_engine() -> None:
     assert not heavy & set(child(f"import poseline; {LOADED}").split())
 
 
-def test_a_run_on_openvino_never_imports_torch(int8: Path, clip: Path, tmp_path: Path) -> None:
+def test_a_run_on_openvino_never_imports_torch(builtin: Path, clip: Path, tmp_path: Path) -> None:
     code = f"""
 import sys
 from poseline.cli import command
@@ -154,7 +154,7 @@ assert sys.modules["openvino_telemetry"] is None, "OpenVINO reports its use"
 print("LOADED")
 {LOADED}
 """
-    told = child(code, str(clip), "-m", str(int8), "-o", str(tmp_path / "out"), "--vid-stride", "20")
+    told = child(code, str(clip), "-m", str(builtin), "-o", str(tmp_path / "out"), "--vid-stride", "20")
     loaded = set(told.rpartition("LOADED")[2].split())
     assert "openvino" in loaded
     assert not loaded & {"torch", "ultralytics", "onnxruntime", "matplotlib"}

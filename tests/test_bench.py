@@ -94,17 +94,17 @@ def test_benchmarks_side_by_side(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_measured_is_refused_before_anything_is_run(
     kind: type[Exception], words: str, sources: list[str], options: dict[str, Any], vs: str | None,
-    short: Path, int8: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    short: Path, builtin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(short.parent)
     monkeypatch.setattr("poseline.bench.measure.watch", pytest.fail)
     with pytest.raises(kind, match=words):
-        bench.run(sources, Options(**{"models": [str(int8)], **options}), Files(tmp_path / "a.json"), vs)
+        bench.run(sources, Options(**{"models": [str(builtin)], **options}), Files(tmp_path / "a.json"), vs)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_peers_failure_takes_nothing_with_it(
-    short: Path, int8: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    short: Path, builtin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> None:
         raise PoselineError("no tracker")
@@ -114,7 +114,7 @@ def test_a_peers_failure_takes_nothing_with_it(
     monkeypatch.setattr("poseline.bench.contest._our_turn", fails)
     monkeypatch.setattr("poseline.bench.measure.Bench.measure", lambda *_: case(25.0))
     with pytest.raises(PoselineError, match="no tracker"):
-        bench.run([str(short)], Options([str(int8)], videos=[True]), Files(tmp_path / "a.json"), "scripted")
+        bench.run([str(short)], Options([str(builtin)], videos=[True]), Files(tmp_path / "a.json"), "scripted")
     told = read(tmp_path / "a.json")
     assert (len(told.cases), told.contests) == (1, [])
 
@@ -171,10 +171,10 @@ def test_what_cannot_be_compared_is_refused(
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_leaves_no_process_behind(number: signal.Signals, int8: Path, tmp_path: Path) -> None:
+def test_a_signal_leaves_no_process_behind(number: signal.Signals, builtin: Path, tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "long.mp4", range(3000), options={"preset": "ultrafast"})
     process = subprocess.Popen(
-        [*POSELINE, "bench", str(clip), "-m", str(int8), "--live"],
+        [*POSELINE, "bench", str(clip), "-m", str(builtin), "--live"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**ENVIRONMENT, "TMPDIR": str(tmp_path)},
     )  # fmt: skip
     try:
@@ -191,22 +191,22 @@ def test_a_signal_leaves_no_process_behind(number: signal.Signals, int8: Path, t
     assert [path.name for path in tmp_path.iterdir()] == ["long.mp4"]
 
 
-def test_every_combination_is_measured_once(int8: Path) -> None:
-    found = cases(Options([str(int8)], imgsz=[320, 640], precisions=["auto", "fp32"]))
+def test_every_combination_is_measured_once(builtin: Path) -> None:
+    found = cases(Options([str(builtin)], imgsz=[320, 640], precisions=["auto", "fp32"]))
     assert len(found) == len({each.asked for each in found}) == 2 * 2 * 2
     asked = {(each.asked.imgsz, each.asked.precision, each.asked.video) for each in found}
     assert (320, "fp32", False) in asked
     for each in found:
         assert each.settings.inference.imgsz == each.asked.imgsz
         assert each.settings.output.video is each.asked.video
-        assert each.settings.inference.model == str(int8.absolute())
+        assert each.settings.inference.model == str(builtin.absolute())
 
 
-def test_combinations_that_contradict_themselves_are_refused(int8: Path) -> None:
+def test_combinations_that_contradict_themselves_are_refused(builtin: Path, int8: Path) -> None:
     with pytest.raises(SettingsError, match="torch runtime cannot run it"):
         cases(Options([str(int8)], runtimes=["openvino", "torch"]))
     with pytest.raises(SettingsError, match="precision"):
-        cases(Options([str(int8)], precisions=["fp8"]))
+        cases(Options([str(builtin)], precisions=["fp8"]))
     with pytest.raises(ModelError, match="none.pt"):
         cases(Options(["none.pt"]))
 

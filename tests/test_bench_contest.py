@@ -43,10 +43,10 @@ def sample(wall: float, fps: float | None = None) -> Sample:
 
 
 @pytest.fixture
-def bench(int8: Path, tmp_path: Path) -> Bench:
+def bench(builtin: Path, tmp_path: Path) -> Bench:
     """One measured run of a short clip;"""
     clip = write_clip(tmp_path / "clip.mp4", range(12), size=(320, 240))
-    options = Options([str(int8)], [320], videos=[False], repeat=1)
+    options = Options([str(builtin)], [320], videos=[False], repeat=1)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     return Bench(clip, scratch, options, lambda _: None)
@@ -56,13 +56,13 @@ def match(script: str, weights: Path) -> Match:
     return Match("peer 1.0", case(weights, 320, "auto", "auto", "auto", False), scripted(script))
 
 
-def test_ratios_are_made_pair_by_pair(int8: Path) -> None:
+def test_ratios_are_made_pair_by_pair(builtin: Path) -> None:
     pairs = [(sample(2, 60), sample(12, 20)), (sample(4, 30), sample(12, 20)), (sample(2, 60), sample(14, None))]
-    told = result(match("", int8), pairs)
+    told = result(match("", builtin), pairs)
     assert (told.wall_ratio.median, told.wall_ratio.least, told.wall_ratio.most) == (6, 3, 7)
     assert told.fps_ratio is not None
     assert (told.fps_ratio.least, told.fps_ratio.most) == (1.5, 3)
-    assert result(match("", int8), [(sample(1, 60), sample(2))]).fps_ratio is None
+    assert result(match("", builtin), [(sample(1, 60), sample(2))]).fps_ratio is None
 
 
 def test_there_is_a_match_for_each_model_size_and_way(bench: Bench) -> None:
@@ -72,7 +72,7 @@ def test_there_is_a_match_for_each_model_size_and_way(bench: Bench) -> None:
     ] * 2
 
 
-def test_a_match_goes_in_turns_and_warms_up_first(bench: Bench, int8: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_match_goes_in_turns_and_warms_up_first(bench: Bench, builtin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     turns: list[str] = []
 
     def turn(name: str) -> Callable[..., Sample]:
@@ -84,13 +84,13 @@ def test_a_match_goes_in_turns_and_warms_up_first(bench: Bench, int8: Path, monk
 
     for name in ("our", "their"):
         monkeypatch.setattr(f"poseline.bench.contest._{name}_turn", turn(name))
-    told = compete(bench, match("", int8))
+    told = compete(bench, match("", builtin))
     assert turns == ["our", "their"] * 2
     assert len(told.ours) == len(told.theirs) == 1
 
 
-def test_a_real_match_with_a_scripted_peer(bench: Bench, int8: Path) -> None:
-    told = compete(bench, match(SCRIPT, int8))
+def test_a_real_match_with_a_scripted_peer(bench: Bench, builtin: Path) -> None:
+    told = compete(bench, match(SCRIPT, builtin))
     assert (told.peer, told.name, told.command) == ("peer 1.0", "scripted", "script CLIP")
     (ours,), (theirs,) = told.ours, told.theirs
     assert (theirs.fps, theirs.output_bytes) == (42, 777)
@@ -101,22 +101,21 @@ def test_a_real_match_with_a_scripted_peer(bench: Bench, int8: Path) -> None:
 
 
 def test_a_peer_that_fails_ends_the_match_with_its_reason(
-    bench: Bench, int8: Path, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, builtin: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("poseline.bench.contest._our_turn", lambda *_: sample(1.0))
     with pytest.raises(PoselineError, match="failed with exit code 1: ImportError: no tracker"):
-        compete(bench, match("raise ImportError('no tracker')", int8))
+        compete(bench, match("raise ImportError('no tracker')", builtin))
 
 
-def test_the_peer_is_run_as_its_user_would(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    weights = shared / "models" / "yolo11n-pose.pt"
-    exported = tmp_path / "yolo11n-pose_openvino_model"
+def test_the_peer_is_run_as_its_user_would(builtin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exported = tmp_path / "poseline-builtin_openvino_model"
     exported.mkdir()
     monkeypatch.setattr(Ultralytics, "_export", lambda *_: exported)
     monkeypatch.setattr(peers, "find_spec", lambda name: name)
-    plain, openvino, quiet = PEERS["ultralytics"].rivals(weights, 640, "cpu", tmp_path, 60)
+    plain, openvino, quiet = PEERS["ultralytics"].rivals(builtin, 640, "cpu", tmp_path, 60)
     assert plain.command(Path("/clip.avi"), tmp_path)[3:] == [
-        "pose", "track", "source=/clip.avi", f"model={weights}", "imgsz=640", "save=True", "device=cpu",
+        "pose", "track", "source=/clip.avi", f"model={builtin}", "imgsz=640", "save=True", "device=cpu",
         f"project={tmp_path}", "name=track", "exist_ok=True",
     ]  # fmt: skip
     assert f"model={exported}" in openvino.command(Path("/clip.avi"), tmp_path)
@@ -129,10 +128,10 @@ def test_the_peer_is_run_as_its_user_would(shared: Path, tmp_path: Path, monkeyp
 
 @pytest.mark.parametrize(("device", "its"), [("cuda", "0"), ("cuda:1", "1"), ("mps", "mps")])
 def test_on_a_gpu_it_has_half_precision(
-    device: str, its: str, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    device: str, its: str, builtin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(peers, "find_spec", lambda name: name)
-    ways = Ultralytics().rivals(shared / "models" / "yolo11n-pose.pt", 640, device, tmp_path, 60)
+    ways = Ultralytics().rivals(builtin, 640, device, tmp_path, 60)
     assert [("half=True" in way.shown, way.video) for way in ways] == [(False, True), (True, True), (True, False)]
     assert all(f"device={its}" in way.shown.split() for way in ways)
 

@@ -48,25 +48,24 @@ def logged(folder: Path) -> list[Any]:
     return [record for record in lines(folder / "keypoints.jsonl") if record["type"] == "frame"]
 
 
-def test_the_main_job(clip: Path, int8: Path, tmp_path: Path) -> None:
+def test_the_main_job(clip: Path, builtin: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
-    done = poseline("run", clip, "-m", int8, "-o", folder, "--log", "jsonl,csv")
+    done = poseline("run", clip, "-m", builtin, "-o", folder, "--log", "jsonl,csv")
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(logged(folder)) == 205
-    assert decoded(folder / "annotated.mp4") == 205
+    assert len(logged(folder)) == 200
+    assert decoded(folder / "annotated.mp4") == 200
     assert probed_seconds(folder / "annotated.mp4") == probed_seconds(clip)
     persons = sum(len(frame["persons"]) for frame in logged(folder))
-    assert persons >= 4 * 205
-    assert f"205 frames read, 205 processed, 0 dropped, 0 bad; {persons} persons" in done.stdout
+    assert persons >= 6 * 200, "of eight, some hide one another"
+    assert f"200 frames read, 200 processed, 0 dropped, 0 bad; {persons} persons" in done.stdout
     assert "\x1b" not in done.stdout
     assert "\r" not in done.stdout
     assert len(done.stdout.splitlines()) < 20, "quiet where nobody watches"
     assert json.loads((folder / "summary.json").read_text())["bottleneck"] in done.stdout
 
 
-def test_a_picture_is_told_as_the_tutorial_tells_it(shared: Path, int8: Path, tmp_path: Path) -> None:
-    picture = shared / "coco8-pose" / "images" / "val" / "000000000110.jpg"
-    done = poseline("run", picture, "-m", int8, "-o", tmp_path / "out")
+def test_a_picture_is_told_as_the_tutorial_tells_it(picture: Path, builtin: Path, tmp_path: Path) -> None:
+    done = poseline("run", picture, "-m", builtin, "-o", tmp_path / "out")
     assert done.returncode == 0
     line = re.search(rf"^image 1/1 {re.escape(str(picture))}: (\d+)x(\d+) \d+ persons?, [\d.]+ms$", done.stdout, re.M)
     assert line is not None
@@ -130,63 +129,63 @@ def test_a_model_that_cannot_be_read_is_5(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
-def test_results_are_not_replaced_unasked_and_the_input_never(int8: Path, tmp_path: Path) -> None:
+def test_results_are_not_replaced_unasked_and_the_input_never(builtin: Path, tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "annotated.mp4", range(3))
     before = clip.read_bytes()
-    code, text = refused("run", clip, "-m", int8, "-o", tmp_path, "--overwrite")
+    code, text = refused("run", clip, "-m", builtin, "-o", tmp_path, "--overwrite")
     assert code == 4
     assert "would overwrite the input" in text
     assert clip.read_bytes() == before
-    assert poseline("run", clip, "-m", int8, "-o", tmp_path / "out").returncode == 0
-    code, text = refused("run", clip, "-m", int8, "-o", tmp_path / "out")
+    assert poseline("run", clip, "-m", builtin, "-o", tmp_path / "out").returncode == 0
+    code, text = refused("run", clip, "-m", builtin, "-o", tmp_path / "out")
     assert code == 4
     assert "already holds annotated.mp4" in text
-    assert poseline("run", clip, "-m", int8, "-o", tmp_path / "out", "--overwrite").returncode == 0
+    assert poseline("run", clip, "-m", builtin, "-o", tmp_path / "out", "--overwrite").returncode == 0
 
 
-def test_a_place_that_cannot_be_written_is_4(int8: Path, tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_4(builtin: Path, tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", range(3))
     place = Path("/proc/poseline") if Path("/proc").is_dir() else clip / "out"
     for folder in (place, clip):
-        code, text = refused("run", clip, "-m", int8, "-o", folder)
+        code, text = refused("run", clip, "-m", builtin, "-o", folder)
         assert code == 4
         assert str(folder) in text
 
 
-def test_a_source_that_fails_on_the_way_is_no_success(int8: Path, tmp_path: Path) -> None:
+def test_a_source_that_fails_on_the_way_is_no_success(builtin: Path, tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(b"no picture")
-    code, text = refused("run", tmp_path, "-m", int8, "-o", tmp_path / "out")
+    code, text = refused("run", tmp_path, "-m", builtin, "-o", tmp_path / "out")
     assert code == 3
     assert "none of 2 pictures could be read" in text
     assert "none of 2" in lines(tmp_path / "out" / "keypoints.jsonl")[-1]["error"]
 
 
-def test_several_sources_have_a_folder_each_even_under_one_name(int8: Path, tmp_path: Path) -> None:
+def test_several_sources_have_a_folder_each_even_under_one_name(builtin: Path, tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / name).mkdir()
         write_clip(tmp_path / name / "clip.mp4", range(3))
     sources = [tmp_path / "a" / "clip.mp4", tmp_path / "b" / "clip.mp4"]
     for _ in range(2):  # the second time over the first's results
-        assert poseline("run", *sources, "-m", int8, "-o", tmp_path / "out", "--overwrite").returncode == 0
+        assert poseline("run", *sources, "-m", builtin, "-o", tmp_path / "out", "--overwrite").returncode == 0
     told = {path.parent.name: lines(path)[0]["source"] for path in (tmp_path / "out").rglob("keypoints.jsonl")}
     assert told == {"clip": str(sources[0]), "clip-2": str(sources[1])}
 
 
-def test_one_bad_source_among_several_stops_none_of_the_others(int8: Path, tmp_path: Path) -> None:
+def test_one_bad_source_among_several_stops_none_of_the_others(builtin: Path, tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_text("no film")
     write_clip(tmp_path / "b.mp4", range(3))
     save(tmp_path / "c.png", 1)
-    code, text = refused("run", tmp_path, "-m", int8, "-o", tmp_path / "out")
+    code, text = refused("run", tmp_path, "-m", builtin, "-o", tmp_path / "out")
     assert code == 3
     assert "a.mp4" in text
     assert len(logged(tmp_path / "out" / "b")) == 3
     assert len(logged(tmp_path / "out" / "c")) == 1
 
 
-def test_no_password_is_told_anywhere(int8: Path) -> None:
+def test_no_password_is_told_anywhere(builtin: Path) -> None:
     for password in ("hunter2", "a/hunter2[1]"):
-        done = poseline("run", f"rtsp://admin:{password}@127.0.0.1:1/x", "-m", int8)
+        done = poseline("run", f"rtsp://admin:{password}@127.0.0.1:1/x", "-m", builtin)
         told = done.stdout + done.stderr
         assert done.returncode == 3
         assert "error: rtsp://***@127.0.0.1:1/x: " in told
@@ -271,8 +270,10 @@ posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 
 @posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_run_in_good_order(number: signal.Signals, endless: Path, int8: Path, tmp_path: Path) -> None:
-    running = Running(endless, int8, tmp_path / "out", 5)
+def test_a_signal_ends_a_run_in_good_order(
+    number: signal.Signals, endless: Path, builtin: Path, tmp_path: Path
+) -> None:
+    running = Running(endless, builtin, tmp_path / "out", 5)
     running.process.send_signal(number)
     code, told = running.end()
     assert (code, told) == (130, "")
@@ -290,9 +291,9 @@ def test_a_signal_ends_a_run_in_good_order(number: signal.Signals, endless: Path
     "numbers", [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGTERM)]
 )
 def test_a_second_signal_ends_it_at_once(
-    numbers: tuple[signal.Signals, signal.Signals], endless: Path, int8: Path, tmp_path: Path
+    numbers: tuple[signal.Signals, signal.Signals], endless: Path, builtin: Path, tmp_path: Path
 ) -> None:
-    running = Running(endless, int8, tmp_path / "out", 5)
+    running = Running(endless, builtin, tmp_path / "out", 5)
     began = time.monotonic()
     for number in numbers:
         running.process.send_signal(number)
@@ -307,7 +308,7 @@ def test_a_second_signal_ends_it_at_once(
 
 
 @posix
-def test_a_signal_between_two_sources_ends_all(int8: Path, tmp_path: Path) -> None:
+def test_a_signal_between_two_sources_ends_all(builtin: Path, tmp_path: Path) -> None:
     sources = [write_clip(tmp_path / name, range(3)) for name in ("a.mp4", "b.mp4")]
     code = (
         "import os, signal, sys, poseline.__main__, poseline.runs as runs\n"
@@ -318,7 +319,7 @@ def test_a_signal_between_two_sources_ends_all(int8: Path, tmp_path: Path) -> No
         "    return report\n"
         "runs._run_one = torn\nposeline.__main__.main()"
     )
-    done = scripted(code, "run", *sources, "-m", int8, "-o", tmp_path / "out")
+    done = scripted(code, "run", *sources, "-m", builtin, "-o", tmp_path / "out")
     assert (done.returncode, done.stderr) == (130, "")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
     assert lines(tmp_path / "out" / "a" / "keypoints.jsonl")[-1]["type"] == "end"
@@ -327,9 +328,9 @@ def test_a_signal_between_two_sources_ends_all(int8: Path, tmp_path: Path) -> No
 @posix
 @pytest.mark.parametrize("seconds", [0.4, 0.9, 1.4])
 def test_a_signal_before_the_first_frame_leaves_nothing_torn(
-    seconds: float, endless: Path, int8: Path, tmp_path: Path
+    seconds: float, endless: Path, builtin: Path, tmp_path: Path
 ) -> None:
-    command = [*POSELINE, "run", str(endless), "--live", "-m", str(int8), "-o", str(tmp_path / "out")]
+    command = [*POSELINE, "run", str(endless), "--live", "-m", str(builtin), "-o", str(tmp_path / "out")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
     time.sleep(seconds)  # during imports, the loading of the model, or the first frames: wherever this machine is then
     process.send_signal(signal.SIGTERM)
@@ -351,8 +352,8 @@ def test_a_signal_while_nothing_runs_yet_is_130_too() -> None:
 
 
 @posix
-def test_a_killed_run_is_recovered(endless: Path, int8: Path, tmp_path: Path) -> None:
-    running = Running(endless, int8, tmp_path / "out", 40)
+def test_a_killed_run_is_recovered(endless: Path, builtin: Path, tmp_path: Path) -> None:
+    running = Running(endless, builtin, tmp_path / "out", 40)
     running.process.kill()
     running.end()
     journal = (running.folder / "keypoints.jsonl").read_bytes()

@@ -150,8 +150,8 @@ def test_a_longer_chain_than_any_crowd_has() -> None:
 
 
 @pytest.fixture(scope="module")
-def spec(shared: Path) -> ModelSpec:
-    return weights.read_spec(shared / "models" / "yolo11n-pose.pt", convert=False)
+def spec(builtin: Path) -> ModelSpec:
+    return weights.read_spec(builtin, convert=False)
 
 
 def frames_of(clip: Path, every: int, most: int) -> list[Frame]:

@@ -36,8 +36,8 @@ SIGMAS = np.array(COCO17.sigmas, np.float32)
 
 
 @pytest.fixture(scope="module")
-def spec(shared: Path) -> ModelSpec:
-    return weights.read_spec(shared / "models" / "yolo11n-pose.pt", convert=False)
+def spec(builtin: Path) -> ModelSpec:
+    return weights.read_spec(builtin, convert=False)
 
 
 def estimator(spec: ModelSpec, batch: int) -> PoseEstimator:

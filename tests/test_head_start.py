@@ -152,7 +152,7 @@ def test_a_library_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch)
     assert not (folder / "last.json").exists()
 
 
-def test_a_run_begins_with_the_network_of_the_last_one(int8: Path, clip: Path, folder: Path, tmp_path: Path) -> None:
+def test_a_run_begins_with_the_network_of_the_last_one(builtin: Path, clip: Path, folder: Path, tmp_path: Path) -> None:
     code = """
 import sys
 from poseline import __main__ as poseline
@@ -165,7 +165,7 @@ poseline.main()
 """
     said = [
         subprocess.run(
-            [sys.executable, "-c", code, "run", clip, "-m", int8, "-o", tmp_path / "out", "--overwrite", "--no-video"],
+            [sys.executable, "-c", code, "run", clip, "-m", builtin, "-o", tmp_path / "out", "--overwrite", "--no-video"],
             capture_output=True, text=True, check=True, timeout=120,
         ).stdout
         for _ in range(2)

@@ -17,13 +17,8 @@ from poseline.errors import DeviceError, ModelError
 
 
 @pytest.fixture(scope="module")
-def model(int8: Path) -> PoseModel:
-    return PoseModel(int8)
-
-
-@pytest.fixture(scope="module")
-def picture(shared: Path) -> Path:
-    return shared / "coco8-pose" / "images" / "train" / "000000000036.jpg"
+def model(builtin: Path) -> PoseModel:
+    return PoseModel(builtin)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +67,7 @@ def test_plot_draws_and_saves(result: Result, tmp_path: Path) -> None:
 def test_options_of_a_call_hold_for_that_call(model: PoseModel, picture: Path, result: Result) -> None:
     assert len(model(picture, conf=0.99)) == 0
     assert len(model(picture, max_det=1)) == 1
-    assert model(picture, imgsz=320).input_shape == (320, 256)
+    assert model(picture, imgsz=320).input_shape == (192, 320)
     assert len(model(picture)) == len(result)
 
 
@@ -87,10 +82,10 @@ def test_options_that_cannot_be_are_refused(
         model(picture, **options)
 
 
-def test_a_class_that_the_model_does_not_have_is_refused(int8: Path) -> None:
+def test_a_class_that_the_model_does_not_have_is_refused(builtin: Path) -> None:
     with pytest.raises(SettingsError, match="has no class 7; it has 0 person"):
-        PoseModel(int8, classes=[0, 7])
-    assert PoseModel(int8, classes=[0]).names == {0: "person"}
+        PoseModel(builtin, classes=[0, 7])
+    assert PoseModel(builtin, classes=[0]).names == {0: "person"}
 
 
 def test_pictures_that_cannot_be_are_refused(model: PoseModel, tmp_path: Path) -> None:
@@ -101,19 +96,19 @@ def test_pictures_that_cannot_be_are_refused(model: PoseModel, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:3", "mps"])
-def test_a_device_that_is_not_there_is_an_error(device: str, shared: Path) -> None:
+def test_a_device_that_is_not_there_is_an_error(device: str, int8: Path) -> None:
     with pytest.raises((DeviceError, SettingsError), match=device):
-        PoseModel(shared / "models" / "yolov8n-pose_int8_openvino_model", device=device)
+        PoseModel(int8, device=device)
 
 
-def test_torch_devices_are_checked(shared: Path) -> None:
+def test_torch_devices_are_checked(builtin: Path) -> None:
     """In a child, since torch warns and stays in memory."""
     script = (
         "import sys\nfrom poseline import PoseModel, DeviceError\n"
         "try:\n    PoseModel(sys.argv[1], device='cuda:7')\nexcept DeviceError as error:\n    print(error)\n"
     )
     child = subprocess.run(
-        [sys.executable, "-c", script, str(shared / "models" / "yolo11n-pose.pt")],
+        [sys.executable, "-c", script, str(builtin)],
         capture_output=True, text=True, check=True, timeout=120,
     )  # fmt: skip
     assert "cuda:7 was asked for" in child.stdout
@@ -213,9 +208,9 @@ finally:
 """
 
 
-def test_a_run_on_openvino_never_imports_torch(int8: Path, picture: Path, tmp_path: Path) -> None:
+def test_a_run_on_openvino_never_imports_torch(builtin: Path, picture: Path, tmp_path: Path) -> None:
     child = subprocess.run(
-        [sys.executable, "-c", IMPORTED, str(picture), str(int8), str(tmp_path / "out")],
+        [sys.executable, "-c", IMPORTED, str(picture), str(builtin), str(tmp_path / "out")],
         capture_output=True, text=True, check=True, timeout=120,
     )  # fmt: skip
     modules = json.loads(child.stdout.splitlines()[-1])

@@ -98,9 +98,11 @@ def test_a_network_of_int8_is_nothing_else(int8: Path) -> None:
         load_estimator(settings("fp32", int8))
 
 
-def test_torch_has_no_int8(shared: Path) -> None:
-    wanted = settings("int8", shared / "models" / "yolo11n-pose.pt").model_copy(update={"runtime": "torch"})
-    with pytest.raises(SettingsError, match="int8 is for the openvino runtime, but yolo11n-pose.pt would run on torch"):
+def test_torch_has_no_int8(builtin: Path) -> None:
+    wanted = settings("int8", builtin).model_copy(update={"runtime": "torch"})
+    with pytest.raises(
+        SettingsError, match="int8 is for the openvino runtime, but poseline-builtin.pt would run on torch"
+    ):
         load_estimator(wanted)
 
 

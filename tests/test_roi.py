@@ -194,8 +194,8 @@ def test_a_part_shows_what_the_whole_shows_there(kind: str) -> None:
         np.testing.assert_allclose(planes[inner].astype(int), expected[inner].astype(int), atol=0 if rim == 0 else 2)
 
 
-def test_a_real_network_agrees_with_itself(int8: Path) -> None:
-    settings = InferenceSettings(model=str(int8), imgsz=320)
+def test_a_real_network_agrees_with_itself(builtin: Path) -> None:
+    settings = InferenceSettings(model=str(builtin), imgsz=320)
     plain, focused = load_estimator(settings), load_estimator(settings.model_copy(update={"roi": True}))
     squat = Path(__file__).parents[1] / "samples" / "squat.mp4"
     given = list(ClipSample(squat).frames(24))
@@ -224,10 +224,9 @@ def of_one_size(folder: Path) -> Path:
     return folder
 
 
-def test_only_openvino_and_networks_of_any_size_can_focus(shared: Path, tmp_path: Path) -> None:
+def test_only_openvino_and_networks_of_any_size_can_focus(builtin: Path, tmp_path: Path) -> None:
     fixed = of_one_size(tmp_path)
     with pytest.raises(SettingsError, match="--roi needs a network that takes any size, and .* takes one"):
         load_estimator(InferenceSettings(model=str(fixed), roi=True))
-    trained = str(shared / "models" / "yolo11n-pose.pt")
-    with pytest.raises(SettingsError, match="--roi is for the openvino runtime, but yolo11n-pose.pt would run on"):
-        load_estimator(InferenceSettings(model=trained, runtime="torch", roi=True))
+    with pytest.raises(SettingsError, match="--roi is for the openvino runtime, but poseline-builtin.pt would run on"):
+        load_estimator(InferenceSettings(model=str(builtin), runtime="torch", roi=True))
