@@ -94,12 +94,12 @@ def test_benchmarks_side_by_side(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_measured_is_refused_before_anything_is_run(
     kind: type[Exception], words: str, sources: list[str], options: dict[str, Any], vs: str | None,
-    short: Path, builtin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    short: Path, int8: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(short.parent)
     monkeypatch.setattr("poseline.bench.measure.watch", pytest.fail)
     with pytest.raises(kind, match=words):
-        bench.run(sources, Options(**{"models": [str(builtin)], **options}), Files(tmp_path / "a.json"), vs)
+        bench.run(sources, Options(**{"models": [str(int8)], **options}), Files(tmp_path / "a.json"), vs)
     assert not list(tmp_path.iterdir())
 
 

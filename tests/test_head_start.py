@@ -165,7 +165,7 @@ poseline.main()
 """
     said = [
         subprocess.run(
-            [sys.executable, "-c", code, "run", clip, "-m", builtin, "-o", tmp_path / "out", "--overwrite", "--no-video"],
+            [sys.executable, "-c", code, "run", clip, "-m", builtin, "-o", tmp_path, "--overwrite", "--no-video"],
             capture_output=True, text=True, check=True, timeout=120,
         ).stdout
         for _ in range(2)

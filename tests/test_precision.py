@@ -32,7 +32,7 @@ from poseline.settings import InferenceSettings, Precision, load
 SMALL = 256
 CLIP = Path(__file__).parents[1] / "samples" / "squat.mp4"
 FRAMES = 24
-CAN = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+CAPABILITIES = "OPTIMIZATION_CAPABILITIES"
 
 
 @pytest.fixture
@@ -85,11 +85,32 @@ def test_half_and_precision_must_not_contradict_each_other(precision: str, half:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_what_runs_is_what_was_asked_for_or_an_error(precision: Precision) -> None:
-    if precision.upper() in CAN:
+    if precision.upper() in core().get_property("CPU", CAPABILITIES):
         assert load_estimator(settings(precision)).runtime.precision == precision
     else:
-        with pytest.raises(DeviceError, match=f"{precision} was asked for, but this CPU computes in fp32"):
+        with pytest.raises(DeviceError, match=f"^{precision} was asked for, but this CPU computes in "):
             load_estimator(settings(precision))
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "options", "words"),
+    [
+        ("FP32 INT8 BIN", {"precision": "bf16"}, "bf16 was asked for, but this CPU computes in fp32, int8; leave"),
+        ("FP32 INT8 BIN", {"half": True}, "bf16 or fp16 was asked for, but this CPU computes in fp32, int8; leave"),
+        ("BF16 FP32 INT8", {"precision": "fp16"}, "fp16 was asked for, but .* computes in bf16, fp32, int8; leave"),
+        ("FP32 FP16 INT8", {"precision": "bf16"}, "bf16 was asked for, but .* computes in fp32, fp16, int8; leave"),
+    ],
+)
+def test_an_error_names_what_the_cpu_can(
+    capabilities: str, options: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OtherCpu:
+        def get_property(self, _: str, name: str) -> object:
+            return capabilities.split() if name == CAPABILITIES else core().get_property("CPU", name)
+
+    monkeypatch.setattr("poseline.inference.runtimes.openvino.core", OtherCpu)
+    with pytest.raises(DeviceError, match=f"^{words}"):
+        load_estimator(InferenceSettings(model="builtin", **options))
 
 
 def test_a_network_of_int8_is_nothing_else(int8: Path) -> None:
