@@ -14,10 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
-from output_worlds import SHARED
+from output_worlds import SAMPLES, SHARED
 from poseline.inference import weights
-
-SAMPLES = Path(__file__).parents[1] / "samples"
 
 REQUIRED = set(os.environ.get("POSELINE_REQUIRE", "").split(","))
 """Markers (shared, system, gpu) whose tests must run: they fail where they would be skipped."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import json
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from output_worlds import SKELETON
+from output_worlds import SKELETON, probe
 from poseline.capture import SourceInfo
 from poseline.frame import Frame, Pixels
 from poseline.inference import PoseEstimator, ScriptedRuntime
@@ -87,32 +87,26 @@ def turn(path: Path, degrees: int) -> Path:
 
 
 def probed_pts(path: Path) -> list[int]:
-    """The time stamps of a clip's frames as ffprobe decodes them, in ticks."""
-    command = [
-        "ffprobe",
-        "-v",
-        "error",
-        "-select_streams",
-        "v:0",
-        "-show_entries",
-        "frame=pts",
-        "-of",
-        "json",
-        str(path),
-    ]
-    told = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
-    return [frame["pts"] for frame in told["frames"]]
+    """The time stamps of a clip's frames as ffprobe decodes them, in ticks; the test is marked `system("ffprobe")`."""
+    return [frame["pts"] for frame in probe(path, "v", "frame=pts")["frames"]]
 
 
-def probed_seconds(path: Path) -> list[str]:
-    """The same as ffprobe prints them in seconds."""
-    command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "packet=pts_time", "-of", "csv=p=0"]
-    told = subprocess.run([*command, str(path)], capture_output=True, check=True, text=True).stdout
-    return sorted((line.strip(",") for line in told.split()), key=float)
+def joined(target: Path, *sources: Path, packets: int | None = None) -> Path:
+    """A file of the first stream of each source, as it is encoded; `packets` of each, or all."""
+    with ExitStack() as files:
+        out = files.enter_context(av.open(str(target), "w"))
+        opened = [files.enter_context(av.open(str(path))) for path in sources]
+        copies = [out.add_stream_from_template(source.streams[0]) for source in opened]
+        for source, copy in zip(opened, copies, strict=True):
+            given = (packet for packet in source.demux(source.streams[0]) if packet.size)
+            for packet in itertools.islice(given, packets):
+                packet.stream = copy
+                out.mux(packet)
+    return target
 
 
 def upright_luma(path: Path, width: int, height: int) -> NDArray[np.uint8]:
-    """(N, height, width) luma of every frame, turned upright by ffmpeg itself."""
+    """(N, height, width) luma of every frame, turned upright by ffmpeg itself, which its test names."""
     command = ["ffmpeg", "-v", "error", "-i", str(path), "-vsync", "passthrough", "-f", "rawvideo"]
     raw = subprocess.run([*command, "-pix_fmt", "yuv420p", "-"], capture_output=True, check=True).stdout
     frame = width * height + 2 * ((width + 1) // 2) * ((height + 1) // 2)

@@ -1,4 +1,4 @@
-"""Small worlds for the tests of what is written: pictures, sound and journals whose truth is known, and ffprobe."""
+"""Small worlds for the tests of what is written: pictures, sound and journals, and what a file truly holds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from poseline.pose import Observation, Poses
 from poseline.skeleton import Skeleton
 
 SHARED = Path(os.environ.get("POSELINE_SHARED", Path(__file__).parents[2] / "shared"))
-CLIPS = ("openpose_video.avi", "sports2d_demo.mp4", "p2s_multi_cam04.mp4")
+SAMPLES = Path(__file__).parents[1] / "samples"
+CLIPS = ("crossing", "crowd", "sprint", "squat")
+"""The samples: of varying rate, of eight persons, with sound, turned by its display matrix."""
 CHILD = {**os.environ, "PYTHONPATH": os.pathsep.join((str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")))}
 """The environment of a process that imports what its test can."""
 SKELETON = Skeleton(("head", "left_hand"), ((0, 1),))
@@ -42,27 +45,37 @@ def pictures(
 
 
 def probe(path: Path, kind: str, entries: str) -> Any:
-    """What ffprobe says about the streams of `kind` (v or a)."""
+    """What ffprobe says about the streams of `kind` (v or a); its test is marked `system("ffprobe")`."""
     command = ["ffprobe", "-v", "error", "-select_streams", kind, "-show_entries", entries, "-of", "json", str(path)]
     command += ["-count_frames"] if "nb_read_frames" in entries else []
     return json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
 
 
+@contextmanager
+def opened(path: Path, kind: str) -> Iterator[tuple[av.container.InputContainer, av.VideoStream | av.AudioStream]]:
+    """A file and its first stream of `kind` (v or a)."""
+    with av.open(str(path)) as container:
+        yield container, (container.streams.video if kind == "v" else container.streams.audio)[0]
+
+
 def stamps(path: Path, kind: str = "v") -> list[int]:
     """The presentation time stamps of a stream's packets, in the file's own ticks and in order."""
-    return sorted(packet["pts"] for packet in probe(path, kind, "packet=pts")["packets"])
+    with opened(path, kind) as (container, stream):
+        return sorted(packet.pts for packet in container.demux(stream) if packet.size and packet.pts is not None)
 
 
 def seconds(path: Path, kind: str = "v") -> list[Fraction]:
     """The same in exact seconds."""
-    found = probe(path, kind, "packet=pts:stream=time_base")
-    tick = Fraction(found["streams"][0]["time_base"])
-    return sorted(packet["pts"] * tick for packet in found["packets"])
+    with opened(path, kind) as (_, stream):
+        tick = stream.time_base
+    assert tick is not None
+    return [stamp * tick for stamp in stamps(path, kind)]
 
 
 def decoded(path: Path) -> int:
-    """How many pictures ffprobe decodes."""
-    return int(probe(path, "v", "stream=nb_read_frames")["streams"][0]["nb_read_frames"])
+    """How many pictures can be decoded."""
+    with opened(path, "v") as (container, stream):
+        return sum(1 for _ in container.decode(stream))
 
 
 def tone(path: Path, codec: str, container: str, length: float = 1.0) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import subprocess
 import time
 from dataclasses import replace
 from fractions import Fraction
@@ -16,7 +15,7 @@ import av
 import numpy as np
 import pytest
 
-from media_worlds import estimator, settings, write_clip
+from media_worlds import estimator, joined, settings, write_clip
 from output_worlds import SKELETON, decoded, seconds, tone
 from poseline import runs
 from poseline.capture import Location, VideoFile
@@ -39,10 +38,7 @@ def pictures(video: Path) -> list[Any]:
 
 
 def with_sound(clip: Path) -> Path:
-    sound, both = tone(clip.with_name("tone.m4a"), "aac", "ipod", 2.0), clip.with_name("clip.mp4")
-    command = ["ffmpeg", "-v", "error", "-i", str(clip), "-i", str(sound), "-c", "copy", str(both)]
-    subprocess.run(command, check=True, timeout=60)
-    return both
+    return joined(clip.with_name("clip.mp4"), clip, tone(clip.with_name("tone.m4a"), "aac", "ipod", 2.0))
 
 
 def test_the_video_is_the_one_that_one_process_draws(tmp_path: Path) -> None:

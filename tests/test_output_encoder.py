@@ -13,7 +13,7 @@ import pytest
 from av.video.reformatter import ColorRange
 
 from media_worlds import ScriptedSource, estimator, settings, write_clip
-from output_worlds import decoded, flat, pictures, probe, seconds
+from output_worlds import decoded, flat, opened, pictures, seconds
 from poseline.errors import DeviceError
 from poseline.interruption import Interruption
 from poseline.output import VideoWriter, choose_encoder, encoder, encodes, mp4
@@ -84,8 +84,8 @@ def test_a_run_on_a_card_says_what_encoded(
     report = recorded(ScriptedSource(12), tmp_path / "out", model)
     assert report.error is None
     assert next(note for note in report.notes if "encoded" in note).startswith(f"encoded by the {said}")
-    codec = probe(tmp_path / "out" / "annotated.mp4", "v", "stream=codec_name")["streams"][0]["codec_name"]
-    assert codec == ("mpeg4" if works else "h264")
+    with opened(tmp_path / "out" / "annotated.mp4", "v") as (_, stream):
+        assert stream.codec_context.name == ("mpeg4" if works else "h264")
     assert decoded(tmp_path / "out" / "annotated.mp4") == 12
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import pytest
 
-from output_worlds import CHILD, SHARED, decoded, header, lines, pictures, poses, seconds, seen, stamps
+from output_worlds import CHILD, SAMPLES, decoded, header, lines, pictures, poses, seconds, seen, stamps
 from poseline.errors import OutputError, SourceError
 from poseline.output import Counts, KeypointLog, VideoWriter, prepare, recover
 from poseline.settings import OutputSettings
@@ -22,13 +22,13 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 import av
-from output_worlds import CHILD, SHARED, header, pictures, poses, seen
+from output_worlds import CHILD, SAMPLES, header, pictures, poses, seen
 from poseline.output import KeypointLog, VideoWriter, encoder, prepare
 from poseline.settings import OutputSettings
 many = sys.argv[3] == "many cores"
 encoder.os.cpu_count = lambda: 16 if many else 2
 size = (64, 512) if many else (320, 240)
-sound = av.open(str(SHARED / "clips" / "openpose_video.avi"))
+sound = av.open(str(SAMPLES / "sprint.mp4"))
 stream = sound.streams.audio[0]
 with prepare(Path(sys.argv[1]), "", False, []) as folder:
     log = KeypointLog(folder.journal, header())
@@ -96,7 +96,7 @@ def test_a_killed_run_loses_half_a_second_at_most(preset: str, kind: str, frames
     assert saved.lost_seconds == pytest.approx((len(whole) - saved.frames) / 30, abs=1e-5)
     assert saved.lost_seconds is not None
     assert 0 <= saved.lost_seconds <= 0.5
-    heard = min(seconds(saved.video)[-1], seconds(SHARED / "clips" / "openpose_video.avi", "a")[-1])
+    heard = min(seconds(saved.video)[-1], seconds(SAMPLES / "sprint.mp4", "a")[-1])
     assert seconds(saved.video, "a")[-1] > heard - Fraction(1, 10)
     assert hashlib.sha256(damaged.read_bytes()).digest() == before
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import av
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from output_worlds import SAMPLES
 from poseline.frame import Frame, Pixels, plane_pixels
 from poseline.overlay import (
     BgrCanvas,
@@ -40,7 +40,6 @@ from poseline.skeleton import COCO17, Skeleton
 
 Mask: TypeAlias = NDArray[np.bool_]
 
-CLIP = Path(__file__).parents[2] / "shared" / "clips" / "openpose_video.avi"
 PERSON = {0: "person"}
 STICK = Skeleton(("left_top", "left_bottom", "right_top", "right_bottom"), ((0, 1), (2, 3)))
 GREY = 128
@@ -88,11 +87,11 @@ def crowd(size: tuple[int, int], count: int = 10) -> Poses:
 
 
 def decoded(number: int = 20) -> av.VideoFrame:
-    with av.open(str(CLIP)) as container:
+    with av.open(str(SAMPLES / "crowd.mp4")) as container:
         for index, frame in enumerate(container.decode(video=0)):
             if index == number:
                 return frame
-    raise AssertionError(f"{CLIP} has no frame {number}")
+    raise AssertionError(f"no frame {number}")
 
 
 def planes(frame: av.VideoFrame) -> list[Pixels]:

@@ -19,7 +19,6 @@ from media_worlds import (
     number_in,
     one_person,
     picture,
-    probed_seconds,
     settings,
     stage_threads,
     turn,
@@ -111,7 +110,7 @@ def test_variable_frame_rate_end_to_end(tmp_path: Path) -> None:
     pts = [0, 3000, 3001, 9000, 20_000, 20_050, 90_000, 90_001, 180_000]
     path = write_clip(tmp_path / "clip.mp4", pts, Fraction(1, 90_000), container={"video_track_timescale": "90000"})
     recorded(path, tmp_path / "out")
-    assert probed_seconds(tmp_path / "out" / "annotated.mp4") == probed_seconds(path)
+    assert seconds(tmp_path / "out" / "annotated.mp4") == seconds(path)
     assert [frame["pts"] for frame in logged(tmp_path / "out")] == pts
     assert [frame["time"] for frame in logged(tmp_path / "out")] == [round(stamp / 90_000, 6) for stamp in pts]
 

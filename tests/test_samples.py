@@ -21,12 +21,12 @@ import av
 import numpy as np
 import pytest
 
+from media_worlds import joined
+from output_worlds import CLIPS, SAMPLES
 from poseline import stream
 from poseline.pose import UNTRACKED, Poses
 from poseline.skeleton import COCO17, oks
 
-SAMPLES = Path(__file__).parents[1] / "samples"
-CLIPS = ("crossing", "crowd", "sprint", "squat")
 FULLY_VISIBLE = 0.95
 PAIRED = 0.3
 BODY = 0.53
@@ -202,8 +202,7 @@ def test_the_log_script_reads_the_truth(tmp_path: Path) -> None:
 
 
 def test_the_roi_script_compares(tmp_path: Path) -> None:
-    cut = ["ffmpeg", "-v", "error", "-i", str(SAMPLES / "squat.mp4"), "-frames:v", "20", "-c:v", "copy", "-an"]
-    subprocess.run([*cut, str(tmp_path / "short.mp4")], check=True, timeout=60)
+    joined(tmp_path / "short.mp4", SAMPLES / "squat.mp4", packets=20)
     full, roi, alike = run([str(SAMPLES / "compare_roi.py"), "short.mp4"], tmp_path).splitlines()
     assert full.startswith("full: ")
     assert full.endswith("ms of CPU a frame, 1 ids")
