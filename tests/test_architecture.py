@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "settings": {"errors"},
     "pose": {"frame", "errors"},
     **dict.fromkeys(ROOMS, BASE),
+    "output": BASE | {"machine"},
     "inference": BASE | {"cache", "head_start", "openvino_core"},
     "result": BASE | {"overlay", "output"},
     "pipeline": BASE | ROOMS | {"light"},

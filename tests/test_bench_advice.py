@@ -87,6 +87,14 @@ def test_a_stage_that_never_rests_is_the_limit() -> None:
     assert advise(slow, [slow], 2).startswith("drawing, encoding and logging takes 95% of the time on its thread")
 
 
+def test_a_stage_of_no_known_name_is_told_by_its_own() -> None:
+    stages = [stage("pacing", 2, 0.95), stage("inference", 5, 0.3), stage("output", 12, 0.1)]
+    slow = case(20.0, cpu_ms=20.0, runs=[run(5.0, stages=stages)])
+    assert advise(slow, [slow], 2).startswith("pacing takes 95% of the time on its thread")
+    alone = case(20.0, cpu_ms=20.0, runs=[run(5.0, stages=[stage("inference", 5, 0.9)])])
+    assert "takes 90% of the time on its thread; --imgsz 480 would give" in advise(alone, [alone], 2)
+
+
 def test_where_nothing_is_busy_nothing_is_blamed() -> None:
     stages = [stage("capture", 2, 0.1), stage("inference", 5, 0.5), stage("tracking", 8, 0.1), stage("output", 12, 0.2)]
     idle = case(10.0, cpu_ms=20.0, runs=[run(10.0, stages=stages)])

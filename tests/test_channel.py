@@ -81,6 +81,8 @@ def test_cancel_releases_a_waiting_writer_and_throws_the_rest_away() -> None:
     assert len(channel) == 0
     with pytest.raises(Cancelled):
         channel.put(2)
+    assert channel.discarded == 3, "the one in flight, the one that waited, and the one that came too late"
+    assert channel.dropped == 0
 
 
 def test_cancel_releases_a_waiting_reader() -> None:

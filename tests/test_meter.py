@@ -114,11 +114,50 @@ def test_the_bottleneck_is_named_with_what_helps() -> None:
 def test_a_camera_that_waits_is_no_bottleneck() -> None:
     told = report(live=True)
     told.meters[0].add(100, 0)
-    assert told.bottleneck is told.meters[1]
+    assert told.bottleneck is None
+    assert told.as_dict()["bottleneck"] is None
     assert "source" in told.advice
     assert "imgsz" not in told.advice
     told.counts = Counts(read=100, processed=10, dropped=90)
+    told.first_recorded, told.last_recorded = 5.0, 5.45
+    assert told.bottleneck is told.meters[1], "busy for 0.4 of 0.45 s"
     assert "imgsz" in told.advice, "it does not keep pace with its camera"
+
+
+def test_frames_that_came_too_many_at_once_are_no_stages_fault() -> None:
+    told = report(live=True)
+    told.counts = Counts(read=40, processed=10, dropped=30)
+    told.first_recorded, told.last_recorded = 5.0, 7.0
+    assert told.bottleneck is None
+    assert told.advice.startswith("bottleneck: none here; inference, the slowest stage, was busy for 20% of the time")
+    told.outages = 1.6  # and for all the time in which the source gave frames
+    assert told.bottleneck is told.meters[1]
+
+
+def test_a_stage_that_nobody_has_advice_for_is_named_all_the_same() -> None:
+    told = report()
+    told.meters.append(Meter("pacing"))
+    told.meters[-1].add(100, 1)
+    assert told.advice == "bottleneck: pacing"
+    assert told.as_dict()["bottleneck"] == "pacing"
+
+
+def test_a_stage_that_is_left_early_knows_what_it_had_in_hand() -> None:
+    def two_behind(items: Iterator[int]) -> Generator[int, None, None]:
+        held: list[int] = []
+        for item in items:
+            held.append(item)
+            if len(held) > 2:
+                yield held.pop(0)
+        yield from held
+
+    whole, left = Meter("inference"), Meter("inference")
+    assert list(whole.measured(two_behind)(iter(range(9)))) == list(range(9))
+    assert (whole.taken, whole.items, whole.ended, whole.discarded) == (9, 9, True, 0)
+    flow = left.measured(two_behind)(iter(range(9)))
+    assert [next(flow), next(flow)] == [0, 1]
+    flow.close()
+    assert (left.taken, left.items, left.ended, left.discarded) == (4, 2, False, 2)
 
 
 def test_a_run_without_a_frame_has_nothing_to_advise() -> None:

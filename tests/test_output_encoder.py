@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, get_args
@@ -14,6 +13,7 @@ from av.video.reformatter import ColorRange
 
 from media_worlds import ScriptedSource, estimator, settings, write_clip
 from output_worlds import decoded, flat, opened, pictures, seconds
+from poseline import machine
 from poseline.errors import DeviceError
 from poseline.interruption import Interruption
 from poseline.output import VideoWriter, choose_encoder, encoder, encodes, mp4
@@ -169,6 +169,12 @@ def test_threads_fit_the_machine_and_what_may_be_lost(
     assert found == expected
 
 
+def test_threads_are_for_the_cores_that_the_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {3}, raising=False)
+    assert x264_threads(preset("ultrafast"), live=False, height=720, rate=Fraction(30)) == (1, "SLICE")
+
+
 @pytest.mark.parametrize("live", [False, True])
 @pytest.mark.parametrize("rate", [25, 30, 60])
 @pytest.mark.parametrize("name", ["ultrafast", "veryfast", "medium"])
@@ -176,7 +182,7 @@ def test_no_more_is_held_back_than_may_be_lost(
     name: str, rate: int, live: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The encoder itself, as a run on 16 cores sets it up: pictures given until the first packet comes."""
-    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(machine, "cores", lambda: 16)
     stream = pictures(range(40), Fraction(1, rate), (64, 512))
     first = next(stream)
     file = mp4.Mp4(

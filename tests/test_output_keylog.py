@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ import pytest
 from output_worlds import CHILD, SKELETON, header, lines, poses, seen
 from poseline.errors import OutputError, SourceError
 from poseline.frame import Gap
-from poseline.output import Counts, KeypointLog, LogReader, read_log
-from poseline.pose import Poses
+from poseline.output import Counts, Ended, KeypointLog, LogReader, read_log
+from poseline.pose import Observation, Poses
 from poseline.skeleton import COCO17
+
+SIZE = {"width": 64, "height": 48}
 
 
 def two_persons() -> Poses:
@@ -61,7 +64,8 @@ def test_the_journal_is_schema_1_to_the_letter(tmp_path: Path) -> None:
         {"type": "frame", "frame": 4, "pts": 4, "time": 0.133333, "persons": [], "dropped_before": 0, "corrupt": False},
         {
             "type": "end",
-            "counts": {"read": 6, "processed": 2, "dropped": 3, "bad": 1, "persons": 2},
+            "ended": "complete",
+            "counts": {"read": 6, "processed": 2, "dropped": 3, "bad": 1, "persons": 2, "corrupt": 0},
             "elapsed": 1.5,
             "fps": 30.0,
             "error": None,
@@ -98,7 +102,7 @@ def test_numbers_that_are_none_become_null_and_are_counted(tmp_path: Path) -> No
     keypoints[0, 1] = (np.nan, np.inf, -np.inf)
     boxes[1, 2] = np.nan
     broken = Poses.of(boxes, found.scores, keypoints)
-    with KeypointLog(tmp_path / "log.jsonl", header(video={"fps": float("nan")})) as log:
+    with KeypointLog(tmp_path / "log.jsonl", header(video={**SIZE, "fps": float("nan")})) as log:
         log.frame(seen(0, broken))
         log.end(Counts(), float("inf"), 1.0)
     run, frame, end = lines(tmp_path / "log.jsonl")
@@ -194,6 +198,109 @@ def test_a_full_disk_is_told_and_glues_nothing_to_the_torn_line(tmp_path: Path) 
     assert log.interrupted
 
 
+@pytest.mark.parametrize("ended", ["complete", "interrupted", "failed"])
+def test_the_end_record_says_how_the_run_ended(ended: Ended, tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    with KeypointLog(path, header()) as log:
+        log.end(Counts(), 1.0, 0.0, "torn" if ended == "failed" else None, ended=ended)
+    read = read_log(path)
+    assert lines(path)[-1]["ended"] == read.ended == ended
+    assert read.interrupted == (ended == "interrupted")
+    reader = LogReader(path)
+    assert not list(reader.frames())
+    assert reader.ended == ended
+
+
+def test_an_error_alone_is_a_failure_and_no_end_record_a_kill(tmp_path: Path) -> None:
+    with KeypointLog(tmp_path / "failed.jsonl", header()) as log:
+        log.end(Counts(), 1.0, 0.0, "the disk went away")
+    assert read_log(tmp_path / "failed.jsonl").ended == "failed"
+    with KeypointLog(tmp_path / "killed.jsonl", header()) as log:
+        log.frame(seen(0, poses(1)))
+    killed = read_log(tmp_path / "killed.jsonl")
+    assert (killed.ended, killed.interrupted) == ("killed", True)
+
+
+@pytest.mark.parametrize(("error", "ended"), [(None, "unknown"), ("no answer", "failed")])
+def test_an_old_log_is_read_and_nothing_is_made_up(error: str | None, ended: str, tmp_path: Path) -> None:
+    """As logs were before an end record said how the run ended, and before pictures' sizes were told."""
+    records: list[dict[str, object]] = [
+        {**header(video=None).as_record()},
+        {"type": "frame", "frame": 0, "pts": 0, "time": 0.0, "persons": [], "dropped_before": 0, "corrupt": False},
+        {"type": "end", "counts": {"read": 1}, "elapsed": 1.0, "fps": 1.0, "error": error},
+    ]
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    log = read_log(path)
+    assert (log.ended, log.interrupted, log.skipped, log.pixel_aspect) == (ended, False, 0, 1.0)
+    assert [(frame.width, frame.height) for frame in log.frames] == [(None, None)]
+    records[0] = header().as_record()
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert [(frame.width, frame.height) for frame in read_log(path).frames] == [(64, 48)]
+
+
+def of_size(index: int, width: int, height: int) -> Observation:
+    observation = seen(index, poses(1, index))
+    return replace(observation, frame=replace(observation.frame, picture=np.zeros((height, width, 3), np.uint8)))
+
+
+SIZES = [(64, 48), (64, 48), (48, 64), (48, 64), (64, 48), (32, 32)]
+
+
+def test_a_change_of_size_is_told_before_the_first_frame_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    with KeypointLog(path, header()) as log:
+        for index, size in enumerate(SIZES):
+            log.frame(of_size(index, *size))
+        assert log.sizes == 3
+    kinds = [(record["type"], record.get("frame")) for record in lines(path)]
+    assert [kind for kind in kinds if kind[0] == "size"] == [("size", 2), ("size", 4), ("size", 5)]
+    for number, (kind, index) in enumerate(kinds):
+        if kind == "size":
+            assert kinds[number + 1] == ("frame", index)
+    assert lines(path)[3] == {"type": "size", "frame": 2, "width": 48, "height": 64}
+    assert [(frame.width, frame.height) for frame in read_log(path).frames] == SIZES
+    reader = LogReader(path)
+    assert reader.sizes_differ()
+    for _ in range(2):  # each way through begins with the header's size
+        assert [(frame.width, frame.height) for frame in reader.frames()] == SIZES
+
+
+def test_separate_pictures_have_their_size_told_from_the_first_on(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    with KeypointLog(path, header(video=None)) as log:
+        for index, size in enumerate(SIZES[:2]):
+            log.frame(of_size(index, *size))
+    assert [record["type"] for record in lines(path)] == ["run", "size", "frame", "frame"]
+    assert [(frame.width, frame.height) for frame in read_log(path).frames] == SIZES[:2]
+    assert not LogReader(path).sizes_differ(), "both are of one size"
+
+
+def test_a_camera_that_gives_another_size_than_it_says(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    with KeypointLog(path, header(video={"width": 1280, "height": 720})) as log:
+        log.frame(of_size(0, 64, 48))
+    assert [(frame.width, frame.height) for frame in read_log(path).frames] == [(64, 48)]
+    assert LogReader(path).sizes_differ(), "from the header's"
+
+
+def test_damaged_pictures_and_outages_are_counted(tmp_path: Path) -> None:
+    with KeypointLog(tmp_path / "log.jsonl", header()) as log:
+        for index in range(6):
+            observation = seen(index, poses(1), gap=Gap(index, index + 0.5, "cable") if index in (2, 4) else None)
+            log.frame(replace(observation, frame=replace(observation.frame, corrupt=index % 3 == 0)))
+        assert (log.corrupt, log.outages) == (2, 1.0)
+
+
+def test_an_annotated_picture_is_named(tmp_path: Path) -> None:
+    with KeypointLog(tmp_path / "log.jsonl", header(video=None)) as log:
+        log.frame(of_size(0, 64, 48), "pictures/a.jpg")
+        log.frame(of_size(1, 64, 48))
+    frames = [record for record in lines(tmp_path / "log.jsonl") if record["type"] == "frame"]
+    assert frames[0]["picture"] == "pictures/a.jpg"
+    assert "picture" not in frames[1]
+
+
 def journal(path: Path, count: int = 5) -> list[bytes]:
     with KeypointLog(path, header()) as log:
         for index in range(count):
@@ -220,7 +327,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert log.gaps == [Gap(0, 1, "unplugged")]
     assert log.end is not None
     assert log.end["counts"]["read"] == 5
-    assert (log.interrupted, log.skipped) == (False, 0)
+    assert (log.ended, log.interrupted, log.skipped) == ("complete", False, 0)
 
 
 def test_every_cut_of_a_journal_can_be_read(tmp_path: Path) -> None:
@@ -256,6 +363,7 @@ SHORT_BOX = (
         b"12\n",
         b"\n",
         b'{"type":"gap","from":null,"to":1,"reason":""}\n',
+        b'{"type":"size","frame":3}\n',
     ],
 )
 def test_a_broken_line_is_skipped_and_counted(broken: bytes, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from output_worlds import CHILD, SAMPLES, header, pictures, poses, seen
 from poseline.output import KeypointLog, VideoWriter, encoder, prepare
 from poseline.settings import OutputSettings
 many = sys.argv[3] == "many cores"
-encoder.os.cpu_count = lambda: 16 if many else 2
+encoder.machine.cores = lambda: 16 if many else 2
 size = (64, 512) if many else (320, 240)
 sound = av.open(str(SAMPLES / "sprint.mp4"))
 stream = sound.streams.audio[0]

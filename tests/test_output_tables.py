@@ -13,6 +13,7 @@ from poseline.errors import OutputError, SourceError
 from poseline.output import KeypointLog, tables, write_csv, write_parquet
 from poseline.pose import Poses
 from poseline.skeleton import Skeleton
+from test_output_keylog import of_size
 
 COLUMNS = ["frame", "time", "id", "score", "x1", "y1", "x2", "y2",
            "head_x", "head_y", "head_c", "left_hand_x", "left_hand_y", "left_hand_c"]  # fmt: skip
@@ -92,6 +93,22 @@ def test_classes_and_pictures_have_columns_of_their_own_at_the_end(tmp_path: Pat
     columns, rows = read_csv(tmp_path / "out.csv")
     assert columns == [*COLUMNS, "class", "source"]
     assert [row[-2:] for row in rows] == [["0", "a"], ["0", "b, with a comma.jpg"]]
+
+
+@pytest.mark.parametrize("video", [{"width": 64, "height": 48}, None])
+def test_pictures_of_several_sizes_have_their_size_in_every_row(video: Any, tmp_path: Path) -> None:
+    sizes = [(64, 48), (64, 48), (32, 90)]
+    with KeypointLog(tmp_path / "log.jsonl", header(video=video, classes=("person", "dog"))) as journal:
+        for index, size in enumerate(sizes):
+            journal.frame(of_size(index, *size))
+    write_csv(tmp_path / "log.jsonl", tmp_path / "out.csv")
+    write_parquet(tmp_path / "log.jsonl", tmp_path / "out.parquet")
+    columns, rows = read_csv(tmp_path / "out.csv")
+    assert columns == [*COLUMNS, "width", "height", "class", *([] if video else ["source"])]
+    table = pl.read_parquet(tmp_path / "out.parquet")
+    assert table.columns == columns
+    assert table.select("width", "height").rows() == sizes
+    assert [tuple(map(int, row[14:16])) for row in rows] == sizes
 
 
 @pytest.mark.parametrize("write", [write_csv, write_parquet])

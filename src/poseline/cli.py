@@ -185,7 +185,8 @@ def bench(
     """
     from poseline import bench as benchmark
 
-    files = benchmark.Files(json, plot, markdown)
+    written = {"--json": json, "--plot": plot, "--markdown": markdown}
+    files = benchmark.Files(*(path and _file(option, path) for option, path in written.items()))
     if compare:
         benchmark.compare(sources or [], files)
         return
@@ -222,11 +223,12 @@ def skeleton(
     from poseline.skeleton import COCO17, Skeleton
     from poseline.terminal import console, show_skeleton
 
+    target = _file("-o", picture)
     chosen = Skeleton.load(names) if names else COCO17
     if model:
         chosen = weights.read_spec(weights.find(model), convert=False, skeleton=chosen if names else None).skeleton
     show_skeleton(chosen)
-    console.print(f"picture: {save_picture(skeleton_picture(chosen), picture)}", soft_wrap=True)
+    console.print(f"picture: {save_picture(skeleton_picture(chosen), target)}", soft_wrap=True)
 
 
 @app.command()
@@ -234,12 +236,10 @@ def recover(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="The .part video, or the folder of a killed run.")],
 ) -> None:
     """Make the video of a killed run playable."""
-    from rich.markup import escape
-
     from poseline.output import recover as mend
-    from poseline.terminal import console
+    from poseline.terminal import show_recovered
 
-    console.print(escape(str(mend(path))), soft_wrap=True)
+    show_recovered(mend(path))
 
 
 @app.callback(invoke_without_command=True)
@@ -272,6 +272,13 @@ def _show(error: Exception) -> None:
             import traceback
 
             sys.stderr.write(redact("".join(traceback.format_exception(error))))
+
+
+def _file(option: str, path: Path) -> Path:
+    """A file to be written: `-` would make one of that name, where standard output is meant."""
+    if str(path) == "-":
+        raise SettingsError(f"{option} -: it cannot be written to standard output; give the name of a file")
+    return path
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

@@ -17,6 +17,12 @@ def _device(name: str) -> str:
     return name
 
 
+def _folder(path: Path) -> Path:
+    if str(path) == "-":
+        raise ValueError("results are several files, which cannot go to standard output (-); name a folder")
+    return path
+
+
 Device = Annotated[str, AfterValidator(_device)]
 RuntimeName = Literal["auto", "openvino", "torch", "onnx"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
@@ -153,7 +159,7 @@ class OverlaySettings(_Section):
 class OutputSettings(_Section):
     """What is written, and where."""
 
-    directory: Path | None = None
+    directory: Annotated[Path, AfterValidator(_folder)] | None = None
     """Folder of the results; unset: runs/NAME, then runs/NAME-2 ..."""
     overwrite: bool = False
     """Replace the results that the folder holds."""

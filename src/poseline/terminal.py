@@ -13,6 +13,7 @@ from rich.table import Table
 from poseline.capture import SourceInfo
 from poseline.errors import PoselineError
 from poseline.inference import PoseEstimator
+from poseline.output import Recovered
 from poseline.pipeline import Meter, OnFrame, RunReport
 from poseline.pipeline.report import percentile
 from poseline.pose import Observation
@@ -91,7 +92,7 @@ def show_speed(observations: list[Observation]) -> None:
 def show_report(report: RunReport) -> None:
     """Counts, the cost of each stage, the bottleneck and the files."""
     counts = report.counts
-    ending = " (interrupted)" if report.interrupted else ""
+    ending = "" if report.ended == "complete" else f" ({report.ended})"
     console.print(
         f"{escape(report.source)}: {counts.read} frames read, {counts.processed} processed, {counts.dropped} dropped, "
         f"{counts.bad} bad; {counts.persons} persons; {report.elapsed:.1f} s, {report.fps:.1f} fps{ending}",
@@ -109,6 +110,28 @@ def show_report(report: RunReport) -> None:
         console.print(f"note: {escape(note)}", soft_wrap=True)
     for path in report.files:
         console.print(f"  {escape(str(path))}", soft_wrap=True)
+
+
+def show_recovered(recovered: Recovered) -> None:
+    """What could be saved of a killed run, and what could not."""
+    console.print(
+        f"{escape(str(recovered.video))}: playable, {recovered.frames} pictures, {recovered.seconds:.2f} s",
+        soft_wrap=True,
+    )
+    lost = recovered.lost_seconds
+    if lost is None:
+        console.print("there is no keypoint log of it here: how much is lost at its end is not known")
+    elif lost > 0:
+        console.print(f"{lost:.2f} s are lost at its end; the keypoint log has their poses")
+    else:
+        console.print("nothing is lost at its end: the keypoint log goes no further")
+    if recovered.ended is not None:
+        console.print(f"how the run ended, as its log says: {recovered.ended}")
+    if recovered.journal is not None:
+        console.print(
+            f"{escape(str(recovered.journal))}: the keypoint log without its last line, which was cut short",
+            soft_wrap=True,
+        )
 
 
 def _stages(report: RunReport) -> Table:

@@ -61,13 +61,17 @@ def _cores_are_busy(case: Case) -> bool:
 
 def _lanes(run: Run) -> dict[str, float]:
     """How busy each thread was, 0..1; the output shares one with the stage before it."""
-    names = [stage.name for stage in run.stages]
-    output = names.index("output")
-    words = [_WORDS.get(name, name) for name in names]
-    busy = [stage.busy for stage in run.stages]
-    words[output] = f"{words[output - 1]}, {'logging' if _APART in names else words[output]}"
-    busy[output] += busy[output - 1]
-    return {word: share for number, (word, share) in enumerate(zip(words, busy, strict=True)) if number != output - 1}
+    logging = any(stage.name == _APART for stage in run.stages)
+    lanes: dict[str, float] = {}
+    before = ""
+    for stage in run.stages:
+        word, busy = _WORDS.get(stage.name, stage.name), stage.busy
+        if stage.name == "output" and before:
+            word = f"{before}, {'logging' if logging else word}"
+            busy += lanes.pop(before)
+        lanes[word] = busy
+        before = word
+    return lanes
 
 
 def _measured(case: Case, others: Sequence[Case]) -> Iterator[str]:
@@ -110,6 +114,7 @@ def _estimated(case: Case, others: Sequence[Case]) -> Iterator[str]:
         if inference[0] != _WORDS["inference"] or inference[1] < _LIMIT:
             return
         before = 1e3 / case.fps.median
-        after, least = before - saved * 1e3 / case.network.fps, before * rest[0][1]  # then the next thread is the limit
+        after = before - saved * 1e3 / case.network.fps
+        least = before * rest[0][1] if rest else 0.0  # then the next thread is the limit
     if after > 0:
         yield f"--imgsz {smaller} would give about {before / max(after, least) - 1:+.0%}"

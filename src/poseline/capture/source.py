@@ -33,6 +33,8 @@ class SourceInfo:
     """The file, where the source is one video file."""
     on_device: bool = False
     """Whether its pictures lie in the memory of a device."""
+    pixel_aspect: Fraction = Fraction(1)
+    """Sample aspect ratio: the width of a pixel over its height, as the picture is to be shown; 1 for square."""
 
 
 class Source(Protocol):

@@ -15,7 +15,7 @@ import av
 from poseline.frame import Frame, plane_pixels
 from poseline.inference.decode import decode_batch
 from poseline.inference.focus import Focus
-from poseline.inference.letterbox import Letterbox
+from poseline.inference.letterbox import Letterbox, round_up
 from poseline.inference.runtimes import Request, Runtime
 from poseline.inference.spec import ModelSpec
 from poseline.pose import Observation, Speed
@@ -46,6 +46,25 @@ class PoseEstimator:
         self._output = replace(spec, end2end=spec.end2end or runtime.final)
         self._free: dict[tuple[int, int], list[Request]] = {}
         self._coming: dict[tuple[int, int], Future[Request]] = {}
+
+    @property
+    def imgsz(self) -> int:
+        """The longer side of the network's input that runs, in pixels: what was asked for may be rounded up."""
+        return max(self.runtime.fixed_size or (round_up(self.settings.imgsz, self.spec.stride),))
+
+    @property
+    def size_note(self) -> str:
+        """What runs instead, where the `imgsz` that was asked for cannot be had; else empty."""
+        asked, fixed = self.settings.imgsz, self.runtime.fixed_size
+        if fixed and "imgsz" in self.settings.model_fields_set and asked != self.imgsz:
+            return f"imgsz {asked}: {self.spec.name} takes pictures of {fixed[1]}x{fixed[0]} alone: that is what runs"
+        if not fixed and asked != self.imgsz:
+            return f"imgsz {asked} is not a multiple of {self.spec.stride}: {self.imgsz} runs"
+        return ""
+
+    def input_size(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) of the network's input for a picture of this size, in pixels."""
+        return self._letterbox(width, height).size
 
     def prepare(self, width: int, height: int) -> None:
         """Begin to get ready for pictures of this size, on a thread of its own; returns at once.

@@ -34,7 +34,7 @@ class Letterbox:
 
         `fixed` (height, width) is for networks of one input size. The rounding is ultralytics' own.
         """
-        long_side = -(-imgsz // stride) * stride
+        long_side = round_up(imgsz, stride)
         limit_height, limit_width = fixed or (long_side, long_side)
         scale = min(limit_height / height, limit_width / width)
         scaled = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -79,3 +79,8 @@ class Letterbox:
         """(..., 2) x, y in pixels of the source picture to input pixels."""
         there: Floats = (points - np.array(self.corner, np.float32)) / self._scale + np.array(self.offset, np.float32)
         return there
+
+
+def round_up(length: int, step: int) -> int:
+    """The least multiple of `step` that is not below `length`."""
+    return -(-length // step) * step

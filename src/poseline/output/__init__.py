@@ -6,16 +6,17 @@ from poseline.output.finished import Finished
 from poseline.output.folder import OutputFolder, prepare
 from poseline.output.keylog import KeypointLog, RunHeader
 from poseline.output.mp4 import mp4_can_hold
-from poseline.output.pictures import save_picture
+from poseline.output.pictures import picture_file, save_picture
 from poseline.output.read import Log, LoggedFrame, LogReader, read_log
 from poseline.output.recover import Recovered, recover
-from poseline.output.summary import Counts, write_summary
+from poseline.output.summary import Counts, Ended, write_summary
 from poseline.output.tables import write_csv, write_parquet
 from poseline.output.video import VideoWriter
 from poseline.output.window import ScriptedScreen, Window
 
 __all__ = [
     "Counts",
+    "Ended",
     "Finished",
     "KeypointLog",
     "Log",
@@ -30,6 +31,7 @@ __all__ = [
     "choose_encoder",
     "encodes",
     "mp4_can_hold",
+    "picture_file",
     "prepare",
     "read_log",
     "recover",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
 import av
 import av.error
 
+from poseline import machine
 from poseline.errors import DeviceError
 from poseline.settings import OutputSettings
 
@@ -107,9 +107,9 @@ def x264_threads(
         live: no frame may be held back.
         height: of the pictures, in pixels.
         rate: frames a second.
-        cores: of this machine, if not its own.
+        cores: that the process may use, if not as many as it does.
     """
-    cores = cores or os.cpu_count() or 1
+    cores = cores or machine.cores()
     most = max(1, height // _ROWS)
     slices = max(1, min(_MOST_SLICES, cores // 2, most))
     if live or cores == 1:

@@ -7,16 +7,18 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 
-from poseline.errors import OutputError
+from poseline.errors import OutputError, SourceError
 from poseline.output.atomic import cause
 from poseline.output.disk import START_RESERVE, free_bytes
 from poseline.output.lock import FolderLock
+from poseline.output.read import LogReader
 
 RUNS = Path("runs")
-_OURS = re.compile(r"annotated(-\d+)?\.mp4(\.part)?|keypoints\.(jsonl|csv|parquet)|summary\.json")
+_VIDEO = r"annotated(?:-(\d+))?\.mp4"
+_OURS = re.compile(rf"{_VIDEO}(\.part)?|keypoints\.(jsonl|csv|parquet)|summary\.json")
 _MOST_RUNS = 10_000
 
 
@@ -58,6 +60,10 @@ class OutputFolder:
         """The folder of annotated pictures; `save_picture` creates it."""
         return self.path / "pictures"
 
+    def results(self) -> list[Path]:
+        """The files of this run that are there, but for its pictures; files of the user's own are not among them."""
+        return _results(self.path)
+
     def close(self) -> None:
         """Release the lock; a folder that we created and left empty disappears."""
         self._lock.release()
@@ -80,7 +86,8 @@ def prepare(directory: Path | None, name: str, overwrite: bool, inputs: Sequence
     Args:
         directory: the folder that the user asked for; None makes a new one: runs/`name`, else runs/`name`-2 ...
         name: what the run is about, such as the source's stem; characters unfit for a file name become dashes.
-        overwrite: remove the results of an earlier run that `directory` holds, and nothing else.
+        overwrite: remove the results of an earlier run that `directory` holds, and nothing else: of its pictures, those
+            that the run's log names.
         inputs: files that are read; none of them may be one that we would write.
 
     Raises:
@@ -98,6 +105,12 @@ def prepare(directory: Path | None, name: str, overwrite: bool, inputs: Sequence
         OutputFolder(path, lock, created).close() if lock else _forget(path, created)
         raise error if isinstance(error, OutputError) else OutputError(f"{path}: {cause(error)}") from error
     return OutputFolder(path, lock, created)
+
+
+def video_number(name: str) -> int | None:
+    """Which of a run's videos is called so, from 1; None for another file. Each change of size begins the next one."""
+    found = re.fullmatch(_VIDEO, name)
+    return found and int(found[1] or 1)
 
 
 def _forget(path: Path, created: bool) -> None:
@@ -162,8 +175,22 @@ def _clear(path: Path, overwrite: bool) -> None:
             raise OutputError(
                 f"{path} already holds {', '.join(names)}: try --overwrite, or another folder with -o{kept}"
             )
-    for result in held:
+    for result in [*_logged_pictures(path), *held]:  # the log last: it names the pictures
         _remove(result)
+    with suppress(OSError):  # there is none, or it holds pictures of the user's own
+        pictures.rmdir()
+
+
+def _logged_pictures(path: Path) -> list[Path]:
+    """The annotated pictures that are there of the run whose log is in `path`."""
+    journal, pictures = path / "keypoints.jsonl", path / "pictures"
+    if not (journal.is_file() and pictures.is_dir()):
+        return []
+    names: list[str] = []
+    with suppress(SourceError):  # a log that nobody can read names none
+        names += (str(record["picture"]) for record, _ in LogReader(journal).records() if "picture" in record)
+    found = (pictures / PurePosixPath(name).name for name in names)  # never a path that leads elsewhere
+    return [picture for picture in dict.fromkeys(found) if os.path.lexists(picture) and not picture.is_dir()]
 
 
 def _remove(result: Path) -> None:

@@ -1,15 +1,20 @@
 """Keypoint log: the journal of a run, JSON Lines, schema 1. What is in it survives whatever comes next.
 
 One record a line, each written by a single unbuffered write: a killed run loses at most the line it was writing.
+`docs/log.md` describes every field.
 
 - first, `{"type":"run","schema":1,...}`: the fields of `RunHeader`;
 - a frame, `{"type":"frame","frame":i,"pts":n,"time":s,"persons":[{"id","score","box","keypoints"}...],
   "dropped_before":n,"corrupt":false}`. Pixels are those of the upright source, rounded to 0.01, scores to 0.0001.
   A number that is not finite is `null`. A person has `"class"` (a number, into the header's `"classes"`) only if the
-  model knows more than one; a frame has `"source"` only if it is not the header's;
+  model knows more than one; a frame has `"source"` only if it is not the header's, and `"picture"`, such as
+  `"pictures/a.jpg"`, only where an annotated picture of it is written;
 - an outage, `{"type":"gap","from":s,"to":s,"reason":...}`, before the frame that ended it;
-- last, `{"type":"end","counts":{...},"elapsed":s,"fps":...,"error":null}`, with `"nulls":n` if there were any. A log
-  without it belongs to a run that was interrupted.
+- a picture size, `{"type":"size","frame":i,"width":w,"height":h}`, before the first frame that has another size than
+  the frame before it; the first frame is compared with the header's `video`, and has its record where that is null;
+- last, `{"type":"end","ended":"complete","counts":{...},"elapsed":s,"fps":...,"error":null}`, with `"nulls":n` if there
+  were any. `ended` is `complete` (the source came to its end), `interrupted` (the user ended the run) or `failed`
+  (`error` says why). A log without this record belongs to a run that was killed.
 """
 
 from __future__ import annotations
@@ -26,10 +31,10 @@ import orjson
 from numpy.typing import NDArray
 
 from poseline.errors import OutputError, redact
-from poseline.frame import Gap
+from poseline.frame import Frame, Gap
 from poseline.output.atomic import cause
 from poseline.output.plain import plain
-from poseline.output.summary import Counts
+from poseline.output.summary import Counts, Ended
 from poseline.pose import Floats, Observation, Poses
 from poseline.skeleton import Skeleton
 
@@ -47,14 +52,15 @@ class RunHeader:
     source: str
     """Path or URL."""
     model: Mapping[str, Any]
-    """name, sha256, imgsz and precision."""
+    """name, sha256, imgsz, input (width and height of the network's, None for separate pictures) and precision."""
     runtime: str
     """The engine that really ran, such as `openvino`."""
     device: str
     """The device that really ran, such as `cpu`."""
     skeleton: Skeleton
     video: Mapping[str, Any] | None
-    """width, height, fps (a float, or None) and time_base (such as "1/90000"); None for pictures."""
+    """width, height, fps (a float, or None), time_base (such as "1/90000") and pixel_aspect (a pixel's width over its
+    height); None for separate pictures."""
     settings: Mapping[str, Any]
     """All settings by section."""
     versions: Mapping[str, str]
@@ -100,12 +106,20 @@ class KeypointLog:
         """Frames written."""
         self.persons = 0
         """Persons written, over all frames."""
+        self.corrupt = 0
+        """Frames written that the decoder marked as damaged."""
+        self.sizes = 0
+        """Picture sizes written: changes, and the first one of separate pictures."""
+        self.outages = 0.0
+        """Seconds of all gaps written."""
         self._path = path
         self._source = redact(header.source)
         self._keypoints = len(header.skeleton)
         each = (_PER_PIXEL, _PER_PIXEL, _PER_SCORE)
         self._steps = np.array((_PER_SCORE, *4 * (_PER_PIXEL,), *self._keypoints * each))  # of score, box, keypoints
         self._many_classes = len(header.classes) > 1
+        video = header.video or {}
+        self._size = (video.get("width"), video.get("height"))  # of the picture that was last told of
         self._error: OutputError | None = None
         try:
             self._file = path.open("xb", buffering=0)
@@ -117,11 +131,16 @@ class KeypointLog:
             self._file.close()
             raise
 
-    def frame(self, observation: Observation) -> None:
-        """Write a frame's record, after that of the outage that it ended, if any."""
+    def frame(self, observation: Observation, picture: str | None = None) -> None:
+        """Write a frame's record, after those of the outage that it ended and of its new size, if any.
+
+        `picture` is the file of the annotated picture, as it is called in the run's folder, where there is one.
+        """
         frame = observation.frame
         if frame.gap is not None:
             self.gap(frame.gap)
+        if self._size != (frame.width, frame.height):
+            self._change_size(frame)
         record = {
             "type": "frame",
             "frame": frame.index,
@@ -133,21 +152,42 @@ class KeypointLog:
         }
         if frame.source not in ("", self._source) and (source := redact(frame.source)) != self._source:
             record["source"] = plain(source)
+        if picture is not None:
+            record["picture"] = plain(picture)
         self._write(record)
         self.frames += 1
         self.persons += len(observation.poses)
+        self.corrupt += frame.corrupt
 
     def gap(self, gap: Gap) -> None:
         """Write an outage; `frame` does it for the gap that its frame carries."""
         self._write(plain({"type": "gap", "from": gap.start, "to": gap.end, "reason": gap.reason}))
+        self.outages += max(0.0, gap.end - gap.start)
 
-    def end(self, counts: Counts, elapsed: float, fps: float, error: str | None = None) -> None:
-        """Write the last line: the counts, seconds of the run, frames a second, and what ended it if not the source."""
-        record = {"type": "end", "counts": counts.as_dict(), "elapsed": elapsed, "fps": fps, "error": error}
+    def end(
+        self, counts: Counts, elapsed: float, fps: float, error: str | None = None, *, ended: Ended | None = None
+    ) -> None:
+        """Write the last line.
+
+        Args:
+            counts: of the run.
+            elapsed: seconds of the run.
+            fps: frames processed a second.
+            error: what went wrong, in words.
+            ended: how the run ended; unset: `failed` where there is an error, else `complete`.
+        """
+        record = {
+            "type": "end",
+            "ended": ended or ("complete" if error is None else "failed"),
+            "counts": counts.as_dict(),
+            "elapsed": elapsed,
+            "fps": fps,
+            "error": error,
+        }
         self._write(plain({**record, "nulls": self.nulls} if self.nulls else record))
 
     def close(self) -> None:
-        """Close the file; without `end` before, the log says that the run was interrupted."""
+        """Close the file; without `end` before, the log says that the run was killed."""
         self._file.close()
 
     def __enter__(self) -> KeypointLog:
@@ -157,6 +197,11 @@ class KeypointLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _change_size(self, frame: Frame) -> None:
+        self._write({"type": "size", "frame": frame.index, "width": frame.width, "height": frame.height})
+        self._size = (frame.width, frame.height)
+        self.sizes += 1
 
     def _persons(self, poses: Poses) -> list[dict[str, Any]]:
         count, keypoints = poses.keypoints.shape[:2]

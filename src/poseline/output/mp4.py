@@ -73,6 +73,7 @@ class Mp4:
         encoder: EncoderName,
         live: bool,
         frame_rate: Fraction | None,
+        pixel_aspect: Fraction = Fraction(1),
         template: AudioStream | None,
     ) -> None:
         self.path = path
@@ -93,6 +94,8 @@ class Mp4:
         context = self._video.codec_context
         context.width, context.height, context.pix_fmt = prepared.width, prepared.height, prepared.format.name
         context.time_base = time_base
+        if pixel_aspect != 1:
+            context.sample_aspect_ratio = pixel_aspect
         context.gop_size = max(1, round(rate))  # a key frame a second, so that jumping to a moment is quick
         if encoder == "x264":
             context.thread_count, context.thread_type = x264_threads(

@@ -22,8 +22,7 @@ def save_picture(bgr: Pixels, path: Path) -> Path:
     """
     import cv2
 
-    if not path.suffix or not cv2.haveImageWriter(f"picture{path.suffix}"):
-        path = path.with_name(f"{path.name}.jpg")
+    path = picture_file(path)
     try:
         done, encoded = cv2.imencode(path.suffix, bgr)
     except cv2.error as error:
@@ -37,3 +36,11 @@ def save_picture(bgr: Pixels, path: Path) -> Path:
     with replacing(path) as temporary:
         temporary.write_bytes(encoded.data)
     return path
+
+
+def picture_file(path: Path) -> Path:
+    """Where `save_picture` writes what is to go to `path`: with `.jpg` behind a suffix that OpenCV cannot write."""
+    import cv2
+
+    writable = path.suffix and cv2.haveImageWriter(f"picture{path.suffix}")
+    return path if writable else path.with_name(f"{path.name}.jpg")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Literal, TypeAlias
 
 import numpy as np
 
@@ -14,6 +15,15 @@ from poseline.errors import SourceError
 from poseline.frame import Gap
 from poseline.output.keylog import SCHEMA
 from poseline.pose import Poses
+
+Ending: TypeAlias = Literal["complete", "interrupted", "failed", "killed", "unknown"]
+"""How a log's run ended: as its end record says; `killed` without one.
+
+`unknown`: its end record has no `ended`, as in old logs, and names no error: a complete run or an interrupted one.
+"""
+
+_BEGINNING = 32
+"""Bytes of a line in which its type stands."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +44,10 @@ class LoggedFrame:
     """The decoder patched over damage."""
     source: str
     """Path or URL that it came from."""
+    width: int | None = None
+    """Width of its picture in pixels; None where the log does not say, as old logs of separate pictures do not."""
+    height: int | None = None
+    """Height of its picture in pixels; None as `width`."""
 
 
 class LogReader:
@@ -48,12 +62,13 @@ class LogReader:
         self.gaps: list[Gap] = []
         """Outages, as far as the log has been read."""
         self.end: dict[str, Any] | None = None
-        """The last line (counts, elapsed, fps, error); None until it is reached, or where the run was interrupted."""
+        """The last line (ended, counts, elapsed, fps, error); None until it is reached, or where the run was killed."""
         self.skipped = 0
         """Lines that were torn, not UTF-8, not a record, or a frame again that had been before."""
         self.run = self._first()
         """The first line: source, model, skeleton and so on."""
         self._last_index: dict[str, int] = {}
+        self._size: tuple[int | None, int | None] = _first_size(self.run)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -65,31 +80,50 @@ class LogReader:
         """The model's class names, where it has more than one."""
         return tuple(self.run.get("classes", ()))
 
+    @property
+    def pixel_aspect(self) -> float:
+        """A pixel's width over its height, as the picture is to be shown: see `Log.pixel_aspect`."""
+        return _pixel_aspect(self.run)
+
+    @property
+    def ended(self) -> Ending:
+        """How the run ended; known once `frames` is at its end."""
+        return _ending(self.end)
+
+    def sizes_differ(self) -> bool:
+        """Whether not all frames have pictures of one size; looks through the file once."""
+        told = {_first_size(self.run)} - {(None, None)}
+        with self._opened() as lines:
+            for line in lines:
+                if b'"size"' in line[:_BEGINNING] and (size := _told_size(line)) is not None:
+                    told.add(size)
+        return len(told) > 1
+
     def frames(self) -> Iterator[LoggedFrame]:
         """The frames in their order; `gaps`, `end` and `skipped` are whole when it is at its end."""
-        return (frame for _, frame in self._walk())
+        return (frame for _, frame in self.records())
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """The frames' records as they stand in the file, under the same rules as `frames`."""
-        return (record for record, _ in self._walk())
-
-    def _walk(self) -> Iterator[tuple[dict[str, Any], LoggedFrame]]:
+    def records(self) -> Iterator[tuple[dict[str, Any], LoggedFrame]]:
+        """Each frame's record as it stands in the file, and the frame that it holds."""
         self.gaps, self.end, self.skipped, self._last_index = [], None, 0, {}
+        self._size = _first_size(self.run)
+        with self._opened() as lines:
+            next(lines, None)
+            for line in lines:
+                if (taken := self._take(line)) is not None:
+                    yield taken
+
+    @contextmanager
+    def _opened(self) -> Iterator[BinaryIO]:
         try:
             with self.path.open("rb") as lines:
-                next(lines, None)
-                for line in lines:
-                    if (taken := self._take(line)) is not None:
-                        yield taken
+                yield lines
         except OSError as error:
             raise SourceError(f"{self.path}: the keypoint log cannot be read: {error.strerror}") from error
 
     def _first(self) -> dict[str, Any]:
-        try:
-            with self.path.open("rb") as lines:
-                first = lines.readline(16_000_000)
-        except OSError as error:
-            raise SourceError(f"{self.path}: the keypoint log cannot be read: {error.strerror}") from error
+        with self._opened() as lines:
+            first = lines.readline(16_000_000)
         try:
             run: dict[str, Any] = json.loads(first.decode("utf-8"))
             schema = run["schema"] if run["type"] == "run" else None
@@ -101,7 +135,7 @@ class LogReader:
         return run
 
     def _take(self, line: bytes) -> tuple[dict[str, Any], LoggedFrame] | None:
-        """What a frame's line holds; other lines leave what they hold in `gaps` or `end`, or are skipped."""
+        """What a frame's line holds; other lines leave what they hold in the reader, or are skipped and counted."""
         try:
             return self._parse(line)
         except (ValueError, KeyError, TypeError, AttributeError):  # whatever a broken line can be mistaken for
@@ -117,6 +151,8 @@ class LogReader:
             return record, self._frame(record)
         if kind == "gap":
             self.gaps.append(Gap(float(record["from"]), float(record["to"]), str(record["reason"])))
+        elif kind == "size":
+            self._size = int(record["width"]), int(record["height"])
         elif kind == "end":
             self.end = record
         else:
@@ -133,6 +169,7 @@ class LogReader:
             int(record["dropped_before"]),
             bool(record["corrupt"]),
             source,
+            *self._size,
         )
         if index <= self._last_index.get(source, -1):
             raise ValueError(f"frame {index} again")
@@ -151,14 +188,27 @@ class Log:
     frames: list[LoggedFrame]
     gaps: list[Gap] = field(default_factory=list)
     end: dict[str, Any] | None = None
-    """The last line: counts, elapsed, fps, error."""
+    """The last line: ended, counts, elapsed, fps, error."""
     skipped: int = 0
     """Lines that were torn, not UTF-8, not a record, or a frame again that had been before."""
 
     @property
+    def ended(self) -> Ending:
+        """How the run ended; `end["error"]` says why one failed."""
+        return _ending(self.end)
+
+    @property
     def interrupted(self) -> bool:
-        """Whether the run never came to its end."""
-        return self.end is None
+        """Whether somebody ended the run before its source did: the user (`interrupted`), or who `killed` it."""
+        return self.ended in ("interrupted", "killed")
+
+    @property
+    def pixel_aspect(self) -> float:
+        """A pixel's width over its height, as the picture is to be shown; 1 for square pixels.
+
+        Lengths and angles come out right when x is multiplied by it.
+        """
+        return _pixel_aspect(self.run)
 
 
 def read_log(path: str | Path) -> Log:
@@ -170,6 +220,35 @@ def read_log(path: str | Path) -> Log:
     reader = LogReader(path)
     frames = list(reader.frames())
     return Log(reader.run, reader.names, frames, reader.gaps, reader.end, reader.skipped)
+
+
+def _ending(end: Mapping[str, Any] | None) -> Ending:
+    if end is None:
+        return "killed"
+    told: Any = end.get("ended")
+    if told in ("complete", "interrupted", "failed"):
+        ending: Ending = told
+        return ending
+    return "failed" if end.get("error") else "unknown"
+
+
+def _pixel_aspect(run: Mapping[str, Any]) -> float:
+    return float((run.get("video") or {}).get("pixel_aspect") or 1)
+
+
+def _first_size(run: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """(width, height) that the header tells; (None, None) for separate pictures."""
+    video = run.get("video") or {}
+    return video.get("width"), video.get("height")
+
+
+def _told_size(line: bytes) -> tuple[int, int] | None:
+    """(width, height) in a whole `size` record."""
+    try:
+        record = json.loads(line)
+        return (int(record["width"]), int(record["height"])) if record["type"] == "size" else None
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _number(value: float | None) -> float:

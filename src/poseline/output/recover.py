@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,9 +15,10 @@ import av
 
 from poseline.errors import OutputError, SourceError
 from poseline.output.atomic import cause, replacing
+from poseline.output.folder import video_number
 from poseline.output.lock import FolderLock
 from poseline.output.mp4 import clock_options
-from poseline.output.read import LogReader
+from poseline.output.read import Ending, LogReader
 
 _FAILURES = (av.error.FFmpegError, OSError, ValueError)
 
@@ -32,9 +34,11 @@ class Recovered:
     seconds: float
     """From its first picture to its last."""
     lost_seconds: float | None
-    """Stretch at the end that the journal beside it knows and the video does not; None without a journal."""
+    """Stretch at the end that the journal beside it knows and the video does not; None without a journal of it."""
     journal: Path | None
     """A copy of the journal without its torn last line; None where nothing was torn."""
+    ended: Ending | None = None
+    """How the run ended, as the journal says; None without a journal of it."""
 
 
 def recover(path: Path) -> Recovered:
@@ -61,12 +65,14 @@ def recover(path: Path) -> Recovered:
                 raise SourceError(f"{path}: nothing to recover: it holds no whole picture")
             _refuse_existing(target)
         log = path.with_name("keypoints.jsonl")
+        lost, ended = _told_by(log, target, len(times))
         return Recovered(
             video=target,
             frames=len(times),
             seconds=times[-1] - times[0],
-            lost_seconds=_lost(log, len(times)) if target.name == "annotated.mp4" else None,
+            lost_seconds=lost,
             journal=_without_torn_line(log),
+            ended=ended,
         )
     finally:
         lock.release()
@@ -189,12 +195,22 @@ def _times(path: Path) -> list[float]:
     return times
 
 
-def _lost(log: Path, frames: int) -> float | None:
+def _told_by(log: Path, video: Path, frames: int) -> tuple[float | None, Ending | None]:
+    """How many seconds of the log come after the last of the video's frames, and how the run ended.
+
+    (None, None) where there is no log of this video. A run has one video for each stretch of frames of one size.
+    """
+    number = video_number(video.name)
+    if number is None:
+        return None, None
     try:
-        times = [frame.time for frame in LogReader(log).frames()]
+        reader = LogReader(log)
+        stretches = groupby(reader.frames(), key=lambda frame: (frame.width, frame.height))
+        times = [[frame.time for frame in stretch] for _, stretch in stretches]
     except SourceError:
-        return None
-    return times[-1] - times[frames - 1] if len(times) >= frames else 0.0
+        return None, None
+    known = times[number - 1] if number <= len(times) else []
+    return (known[-1] - known[frames - 1] if len(known) >= frames else 0.0), reader.ended
 
 
 def _without_torn_line(log: Path) -> Path | None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from poseline.output.atomic import replacing
 from poseline.output.plain import plain
+
+Ended: TypeAlias = Literal["complete", "interrupted", "failed"]
+"""How a run ended: by the end of its source, by its user, or by an error."""
 
 
 @dataclass
@@ -20,11 +23,13 @@ class Counts:
     processed: int = 0
     """Frames that went through the model."""
     dropped: int = 0
-    """Frames of a live source that were given up for newer ones."""
+    """Frames that were given up: for newer ones of a live source, or because the run ended before their turn."""
     bad: int = 0
     """Frames or packets that could not be decoded."""
     persons: int = 0
     """Instances found, over all processed frames."""
+    corrupt: int = 0
+    """Frames, among the processed, that the decoder marked as damaged and patched; not a part of the sum."""
 
     @property
     def balanced(self) -> bool:
@@ -32,7 +37,7 @@ class Counts:
         return self.read == self.processed + self.dropped + self.bad
 
     def as_dict(self) -> dict[str, int]:
-        """The five numbers by name."""
+        """The six numbers by name."""
         return asdict(self)
 
 

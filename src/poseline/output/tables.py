@@ -1,7 +1,8 @@
 """Tables: the keypoint log as CSV or Parquet, one row per person per frame, made from the journal at the end.
 
-Columns: `frame,time,id,score,x1,y1,x2,y2`, then `<name>_x,<name>_y,<name>_c` for each keypoint. Where the model knows
-more than one class, `class` follows; where the log is not of one video (its header has no `video`), `source` is last.
+Columns: `frame,time,id,score,x1,y1,x2,y2`, then `<name>_x,<name>_y,<name>_c` for each keypoint. Where the pictures are
+not all of one size, `width,height` follow, in pixels; where the model knows more than one class, `class`; where the log
+is not of one video (its header has no `video`), `source` is last.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from poseline.errors import OutputError
 from poseline.output.atomic import cause, replacing
-from poseline.output.read import LogReader
+from poseline.output.read import LoggedFrame, LogReader
 
 if TYPE_CHECKING:
     import polars as pl
@@ -60,7 +61,8 @@ def _scan(reader: LogReader) -> pl.LazyFrame:
 
     if len(set(reader.names)) < len(reader.names):
         raise OutputError(f"{reader.path}: two keypoints have one name, a table cannot tell them apart")
-    schema = pl.Schema(_columns(reader))
+    sized = reader.sizes_differ()
+    schema = pl.Schema(_columns(reader, sized))
 
     def chunks(
         columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
@@ -68,19 +70,21 @@ def _scan(reader: LogReader) -> pl.LazyFrame:
         del predicate, n_rows, batch_size  # they may be asked for only in a query, and this is a copy
         records = reader.records()
         while batch := list(islice(records, _CHUNK)):
-            rows = chain.from_iterable(_rows(record, reader) for record in batch)
+            rows = chain.from_iterable(_rows(record, frame, reader, sized) for record, frame in batch)
             table = pl.DataFrame(list(rows), schema=schema, orient="row")
             yield table if columns is None else table.select(columns)
 
     return register_io_source(chunks, schema=schema)
 
 
-def _columns(reader: LogReader) -> dict[str, Any]:
+def _columns(reader: LogReader, sized: bool) -> dict[str, Any]:
     import polars as pl
 
     columns: dict[str, Any] = {"frame": pl.Int64, "time": pl.Float64, "id": pl.Int64}
     columns |= dict.fromkeys(("score", "x1", "y1", "x2", "y2"), pl.Float64)
     columns |= {f"{name}_{part}": pl.Float64 for name in reader.names for part in "xyc"}
+    if sized:
+        columns |= {"width": pl.Int64, "height": pl.Int64}
     if reader.classes:
         columns["class"] = pl.Int64
     if reader.run.get("video") is None:
@@ -88,9 +92,13 @@ def _columns(reader: LogReader) -> dict[str, Any]:
     return columns
 
 
-def _rows(record: dict[str, Any], reader: LogReader) -> Iterator[tuple[Any, ...]]:
-    tail: tuple[Any, ...] = () if reader.run.get("video") else (record.get("source", reader.run["source"]),)
+def _rows(record: dict[str, Any], frame: LoggedFrame, reader: LogReader, sized: bool) -> Iterator[tuple[Any, ...]]:
+    size = (frame.width, frame.height) if sized else ()
+    tail: tuple[Any, ...] = () if reader.run.get("video") else (frame.source,)
     for person in record["persons"]:
         values = chain.from_iterable(person["keypoints"])
         kind = (person.get("class", 0),) if reader.classes else ()
-        yield (record["frame"], record["time"], person["id"], person["score"], *person["box"], *values, *kind, *tail)
+        yield (
+            record["frame"], record["time"], person["id"], person["score"], *person["box"], *values,
+            *size, *kind, *tail,
+        )  # fmt: skip

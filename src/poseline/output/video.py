@@ -39,6 +39,7 @@ class VideoWriter(Finished):
         encoder: as `choose_encoder` says.
         live: give up some size so that the encoder holds no frame back.
         frame_rate: frames a second as announced, for the encoder's rate control alone; None if unknown.
+        pixel_aspect: a pixel's width over its height, which players are told.
         audio: encoded packets of the source's sound in their order, of a codec that `mp4_can_hold`; None for silence.
             Until the first of them is due, nothing is on the disk that a killed run could recover.
         audio_template: the stream that they come from; its container must stay open meanwhile.
@@ -56,6 +57,7 @@ class VideoWriter(Finished):
         encoder: EncoderName = "x264",
         live: bool = False,
         frame_rate: Fraction | None = None,
+        pixel_aspect: Fraction = Fraction(1),
         audio: Iterator[av.Packet[Any]] | None = None,
         audio_template: AudioStream | None = None,
     ) -> None:
@@ -69,6 +71,7 @@ class VideoWriter(Finished):
         """The finished files: `path`, then `annotated-2.mp4` ... after each change of size."""
         self._path = path
         self._settings, self._encoder, self._live, self._frame_rate = settings, encoder, live, frame_rate
+        self._pixel_aspect = pixel_aspect
         self._sound = _Sound(audio) if audio is not None and audio_template is not None else None
         self._template = audio_template
         self._file: Mp4 | None = None
@@ -125,6 +128,7 @@ class VideoWriter(Finished):
             encoder=self._encoder,
             live=self._live,
             frame_rate=self._frame_rate,
+            pixel_aspect=self._pixel_aspect,
             template=self._template if self._sound is not None and self._sound.more() else None,
         )
 

@@ -32,6 +32,7 @@ class AnnotatedVideo:
                 encoder=encoder,
                 live=info.live,
                 frame_rate=info.frame_rate / settings.capture.vid_stride if info.frame_rate else None,
+                pixel_aspect=info.pixel_aspect,
                 audio=sound.packets() if sound else None,
                 audio_template=sound.stream if sound else None,
             )

@@ -42,6 +42,8 @@ class Channel(Generic[T]):
         self.name, self.capacity, self.overflow = name, capacity, overflow
         self.dropped = 0
         """Items given up for a newer one."""
+        self.discarded = 0
+        """Items thrown away because the reader has gone: what was in flight when it was cancelled, or came later."""
         self._taken = self._found = 0
         self._patience = patience
         self._items: deque[T] = deque()
@@ -71,6 +73,7 @@ class Channel(Generic[T]):
                 else:
                     self._changed.wait_for(self._has_room)
             if self._cancelled:
+                self.discarded += 1
                 raise Cancelled(self.name)
             self._items.append(item)
             self._changed.notify()  # writer and reader never wait at once: there is one to be woken, if any
@@ -85,6 +88,7 @@ class Channel(Generic[T]):
         """Release both ends now and throw away what is in flight."""
         with self._changed:
             self._cancelled = True
+            self.discarded += len(self._items)
             self._items.clear()
             self._changed.notify_all()
 

@@ -20,6 +20,7 @@ class Meter:
 
     name: str
     items: int = 0
+    """Items that it gave."""
     wall: float = 0.0
     """Seconds of the clock, in all."""
     cpu: float = 0.0
@@ -28,19 +29,31 @@ class Meter:
     """Wall seconds of the newest items."""
     recent_cpu: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     """Their seconds on a core."""
+    taken: int = 0
+    """Items that it got from the stage before it."""
+    ended: bool = False
+    """Whether it came to the end of its items; one that was left early, or failed, may have had some in hand."""
+
+    @property
+    def discarded(self) -> int:
+        """Items that a stage of one output for each input had in hand when it was left early or failed.
+
+        A stage that came to its end has none to account for: what it did not give then, it has lost.
+        """
+        return 0 if self.ended else self.taken - self.items
 
     def measured(self, stage: Stage) -> Stage:
         """The same stage, with its work timed."""
 
         def run(items: Iterator[Any]) -> Flow:
-            source = _Waiting(items)
+            source = _Waiting(items, self)
             return self._timed(stage(iter(source)), source)
 
         return run
 
     def source(self, flow: Flow) -> Flow:
         """The same flow, with its work timed; it has nobody to wait for."""
-        return self._timed(flow, _Waiting(iter(())))
+        return self._timed(flow, _Waiting(iter(()), self))
 
     def _timed(self, flow: Flow, source: _Waiting) -> Generator[Any, None, None]:
         try:
@@ -49,6 +62,7 @@ class Meter:
                 try:
                     item = next(flow)
                 except StopIteration:
+                    self.ended = True
                     return
                 self.add(time.perf_counter() - wall - (source.seconds - waited), time.thread_time() - cpu)
                 yield item
@@ -65,10 +79,10 @@ class Meter:
 
 
 class _Waiting:
-    """An iterator that notes how long its reader waited."""
+    """An iterator that notes how long its reader waited, and counts what it got."""
 
-    def __init__(self, items: Iterator[Any]) -> None:
-        self._items = items
+    def __init__(self, items: Iterator[Any], meter: Meter) -> None:
+        self._items, self._meter = items, meter
         self.seconds = 0.0
 
     def __iter__(self) -> Iterator[Any]:
@@ -80,4 +94,5 @@ class _Waiting:
                 return
             finally:
                 self.seconds += time.perf_counter() - began
+            self._meter.taken += 1
             yield item

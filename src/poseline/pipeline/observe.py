@@ -36,6 +36,16 @@ class Running:
     read: Callable[[], int] = lambda: 0
     """Frames that the source gave and the pipeline took, so far."""
 
+    @property
+    def given_up(self) -> int:
+        """Frames that were read and never given by the last stage, each counted where that happened.
+
+        They made way for newer ones, or were on their way when the pipeline was left. To be read once that is so: until
+        then, frames on their way count too.
+        """
+        between = sum(channel.dropped + channel.discarded for channel in self.channels)
+        return between + sum(meter.discarded for meter in self.meters[1:])  # the first is the source's own
+
 
 @contextmanager
 def observing(

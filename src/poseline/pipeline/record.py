@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import time
+import os
 from contextlib import ExitStack
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
 from av.video.frame import VideoFrame
 
 from poseline.capture import SourceInfo
-from poseline.errors import PoselineError
 from poseline.frame import Pixels
 from poseline.inference import ModelSpec
-from poseline.output import Counts, KeypointLog, OutputFolder, RunHeader, Window, choose_encoder, save_picture
+from poseline.output import KeypointLog, OutputFolder, RunHeader, Window, choose_encoder, picture_file, save_picture
 from poseline.overlay import Drawn
 from poseline.pipeline.annotated import AnnotatedVideo
 from poseline.pipeline.annotator import AnnotationTask, Annotator
@@ -31,7 +31,7 @@ class Recorder:
         self, folder: OutputFolder, header: RunHeader, info: SourceInfo, settings: Settings,
         *, apart: ModelSpec | None = None,
     ) -> None:  # fmt: skip
-        self._folder, self._settings = folder, settings
+        self._folder, self._settings, self._pixel_aspect = folder, settings, info.pixel_aspect
         self.notes: list[str] = []
         self.pictures: list[Path] = []
         """Annotated pictures written."""
@@ -59,14 +59,15 @@ class Recorder:
     def write(self, item: Drawn | Observation) -> bool:
         """Record one frame; False when the user closed the window."""
         observation, picture = (item.observation, item.picture) if isinstance(item, Drawn) else (item, None)
+        saved: str | None = None
         if self.annotator:
             self.annotator.write(observation)
         elif isinstance(picture, VideoFrame) and self._video:
             self._video.write(picture)
         elif picture is not None and not isinstance(picture, VideoFrame) and self._settings.output.video:
-            self._save(picture, Path(observation.frame.source))
-        self.log.frame(observation)
-        return self._window is None or picture is None or self._window.show(picture)
+            saved = self._save(picture, Path(observation.frame.source))
+        self.log.frame(observation, saved)
+        return self._window is None or picture is None or self._window.show(self._with_square_pixels(picture))
 
     @property
     def waited(self) -> float:
@@ -78,31 +79,30 @@ class Recorder:
         if self._window:
             self._window.resume()
 
-    def _save(self, picture: Pixels, source: Path) -> None:
-        target = self._folder.pictures / source.name
-        number = 2
-        while target in self.pictures:  # pictures of the same name from different folders
-            target, number = target.with_stem(f"{source.stem}-{number}"), number + 1
+    def _with_square_pixels(self, picture: VideoFrame | Pixels) -> VideoFrame | Pixels:
+        """The picture as a screen shows it in its true shape: the side that its pixels make too short is enlarged."""
+        aspect = self._pixel_aspect
+        if aspect == 1 or not isinstance(picture, VideoFrame):
+            return picture
+        width, height = picture.width * max(aspect, Fraction(1)), picture.height / min(aspect, Fraction(1))
+        return picture.reformat(width=round(width), height=round(height))
+
+    def _save(self, picture: Pixels, source: Path) -> str:
+        """Write an annotated picture; returns what it is called in the run's folder."""
+        target = picture_file(self._folder.pictures / source.name)
+        first, number = target, 2
+        while os.path.lexists(target):  # of a picture of this name in another folder, or the user's own
+            target, number = first.with_stem(f"{first.stem}-{number}"), number + 1
         self.pictures.append(save_picture(picture, target))
+        return target.relative_to(self._folder.path).as_posix()
 
-    def conclude(self, counts: Counts, started: float, error: BaseException | None) -> None:
-        """Finish the video and write the journal's last line; an error on the way is raised after both were tried.
-
-        `started` is when the run began, in `time.monotonic()` seconds.
-        """
-        try:
-            if self._video is not None:
-                self.notes += self._video.conclude()
-            if self.annotator is not None:
-                self.annotator.close()
-                self.notes += self.annotator.result.notes
-        except PoselineError as failure:
-            error = error or failure
-            raise
-        finally:
-            elapsed = time.monotonic() - started
-            fps = counts.processed / elapsed if elapsed > 0 else 0.0
-            self.log.end(counts, elapsed, fps, None if error is None else str(error) or type(error).__name__)
+    def finish(self) -> None:
+        """Finish the video. The journal's last line is left to the caller, who knows how the run ended."""
+        if self._video is not None:
+            self.notes += self._video.conclude()
+        if self.annotator is not None:
+            self.annotator.close()
+            self.notes += self.annotator.result.notes
 
     def __enter__(self) -> Recorder:
         return self

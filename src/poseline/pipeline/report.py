@@ -9,12 +9,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from poseline.output import Counts
+from poseline.output import Counts, Ended
 from poseline.pipeline.meter import Meter
 from poseline.pose import Observation
 
 _FEW_DROPS = 0.05
 """Share of a live source's frames: where fewer are given up, the pipeline keeps pace with it."""
+_BUSY = 0.8
+"""Share of the time from which a stage counts as working without rest."""
 _ADVICE = {
     "capture": "a smaller or differently encoded source, or fewer programs beside this one",
     "inference": "a smaller --imgsz, a smaller model, or a GPU",
@@ -49,6 +51,8 @@ class RunReport:
     live: bool = False
     total: int | None = None
     """Frames that the source announces."""
+    outages: float = 0.0
+    """Seconds for which a live source was gone, between frames that it gave."""
     timed: bool = True
     """Whether the times mean anything: a handful of pictures of different sizes has none worth a table."""
     files: list[Path] = field(default_factory=list)
@@ -57,6 +61,20 @@ class RunReport:
     """What ended the run, if not the end of the source."""
     interrupted: bool = False
     """The user ended it."""
+
+    @property
+    def ended(self) -> Ended:
+        """How the run ended; an error counts for more than the user's wish."""
+        if self.failure is not None:
+            return "failed"
+        return "interrupted" if self.interrupted else "complete"
+
+    @property
+    def failure(self) -> str | None:
+        """What went wrong, in words; an interruption is nothing that went wrong."""
+        if self.error is None or isinstance(self.error, KeyboardInterrupt):
+            return None
+        return str(self.error) or type(self.error).__name__
 
     @property
     def fps(self) -> float:
@@ -70,25 +88,53 @@ class RunReport:
         return (self.counts.processed - 1) / seconds if seconds > 0 else None
 
     @property
-    def bottleneck(self) -> Meter | None:
+    def slowest(self) -> Meter | None:
         """The stage whose own work took the longest; a live source only waits for its next frame."""
         working = self.meters[1:] if self.live else self.meters
         return max(working, key=lambda meter: meter.wall, default=None)
 
     @property
+    def bottleneck(self) -> Meter | None:
+        """The stage for which the others wait; None where a live source's frames come no faster than they are taken.
+
+        Frames of a live source are also given up when many come at once, as after an outage: no stage is to blame for
+        that, so one that has time to rest while the source gives frames is no bottleneck.
+        """
+        slowest = self.slowest
+        if slowest is None or not slowest.items or (self.live and (self._keeps_pace or self._busy(slowest) < _BUSY)):
+            return None
+        return slowest
+
+    @property
     def advice(self) -> str:
         """The bottleneck in words, and what would help."""
-        slowest = self.bottleneck
+        slowest = self.slowest
         if slowest is None or not slowest.items:
             return ""
-        if self.live and self.counts.dropped < _FEW_DROPS * self.counts.read:
+        if self.bottleneck is not None:
+            helps = _ADVICE.get(slowest.name)
+            return f"bottleneck: {slowest.name}" + (f"; what would help: {helps}" if helps else "")
+        if self._keeps_pace:
             return "bottleneck: none here; every stage waits for the source's next frame"
-        return f"bottleneck: {slowest.name}; what would help: {_ADVICE[slowest.name]}"
+        return (
+            f"bottleneck: none here; {slowest.name}, the slowest stage, was busy for {self._busy(slowest):.0%} of the "
+            "time: the dropped frames came too many at once, as after an outage"
+        )
+
+    @property
+    def _keeps_pace(self) -> bool:
+        return self.counts.dropped < _FEW_DROPS * self.counts.read
+
+    def _busy(self, meter: Meter) -> float:
+        """Share of the time in which the source gave frames that the stage worked, 0..1; 1 where no time is known."""
+        seconds = self.last_recorded - self.first_recorded - self.outages
+        return min(1.0, meter.wall / seconds) if seconds > 0 else 1.0
 
     def as_dict(self) -> dict[str, Any]:
         """What `summary.json` holds; times in milliseconds a frame."""
         return {
             "source": self.source,
+            "ended": self.ended,
             "counts": self.counts.as_dict(),
             "elapsed": round(self.elapsed, 3),
             "fps": round(self.fps, 2),
@@ -113,8 +159,8 @@ class RunReport:
             "drawn_ms": _spread(self.drawn_ages) if self.live else None,
             "files": [str(path) for path in self.files],
             "notes": self.notes,
-            "error": None if self.error is None else str(self.error) or type(self.error).__name__,
-            "interrupted": self.interrupted,
+            "error": self.failure,
+            "interrupted": self.ended == "interrupted",
         }
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import platform
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 
 from poseline import __version__
-from poseline.capture import Source
+from poseline.capture import Source, SourceInfo
 from poseline.errors import PoselineError
 from poseline.inference import PoseEstimator
 from poseline.interruption import Interruption
@@ -58,23 +60,34 @@ def run(
     started, used = time.monotonic(), time.process_time()
     try:
         with Recorder(folder, header, source.info, settings, apart=estimator.spec if apart else None) as recorder:
-            try:
+            with _noting_errors(report):
                 _drive(source, estimator, settings, recorder, report, on_frame, interruption)
-            except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 # reported; the files are closed first
-                report.error = error
-            _count(report, source, recorder)
-            try:
-                recorder.conclude(report.counts, started, report.error)
-            finally:
-                report.elapsed, report.cpu = time.monotonic() - started, time.process_time() - used
+            with _noting_errors(report):
+                recorder.finish()
+            report.elapsed, report.cpu = time.monotonic() - started, time.process_time() - used
             if recorder.annotator:
                 _join(report, recorder.annotator.result)
-            report.notes += recorder.notes
+            _check_counts(report)
+            report.notes += [*source.notes, *_remarks(source, estimator, report, recorder), *recorder.notes]
+            with _noting_errors(report):
+                _write_tables(folder, settings)
+            # Last, when it is known how all the rest came out.
+            recorder.log.end(report.counts, report.elapsed, report.fps, report.failure, ended=report.ended)
+            report.files = sorted([*folder.results(), *recorder.pictures])
     except PoselineError as error:
-        report.error = report.error or error  # the first one is the one to show
-    report.interrupted |= isinstance(report.error, KeyboardInterrupt)
-    _finish(report, folder, settings)
+        report.error = report.error or error
+    _write_summary(report, folder)
     return report
+
+
+@contextmanager
+def _noting_errors(report: RunReport) -> Iterator[None]:
+    """What goes wrong within is reported, and the files are closed all the same; the first error is the one to show."""
+    try:
+        yield
+    except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 # reported
+        report.error = report.error or error
+        report.interrupted |= isinstance(error, KeyboardInterrupt)
 
 
 def _drive(
@@ -86,40 +99,64 @@ def _drive(
     on_frame: OnFrame | None,
     interruption: Interruption,
 ) -> None:
+    output = Meter("output")
+    drawing = [] if recorder.annotator else _drawing(source, estimator, settings)
+    running: Running | None = None
+    try:
+        with observing(source, estimator, settings, drawing) as running:
+            report.meters = [*running.meters, output]
+            try:
+                _record(running, output, source, recorder, report, on_frame, interruption)
+                output.ended = True
+            finally:
+                source.stop()  # wakes one that waits; not within `stopping`: a signal would stop it inside its stop
+                report.queues = {channel.name: channel.fill for channel in running.channels}
+    finally:
+        if running is not None:  # and has stopped: what each stage still had in hand is known now
+            _note(report, running, source, recorder)
+            unwritten = 0 if output.ended else output.taken - recorder.log.frames
+            report.counts.dropped = running.given_up + unwritten
+
+
+def _record(
+    running: Running,
+    output: Meter,
+    source: Source,
+    recorder: Recorder,
+    report: RunReport,
+    on_frame: OnFrame | None,
+    interruption: Interruption,
+) -> None:
+    """Record what comes out of the last stage, until it ends or the user has had enough."""
+
     def wind_down() -> None:
         source.stop()
         recorder.resume()
 
-    output = Meter("output")
     ages: deque[float] = deque(maxlen=_AGES)
     drawn: deque[float] = deque(maxlen=_AGES)
-    drawing = [] if recorder.annotator else _drawing(source, estimator, settings)
-    with observing(source, estimator, settings, drawing) as running:
-        report.meters = [*running.meters, output]
-        try:
-            with interruption.stopping(wind_down):
-                for item in interruption.breakable(running.items):
-                    observation = item if isinstance(item, Observation) else item.observation
-                    if item is not observation:
-                        drawn.append(time.monotonic() - observation.frame.arrival)
-                    wall, cpu = time.perf_counter() - recorder.waited, time.thread_time()
-                    goes_on = recorder.write(item)
-                    output.add(time.perf_counter() - recorder.waited - wall, time.thread_time() - cpu)
-                    report.last_recorded = now = time.monotonic()
-                    report.first_recorded = report.first_recorded or now
-                    ages.append(now - observation.frame.arrival)
-                    _note(report, running, source, recorder)
-                    if on_frame:
-                        on_frame(observation, report)
-                    if not goes_on:
-                        report.interrupted = True
-                        break
-            report.interrupted |= interruption.asked > 0
-        finally:
-            source.stop()  # wakes one that waits; not within `stopping`, since a signal would stop it inside its stop
-            report.ages, report.drawn_ages = list(ages), list(drawn)
-            report.queues = {channel.name: channel.fill for channel in running.channels}
-            _note(report, running, source, recorder)
+    try:
+        with interruption.stopping(wind_down):
+            for item in interruption.breakable(running.items):
+                output.taken += 1
+                observation = item if isinstance(item, Observation) else item.observation
+                if item is not observation:
+                    drawn.append(time.monotonic() - observation.frame.arrival)
+                wall, cpu = time.perf_counter() - recorder.waited, time.thread_time()
+                goes_on = recorder.write(item)
+                output.add(time.perf_counter() - recorder.waited - wall, time.thread_time() - cpu)
+                report.last_recorded = now = time.monotonic()
+                report.first_recorded = report.first_recorded or now
+                ages.append(now - observation.frame.arrival)
+                _note(report, running, source, recorder)
+                if on_frame:
+                    on_frame(observation, report)
+                if not goes_on:
+                    report.interrupted = True
+                    break
+        report.interrupted |= interruption.asked > 0
+    finally:
+        report.ages, report.drawn_ages = list(ages), list(drawn)
 
 
 def _drawing(source: Source, estimator: PoseEstimator, settings: Settings) -> list[tuple[str, Stage]]:
@@ -138,31 +175,62 @@ def _join(report: RunReport, annotated: AnnotationResult) -> None:
 
 
 def _note(report: RunReport, running: Running, source: Source, recorder: Recorder) -> None:
-    counts = report.counts
-    counts.bad, counts.processed, counts.persons = source.bad, recorder.log.frames, recorder.log.persons
+    """The counts so far; frames on their way are in none of them but `read`."""
+    counts, log = report.counts, recorder.log
+    counts.bad, counts.processed, counts.persons, counts.corrupt = source.bad, log.frames, log.persons, log.corrupt
     counts.read = running.read() + counts.bad
     counts.dropped = running.channels[0].dropped
+    report.outages = log.outages
 
 
-def _count(report: RunReport, source: Source, recorder: Recorder) -> None:
-    """The final counts: what was on its way when a run broke off was given up too."""
+def _check_counts(report: RunReport) -> None:
+    """Every frame that was read is processed, dropped or bad; one that is none of them was lost by a fault of ours."""
     counts = report.counts
-    counts.processed, counts.persons = recorder.log.frames, recorder.log.persons
-    counts.dropped = counts.read - counts.bad - counts.processed
-    report.notes += source.notes
+    if isinstance(report.error, KeyboardInterrupt):
+        # It strikes between any two instructions, so that a frame may be in nobody's hands: it is given up as well.
+        counts.dropped = counts.read - counts.bad - counts.processed
+    if counts.balanced:
+        return
+    fault = PoselineError(
+        f"internal error: {counts.read} frames were read, but {counts.processed} processed, {counts.dropped} dropped "
+        f"and {counts.bad} bad make {counts.processed + counts.dropped + counts.bad}: frames were lost or doubled, and "
+        "the log is not to be trusted; please report it, with the command and the source"
+    )
+    if report.error is None:
+        report.error = fault
+    else:
+        report.notes.append(str(fault))
 
 
-def _finish(report: RunReport, folder: OutputFolder, settings: Settings) -> None:
-    """Make the tables from the journal, and the summary."""
-    try:
-        if "csv" in settings.output.log:
-            write_csv(folder.journal, folder.csv)
-        if "parquet" in settings.output.log:
-            write_parquet(folder.journal, folder.parquet)
-    except PoselineError as error:
-        report.error = report.error or error
-    ours = (folder.journal, folder.csv, folder.parquet, *folder.path.glob("annotated*"), *folder.pictures.glob("*"))
-    report.files = sorted(path for path in ours if path.is_file())  # the folder may hold files of the user's own
+def _remarks(source: Source, estimator: PoseEstimator, report: RunReport, recorder: Recorder) -> Iterator[str]:
+    """What the user should know of how it was run, and of what is in the log."""
+    counts, log, aspect = report.counts, recorder.log, source.info.pixel_aspect
+    if estimator.size_note:
+        yield estimator.size_note
+    if counts.corrupt:
+        yield f"{counts.corrupt} of {counts.processed} pictures were damaged and patched by the decoder"
+    if source.info.width and log.sizes:
+        yield f"the picture's size changed {_times(log.sizes)}: `size` records in the log say from which frame on"
+    if aspect != 1:
+        yield (
+            f"its pixels are not square, but {aspect} times as wide as high: the video is marked so, and lengths and "
+            f"angles from the log come out right when x is multiplied by {float(aspect):.6g} (pixel_aspect in the log)"
+        )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _write_tables(folder: OutputFolder, settings: Settings) -> None:
+    """Make the tables from the journal."""
+    if "csv" in settings.output.log:
+        write_csv(folder.journal, folder.csv)
+    if "parquet" in settings.output.log:
+        write_parquet(folder.journal, folder.parquet)
+
+
+def _write_summary(report: RunReport, folder: OutputFolder) -> None:
     try:
         write_summary(folder.summary, report.as_dict())
         report.files.append(folder.summary)
@@ -177,7 +245,8 @@ def _header(source: Source, estimator: PoseEstimator, settings: Settings) -> Run
         model={
             "name": spec.name,
             "sha256": spec.sha256,
-            "imgsz": settings.inference.imgsz,
+            "imgsz": estimator.imgsz,
+            "input": _input(estimator, info),
             "precision": runtime.precision,
         },
         runtime=runtime.name,
@@ -188,6 +257,7 @@ def _header(source: Source, estimator: PoseEstimator, settings: Settings) -> Run
             "height": info.height,
             "fps": float(info.frame_rate) if info.frame_rate else None,
             "time_base": str(info.time_base),
+            "pixel_aspect": round(float(info.pixel_aspect), 6),
         }
         if info.width
         else None,
@@ -196,6 +266,14 @@ def _header(source: Source, estimator: PoseEstimator, settings: Settings) -> Run
         started=datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds"),
         classes=tuple(spec.names.values()),
     )
+
+
+def _input(estimator: PoseEstimator, info: SourceInfo) -> dict[str, int] | None:
+    """Size of the network's input for the source's pictures, in pixels; None where each has its own."""
+    if not info.width:
+        return None
+    width, height = estimator.input_size(info.width, info.height)
+    return {"width": width, "height": height}
 
 
 def versions() -> dict[str, str]:
