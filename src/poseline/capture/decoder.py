@@ -34,6 +34,11 @@ class Decoder:
     def __init__(self, opened: Opened) -> None:
         self._container, self._stream = opened.container, opened.stream
         self._reformatter = VideoReformatter()
+        # AVI gives each picture a place in the order of decoding. FFmpeg guesses H.264's times from that as if pictures
+        # were reordered: each would get the time of the next one.
+        self._in_order = self._container.format.name == "avi" and not self._stream.codec_context.has_b_frames
+        self.packets = 0
+        """Packets read, without those whose pictures are not to be shown."""
         self.bad = 0
         """Packets that could not be decoded."""
         self.failure: BaseException | None = None
@@ -60,7 +65,10 @@ class Decoder:
                 packets, errors, self.failure = self._container.demux(self._stream), errors + 1, error
                 continue
             errors, self.failure = 0, None
+            if self._in_order:
+                packet.pts = packet.dts
             if packet.size:  # the empty packet that ends a demux would end the decoder too, before a later retry
+                self.packets += not packet.is_discard
                 yield packet
 
     def _decode(self, packet: av.Packet[VideoStream] | None) -> Iterator[Decoded]:

@@ -24,15 +24,25 @@ class SourceInfo:
     height: int = 0
     """Height of the upright picture in pixels; 0 where each frame has its own."""
     frame_rate: Fraction | None = None
-    """Frames a second as the source announces them; None where it does not."""
+    """Frames a second as the source announces them; None where it does not, or where that cannot be."""
     time_base: Fraction | None = None
     """Seconds per tick of the frames' pts."""
     frames: int | None = None
-    """Number of frames as the source announces it; None where it does not."""
+    """Number of frames that it will show; None where that is not known for sure."""
+    duration: float | None = None
+    """Seconds from the first frame to the end of the last, as the source states them; None where it does not."""
     path: Path | None = None
     """The file, where the source is one video file."""
     on_device: bool = False
     """Whether its pictures lie in the memory of a device."""
+
+    def expected(self, done: int, time: float) -> int | None:
+        """How many frames there will be, when `done` of them have come and the last stands at `time` seconds."""
+        if self.frames is not None:
+            return self.frames
+        if not self.duration or time <= 0 or done < 2:
+            return None
+        return max(done, round((done - 1) * self.duration / time))
 
 
 class Source(Protocol):
