@@ -21,12 +21,16 @@ _STATES_DURATION = frozenset({"avi", "flv", "matroska,webm", "mov,mp4,m4a,3gp,3g
 
 def has_no_stamps(container: InputContainer) -> bool:
     """Whether the format has no time stamps at all: raw H.264 and its kin; those that FFmpeg gives are invented."""
-    return bool(container.format.flags & Flags.no_timestamps.value) or container.format.name == "jpeg_pipe"
+    return _has(container, Flags.no_timestamps) or container.format.name == "jpeg_pipe"
 
 
 def may_break(container: InputContainer) -> bool:
     """Whether time stamps of this format are those of a transmission, which may begin anew anywhere, as MPEG-TS's."""
-    return bool(container.format.flags & Flags.ts_discont.value)
+    return _has(container, Flags.ts_discont)
+
+
+def _has(container: InputContainer, flag: Flags) -> bool:
+    return bool(Flags(container.format.flags) & flag)
 
 
 def shown_frames(stream: VideoStream) -> int | None:

@@ -15,14 +15,14 @@ _LONGEST_INTERVAL = 1
 class SourceClock:
     """Turns the time stamps of one source into presentation times that only move on.
 
-    `stamp` is called once for each frame, in presentation order. A time stamp is believed where it is later than the one
-    before by no more than `longest_pause`: then the frame's time is what the source states. All others are repaired:
+    `stamp` is called once for each frame, in presentation order. A time stamp is believed where it is later than the
+    one before by no more than `longest_pause`: then the frame's time is what the source states. Others are repaired:
 
     - **missing** (None): the frame stands one frame's interval after the one before;
     - **outlier**: a stamp that is out of line, or repeated, while the next one is in line again. The frame stands one
-      frame's interval after the one before, or half way to the next where that is sooner. Other frames keep their times;
+      frame's interval after the one before, or half way to the next where that is sooner; others keep their times;
     - **break**: the stamps step back or jump ahead, and go on from there. The frame stands one frame's interval after
-      the one before, and from then on all times are shifted by as much. `gap` tells of it.
+      the one before, and all later ones are shifted by as much. `gap` tells of it.
 
     One frame's interval is 1 / `frame_rate`, or the last step where that is unknown.
 

@@ -23,8 +23,6 @@ from poseline.errors import SourceError, redact
 from poseline.frame import Frame
 
 if TYPE_CHECKING:
-    from av.video.stream import VideoStream
-
     from poseline.settings import CaptureSettings
 
 _TRUNCATED = 0.98
@@ -32,7 +30,7 @@ _TRUNCATED = 0.98
 _ASSUMED_RATE = Fraction(25)
 """Frames a second of pictures that have no time stamps, where nothing states another; FFmpeg assumes the same."""
 _LONGEST_TRANSMITTED = 10.0
-"""Seconds without a picture in a format of transmission, such as MPEG-TS, beyond which its clock must have been set anew.
+"""Seconds without a picture in a format of transmission beyond which its clock must have been set anew.
 
 MPEG-TS wants a time stamp every 0.7 s; FFmpeg takes the same 10 s.
 """
@@ -167,8 +165,8 @@ class VideoFile:
             self.notes.append(f"{self.bad} packets could not be decoded and were passed over")
         if clock.outliers:
             self.notes.append(
-                f"{clock.outliers} time stamps were out of line or repeated; those frames stand where the frames around "
-                "them leave room"
+                f"{clock.outliers} time stamps were out of line or repeated; each such frame now stands one frame's "
+                "interval after the one before"
             )
         if clock.breaks:
             self.notes.append(

@@ -36,14 +36,6 @@ class SourceInfo:
     on_device: bool = False
     """Whether its pictures lie in the memory of a device."""
 
-    def expected(self, done: int, time: float) -> int | None:
-        """How many frames there will be, when `done` of them have come and the last stands at `time` seconds."""
-        if self.frames is not None:
-            return self.frames
-        if not self.duration or time <= 0 or done < 2:
-            return None
-        return max(done, round((done - 1) * self.duration / time))
-
 
 class Source(Protocol):
     """Something that gives frames. Opened when built (or `SourceError`), closed when `frames` ends."""

@@ -65,9 +65,7 @@ class NetworkStream:
                     gap_from = None
                     outage.over()
                     picture.pts, picture.time_base = round(last / TICKS), TICKS
-                    yield Frame(
-                        picture, index, picture.pts, TICKS, last, arrival, self.info.name, corrupt, gap=gap
-                    )
+                    yield Frame(picture, index, picture.pts, TICKS, last, arrival, self.info.name, corrupt, gap=gap)
                     index += 1
             self.bad = bad_before + decoder.bad
             reason = explain(decoder.failure, 0, self._settings.read_timeout) if decoder.failure else "disconnected"
