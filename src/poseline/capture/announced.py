@@ -15,7 +15,11 @@ _AGREES = 0.1
 """Most by which a stated frame rate may differ from pictures / seconds."""
 _ROUNDED = 0.005
 """Most by which a frame rate differs from the one that is meant, as 23.98 from 24000/1001."""
-_STATES_DURATION = frozenset({"avi", "flv", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2"})
+_INDEXED = frozenset({"avi", "mov,mp4,m4a,3gp,3g2,mj2"})
+"""Formats whose index lists every picture, and is read when they are opened."""
+_REACHES = 0.9
+"""Share of an AVI's time that its index must reach to count as complete."""
+_STATES_DURATION = _INDEXED | {"flv", "matroska,webm"}
 """Formats that state how long they are; of others FFmpeg guesses it, from the first and the last time stamp."""
 
 
@@ -33,15 +37,18 @@ def _has(container: InputContainer, flag: Flags) -> bool:
     return bool(Flags(container.format.flags) & flag)
 
 
-def shown_frames(stream: VideoStream) -> int | None:
+def shown_frames(container: InputContainer, stream: VideoStream) -> int | None:
     """How many pictures an MP4, MOV or AVI will show, by its index; None where there is no complete index.
 
     `stream.frames` also counts the pictures that an edit list hides, and the empty chunks of an AVI that stand for
     pictures left out.
     """
-    if not stream.frames or not len(stream.index_entries):
+    entries = stream.index_entries
+    if not stream.frames or container.format.name not in _INDEXED or not len(entries):
         return None
-    return sum(not entry.is_discard for entry in stream.index_entries)
+    if container.format.name == "avi" and entries[-1].timestamp < _REACHES * (stream.duration or 0):
+        return None  # its index stands at the end, and was cut off with it: only what was read so far is listed
+    return sum(not entry.is_discard for entry in entries)
 
 
 def duration(container: InputContainer, stream: VideoStream) -> float | None:
@@ -64,19 +71,21 @@ def frame_rate(stream: VideoStream, frames: int | None, seconds: float | None) -
         frames: pictures in it, where they are counted.
         seconds: of video, where they are stated.
     """
-    if frames and seconds and stream.average_rate:
+    announced = [rate for rate in (stream.average_rate, stream.base_rate) if rate]
+    if frames and seconds:
         measured = frames / seconds
-        return stream.average_rate if abs(stream.average_rate - measured) <= _AGREES * measured else None
-    return _possible(stream.average_rate) or _possible(stream.base_rate)
+        return next((rate for rate in announced if abs(rate - measured) <= _AGREES * measured), None)
+    return next(filter(_possible, announced), None)
 
 
 def codec_rate(stream: VideoStream) -> Fraction | None:
     """Frames a second as the codec's own headers state them; None where they do not, or one that cannot be."""
-    return _possible(stream.codec_context.framerate)
+    rate = stream.codec_context.framerate
+    return rate if rate and _possible(rate) else None
 
 
-def _possible(rate: Fraction | None) -> Fraction | None:
-    return rate if rate and 0 < rate <= _FASTEST else None
+def _possible(rate: Fraction) -> bool:
+    return 0 < rate <= _FASTEST
 
 
 def exact_rate(rate: float) -> Fraction:

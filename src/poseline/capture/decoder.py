@@ -34,9 +34,9 @@ class Decoder:
     def __init__(self, opened: Opened) -> None:
         self._container, self._stream = opened.container, opened.stream
         self._reformatter = VideoReformatter()
-        # AVI gives each picture a place in the order of decoding. FFmpeg guesses H.264's times from that as if pictures
-        # were reordered: each would get the time of the next one.
-        self._in_order = self._container.format.name == "avi" and not self._stream.codec_context.has_b_frames
+        # An AVI states only when a picture is to be decoded. The time at which it is to be shown, which FFmpeg makes of
+        # that, is the next picture's for H.264, and out of order where pictures are reordered.
+        self._by_dts = opened.container.format.name == "avi"
         self.packets = 0
         """Packets read, without those whose pictures are not to be shown."""
         self.bad = 0
@@ -65,8 +65,6 @@ class Decoder:
                 packets, errors, self.failure = self._container.demux(self._stream), errors + 1, error
                 continue
             errors, self.failure = 0, None
-            if self._in_order:
-                packet.pts = packet.dts
             if packet.size:  # the empty packet that ends a demux would end the decoder too, before a later retry
                 self.packets += not packet.is_discard
                 yield packet
@@ -80,6 +78,8 @@ class Decoder:
             self.bad += 1
             return
         for frame in decoded:
+            if self._by_dts:
+                frame.pts = frame.dts
             yield Decoded(self._upright(frame), frame.is_corrupt)
 
     def _upright(self, frame: VideoFrame) -> VideoFrame:

@@ -165,13 +165,13 @@ class VideoFile:
             self.notes.append(f"{self.bad} packets could not be decoded and were passed over")
         if clock.outliers:
             self.notes.append(
-                f"{clock.outliers} time stamps were out of line or repeated; each such frame now stands one frame's "
-                "interval after the one before"
+                f"{clock.outliers} time stamp{'s' * (clock.outliers > 1)} out of line or repeated: such a frame now stands "
+                "one frame's interval after the one before"
             )
         if clock.breaks:
             self.notes.append(
-                f"the time stamps broke {clock.breaks} times; the recording goes on one frame later there, and the log "
-                "has a gap record at each place"
+                f"the time stamps break {'once' if clock.breaks == 1 else f'{clock.breaks} times'}: there the recording "
+                "goes on one frame's interval later, and the log has a gap record"
             )
 
     def _cut_short(self, count: int) -> str:
@@ -265,7 +265,7 @@ def check_readable(path: Path) -> None:
 def video_info(opened: Opened, name: str) -> SourceInfo:
     """What a video announces of itself."""
     stream = opened.stream
-    frames, seconds = announced.shown_frames(stream), announced.duration(opened.container, stream)
+    frames, seconds = announced.shown_frames(opened.container, stream), announced.duration(opened.container, stream)
     return SourceInfo(
         name=name,
         live=False,
