@@ -89,7 +89,7 @@ def test_a_live_source_does_not_start_with_its_cameras_uptime(tmp_path: Path) ->
         ([0, 10, None, 20], [0, 10, 11, 20], 1),
         ([None, 10, 20], [0, 10, 20], 1),
         ([0, 10, 8, 20], [0, 10, 11, 20], 1),
-        ([0, 10, 20, 3000, 0, 10, 20], [0, 10, 20, 3000, 5980, 5990, 6000], 1),
+        ([0, 10, 20, 3000, 0, 10, 20], [0, 10, 20, 3000, 3010, 3020, 3030], 1),
     ],
     ids=["twice", "none", "none at first", "backwards", "from the beginning again"],
 )

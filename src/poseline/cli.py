@@ -101,6 +101,7 @@ def run(
     every_frame: Annotated[bool | None, _option("--every-frame", help="Drop nothing, also of a live source.", panel=_SOURCE)] = None,
     vid_stride: Annotated[int | None, _option("--vid-stride", help="Take every n-th frame. (1)", panel=_SOURCE)] = None,
     decoder: Annotated[Decoder | None, _option("--decoder", help="Where files are decoded: auto, cpu or cuda. (auto)", panel=_SOURCE)] = None,
+    source_fps: Annotated[float | None, _option("--source-fps", help="Frames a second of a file without time stamps, such as raw .h264. (as its codec says, else 25)", panel=_SOURCE)] = None,
     cam_size: Annotated[str | None, _option("--cam-size", help="Picture size to ask a camera for, such as 1280x720.", panel=_SOURCE)] = None,
     cam_fps: Annotated[float | None, _option("--cam-fps", help="Frames a second to ask a camera for.", panel=_SOURCE)] = None,
     fourcc: Annotated[str | None, _option("--fourcc", help="Pixel format to ask a camera for, such as MJPG.", panel=_SOURCE)] = None,
@@ -130,7 +131,7 @@ def run(
     given: dict[str, dict[str, Any]] = {
         "capture": {
             "live": live, "every_frame": every_frame, "vid_stride": vid_stride,
-            "decoder": decoder and decoder.value, "cam_size": _size(cam_size),
+            "decoder": decoder and decoder.value, "source_fps": source_fps, "cam_size": _size(cam_size),
             "cam_fps": cam_fps, "fourcc": fourcc, "open_timeout": timeout, "read_timeout": timeout,
             "max_outage": max_outage,
         },

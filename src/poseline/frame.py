@@ -46,12 +46,12 @@ def reformatted(picture: av.VideoFrame, name: str, reformatter: VideoReformatter
 
 @dataclass(frozen=True)
 class Gap:
-    """A stretch of time in which a live source gave nothing."""
+    """A place where a source's time has a hole: a live source gave nothing, or the time stamps of a file broke."""
 
     start: float
-    """Time of the last frame before the outage, in seconds of the source's own time."""
+    """Time of the last frame before it, as `Frame.time`."""
     end: float
-    """Time of the first frame after it, in the same seconds."""
+    """Time of the first frame after it, as `Frame.time`; where time stamps broke, one frame's interval later."""
     reason: str
     """What happened, in words, without passwords."""
 
@@ -61,7 +61,11 @@ class Frame:
     """One upright picture and where in its source it stands."""
 
     picture: av.VideoFrame | Pixels
-    """The pixels as they came: the decoder's planes (8-bit yuv420p, upright), or (H, W, 3) uint8 BGR."""
+    """The pixels as they came: the decoder's planes (8-bit yuv420p, upright), or (H, W, 3) uint8 BGR.
+
+    The `pts` of the decoder's picture, in units of `time_base`, is its time in the annotated video: as `Frame.pts`, but
+    repaired where `Frame.time` is.
+    """
     index: int
     """Which frame of the source this is, from 0; frames that were dropped or strided over keep their numbers."""
     pts: int
@@ -69,7 +73,7 @@ class Frame:
     time_base: Fraction
     """Seconds per tick of `pts`."""
     time: float
-    """Presentation time in seconds, 0 at the source's first frame."""
+    """Presentation time in seconds, 0 at the source's first frame; it never runs back, whatever the source states."""
     arrival: float
     """When the frame reached this machine, in `time.monotonic()` seconds; for latency only."""
     source: str = ""
@@ -79,7 +83,7 @@ class Frame:
     dropped_before: int = 0
     """Frames given up just before this one because a newer one was waiting."""
     gap: Gap | None = None
-    """The outage that this frame ended, if any."""
+    """The outage, or the break of the source's time stamps, that this frame ended, if any."""
 
     @property
     def width(self) -> int:

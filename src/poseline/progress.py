@@ -46,7 +46,8 @@ def bar(info: SourceInfo, console: Console) -> Iterator[OnFrame]:
         task = shown.add_task(escape(Path(info.name).name), total=info.frames, persons="")
 
         def on_frame(observation: Observation, report: RunReport) -> None:
-            shown.update(task, completed=report.counts.processed, persons=f"{len(observation.poses)} seen")
+            done, total = report.counts.processed, report.expected(observation.frame)
+            shown.update(task, completed=done, total=total, persons=f"{len(observation.poses)} seen")
 
         yield now_and_then(on_frame, _SHOWING_SECONDS)
 

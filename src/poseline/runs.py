@@ -140,7 +140,10 @@ def _telling(tell: Callable[[Any], None]) -> OnFrame:
     """Tell how far a run has come, now and then."""
     from poseline.progress import now_and_then
 
-    return now_and_then(lambda _, report: tell((report.counts.processed, report.total)), _TELLING_SECONDS)
+    def say(observation: Observation, report: RunReport) -> None:
+        tell((report.counts.processed, report.expected(observation.frame)))
+
+    return now_and_then(say, _TELLING_SECONDS)
 
 
 def _told_apart(locations: list[Location]) -> list[Location]:

@@ -48,6 +48,8 @@ class CaptureSettings(_Section):
     """Take every n-th frame."""
     decoder: Literal["auto", "cpu", "cuda"] = "auto"
     """Where video files are decoded; auto: on the GPU that runs the network, unless their pictures are drawn on."""
+    source_fps: float | None = Field(default=None, gt=0, le=1000)
+    """Frames a second of a file without time stamps, such as raw H.264; 29.97 means 30000/1001."""
     cam_size: tuple[int, int] | None = None
     """(width, height) in pixels to ask a camera for."""
     cam_fps: float | None = Field(default=None, gt=0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import av
 from av.audio.stream import AudioStream
+from av.bitstream import BitStreamFilterContext
 
 from poseline.capture.container import DAMAGE, open_container
 
@@ -24,13 +25,16 @@ class AudioTrack:
         """None where the file is silent."""
 
     def packets(self) -> Iterator[av.Packet[AudioStream]]:
-        """Its packets in order, as far as they can be read."""
+        """Its packets in order, as far as they can be read, and as an MP4 holds them."""
         if self.stream is None:
             return
+        # The AAC of MPEG-TS repeats in every packet what an MP4 says once, and FFmpeg refuses to write it so.
+        repeats = self.stream.codec_context.name == "aac" and not self.stream.codec_context.extradata
+        bare = BitStreamFilterContext("aac_adtstoasc", self.stream) if repeats else None
         try:
             for packet in self._container.demux(self.stream):
                 if packet.size:
-                    yield packet
+                    yield from bare.filter(packet) if bare else (packet,)
         except DAMAGE:  # the pictures tell of the damage; the sound goes as far as it goes
             return
 

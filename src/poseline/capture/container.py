@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import av
@@ -25,6 +26,8 @@ _FILE_FORMATS = (
 _STREAM_FORMATS = _FILE_FORMATS + ",rtsp,rtp,sdp,hls,mpjpeg"
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt", "udp", "rtp", "tcp")
 
+_FORMATS = {".mjpeg": "mjpeg", ".mjpg": "mjpeg"}
+"""Formats that go by the file's name: FFmpeg takes a row of JPEG pictures for a single one."""
 _HARDWARE_THREADS = 4
 
 # IndexError, UnicodeDecodeError and MemoryError: PyAV lets them through on damaged files beside its own errors.
@@ -65,6 +68,7 @@ def open_container(location: str, settings: CaptureSettings, hardware: HWAccel |
     try:
         container = av.open(
             address,
+            format=None if is_url(location) else _FORMATS.get(PurePath(location).suffix.lower()),
             timeout=(settings.open_timeout, settings.read_timeout),
             metadata_errors="replace",
             options=options,

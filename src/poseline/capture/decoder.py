@@ -34,6 +34,11 @@ class Decoder:
     def __init__(self, opened: Opened) -> None:
         self._container, self._stream = opened.container, opened.stream
         self._reformatter = VideoReformatter()
+        # An AVI states only when a picture is to be decoded. The time at which it is to be shown, which FFmpeg makes of
+        # that, is the next picture's for H.264, and out of order where pictures are reordered.
+        self._by_dts = opened.container.format.name == "avi"
+        self.packets = 0
+        """Packets read, without those whose pictures are not to be shown."""
         self.bad = 0
         """Packets that could not be decoded."""
         self.failure: BaseException | None = None
@@ -61,6 +66,7 @@ class Decoder:
                 continue
             errors, self.failure = 0, None
             if packet.size:  # the empty packet that ends a demux would end the decoder too, before a later retry
+                self.packets += not packet.is_discard
                 yield packet
 
     def _decode(self, packet: av.Packet[VideoStream] | None) -> Iterator[Decoded]:
@@ -72,6 +78,8 @@ class Decoder:
             self.bad += 1
             return
         for frame in decoded:
+            if self._by_dts:
+                frame.pts = frame.dts
             yield Decoded(self._upright(frame), frame.is_corrupt)
 
     def _upright(self, frame: VideoFrame) -> VideoFrame:

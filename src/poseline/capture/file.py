@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import replace
-from itertools import chain
+from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from poseline.capture import announced
 from poseline.capture.clock import SourceClock
 from poseline.capture.container import Opened, explain, open_container
 from poseline.capture.decoder import Decoded, Decoder
 from poseline.capture.hardware import ON_DEVICE, accelerators, refusal
 from poseline.capture.source import SourceInfo
+from poseline.capture.stated_bytes import stated_bytes
 from poseline.errors import SourceError, redact
 from poseline.frame import Frame
 
 if TYPE_CHECKING:
-    from av.video.stream import VideoStream
-
     from poseline.settings import CaptureSettings
 
 _TRUNCATED = 0.98
-"""Below this share of the announced frames a file counts as cut short; headers are often off by a frame or two."""
+"""Below this share of its frames, or bytes, a file counts as cut short; headers are often off by a frame or two."""
+_ASSUMED_RATE = Fraction(25)
+"""Frames a second of pictures that have no time stamps, where nothing states another; FFmpeg assumes the same."""
+_LONGEST_TRANSMITTED = 10.0
+"""Seconds without a picture in a format of transmission beyond which its clock must have been set anew.
+
+MPEG-TS wants a time stamp every 0.7 s; FFmpeg takes the same 10 s.
+"""
+_LONGEST_RECORDED = 3600.0
+"""The same in other formats: a picture of a screen may stand for minutes, and in MP4 its duration is stated."""
 
 
 class VideoFile:
@@ -52,12 +63,18 @@ class VideoFile:
             self._decoder = Decoder(self._opened)
             self._rest = self._decoder.frames()
             first = self._first_of(self._rest, str(location))  # only a decoded picture tells which way up it is
-        self._pictures = chain([first], self._rest)
+        self._pictures = _Ahead(first, self._rest)
         self.info = replace(
-            video_info(self._opened.stream, redact(str(location))),
+            video_info(self._opened, redact(str(location))),
             width=first.picture.width, height=first.picture.height, path=path,
             on_device=first.picture.format.name in ON_DEVICE,
         )  # fmt: skip
+        self._stampless = announced.has_no_stamps(self._opened.container)
+        if self._stampless:
+            rate = self._rate_without_stamps()
+            self.info = replace(self.info, frame_rate=rate, time_base=1 / rate)
+        elif settings.source_fps:
+            self.notes.append(f"--source-fps is not used: {self.info.name} has time stamps of its own")
 
     @property
     def bad(self) -> int:
@@ -69,16 +86,39 @@ class VideoFile:
         self._stopped.set()
 
     def frames(self) -> Generator[Frame, None, None]:
-        """The clip's frames in presentation order."""
-        clock, index = SourceClock(self._opened.stream.time_base, self.info.frame_rate), 0
-        with self._opened.container:
+        """The clip's frames in presentation order.
+
+        `pts` is what the clip states, `time` and the picture's own `pts` are repaired where that cannot be
+        (`SourceClock`).
+        """
+        container, index = self._opened.container, 0
+        pause = _LONGEST_TRANSMITTED if announced.may_break(container) else _LONGEST_RECORDED
+        clock = SourceClock(self.info.time_base, self.info.frame_rate, pause)
+        with container:
             for picture, corrupt in self._pictures:
                 if self._stopped.is_set():
                     return
-                pts, seconds = clock.stamp(picture.pts)
-                yield Frame(picture, index, pts, clock.time_base, seconds, time.monotonic(), self.info.name, corrupt)
+                stated = None if self._stampless else picture.pts
+                pts, seconds = clock.stamp(stated, self._pictures.following)
+                picture.pts, picture.time_base = clock.ticks, clock.time_base
+                yield Frame(
+                    picture, index, pts, clock.time_base, seconds, time.monotonic(), self.info.name, corrupt,
+                    gap=clock.gap,
+                )  # fmt: skip
                 index += 1
-        self._conclude(index)
+        self._conclude(index, clock)
+
+    def _rate_without_stamps(self) -> Fraction:
+        """Frames a second of a file without time stamps: as the user says, else as its codec does, else assumed."""
+        if self._settings.source_fps:
+            return announced.exact_rate(self._settings.source_fps)
+        stated = announced.codec_rate(self._opened.stream)
+        if stated is None:
+            self.notes.append(
+                f"{self.info.name} has no time stamps and states no frame rate: {_ASSUMED_RATE} frames/s are assumed; "
+                "--source-fps gives another"
+            )
+        return stated or _ASSUMED_RATE
 
     def _on_hardware(self, path: Path, consumer: str) -> Decoded | None:
         """Open the file on the consumer's own decoder and decode its first picture; None, and a note, if not."""
@@ -113,17 +153,59 @@ class VideoFile:
         failure = self._decoder.failure
         return explain(failure, 0, self._settings.read_timeout) if failure else ""
 
-    def _conclude(self, count: int) -> None:
+    def _conclude(self, count: int, clock: SourceClock) -> None:
         failure, name = self._failure(), self.info.name
         if failure and self.info.path is None:
             raise SourceError(f"{name}: the connection broke off after {count} frames: {failure}")
-        announced = self.info.frames
-        if announced and count + self.bad < _TRUNCATED * announced:
-            self.notes.append(f"read {count} of {announced} frames: {name} is cut short or damaged")
+        if short := self._cut_short(count):
+            self.notes.append(short)
         elif failure:
             self.notes.append(f"reading ended after {count} frames: {failure}")
         if self.bad:
             self.notes.append(f"{self.bad} packets could not be decoded and were passed over")
+        if clock.outliers:
+            self.notes.append(
+                f"{clock.outliers} time stamp{'s' * (clock.outliers > 1)} out of line or repeated: such a frame now stands "
+                "one frame's interval after the one before"
+            )
+        if clock.breaks:
+            self.notes.append(
+                f"the time stamps break {'once' if clock.breaks == 1 else f'{clock.breaks} times'}: there the recording "
+                "goes on one frame's interval later, and the log has a gap record"
+            )
+
+    def _cut_short(self, count: int) -> str:
+        """What tells that the file is not whole, in words; empty if nothing does."""
+        expected, name, packets = self.info.frames, self.info.name, self._decoder.packets
+        # Interlaced video may come as two packets a picture, one for each field.
+        read = packets if abs(2 * count - packets) <= (1 - _TRUNCATED) * packets else count + self.bad
+        if expected and read < _TRUNCATED * expected:
+            return f"read {count} of {expected} frames: {name} is cut short or damaged"
+        if self.info.path is None:
+            return ""
+        there, stated = self.info.path.stat().st_size, stated_bytes(self.info.path)
+        if stated and there < _TRUNCATED * stated:
+            return f"read {count} frames: {name} is cut short, to {100 * there // stated} % of the size that it states"
+        return ""
+
+
+class _Ahead:
+    """Decoded pictures, with a look at the next one's time stamp before it is taken."""
+
+    def __init__(self, first: Decoded, rest: Iterator[Decoded]) -> None:
+        self._rest, self._next = rest, deque([first])
+
+    def __iter__(self) -> Iterator[Decoded]:
+        return self
+
+    def __next__(self) -> Decoded:
+        return self._next.popleft() if self._next else next(self._rest)
+
+    def following(self) -> int | None:
+        """The next picture's time stamp; None where it has none, or there is no more."""
+        if not self._next:
+            self._next.extend(islice(self._rest, 1))
+        return self._next[0].picture.pts if self._next else None
 
 
 def _cause(error: SourceError) -> str:
@@ -180,14 +262,17 @@ def check_readable(path: Path) -> None:
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def video_info(stream: VideoStream, name: str) -> SourceInfo:
-    """What a video stream announces of itself."""
+def video_info(opened: Opened, name: str) -> SourceInfo:
+    """What a video announces of itself."""
+    stream = opened.stream
+    frames, seconds = announced.shown_frames(opened.container, stream), announced.duration(opened.container, stream)
     return SourceInfo(
         name=name,
         live=False,
         width=stream.codec_context.width,
         height=stream.codec_context.height,
-        frame_rate=stream.average_rate or stream.base_rate,
+        frame_rate=announced.frame_rate(stream, frames, seconds),
         time_base=stream.time_base,
-        frames=stream.frames or None,
+        frames=frames,
+        duration=seconds,
     )

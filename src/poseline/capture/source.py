@@ -24,11 +24,13 @@ class SourceInfo:
     height: int = 0
     """Height of the upright picture in pixels; 0 where each frame has its own."""
     frame_rate: Fraction | None = None
-    """Frames a second as the source announces them; None where it does not."""
+    """Frames a second as the source announces them; None where it does not, or where that cannot be."""
     time_base: Fraction | None = None
     """Seconds per tick of the frames' pts."""
     frames: int | None = None
-    """Number of frames as the source announces it; None where it does not."""
+    """Number of frames that it will show; None where that is not known for sure."""
+    duration: float | None = None
+    """Seconds from the first frame to the end of the last, as the source states them; None where it does not."""
     path: Path | None = None
     """The file, where the source is one video file."""
     on_device: bool = False

@@ -35,7 +35,8 @@ class NetworkStream:
         self._url, self._settings = url, settings
         self._opened: Opened | None = opened or open_container(url, settings)
         self._stopped = threading.Event()
-        self.info = replace(video_info(self._opened.stream, redact(url)), live=True, time_base=TICKS, frames=None)
+        info = video_info(self._opened, redact(url))
+        self.info = replace(info, live=True, time_base=TICKS, frames=None, duration=None)
         self.bad = 0
         self.notes: list[str] = []
 
@@ -63,9 +64,8 @@ class NetworkStream:
                     gap = Gap(gap_from, last, reason) if gap_from is not None else None
                     gap_from = None
                     outage.over()
-                    yield Frame(
-                        picture, index, round(last / TICKS), TICKS, last, arrival, self.info.name, corrupt, gap=gap
-                    )
+                    picture.pts, picture.time_base = round(last / TICKS), TICKS
+                    yield Frame(picture, index, picture.pts, TICKS, last, arrival, self.info.name, corrupt, gap=gap)
                     index += 1
             self.bad = bad_before + decoder.bad
             reason = explain(decoder.failure, 0, self._settings.read_timeout) if decoder.failure else "disconnected"

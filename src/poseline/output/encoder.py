@@ -72,6 +72,7 @@ def encoder_options(encoder: EncoderName, settings: OutputSettings, live: bool) 
     if encoder == "nvenc":
         options = {
             "preset": f"p{_NVENC_PRESETS.index(settings.preset) + 1}", "rc": "vbr", "bf": "0",
+            "forced-idr": "1",  # or a picture that is asked to be a key frame is no place to jump to
             "cq": str(max(settings.crf, 1)),  # 0 would leave the quality to NVENC
         }  # fmt: skip
         more = {"tune": "ull", "zerolatency": "1", "delay": "0"} if live else {"delay": str(_LOOKAHEAD)}

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
 
 _SOUNDS = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
+_MOST_BETWEEN_KEYS = 600
+"""Frames from one key frame to the next at most, also where time hardly moves on."""
 _CONTAINER = {
     # delay_moov: the beginning is written with the first fragment, when it is known where each stream starts; without
     # it a file that is not closed loses the true start of its streams, or pictures of its first fragment
@@ -96,7 +98,9 @@ class Mp4:
         context.time_base = time_base
         if pixel_aspect != 1:
             context.sample_aspect_ratio = pixel_aspect
-        context.gop_size = max(1, round(rate))  # a key frame a second, so that jumping to a moment is quick
+        context.gop_size = _MOST_BETWEEN_KEYS
+        self._second = max(1, round(1 / time_base))
+        self._key_due: int | None = None
         if encoder == "x264":
             context.thread_count, context.thread_type = x264_threads(
                 settings, live=live, height=prepared.height, rate=rate
@@ -112,6 +116,9 @@ class Mp4:
         prepared = self._prepared(picture)
         prepared.pts, prepared.time_base = pts, self.time_base
         prepared.pict_type = PictureType.NONE  # the decoder's types would be taken as orders
+        if self._key_due is None or pts >= self._key_due:
+            # A key frame a second, so that jumping to a moment is quick: by time, since the frame rate may vary.
+            prepared.pict_type, self._key_due = PictureType.I, pts + self._second
         self._container.mux(self._video.encode(prepared))
 
     def mux_sound(self, packet: av.Packet[Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -24,9 +25,18 @@ _LATEST_START = 86_400
 _LATEST_LIVE_START = 60
 """The same for a live source, whose clock started with the camera: nobody wants hours of nothing before it."""
 _JUMP = 1
-"""Seconds that time may run back before we take it for a new beginning and go on from where we are."""
+"""Seconds that time may run back before we take it for a new beginning and go on from where we are.
+
+A file's pictures come with their time repaired (`SourceClock`): this is for whoever writes other pictures.
+"""
+_LONGEST_STEP = 1
+"""Seconds: a longer step between two pictures is a pause, and not the interval to go on with."""
+_LONGEST_SILENCE = 5
+"""Seconds by which sound may jump ahead where the pictures break, before we take it for the same break."""
+_SAME_TIME = Fraction(1, 2)
+"""Seconds: a break that takes the pictures back to the sound's own time, as after several wild time stamps."""
 _SOUND_TAIL = 1
-"""Seconds of sound copied past the last picture."""
+"""Seconds of sound copied past the last picture, and by which its breaks may come before or after the pictures'."""
 _FAILURES = (av.error.FFmpegError, OSError, ValueError)
 
 
@@ -94,12 +104,24 @@ class VideoWriter(Finished):
             self._error = OutputError(f"{self._path}: {trouble}: the recording was closed at this point")
             raise self._error
 
+    def move_sound(self, seconds: Fraction, begin: Fraction) -> None:
+        """Tell that the pictures' time stamps broke, and were repaired: the sound's broke there as well.
+
+        Args:
+            seconds: what was added to the source's time, from the next picture on.
+            begin: the repaired time of that picture, in seconds.
+        """
+        if self._sound is not None:
+            self._sound.move(seconds, begin)
+
     def close(self) -> None:
         """Finish the file and give it its name; after that the writer is empty. A second call does nothing."""
         if self._file is None:
             return
         try:
             self._copy_sound(self._clock.now + _SOUND_TAIL if self._clock else None)
+            if self._sound is not None and self._clock is not None and self._sound.has_waited(self._clock.now):
+                self.sound_lost = "its time stamps step back where the pictures' do not"
             self._finish_file()
         except _FAILURES as error:
             raise self._failed(error) from error
@@ -195,7 +217,9 @@ class _Clock:
             else:
                 self._last += 1
         else:
-            self._step, self._last = pts - self._last, pts
+            if (pts - self._last) * self.time_base <= _LONGEST_STEP:
+                self._step = pts - self._last
+            self._last = pts
         return self._last
 
     def _rescaled(self, pts: int, time_base: Fraction | None) -> int:
@@ -203,31 +227,66 @@ class _Clock:
 
 
 class _Sound:
-    """The source's sound, given out up to a time."""
+    """The source's sound, given out up to a time; where the pictures' time was moved, so is its own."""
 
     def __init__(self, packets: Iterator[av.Packet[Any]]) -> None:
         self.lost: str | None = None
         self._packets = packets
         self._next: av.Packet[Any] | None = None
+        self._stated: Fraction | None = None
         self._last: Fraction | None = None
+        self._moved = Fraction(0)
+        self._breaks: deque[tuple[Fraction, Fraction]] = deque()
+        """Breaks that the pictures had and the sound not yet: seconds to move it by then, and when."""
+        self._waits_since: Fraction | None = None
+
+    def move(self, seconds: Fraction, begin: Fraction) -> None:
+        """As `VideoWriter.move_sound`."""
+        if abs(seconds - self._moved) <= _SAME_TIME:  # the pictures are back where the sound has always been
+            self._breaks.clear()
+            self._moved = seconds
+        else:
+            self._breaks.append((seconds, begin))
 
     def until(self, seconds: Fraction, shift: Fraction) -> Iterator[av.Packet[Any]]:
         """The packets not yet given that begin at or before `seconds`, moved by `shift` seconds."""
         while (packet := self._peek()) is not None:
             assert packet.dts is not None
-            ticks = round(shift / packet.time_base)
+            stated = packet.dts * packet.time_base
+            if not self._follow(stated):
+                self._waits_since = seconds if self._waits_since is None else self._waits_since
+                return
+            self._waits_since = None
+            ticks = round((shift + self._moved) / packet.time_base)
             time = (packet.dts + ticks) * packet.time_base
             if time > seconds:
                 return
-            self._next = None
+            self._next, self._stated = None, stated
+            if self._breaks and time >= self._breaks[0][1] + shift:  # it went on for longer than the pictures
+                if time > self._breaks[0][1] + shift + _SOUND_TAIL:
+                    self.lost, self._packets = "its time stamps do not follow the pictures'", iter(())
+                continue
             if self._last is not None and time <= self._last:
-                self.lost = "some of it comes out of order"
+                if not self._moved:  # else the recordings that were joined overlap a little
+                    self.lost = "some of it comes out of order"
                 continue
             self._last = time
             if ticks:
                 packet.dts += ticks
                 packet.pts = None if packet.pts is None else packet.pts + ticks
             yield packet
+
+    def has_waited(self, now: Fraction) -> bool:
+        """Whether it steps back in time, and the pictures have not done so until `now`, in seconds."""
+        return self._waits_since is not None and now - self._waits_since > _SOUND_TAIL
+
+    def _follow(self, stated: Fraction) -> bool:
+        """Go on to the pictures' next break where the sound breaks too; False where they have not come to it."""
+        step = Fraction(0) if self._stated is None else stated - self._stated
+        if self._breaks and (step < 0 or step > _LONGEST_SILENCE):
+            self._moved, self._stated = self._breaks.popleft()[0], None
+            return True
+        return step >= -_JUMP
 
     def more(self) -> bool:
         """Whether any packet is left; a track that never gets one would keep FFmpeg from beginning the file."""

@@ -10,7 +10,9 @@ from poseline.frame import Frame, Pixels, plane_pixels, reformatted
 
 
 def writable_yuv(frame: Frame) -> av.VideoFrame:
-    """`frame`'s picture as a yuv420p frame of its own, with its pts, time base, colour space and colour range.
+    """`frame`'s picture as a yuv420p frame of its own, with its time, colour space and colour range.
+
+    Its pts is the picture's own, where that has one in the frame's time base: repaired, where the source's was wrong.
 
     The decoder's own planes must not be drawn on: it predicts the next pictures from them.
     Width and height are even, as H.264 needs them: an odd picture's last column or row is repeated.
@@ -19,6 +21,8 @@ def writable_yuv(frame: Frame) -> av.VideoFrame:
     picture = frame.picture
     yuv = _from_bgr(picture) if isinstance(picture, np.ndarray) else _from_planes(picture)
     yuv.pts, yuv.time_base = frame.pts, frame.time_base
+    if not isinstance(picture, np.ndarray) and picture.time_base == frame.time_base and picture.pts is not None:
+        yuv.pts = picture.pts
     return yuv
 
 

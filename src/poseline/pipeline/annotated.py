@@ -9,6 +9,7 @@ from types import TracebackType
 from av.video.frame import VideoFrame
 
 from poseline.capture import AudioTrack, SourceInfo
+from poseline.frame import Frame
 from poseline.output import VideoWriter, mp4_can_hold
 from poseline.output.encoder import EncoderName
 from poseline.settings import Settings
@@ -53,8 +54,10 @@ class AnnotatedVideo:
             return None
         return sound
 
-    def write(self, picture: VideoFrame) -> None:
-        """Append a drawn picture."""
+    def write(self, picture: VideoFrame, frame: Frame) -> None:
+        """Append the drawn picture of `frame`."""
+        if frame.gap is not None and picture.pts is not None:
+            self._writer.move_sound((picture.pts - frame.pts) * frame.time_base, picture.pts * frame.time_base)
         self._writer.write(picture)
 
     def conclude(self) -> list[str]:

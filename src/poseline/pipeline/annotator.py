@@ -241,7 +241,7 @@ def annotate(task: AnnotationTask, told: Iterator[tuple[int, Poses]]) -> Annotat
 def _encoded(pictures: Iterator[Drawn], video: AnnotatedVideo) -> Generator[Drawn, None, None]:
     for drawn in pictures:
         assert isinstance(drawn.picture, VideoFrame)
-        video.write(drawn.picture)
+        video.write(drawn.picture, drawn.observation.frame)
         yield drawn
 
 

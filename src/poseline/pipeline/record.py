@@ -63,7 +63,7 @@ class Recorder:
         if self.annotator:
             self.annotator.write(observation)
         elif isinstance(picture, VideoFrame) and self._video:
-            self._video.write(picture)
+            self._video.write(picture, observation.frame)
         elif picture is not None and not isinstance(picture, VideoFrame) and self._settings.output.video:
             saved = self._save(picture, Path(observation.frame.source))
         self.log.frame(observation, saved)

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from poseline.frame import Frame
 from poseline.output import Counts, Ended
 from poseline.pipeline.meter import Meter
 from poseline.pose import Observation
@@ -53,6 +54,8 @@ class RunReport:
     """Frames that the source announces."""
     outages: float = 0.0
     """Seconds for which a live source was gone, between frames that it gave."""
+    duration: float | None = None
+    """Seconds of video that the source announces."""
     timed: bool = True
     """Whether the times mean anything: a handful of pictures of different sizes has none worth a table."""
     files: list[Path] = field(default_factory=list)
@@ -86,6 +89,18 @@ class RunReport:
         """Frames a second from the first recorded to the last: what a longer run would come to."""
         seconds = self.last_recorded - self.first_recorded
         return (self.counts.processed - 1) / seconds if seconds > 0 else None
+
+    def expected(self, frame: Frame) -> int | None:
+        """How many frames will be processed in all, `frame` being the last so far; None where nothing tells.
+
+        Where frames are not counted beforehand, it is reckoned from the time that has passed of all there is.
+        """
+        done = self.counts.processed
+        if self.total:
+            return max(done, round(self.total * done / (frame.index + 1)))  # fewer where not every frame is taken
+        if self.duration and frame.time > 0 and done > 1:
+            return max(done, round((done - 1) * self.duration / frame.time))
+        return None
 
     @property
     def slowest(self) -> Meter | None:

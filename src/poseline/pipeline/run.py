@@ -55,7 +55,10 @@ def run(
         apart: draw and encode the pictures of a file in a second process; nothing is drawn in this one.
     """
     interruption = interruption or Interruption()
-    report = RunReport(source.info.name, total=source.info.frames, live=source.info.live, timed=source.info.width > 0)
+    info = source.info
+    report = RunReport(
+        info.name, total=info.frames, duration=info.duration, live=info.live, timed=info.width > 0
+    )  # fmt: skip
     header = _header(source, estimator, settings)
     started, used = time.monotonic(), time.process_time()
     try:
