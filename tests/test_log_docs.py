@@ -1,4 +1,4 @@
-"""docs/log.md against real logs, tables and summaries: every field is described, and each that is described is there."""
+"""docs/log.md against real logs, tables and summaries: all their fields are described, and no others are."""
 
 from __future__ import annotations
 

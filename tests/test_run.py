@@ -266,6 +266,29 @@ def test_a_slow_model_drops_frames_of_a_camera_and_counts_each(tmp_path: Path) -
     assert decoded(tmp_path / "out" / "annotated.mp4") == counts.processed
 
 
+def test_a_model_that_is_too_slow_for_its_camera_is_the_bottleneck(tmp_path: Path) -> None:
+    report = recorded(live(), tmp_path / "out", estimator(seconds=0.05))
+    assert report.bottleneck is not None
+    assert report.bottleneck.name == "inference"
+    assert report.advice.startswith("bottleneck: inference; what would help: ")
+
+
+def test_no_stage_is_blamed_for_a_burst_after_an_outage(tmp_path: Path) -> None:
+    """A stream that breaks and comes back with all the frames that its server kept, as fast as they are read."""
+
+    def step(number: int) -> None:
+        if number == 15:
+            time.sleep(0.5)
+        elif not 15 < number < 45:
+            time.sleep(0.03)
+
+    report = recorded(ScriptedSource(60, live=True, step=step), tmp_path / "out", estimator(seconds=0.005))
+    assert report.counts.dropped > 15
+    assert report.bottleneck is None
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["bottleneck"] is None
+    assert report.advice.startswith("bottleneck: none here; inference, the slowest stage, was busy for")
+
+
 def test_the_age_of_a_live_frame_is_bounded(tmp_path: Path) -> None:
     report = recorded(live(), tmp_path / "out", estimator(seconds=0.05))
     assert np.median(report.ages) < 0.2, "two frames' time, and what the machine adds"
@@ -326,6 +349,7 @@ def test_closing_the_window_ends_a_run(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("poseline.pipeline.record.Window", lambda title, pausable: Window(title, pausable, screen))
     report = recorded(ScriptedSource(None), tmp_path / "out", chosen=settings(output={"show": True}))
     assert report.interrupted
+    assert report.ended == "interrupted"
     assert report.error is None
     assert report.counts.processed == 8
     assert screen.closed
