@@ -139,14 +139,15 @@ def one_person(pixels: Pixels) -> NDArray[np.float32]:
 
 
 def estimator(
-    script: Callable[[Pixels], NDArray[np.float32]] = one_person, seconds: float = 0.0, in_flight: int = 1
-) -> PoseEstimator:
+    script: Callable[[Pixels], NDArray[np.float32]] = one_person, seconds: float = 0.0, in_flight: int = 1,
+    batch: int = 1, inference: InferenceSettings | None = None, fixed_size: tuple[int, int] | None = None,
+) -> PoseEstimator:  # fmt: skip
     """A model whose answers are written beforehand."""
     spec = ModelSpec(
         "scripted", Path("scripted.xml"), "openvino", "0" * 64, {0: "person"}, (2, 3), 32, False, SKELETON
     )  # fmt: skip
-    runtime = ScriptedRuntime(script, seconds=seconds, in_flight=in_flight)
-    return PoseEstimator(spec, runtime, InferenceSettings(imgsz=64))
+    runtime = ScriptedRuntime(script, seconds=seconds, in_flight=in_flight, batch=batch, fixed_size=fixed_size)
+    return PoseEstimator(spec, runtime, inference or InferenceSettings(imgsz=64))
 
 
 class ScriptedSource:

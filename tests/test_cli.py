@@ -111,6 +111,16 @@ def test_a_bad_option_is_2(arguments: list[str], words: str, tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
 
 
+@pytest.mark.parametrize(
+    "arguments", [["run", "clip.mp4", "-o", "-"], ["skeleton", "-o", "-"], ["bench", "clip.mp4", "--json", "-"]]
+)
+def test_nothing_is_made_that_is_called_as_standard_output_is(arguments: list[str], tmp_path: Path) -> None:
+    code, text = refused(*arguments, cwd=tmp_path)
+    assert code == 2
+    assert "standard output" in text
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("arguments", [["run"], ["run", "x", "--nonsense"], ["run", "x", "--crf", "low"], ["nonsense"]])
 def test_bad_usage_is_2(arguments: list[str]) -> None:
     done = poseline(*arguments)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from output_worlds import header, poses, seen
 from poseline.errors import OutputError
+from poseline.output import KeypointLog, lock, prepare
 from poseline.output import folder as folder_module
-from poseline.output import lock, prepare
 
 HOLDER = """
 import sys
@@ -103,6 +104,18 @@ def test_overwrite_removes_our_results_and_nothing_else() -> None:
         (Path("old") / name).write_text("x")
     with prepare(Path("old"), "clip", True, []) as folder:
         assert sorted(path.name for path in folder.path.iterdir() if path.name[0] != ".") == sorted(others)
+
+
+def test_a_log_that_names_files_elsewhere_removes_none_of_them() -> None:
+    Path("old/pictures/deeper").mkdir(parents=True)
+    for name in ("a.png", "old/b.png", "old/pictures/deeper/c.png", "old/pictures/d.png", "old/pictures/e.png"):
+        Path(name).write_text("precious")
+    with KeypointLog(Path("old/keypoints.jsonl"), header(video=None)) as log:
+        for index, name in enumerate(("../a.png", "b.png", "pictures/deeper/c.png", "pictures/d.png", "deeper", "/")):
+            log.frame(seen(index, poses(1)), name)
+    with prepare(Path("old"), "clip", True, []):
+        left = sorted(path.as_posix() for path in Path().rglob("*.png"))
+    assert left == ["a.png", "old/b.png", "old/pictures/deeper/c.png", "old/pictures/e.png"]
 
 
 def test_a_link_in_the_place_of_a_result_is_replaced_and_not_followed() -> None:

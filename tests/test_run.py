@@ -50,7 +50,10 @@ def recorded(
     counts = report.counts
     assert counts.balanced
     assert journal[-1]["type"] == "end"
-    assert journal[-1]["counts"] == counts.as_dict() == json.loads((folder / "summary.json").read_text())["counts"]
+    summary = json.loads((folder / "summary.json").read_text())
+    assert journal[-1]["counts"] == counts.as_dict() == summary["counts"]
+    assert journal[-1]["ended"] == read_log(folder / "keypoints.jsonl").ended == summary["ended"] == report.ended
+    assert journal[-1]["error"] == summary["error"]
     assert counts.processed == len(frames)
     assert counts.persons == sum(len(frame["persons"]) for frame in frames)
     assert sum(frame["dropped_before"] for frame in frames) <= counts.dropped
@@ -210,6 +213,41 @@ def test_pictures_of_one_name_are_all_kept(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out" / "pictures").iterdir()) == ["x-2.png", "x.png"]
 
 
+def folder_of_pictures(folder: Path, names: str) -> Path:
+    """One picture for each letter, called a.png and so on."""
+    folder.mkdir()
+    for number, name in enumerate(names):
+        save(folder / f"{name}.png", number)
+    return folder
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_overwriting_removes_the_pictures_of_the_run_before_and_no_others(killed: bool, tmp_path: Path) -> None:
+    out, first, second = tmp_path / "out", tmp_path / "first", tmp_path / "second"
+    recorded(folder_of_pictures(first, "abc"), out)
+    if killed:  # which has no summary, nor an end of its log
+        (out / "summary.json").unlink()
+        journal = (out / "keypoints.jsonl").read_text().splitlines(keepends=True)
+        (out / "keypoints.jsonl").write_text("".join(journal[:-1]) + '{"type":"frame","fra')
+    (out / "pictures" / "mine.png").write_text("precious")
+    (out / "pictures" / "d.png").write_text("precious, and called as a picture of the second run")
+    with prepare(out, "", True, []) as folder:
+        report = run(open_source(folder_of_pictures(second, "cd"), settings().capture), estimator(), settings(), folder)
+    assert sorted(path.name for path in (out / "pictures").iterdir()) == ["c.png", "d-2.png", "d.png", "mine.png"]
+    assert "precious" in (out / "pictures" / "d.png").read_text()
+    listed = [path.relative_to(out).as_posix() for path in report.files]
+    assert listed == ["keypoints.jsonl", "pictures/c.png", "pictures/d-2.png", "summary.json"]
+    assert [frame["picture"] for frame in logged(out)] == ["pictures/c.png", "pictures/d-2.png"]
+
+
+def test_overwriting_pictures_with_a_video_leaves_no_empty_folder(tmp_path: Path) -> None:
+    recorded(folder_of_pictures(tmp_path / "first", "abc"), tmp_path / "out")
+    with prepare(tmp_path / "out", "", True, []) as folder:
+        report = run(ScriptedSource(3), estimator(), settings(), folder)
+    assert not (tmp_path / "out" / "pictures").exists()
+    assert [path.name for path in report.files] == ["annotated.mp4", "keypoints.jsonl", "summary.json"]
+
+
 def live(count: int = 60, rate: float = 60.0) -> ScriptedSource:
     """A camera of one second."""
     return ScriptedSource(count, live=True, rate=rate)
@@ -225,6 +263,29 @@ def test_a_slow_model_drops_frames_of_a_camera_and_counts_each(tmp_path: Path) -
     assert counts.dropped == sum(frame["dropped_before"] for frame in frames) + after
     assert frames[-1]["frame"] == 59, "the newest frame is the one that is kept"
     assert decoded(tmp_path / "out" / "annotated.mp4") == counts.processed
+
+
+def test_a_model_that_is_too_slow_for_its_camera_is_the_bottleneck(tmp_path: Path) -> None:
+    report = recorded(live(), tmp_path / "out", estimator(seconds=0.05))
+    assert report.bottleneck is not None
+    assert report.bottleneck.name == "inference"
+    assert report.advice.startswith("bottleneck: inference; what would help: ")
+
+
+def test_no_stage_is_blamed_for_a_burst_after_an_outage(tmp_path: Path) -> None:
+    """A stream that breaks and comes back with all the frames that its server kept, as fast as they are read."""
+
+    def step(number: int) -> None:
+        if number == 15:
+            time.sleep(0.5)
+        elif not 15 < number < 45:
+            time.sleep(0.03)
+
+    report = recorded(ScriptedSource(60, live=True, step=step), tmp_path / "out", estimator(seconds=0.005))
+    assert report.counts.dropped > 15
+    assert report.bottleneck is None
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["bottleneck"] is None
+    assert report.advice.startswith("bottleneck: none here; inference, the slowest stage, was busy for")
 
 
 def test_the_age_of_a_live_frame_is_bounded(tmp_path: Path) -> None:
@@ -287,6 +348,7 @@ def test_closing_the_window_ends_a_run(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("poseline.pipeline.record.Window", lambda title, pausable: Window(title, pausable, screen))
     report = recorded(ScriptedSource(None), tmp_path / "out", chosen=settings(output={"show": True}))
     assert report.interrupted
+    assert report.ended == "interrupted"
     assert report.error is None
     assert report.counts.processed == 8
     assert screen.closed

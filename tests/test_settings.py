@@ -42,6 +42,7 @@ def test_an_empty_file_changes_nothing(text: str, tmp_path: Path) -> None:
         ("inferense:\n  conf: 0.5\n", r"unknown setting 'inferense'; known here: capture, inference"),
         ("inference:\n  conf: 1.5\n", r"inference\.conf: .*less than or equal to 1, got 1\.5"),
         ("inference:\n  imgsz: big\n", r"inference\.imgsz: .*got 'big'"),
+        ("output:\n  directory: '-'\n", r"output\.directory: results are several files, .* name a folder"),
         ("inference:\n  device: toaster\n", r"inference\.device: a device is auto, cpu, .*got 'toaster'"),
         ("output:\n  log: [xml]\n", r"output\.log\.0: .*got 'xml'"),
         ("capture:\n  read_timeout: 0\n", r"capture\.read_timeout: .*got 0"),

@@ -105,6 +105,7 @@ def write_truth(path: Path, clip: Path, truths: Sequence[Sequence[PersonTruth]])
                 "height": height,
                 "fps": round(float(rate), 4),
                 "time_base": f"{base.numerator}/{base.denominator}",
+                "pixel_aspect": 1.0,
             },
             "settings": {"truth": MEANING},
             "versions": {"truth": "1"},
@@ -129,8 +130,9 @@ def write_truth(path: Path, clip: Path, truths: Sequence[Sequence[PersonTruth]])
         "dropped": 0,
         "bad": 0,
         "persons": sum(len(persons) for persons in truths),
+        "corrupt": 0,
     }
-    records.append({"type": "end", "counts": counts, "elapsed": 0.0, "fps": 0.0, "error": None})
+    records.append({"type": "end", "ended": "complete", "counts": counts, "elapsed": 0.0, "fps": 0.0, "error": None})
     path.write_text(
         "".join(json.dumps(record, separators=(",", ":"), allow_nan=False) + "\n" for record in records),
         encoding="utf-8",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from poseline.pipeline.chain import Flow, Stage
+from poseline.pipeline.channel import Cancelled
 
 _REMEMBERED = 10_000
 """Durations kept for percentiles; the newest, so that a run of any length needs the same memory."""
@@ -32,7 +33,10 @@ class Meter:
     taken: int = 0
     """Items that it got from the stage before it."""
     ended: bool = False
-    """Whether it came to the end of its items; one that was left early, or failed, may have had some in hand."""
+    """Whether it came to the end of its items, or to the error that ended them.
+
+    One that was left early, or failed by itself, may have had some in hand.
+    """
 
     @property
     def discarded(self) -> int:
@@ -40,7 +44,7 @@ class Meter:
 
         A stage that came to its end has none to account for: what it did not give then, it has lost.
         """
-        return 0 if self.ended else self.taken - self.items
+        return 0 if self.ended else max(0, self.taken - self.items)
 
     def measured(self, stage: Stage) -> Stage:
         """The same stage, with its work timed."""
@@ -64,6 +68,9 @@ class Meter:
                 except StopIteration:
                     self.ended = True
                     return
+                except Exception as error:
+                    self.ended = error is source.error and not isinstance(error, Cancelled)
+                    raise
                 self.add(time.perf_counter() - wall - (source.seconds - waited), time.thread_time() - cpu)
                 yield item
         finally:
@@ -84,6 +91,8 @@ class _Waiting:
     def __init__(self, items: Iterator[Any], meter: Meter) -> None:
         self._items, self._meter = items, meter
         self.seconds = 0.0
+        self.error: Exception | None = None
+        """What ended the items too early."""
 
     def __iter__(self) -> Iterator[Any]:
         while True:
@@ -92,6 +101,9 @@ class _Waiting:
                 item = next(self._items)
             except StopIteration:
                 return
+            except Exception as error:
+                self.error = error
+                raise
             finally:
                 self.seconds += time.perf_counter() - began
             self._meter.taken += 1

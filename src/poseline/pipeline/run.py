@@ -216,8 +216,8 @@ def _remarks(source: Source, estimator: PoseEstimator, report: RunReport, record
         yield f"the picture's size changed {_times(log.sizes)}: `size` records in the log say from which frame on"
     if aspect != 1:
         yield (
-            f"its pixels are not square, but {aspect} times as wide as high: the video is marked so, and lengths and "
-            f"angles from the log come out right when x is multiplied by {float(aspect):.6g} (pixel_aspect in the log)"
+            f"its pixels are not square, but {aspect} times as wide as high: multiply x by {float(aspect):.6g} before "
+            "you measure lengths and angles in the log (`pixel_aspect` there)"
         )
 
 
