@@ -99,6 +99,7 @@ def stream(
     track: bool = True,
     live: bool = False,
     vid_stride: int = 1,
+    source_fps: float | None = None,
     **options: Any,
 ) -> Generator[Observation, None, None]:
     """Observations of a video, camera or stream, in order, as they come; decoding and inference run beside the loop.
@@ -109,6 +110,7 @@ def stream(
         track: give persons ids.
         live: treat a file as a camera.
         vid_stride: take every n-th frame.
+        source_fps: frames a second of a file without time stamps, such as raw H.264; None: as its codec says, else 25.
         options: conf, iou, imgsz and so on, as `PoseModel` takes them.
 
     Raises:
@@ -121,7 +123,7 @@ def stream(
         overrides={
             "inference": {} if isinstance(model, PoseModel) else _named(model) | options,
             "tracking": {"enabled": track},
-            "capture": {"live": live, "vid_stride": vid_stride},
+            "capture": {"live": live, "vid_stride": vid_stride, "source_fps": source_fps},
         }
     )
     if isinstance(model, PoseModel) and options:

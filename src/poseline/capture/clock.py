@@ -78,6 +78,19 @@ class SourceClock:
         self.ticks = ticks
         return pts, self._seconds(ticks)
 
+    def notes(self) -> list[str]:
+        """What the user should know at the end of what was repaired; missing stamps are common, and no fault."""
+        notes = []
+        if self.outliers:
+            stamps = "time stamp" if self.outliers == 1 else "time stamps"
+            notes.append(f"{self.outliers} {stamps} out of line or repeated: such a frame stands one interval later")
+        if self.breaks:
+            often = "once" if self.breaks == 1 else f"{self.breaks} times"
+            notes.append(
+                f"the time stamps break {often}: time goes on one frame later there, and the log has a gap record"
+            )
+        return notes
+
     def _begin(self, pts: int, following: int | None) -> int:
         if self._first is not None:  # only stamps that were missing came before
             self._shift = self._one_later() - pts
@@ -112,9 +125,8 @@ class SourceClock:
     def _pass_over(self, following: int | None) -> int:
         self.outliers += 1
         later = self._one_later()
-        if following is None:
-            return later
-        return max(self.ticks + 1, min(later, (self.ticks + following + self._shift) // 2))
+        room = 0 if following is None else following + self._shift - self.ticks
+        return min(later, self.ticks + room // 2) if room > 1 else later
 
     def _break(self, pts: int, step: int) -> int:
         self.breaks += 1

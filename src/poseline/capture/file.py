@@ -163,16 +163,7 @@ class VideoFile:
             self.notes.append(f"reading ended after {count} frames: {failure}")
         if self.bad:
             self.notes.append(f"{self.bad} packets could not be decoded and were passed over")
-        if clock.outliers:
-            self.notes.append(
-                f"{clock.outliers} time stamp{'s' * (clock.outliers > 1)} out of line or repeated: such a frame now stands "
-                "one frame's interval after the one before"
-            )
-        if clock.breaks:
-            self.notes.append(
-                f"the time stamps break {'once' if clock.breaks == 1 else f'{clock.breaks} times'}: there the recording "
-                "goes on one frame's interval later, and the log has a gap record"
-            )
+        self.notes += clock.notes()
 
     def _cut_short(self, count: int) -> str:
         """What tells that the file is not whole, in words; empty if nothing does."""

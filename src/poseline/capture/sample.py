@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from poseline.capture.container import open_container
+from poseline.capture.container import DAMAGE, open_container
 from poseline.capture.file import VideoFile, check_readable
 from poseline.errors import SourceError
 from poseline.frame import Frame
@@ -52,21 +52,30 @@ class ClipSample:
         return digest.hexdigest()
 
     def frames(self, count: int) -> Generator[Frame, None, None]:
-        """At most `count` frames, spread evenly over the clip's time; fewer where it has fewer, or fewer key frames.
+        """At most `count` frames, spread evenly over the clip's; fewer where it has fewer, or fewer key frames.
 
         Raises:
             SourceError: the file cannot be read.
         """
         check_readable(self.path)
+        total, keys_only = self._counted()
         opened = open_container(str(self.path), self.settings)
-        seconds = (opened.container.duration or 0) / 1e6
-        if seconds * float(opened.stream.average_rate or 0) > _LONG:
+        if keys_only:
             opened.stream.codec_context.skip_frame = "NONKEY"
         given = 0
         with closing(VideoFile(self.path, self.settings, opened).frames()) as frames:
             for frame in frames:
-                if frame.time >= given * seconds / count:
+                if frame.index >= given * total / count:
                     yield frame
                     given += 1
                 if given == count:
                     return
+
+    def _counted(self) -> tuple[int, bool]:
+        """Packets whose pictures there are to choose from, and whether they are those of key frames alone."""
+        keys: list[bool] = []  # counted, since not every container knows, and none of its times need be true
+        opened = open_container(str(self.path), self.settings)
+        with opened.container, suppress(*DAMAGE):
+            packets = opened.container.demux(opened.stream)
+            keys.extend(packet.is_keyframe for packet in packets if packet.size and not packet.is_discard)
+        return (sum(keys), True) if len(keys) > _LONG else (len(keys), False)

@@ -89,7 +89,8 @@ class Mp4:
         self._reformatter, self._plain = VideoReformatter(), PLAIN[encoder]
         self._even = (first.width % 2 == 0, first.height % 2 == 0)
         prepared = self._prepared(first)
-        rate = frame_rate or Fraction(30)
+        # Not beyond a frame a tick: the last frame would last no tick, and FFmpeg's reader leaves such a one out.
+        rate = min(frame_rate or Fraction(30), 1 / time_base)
         video = self._container.add_stream(CODECS[encoder], rate=rate, options=encoder_options(encoder, settings, live))
         assert isinstance(video, av.VideoStream)
         self._video = video
