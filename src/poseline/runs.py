@@ -49,12 +49,17 @@ class _Shown(logging.Handler):
         show_message(record.getMessage())
 
 
-def run_all(sources: list[str], settings: Settings, interruption: Interruption, jobs: int = 1) -> int:
-    """Run one source after another, or `jobs` at once; the code of the first that failed."""
+def run_all(
+    sources: list[str], settings: Settings, interruption: Interruption, jobs: int = 1, recursive: bool = False
+) -> int:
+    """Run one source after another, or `jobs` at once; the code of the first that failed.
+
+    With `recursive`, folders are looked into to the bottom.
+    """
     from poseline.capture import locate
 
     show_log()
-    locations = locate(sources)
+    locations = locate(sources, recursive)
     if settings.output.show:
         from poseline.output import Window
 

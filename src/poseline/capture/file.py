@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from poseline.capture.aspect import pixel_aspect
 from poseline.capture.clock import SourceClock
 from poseline.capture.container import Opened, explain, open_container
 from poseline.capture.decoder import Decoded, Decoder
@@ -56,7 +57,7 @@ class VideoFile:
         self.info = replace(
             video_info(self._opened.stream, redact(str(location))),
             width=first.picture.width, height=first.picture.height, path=path,
-            on_device=first.picture.format.name in ON_DEVICE,
+            on_device=first.picture.format.name in ON_DEVICE, pixel_aspect=self._decoder.pixel_aspect,
         )  # fmt: skip
 
     @property
@@ -96,7 +97,7 @@ class VideoFile:
         self._decoder = Decoder(self._opened)
         self._rest = self._decoder.frames()
         first = next(self._rest, None)
-        reason = refusal(first.picture) if first else "the card's decoder gave no picture"
+        reason = refusal(first.picture, opened.deinterlace) if first else "the card's decoder gave no picture"
         if reason:
             self._opened.container.close()
             self.notes.append(f"decoded by the CPU: {reason}")
@@ -124,6 +125,7 @@ class VideoFile:
             self.notes.append(f"reading ended after {count} frames: {failure}")
         if self.bad:
             self.notes.append(f"{self.bad} packets could not be decoded and were passed over")
+        self.notes += self._decoder.notes
 
 
 def _cause(error: SourceError) -> str:
@@ -190,4 +192,5 @@ def video_info(stream: VideoStream, name: str) -> SourceInfo:
         frame_rate=stream.average_rate or stream.base_rate,
         time_base=stream.time_base,
         frames=stream.frames or None,
+        pixel_aspect=pixel_aspect(stream),
     )
