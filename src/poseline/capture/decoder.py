@@ -39,6 +39,7 @@ class Decoder:
         self._reformatter = VideoReformatter()
         self._deinterlace = opened.deinterlace
         self._deinterlacer: Deinterlacer | None = None
+        self._on_device = False
         self._rotation: int | None = None
         self.orientation: Orientation = UPRIGHT
         """How the present picture lay in the file."""
@@ -66,9 +67,8 @@ class Decoder:
                 "--deinterlace no leaves them as they are"
             )
         if self.still_interlaced:
-            notes.append(
-                f"{self.still_interlaced} pictures are interlaced and were left so; --decoder cpu makes them whole"
-            )
+            why = "--decoder cpu makes them whole" if self._on_device else "they are too small"
+            notes.append(f"{self.still_interlaced} pictures are interlaced and were left so: {why}")
         return notes
 
     def frames(self) -> Iterator[Decoded]:
@@ -115,7 +115,8 @@ class Decoder:
         interlaced = frame.interlaced_frame
         if self._deinterlacer is not None and not self._deinterlacer.takes(frame):
             yield from self._flush()
-        if self._deinterlacer is None and interlaced and frame.format.name not in ON_DEVICE:
+        self._on_device = frame.format.name in ON_DEVICE
+        if self._deinterlacer is None and interlaced and not self._on_device:
             with suppress(av.error.FFmpegError):  # bwdif does not take pictures of a few pixels
                 self._deinterlacer = Deinterlacer(frame)
         if self._deinterlacer is None:

@@ -15,7 +15,7 @@ from poseline.capture.clock import SourceClock
 from poseline.capture.container import Opened, explain, open_container
 from poseline.capture.decoder import Decoded, Decoder
 from poseline.capture.hardware import ON_DEVICE, accelerators, refusal
-from poseline.capture.source import SourceInfo
+from poseline.capture.source import Source, SourceInfo
 from poseline.errors import SourceError, redact
 from poseline.frame import Frame
 
@@ -136,7 +136,7 @@ def _cause(error: SourceError) -> str:
 class Rehearsal:
     """A video file that behaves as a camera: frames arrive at the clip's own pace, whoever is ready for them."""
 
-    def __init__(self, file: VideoFile) -> None:
+    def __init__(self, file: Source) -> None:
         self._file = file
         self._stopped = threading.Event()
         self.info = replace(self._file.info, live=True)

@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -23,7 +23,7 @@ _QUARTER_TURNS_ONLY = 5.0
 
 @dataclass(frozen=True)
 class Orientation:
-    """One of the eight ways in which a picture can lie: rows and columns exchanged first, mirrored and flipped after."""
+    """One of the eight ways in which a picture can lie: first transposed, then mirrored, then flipped."""
 
     transposed: bool = False
     """Rows and columns are exchanged."""
@@ -60,7 +60,7 @@ UPRIGHT = Orientation()
 
 def orientation_of(frame: VideoFrame) -> Orientation:
     """What the frame's display matrix says; upright where it has none."""
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")  # PyAV's types take what it maps to for what it lists
     return UPRIGHT if matrix is None else _orientation(bytes(matrix))
 
 

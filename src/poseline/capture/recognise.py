@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -62,11 +61,12 @@ PNG = Recognised(Kind.PICTURE, "a PNG picture")
 TIFF = Recognised(Kind.PICTURE, "a TIFF picture")
 WEBP = Recognised(Kind.PICTURE, "a WebP picture")
 ANIMATED_WEBP = Recognised(Kind.VIDEO, "an animated WebP picture")
-_ANIMATED_PNG = Recognised(Kind.VIDEO, "an animated PNG picture")
+ANIMATED_PNG = Recognised(Kind.VIDEO, "an animated PNG picture")
 _MOTION_JPEG = Recognised(Kind.VIDEO, "a motion JPEG video")
 _RAW = Recognised(Kind.OTHER, "a camera's raw picture; export it as JPEG")
 _SOUND = Recognised(Kind.OTHER, "sound without pictures")
 TEXT = Recognised(Kind.OTHER, "text")
+GIF = Recognised(Kind.VIDEO, "a GIF")
 
 _PICTURES = (
     (0, b"\xff\xd8\xff", JPEG),
@@ -80,7 +80,6 @@ _PICTURES = (
     (0, b"MM\0+", TIFF),
 )
 _VIDEOS = (
-    (0, b"GIF8", "a GIF"),
     (0, b"\x1a\x45\xdf\xa3", "a Matroska or WebM video"),
     (0, b"FLV\x01", "a Flash video"),
     (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a Windows Media video"),
@@ -133,6 +132,7 @@ _OTHERS = (
 )
 _KNOWN = (
     *_PICTURES,
+    (0, b"GIF8", GIF),
     *((place, magic, Recognised(Kind.VIDEO, name)) for place, magic, name in _VIDEOS),
     *((place, magic, Recognised(Kind.OTHER, name)) for place, magic, name in _OTHERS),
 )
@@ -142,28 +142,32 @@ _SHORT = 4
 
 
 def recognise(path: Path) -> Recognised | None:
-    """What the file is; None where its first bytes say nothing that is known here, or cannot be read.
+    """What the file is; None where nothing in it is known here, or where it cannot be read.
 
-    The content decides. Its name helps where the content alone cannot tell: sound from video in the same container,
-    a camera's raw picture from a TIFF, and a motion JPEG from the picture that it begins with.
+    The content decides. The name helps where that alone cannot tell: sound from video in the same container, a camera's
+    raw picture from a TIFF, and a motion JPEG from the picture that it begins with.
     """
-    suffix = path.suffix.lower()
     try:
         with path.open("rb") as file:
-            found = recognise_bytes(file.read(HEAD))
-            if found is PNG and _png_is_animated(file):
-                return _ANIMATED_PNG
-            if found is JPEG and suffix not in PICTURE_SUFFIXES and _jpeg_goes_on(file, suffix):
-                return _MOTION_JPEG
+            return recognise_file(file, path.suffix.lower())
     except OSError:
         return None
+
+
+def recognise_file(file: BinaryIO, suffix: str = "") -> Recognised | None:
+    """The same for an open file, or for a BytesIO of its whole content; `suffix` is its name's, in small letters."""
+    found = recognise_bytes(file.read(HEAD))
+    if found is PNG and _png_is_animated(file):
+        return ANIMATED_PNG
+    if found is JPEG and suffix not in PICTURE_SUFFIXES and _jpeg_goes_on(file, suffix):
+        return _MOTION_JPEG
     if found is not None and found.kind is Kind.VIDEO and suffix in _SOUND_SUFFIXES:
         return _SOUND
     return _RAW if found in (None, TIFF) and suffix in _RAW_SUFFIXES else found
 
 
 def recognise_bytes(head: bytes) -> Recognised | None:
-    """The same for the first `HEAD` bytes of a file; what moves in a PNG or JPEG is told by more of it only."""
+    """What a file of any name is by its first `HEAD` bytes; what moves in a PNG or JPEG is told by more of it only."""
     for find in (_iso_media, _riff, _ogg, _written):
         if found := find(head):
             return found
@@ -245,7 +249,7 @@ def _is_text(head: bytes) -> bool:
 
 
 def _png_is_animated(file: BinaryIO) -> bool:
-    """Whether an acTL chunk of several pictures stands before the first picture (PNG specification, third edition, 11.3.4.1)."""
+    """Whether an acTL chunk announces several pictures before the first (PNG, third edition, 11.3.4.1)."""
     file.seek(8)
     while len(header := file.read(8)) == 8 and header[4:] != b"IDAT":
         if header[4:] == b"acTL":
@@ -261,5 +265,3 @@ def _jpeg_goes_on(file: BinaryIO, suffix: str) -> bool:
     file.seek(0)
     content = file.read(_MOST_OF_A_PICTURE)
     return b"MPF\0" not in content[: 1 << 16] and b"\xff\xd9\xff\xd8" in content
-
-
