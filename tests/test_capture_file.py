@@ -260,7 +260,7 @@ def test_a_whole_file_has_nothing_to_tell(long_clip: Path) -> None:
             b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
             "not a video that FFmpeg can read",
         ),
-        (b"ffconcat version 1.0\nfile /etc/passwd\n", "read: Invalid argument"),
+        (b"ffconcat version 1.0\nfile /etc/passwd\n", "not a video that FFmpeg can read: it is a playlist"),
     ],
     ids=["empty", "64 bytes", "text", "playlist", "ffconcat"],
 )

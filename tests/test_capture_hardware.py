@@ -14,6 +14,7 @@ from poseline.capture.container import open_container
 from poseline.capture.hardware import accelerators, refusal
 from poseline.errors import SettingsError, SourceError
 from poseline.settings import CaptureSettings
+from test_capture_orientation import matrix
 
 AUTO, CPU, CUDA = (CaptureSettings(decoder=name) for name in ("auto", "cpu", "cuda"))
 
@@ -41,17 +42,29 @@ def test_a_decoder_far_from_the_network_is_refused() -> None:
         ({"sw_format": SimpleNamespace(name="p010le")}, "its pictures are p010le"),
         ({"sw_format": None}, "an unknown format"),
         ({"height": 721}, "an odd size"),
-        ({"rotation": -90}, "turned upright"),
+        ({"side_data": {"DISPLAYMATRIX": matrix(0, 1, -1, 0)}}, "turned upright"),
+        ({"side_data": {"DISPLAYMATRIX": matrix(1, 0, 0, -1)}}, "turned upright"),
+        ({"side_data": {"DISPLAYMATRIX": matrix(1, 0, 0, 1)}}, ""),
+        ({"interlaced_frame": True}, "it is interlaced"),
     ],
 )
 def test_pictures_that_cannot_stay_on_the_device(changed: dict[str, Any], words: str) -> None:
     picture = SimpleNamespace(
-        format=SimpleNamespace(name="cuda"), sw_format=SimpleNamespace(name="nv12"), width=1280, height=720, rotation=0
-    )
+        format=SimpleNamespace(name="cuda"), sw_format=SimpleNamespace(name="nv12"), width=1280, height=720,
+        side_data={}, interlaced_frame=False,
+    )  # fmt: skip
     vars(picture).update(changed)
     reason = refusal(picture)  # type: ignore[arg-type] # as much of a VideoFrame as is looked at
     assert words in reason
     assert bool(reason) == bool(words)
+
+
+def test_an_interlaced_picture_may_stay_where_nobody_wants_it_whole() -> None:
+    picture = SimpleNamespace(
+        format=SimpleNamespace(name="cuda"), sw_format=SimpleNamespace(name="nv12"), width=1280, height=720,
+        side_data={}, interlaced_frame=True,
+    )  # fmt: skip
+    assert refusal(picture, deinterlace=False) == ""  # type: ignore[arg-type] # as much of it as is looked at
 
 
 def frames_and_notes(source: Any) -> tuple[int, list[str]]:

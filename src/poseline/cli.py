@@ -51,6 +51,13 @@ class Decoder(str, Enum):
     CUDA = "cuda"
 
 
+class Deinterlacing(str, Enum):
+    """Whether interlaced pictures are made whole, as typer wants choices."""
+
+    AUTO = "auto"
+    NO = "no"
+
+
 class Encoder(str, Enum):
     """What encodes videos, as typer wants choices."""
 
@@ -102,6 +109,8 @@ def run(
     vid_stride: Annotated[int | None, _option("--vid-stride", help="Take every n-th frame. (1)", panel=_SOURCE)] = None,
     decoder: Annotated[Decoder | None, _option("--decoder", help="Where files are decoded: auto, cpu or cuda. (auto)", panel=_SOURCE)] = None,
     source_fps: Annotated[float | None, _option("--source-fps", help="Frames a second of a file without time stamps, such as raw .h264. (as its codec says, else 25)", panel=_SOURCE)] = None,
+    deinterlace: Annotated[Deinterlacing | None, _option("--deinterlace", help="Make interlaced pictures whole: auto or no. (auto)", panel=_SOURCE)] = None,
+    recursive: Annotated[bool, _option("--recursive", help="Look into the folders within a folder, too.", panel=_SOURCE)] = False,
     cam_size: Annotated[str | None, _option("--cam-size", help="Picture size to ask a camera for, such as 1280x720.", panel=_SOURCE)] = None,
     cam_fps: Annotated[float | None, _option("--cam-fps", help="Frames a second to ask a camera for.", panel=_SOURCE)] = None,
     fourcc: Annotated[str | None, _option("--fourcc", help="Pixel format to ask a camera for, such as MJPG.", panel=_SOURCE)] = None,
@@ -131,7 +140,8 @@ def run(
     given: dict[str, dict[str, Any]] = {
         "capture": {
             "live": live, "every_frame": every_frame, "vid_stride": vid_stride,
-            "decoder": decoder and decoder.value, "source_fps": source_fps, "cam_size": _size(cam_size),
+            "decoder": decoder and decoder.value, "deinterlace": deinterlace and deinterlace.value,
+            "source_fps": source_fps, "cam_size": _size(cam_size),
             "cam_fps": cam_fps, "fourcc": fourcc, "open_timeout": timeout, "read_timeout": timeout,
             "max_outage": max_outage,
         },
@@ -159,7 +169,7 @@ def run(
     overrides = {
         section: {key: value for key, value in values.items() if value is not None} for section, values in given.items()
     }
-    raise typer.Exit(runs.run_all(sources, configuration.load(config, overrides), context.obj, jobs))
+    raise typer.Exit(runs.run_all(sources, configuration.load(config, overrides), context.obj, jobs, recursive))
 
 
 @app.command()

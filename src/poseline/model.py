@@ -12,7 +12,7 @@ import numpy as np
 
 from poseline import settings as configuration
 from poseline.capture import ClipSample, locate, open_source, read_picture
-from poseline.errors import SettingsError, SourceError
+from poseline.errors import SettingsError, SourceError, redact
 from poseline.frame import Frame, Pixels
 from poseline.inference import device_of, load_estimator
 from poseline.pose import Observation
@@ -65,7 +65,7 @@ class PoseModel:
         """Find the poses in one picture, or in each of a list.
 
         Args:
-            source: a file, an (H, W, 3) uint8 BGR array as OpenCV gives it, or a list of these.
+            source: a file, an http address, an (H, W, 3) uint8 BGR array as OpenCV gives it, or a list of these.
             options: conf, iou, imgsz, max_det, classes, for this call.
 
         Raises:
@@ -87,7 +87,7 @@ class PoseModel:
         if isinstance(picture, np.ndarray):
             pixels, name = _checked(picture), f"image{index}.jpg"
         else:
-            pixels, name = read_picture(Path(picture).expanduser(), CaptureSettings().max_pixels), str(picture)
+            pixels, name = read_picture(picture, CaptureSettings().max_pixels), redact(str(picture))
         frame = Frame(pixels, index, index, Fraction(1), float(index), time.monotonic(), name)
         return Result.of(self.estimator.estimate(frame), self.names, self.skeleton)
 

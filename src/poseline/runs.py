@@ -49,12 +49,17 @@ class _Shown(logging.Handler):
         show_message(record.getMessage())
 
 
-def run_all(sources: list[str], settings: Settings, interruption: Interruption, jobs: int = 1) -> int:
-    """Run one source after another, or `jobs` at once; the code of the first that failed."""
+def run_all(
+    sources: list[str], settings: Settings, interruption: Interruption, jobs: int = 1, recursive: bool = False
+) -> int:
+    """Run one source after another, or `jobs` at once; the code of the first that failed.
+
+    With `recursive`, folders are looked into to the bottom.
+    """
     from poseline.capture import locate
 
     show_log()
-    locations = locate(sources)
+    locations = locate(sources, recursive)
     if settings.output.show:
         from poseline.output import Window
 
@@ -180,7 +185,7 @@ def _run_one(
     apart = apart and source.info.on_device  # else they are here, and may be drawn on here
     size = source.info.width, source.info.height
     # A picture's printed times are its own only if no other is on its way beside it.
-    live = source.info.live or bool(location.pictures)
+    live = source.info.live or _are_pictures(source)
     estimator = estimator or _estimator(settings, live, clip, estimators, size)
     if source.info.live and source.info.width:  # a file waits for the network; its first frames warm it up
         estimator.warm_up(*size)
@@ -202,15 +207,20 @@ def _recorded(
         prepare(settings.output.directory, location.name, settings.output.overwrite, location.inputs) as folder,
     ):
         with nullcontext(told) if told else progress(source.info) as on_frame:
-            on_frame = _pictures(source, estimator, seen) if location.pictures else on_frame
+            on_frame = _pictures(source, estimator, seen) if _are_pictures(source) else on_frame
             gc.freeze()  # what was loaded stays; to look for garbage among it would take a hundredth of all time
             report = run(source, estimator, settings, folder, on_frame, interruption, apart=apart)
-        if location.pictures:
+        if _are_pictures(source):
             show_speed(seen)
         show_report(report)
         if report.error is not None and not isinstance(report.error, KeyboardInterrupt):
             show_error(report.error)
     return report
+
+
+def _are_pictures(source: Source) -> bool:
+    """Separate pictures, each of a size of its own; of an address only its content tells."""
+    return not source.info.width
 
 
 def _may_draw_apart(location: Location, settings: Settings) -> bool:

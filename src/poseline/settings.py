@@ -50,6 +50,8 @@ class CaptureSettings(_Section):
     """Where video files are decoded; auto: on the GPU that runs the network, unless their pictures are drawn on."""
     source_fps: float | None = Field(default=None, gt=0, le=1000)
     """Frames a second of a file without time stamps, such as raw H.264; 29.97 means 30000/1001."""
+    deinterlace: Literal["auto", "no"] = "auto"
+    """auto: pictures that say that they are interlaced (TV, DV, AVCHD) are made whole by FFmpeg's bwdif."""
     cam_size: tuple[int, int] | None = None
     """(width, height) in pixels to ask a camera for."""
     cam_fps: float | None = Field(default=None, gt=0)
@@ -64,6 +66,11 @@ class CaptureSettings(_Section):
     """Seconds for which a broken stream is tried again before the run ends."""
     max_pixels: int = Field(default=100_000_000, gt=0)
     """Largest picture accepted, width x height."""
+
+    @field_validator("deinterlace", mode="before")
+    @classmethod
+    def _yaml_no(cls, value: object) -> object:
+        return "no" if value is False else value  # what YAML makes of a bare `no`
 
 
 class InferenceSettings(_Section):

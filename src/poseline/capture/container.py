@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 import av
 import av.error
 from av.container import InputContainer
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from poseline.capture.recognise import ANIMATED_WEBP, Kind, recognise
 from poseline.errors import SourceError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from av.codec.hwaccel import HWAccel
 
     from poseline.settings import CaptureSettings
 
 _FILE_FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,gif,h264,hevc,mjpeg,ivf,m4v,mxf,nut,"
-    "yuv4mpegpipe,wtv,rm"
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,gif,apng,h261,h263,h264,hevc,hxvs,vvc,"
+    "mjpeg,mjpeg_2000,mpjpeg,smjpeg,ingenient,ivf,av1,obu,m4v,vc1,vc1test,dirac,dnxhd,cavsvideo,avs2,avs3,evc,apv,mxf,gxf,"
+    "lxf,nut,yuv4mpegpipe,wtv,ty,pva,nuv,nsv,rm,ivr,kux,dhav,dv,mxg,ifv,iv8,luodat,simbiosis_imx,ser,cine,r3d"
 )
-_STREAM_FORMATS = _FILE_FORMATS + ",rtsp,rtp,sdp,hls,mpjpeg"
+"""FFmpeg's names of what phones, cameras, recorders and encoders write. Each reads one file and opens no other one."""
+_STREAM_FORMATS = _FILE_FORMATS + ",rtsp,rtp,sdp,hls"
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt", "udp", "rtp", "tcp")
 
 _FORMATS = {".mjpeg": "mjpeg", ".mjpg": "mjpeg"}
@@ -40,6 +47,8 @@ class Opened:
 
     container: InputContainer
     stream: VideoStream
+    deinterlace: bool = True
+    """Whether interlaced pictures are to be made whole."""
 
 
 def is_url(location: str) -> bool:
@@ -64,6 +73,8 @@ def open_container(location: str, settings: CaptureSettings, hardware: HWAccel |
             "format_whitelist": _STREAM_FORMATS,
             "rtsp_transport": "tcp",
         }
+    else:
+        _refuse_other_kinds(location)
     started = time.monotonic()
     try:
         container = av.open(
@@ -78,7 +89,8 @@ def open_container(location: str, settings: CaptureSettings, hardware: HWAccel |
         waited = time.monotonic() - started
         raise SourceError(f"{location}: {explain(error, waited, settings.open_timeout)}") from error
     try:
-        opened = Opened(container, _video_stream(container, location, settings))
+        stream = _video_stream(container, location, settings)
+        opened = Opened(container, stream, settings.deinterlace == "auto")
     except SourceError:
         container.close()
         raise
@@ -92,7 +104,7 @@ def _video_stream(container: InputContainer, location: str, settings: CaptureSet
     if not container.streams.video:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise SourceError(f"{location}: has no video stream (it has: {kinds})")
-    stream = container.streams.video[0]
+    stream = _moving(container.streams.video)
     if stream.codec_context is None:
         raise SourceError(f"{location}: its video codec has no decoder in this build of FFmpeg")
     width, height = stream.codec_context.width, stream.codec_context.height
@@ -103,24 +115,70 @@ def _video_stream(container: InputContainer, location: str, settings: CaptureSet
     return stream
 
 
+def _moving(streams: Sequence[VideoStream]) -> VideoStream:
+    """The first stream that is no cover picture and no still that stands before a sequence; else the first one."""
+    pictures = [stream for stream in streams if not stream.disposition & Disposition.attached_pic]
+    moving = [stream for stream in pictures if stream.frames != 1]
+    return (moving or pictures or streams)[0]
+
+
+def _refuse_other_kinds(location: str) -> None:
+    """Raise a SourceError for a file that is known to be no video, whatever FFmpeg would find in it."""
+    found = recognise(Path(location))
+    if found is ANIMATED_WEBP or (found and found.kind is not Kind.VIDEO):
+        raise SourceError(f"{location}: not a video that FFmpeg can read: it is {found.name}")
+
+
 def explain(error: BaseException, waited: float, limit: float) -> str:
     """What an error of FFmpeg's means for the user, in words."""
     if isinstance(error, av.error.ExitError) or waited >= limit:
         return f"no answer within {limit:g} s; is it running and reachable? (--timeout gives it longer)"
-    known: list[tuple[type[BaseException], str]] = [
-        (av.error.HTTPUnauthorizedError, "the server wants a user name and password, or refuses the ones given (401)"),
-        (av.error.HTTPForbiddenError, "the server forbids it (403)"),
-        (av.error.HTTPNotFoundError, "the server does not know this address (404)"),
-        (av.error.HTTPServerError, "the server failed (5xx)"),
-        (av.error.ConnectionRefusedError, "the connection was refused; is the server running?"),
-        (av.error.PermissionError, "no permission to read it"),
-        (av.error.DecoderNotFoundError, "its video codec has no decoder in this build of FFmpeg"),
-        (av.error.InvalidDataError, "not a video that FFmpeg can read; is it complete, and really a video?"),
-        (IndexError, "not a video that FFmpeg can read (no streams)"),
-        (EOFError, "the file ends before any video begins"),
-        (MemoryError, "damaged: it asks for more memory than there is"),
-    ]
-    for kind, words in known:
+    for kind, words in _CAUSES:
         if isinstance(error, kind):
             return words
-    return f"cannot be read: {getattr(error, 'strerror', None) or error}"
+    if isinstance(error, OSError) and error.errno in _ERRNO_CAUSES:
+        return _ERRNO_CAUSES[error.errno]
+    text = str(getattr(error, "strerror", None) or type(error).__name__)
+    return f"FFmpeg gave up on it ({text[:1].lower()}{text[1:]}); is it complete, and can another player read it?"
+
+
+_BROKEN_OFF = "the other side broke the connection off"
+_NO_WAY = "there is no way to it; is the network up, and the address right?"
+_CAUSES: tuple[tuple[type[BaseException], str], ...] = (
+    (av.error.HTTPUnauthorizedError, "the server wants a user name and password, or refuses the ones given (401)"),
+    (av.error.HTTPForbiddenError, "the server forbids it (403)"),
+    (av.error.HTTPNotFoundError, "the server does not know this address (404)"),
+    (av.error.HTTPTooManyRequestsError, "the server was asked too often (429); wait, and try again"),
+    (av.error.HTTPClientError, "the server does not understand or allow this address (4xx)"),
+    (av.error.HTTPServerError, "the server failed (5xx)"),
+    (av.error.ConnectionRefusedError, "the connection was refused; is the server running?"),
+    (ConnectionError, _BROKEN_OFF),
+    (TimeoutError, "no answer came in time; is it running and reachable?"),
+    (PermissionError, "no permission to read it"),
+    (FileNotFoundError, "it is not there"),
+    (av.error.DecoderNotFoundError, "its video codec has no decoder in this build of FFmpeg"),
+    (av.error.DemuxerNotFoundError, "this build of FFmpeg cannot read this kind of file"),
+    (av.error.ProtocolNotFoundError, "this build of FFmpeg does not know this kind of address"),
+    (av.error.InvalidDataError, "not a video that FFmpeg can read; is it complete, and really a video?"),
+    (av.error.ArgumentError, "damaged, or of a kind that is not opened here; `ffmpeg -i FILE clip.mp4` may convert it"),
+    (av.error.NotImplementedError, "it uses something that FFmpeg cannot do"),
+    (av.error.PatchWelcomeError, "it uses something that FFmpeg cannot do"),
+    (IndexError, "not a video that FFmpeg can read (no streams)"),
+    (EOFError, "the file ends before any video begins"),
+    (MemoryError, "damaged: it asks for more memory than there is"),
+)
+"""What FFmpeg's errors mean; the first that fits counts."""
+_ERRNO_CAUSES = {
+    errno.EIO: "reading it failed; is the address right, and are the disk and the network in order?",
+    errno.EPROTO: "the server speaks in a way that is not understood here",
+    errno.EPROTONOSUPPORT: "the server speaks in a way that is not understood here",
+    errno.EOPNOTSUPP: "the server cannot do what it was asked for",
+    errno.EHOSTUNREACH: _NO_WAY,
+    errno.ENETUNREACH: _NO_WAY,
+    errno.EADDRNOTAVAIL: _NO_WAY,
+    errno.EAFNOSUPPORT: _NO_WAY,
+    errno.EADDRINUSE: "the address is in use by another program",
+    errno.EMFILE: "this program has too many files open",
+    errno.ENFILE: "this machine has too many files open",
+}
+"""What the system's errors mean that have no class of their own."""

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poseline.capture import announced
+from poseline.capture.aspect import pixel_aspect
 from poseline.capture.clock import SourceClock
 from poseline.capture.container import Opened, explain, open_container
 from poseline.capture.decoder import Decoded, Decoder
 from poseline.capture.hardware import ON_DEVICE, accelerators, refusal
-from poseline.capture.source import SourceInfo
+from poseline.capture.source import Source, SourceInfo
 from poseline.capture.stated_bytes import stated_bytes
 from poseline.errors import SourceError, redact
 from poseline.frame import Frame
@@ -67,7 +68,7 @@ class VideoFile:
         self.info = replace(
             video_info(self._opened, redact(str(location))),
             width=first.picture.width, height=first.picture.height, path=path,
-            on_device=first.picture.format.name in ON_DEVICE,
+            on_device=first.picture.format.name in ON_DEVICE, pixel_aspect=self._decoder.pixel_aspect,
         )  # fmt: skip
         self._stampless = announced.has_no_stamps(self._opened.container)
         if self._stampless:
@@ -136,7 +137,7 @@ class VideoFile:
         self._decoder = Decoder(self._opened)
         self._rest = self._decoder.frames()
         first = next(self._rest, None)
-        reason = refusal(first.picture) if first else "the card's decoder gave no picture"
+        reason = refusal(first.picture, opened.deinterlace) if first else "the card's decoder gave no picture"
         if reason:
             self._opened.container.close()
             self.notes.append(f"decoded by the CPU: {reason}")
@@ -197,6 +198,7 @@ class _Ahead:
         if not self._next:
             self._next.extend(islice(self._rest, 1))
         return self._next[0].picture.pts if self._next else None
+        self.notes += self._decoder.notes
 
 
 def _cause(error: SourceError) -> str:
@@ -207,7 +209,7 @@ def _cause(error: SourceError) -> str:
 class Rehearsal:
     """A video file that behaves as a camera: frames arrive at the clip's own pace, whoever is ready for them."""
 
-    def __init__(self, file: VideoFile) -> None:
+    def __init__(self, file: Source) -> None:
         self._file = file
         self._stopped = threading.Event()
         self.info = replace(self._file.info, live=True)
@@ -266,4 +268,5 @@ def video_info(opened: Opened, name: str) -> SourceInfo:
         time_base=stream.time_base,
         frames=frames,
         duration=seconds,
+        pixel_aspect=pixel_aspect(stream),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from av.codec.hwaccel import HWAccel
 from av.video.frame import VideoFrame
 
+from poseline.capture.orientation import orientation_of
 from poseline.errors import SettingsError
 
 _DECODERS = {"cuda": "cuda"}
@@ -38,8 +39,11 @@ def accelerators(decoder: str, consumer: str) -> list[HWAccel]:
     ]
 
 
-def refusal(picture: VideoFrame) -> str:
-    """Why this decoded picture cannot stay on its device, or where it was asked for is not there; empty if it can."""
+def refusal(picture: VideoFrame, deinterlace: bool = True) -> str:
+    """Why this decoded picture cannot stay on its device, or where it was asked for is not there; empty if it can.
+
+    With `deinterlace`, an interlaced picture cannot: FFmpeg's filter for it works in host memory.
+    """
     if picture.format.name not in ON_DEVICE:
         return "the card's decoder does not take this codec or profile"
     inner = picture.sw_format.name if picture.sw_format else "an unknown format"
@@ -47,4 +51,6 @@ def refusal(picture: VideoFrame) -> str:
         return f"its pictures are {inner}"
     if picture.width % 2 or picture.height % 2:
         return "its pictures have an odd size"
-    return "it is to be turned upright" if picture.rotation % 360 else ""
+    if deinterlace and picture.interlaced_frame:
+        return "it is interlaced"
+    return "" if orientation_of(picture).upright else "it is to be turned upright"

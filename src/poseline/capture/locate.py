@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import re
 from collections.abc import Sequence
@@ -10,10 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import av.error
+
+from poseline.capture.animation import Animation
 from poseline.capture.camera import Camera
-from poseline.capture.container import STREAM_SCHEMES, is_url, open_container
+from poseline.capture.container import STREAM_SCHEMES, Opened, is_url, open_container
+from poseline.capture.fetch import NoPicture, is_picture_address, picture_name
 from poseline.capture.file import Rehearsal, VideoFile, check_readable
-from poseline.capture.pictures import PICTURE_SUFFIXES, Pictures
+from poseline.capture.folder import Search, listed
+from poseline.capture.pictures import Pictures
+from poseline.capture.recognise import ANIMATED_WEBP, PICTURE_SUFFIXES, Kind, recognise
 from poseline.capture.source import Source
 from poseline.capture.stream import NetworkStream
 from poseline.errors import SourceError
@@ -21,38 +28,39 @@ from poseline.errors import SourceError
 if TYPE_CHECKING:
     from poseline.settings import CaptureSettings
 
-_VIDEO_SUFFIXES = frozenset(
-    {".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv",
-     ".ts", ".webm", ".wmv"}
-)  # fmt: skip
+log = logging.getLogger("poseline")
 
 
 @dataclass(frozen=True)
 class Location:
-    """Where one source is: a camera's number, an address, a video file, or picture files."""
+    """Where one source is: a camera's number, an address, a video file, or pictures."""
 
     name: str
     """A short name for the folder of its results."""
     camera: int | None = None
     url: str | None = None
     video: Path | None = None
-    pictures: tuple[Path, ...] = ()
+    pictures: tuple[Path | str, ...] = ()
+    """Files, and addresses of pictures."""
 
     @property
     def inputs(self) -> tuple[Path, ...]:
         """The files it is read from."""
-        return (self.video,) if self.video else self.pictures
+        return (self.video,) if self.video else tuple(place for place in self.pictures if isinstance(place, Path))
 
 
-def locate(sources: Sequence[str | Path]) -> list[Location]:
+def locate(sources: Sequence[str | Path], recursive: bool = False) -> list[Location]:
     """One location a video, camera or address; pictures that follow each other are one location.
+
+    Of a folder or pattern, what would open by itself is taken, and what is passed over is logged in one line. With
+    `recursive`, folders within a folder are searched too.
 
     Raises:
         SourceError: a file, folder or pattern that leads to nothing readable.
     """
     found: list[Location] = []
     for source in sources:
-        for location in _expand(str(source)):
+        for location in _expand(str(source), recursive):
             if location.pictures and found and found[-1].pictures:
                 location = Location("pictures", pictures=found.pop().pictures + location.pictures)
             found.append(location)
@@ -76,24 +84,74 @@ def open_source(location: Location | str | Path, settings: CaptureSettings, cons
     if location.camera is not None:
         return Camera(location.camera, settings)
     if location.pictures:
-        return Pictures(location.pictures, settings)
-    opened = open_container(location.url, settings) if location.url else None
-    if location.url and opened and not opened.container.duration:  # a recording announces how long it is
-        return NetworkStream(location.url, settings, opened)
-    recording = VideoFile(location.video or str(location.url), settings, opened, consumer)
+        return _open_pictures(location.pictures, settings)
+    if location.url:
+        return _open_address(location.url, settings)
+    assert location.video is not None
+    recording: Source
+    if recognise(location.video) is ANIMATED_WEBP:
+        recording = Animation(location.video, settings)
+    else:
+        recording = VideoFile(location.video, settings, consumer=consumer)
     return Rehearsal(recording) if settings.live else recording
 
 
-def _expand(source: str) -> list[Location]:
+def _open_pictures(places: Sequence[Path | str], settings: CaptureSettings) -> Source:
+    try:
+        return Pictures(places, settings)
+    except NoPicture as error:  # of a camera that calls its stream video.jpg
+        try:
+            return _open_address(str(places[0]), settings)
+        except SourceError:
+            raise error from None
+
+
+def _open_address(url: str, settings: CaptureSettings) -> Source:
+    """A stream, a recording, or what only its content tells: a picture, such as an IP camera's snapshot."""
+    http = url.lower().startswith(("http://", "https://"))
+    try:
+        opened = open_container(url, settings)
+    except SourceError as error:
+        if not http or not isinstance(error.__cause__, av.error.ArgumentError | av.error.InvalidDataError):
+            raise
+        try:
+            return Pictures([url], settings)
+        except SourceError:
+            raise error from None
+    if http and _may_be_a_photo(opened):
+        try:
+            pictures = Pictures([url], settings)
+        except NoPicture:
+            pass
+        else:
+            opened.container.close()
+            return pictures
+    if not opened.container.duration:  # a recording announces how long it is
+        return NetworkStream(url, settings, opened)
+    recording = VideoFile(url, settings, opened)
+    return Rehearsal(recording) if settings.live else recording
+
+
+def _may_be_a_photo(opened: Opened) -> bool:
+    """Whether it is as FFmpeg shows a HEIC or AVIF picture: streams of one picture, one for each tile."""
+    return "mp4" in opened.container.format.name and opened.stream.frames == 1
+
+
+def _expand(source: str, recursive: bool) -> list[Location]:
+    if not source.strip():
+        raise SourceError("a SOURCE is empty; give a camera's number, a file, a folder or an address")
     if source.isdecimal():
         return [Location(f"camera-{int(source)}", camera=int(source))]
     if is_url(source):
         return [_address(source)]
     path = Path(source).expanduser()
     if os.path.isdir(path):  # unlike Path.is_dir, also says no to a name that is too long
-        return _folder(path, _listed(path))
+        return _folder(path, listed(path), recursive)
     if glob.has_magic(source) and not os.path.lexists(path):
-        return _folder(path, [Path(name) for name in sorted(glob.glob(str(path), recursive=True))])
+        matches = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+        if "**" in source:  # what folders hold is matched already
+            matches = [match for match in matches if not match.is_dir()]
+        return _folder(path, matches, recursive)
     check_readable(path)
     return [_file(path)]
 
@@ -104,30 +162,46 @@ def _address(url: str) -> Location:
         raise SourceError(f"{url}: {scheme}:// is not among {', '.join(STREAM_SCHEMES)}")
     if re.search(r"\s", url):
         raise SourceError(f"an address of {scheme}:// holds a space; write it as %20")  # the rest may be a password
+    if is_picture_address(url) and (name := picture_name(url)):
+        return Location(name, pictures=(url,))
     # Not urlsplit: a password may hold / # ? and [ too, and must not become a part of the folder's name.
     host = re.split(r"[/?#]", rest.rpartition("@")[2])[0]
     host = re.sub(r"[^\w.-]+", "-", host).strip("-") or "stream"
     return Location(f"{scheme}-{host}", url=url)
 
 
-def _listed(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError as error:
-        raise SourceError(f"{folder}: the folder cannot be read: {error.strerror}") from error
+def _folder(path: Path, entries: Sequence[Path], recursive: bool) -> list[Location]:
+    """What a folder holds, or a pattern matches: its pictures together, and each video by itself."""
+    search = Search()
+    search.add(entries, recursive)
+    is_folder = path.is_dir()
+    if not search.media:
+        nothing = (
+            "holds no picture or video"
+            if is_folder
+            else "matches no picture or video"
+            if entries
+            else "matches no file"
+        )
+        raise SourceError(f"{path}: {nothing}" + (f" ({search.passed_over})" if search.passed_over else ""))
+    if search.passed_over:
+        log.info("%s: %s", path, search.passed_over)
+    found = [_file(file, name) for file, name in search.media]
+    pictures = tuple(picture for location in found for picture in location.pictures)
+    videos = [location for location in found if location.video]
+    if not pictures:
+        return videos
+    alone = next(location.name for location in found if location.pictures) if len(pictures) == 1 else ""
+    return [Location(alone or (path.resolve().name if is_folder else "pictures"), pictures=pictures), *videos]
 
 
-def _folder(path: Path, files: Sequence[Path]) -> list[Location]:
-    known = [file for file in files if file.is_file() and file.suffix.lower() in PICTURE_SUFFIXES | _VIDEO_SUFFIXES]
-    if not known:
-        raise SourceError(f"{path}: holds no picture or video" if path.is_dir() else f"{path}: matches no file")
-    pictures = tuple(file for file in known if file.suffix.lower() in PICTURE_SUFFIXES)
-    name = pictures[0].stem if len(pictures) == 1 else path.resolve().name if path.is_dir() else "pictures"
-    together = [Location(name, pictures=pictures)] if pictures else []
-    return together + [_file(file) for file in known if file not in pictures]
-
-
-def _file(path: Path) -> Location:
-    if path.suffix.lower() in PICTURE_SUFFIXES:
-        return Location(path.stem, pictures=(path,))
-    return Location(path.stem, video=path)
+def _file(path: Path, name: str | None = None) -> Location:
+    """A picture or a video, by its content, and by its name where that says nothing."""
+    found = recognise(path)
+    picture = (
+        found.kind is Kind.PICTURE
+        if found and found.kind is not Kind.OTHER
+        else path.suffix.lower() in PICTURE_SUFFIXES
+    )
+    name = path.stem if name is None else name
+    return Location(name, pictures=(path,)) if picture else Location(name, video=path)

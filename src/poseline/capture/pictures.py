@@ -1,38 +1,44 @@
-"""Pictures: still image files as a source."""
+"""Pictures: still image files, or pictures behind an address, as a source."""
 
 from __future__ import annotations
 
 import threading
 import time
+import warnings
 from collections.abc import Generator, Sequence
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from poseline.capture.container import is_url
+from poseline.capture.fetch import fetch_picture
+from poseline.capture.heif import check_size, decode_avif, decode_heic
+from poseline.capture.recognise import AVIF, GIF, HEAD, HEIC, TEXT, TIFF, Kind, recognise_bytes, recognise_file
 from poseline.capture.source import SourceInfo
-from poseline.errors import SourceError
+from poseline.errors import SourceError, redact
 from poseline.frame import Frame, Pixels
 
 if TYPE_CHECKING:
     from poseline.settings import CaptureSettings
 
-PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".jp2", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+_TIMEOUT = 10.0
+"""Seconds to wait for a picture behind an address."""
 
 
 class Pictures:
-    """Picture files, one frame each, one a second; `frame.source` is the file."""
+    """Pictures, one frame each, one a second; `frame.source` is the file or address."""
 
-    def __init__(self, paths: Sequence[Path], settings: CaptureSettings) -> None:
-        self._paths, self._max_pixels = list(paths), settings.max_pixels
+    def __init__(self, places: Sequence[Path | str], settings: CaptureSettings) -> None:
+        self._places, self._settings = list(places), settings
         self._stopped = threading.Event()
-        name = str(paths[0]) if len(paths) == 1 else f"{len(paths)} pictures"
-        self.info = SourceInfo(name=name, live=False, frames=len(paths), time_base=Fraction(1))
+        name = redact(str(places[0])) if len(places) == 1 else f"{len(places)} pictures"
+        self.info = SourceInfo(name=name, live=False, frames=len(places), time_base=Fraction(1))
         self.bad = 0
         self.notes: list[str] = []
-        if len(paths) == 1:
-            read_picture(paths[0], self._max_pixels)  # the only picture: say now that it cannot be read
+        self._only = self._read(places[0]) if len(places) == 1 else None  # read now, to say now what is wrong with it
 
     def stop(self) -> None:
         """End after the present picture."""
@@ -40,42 +46,96 @@ class Pictures:
 
     def frames(self) -> Generator[Frame, None, None]:
         """The pictures in order; one that cannot be read is counted and named in `notes`."""
-        for index, path in enumerate(self._paths):
+        for index, place in enumerate(self._places):
             if self._stopped.is_set():
                 return
             arrival = time.monotonic()
             try:
-                pixels = read_picture(path, self._max_pixels)
+                pixels, self._only = self._read(place) if self._only is None else self._only, None
             except SourceError as error:
                 self.bad += 1
                 self.notes.append(str(error))
                 continue
-            yield Frame(pixels, index, index, Fraction(1), float(index), arrival, str(path))
-        if self.bad == len(self._paths):
+            yield Frame(pixels, index, index, Fraction(1), float(index), arrival, redact(str(place)))
+        if self.bad == len(self._places):
             raise SourceError(f"none of {self.bad} pictures could be read; the first: {self.notes[0]}")
 
+    def _read(self, place: Path | str) -> Pixels:
+        content = _content(place, self._settings.open_timeout)
+        pixels = _decode(content, str(place), self._settings.max_pixels)
+        if (pages := _pages(content)) > 1:
+            self.notes.append(f"{redact(str(place))}: holds {pages} pictures; the first was taken")
+        return pixels
 
-def read_picture(path: Path, max_pixels: int) -> Pixels:
-    """(H, W, 3) uint8 BGR, turned upright as its EXIF says.
+
+def read_picture(place: Path | str, max_pixels: int, timeout: float = _TIMEOUT) -> Pixels:
+    """(H, W, 3) uint8 BGR, turned upright as the file says.
+
+    Args:
+        place: a file, or the http address of one.
+        max_pixels: largest width x height.
+        timeout: seconds to wait for an address.
 
     Raises:
         SourceError: not there, not a picture, or larger than `max_pixels`.
     """
+    return _decode(_content(place, timeout), str(place), max_pixels)
+
+
+def _content(place: Path | str, timeout: float) -> bytes:
+    """What a file holds, or what an address sends."""
+    if isinstance(place, str) and is_url(place):
+        if not place.lower().startswith(("http://", "https://")):
+            raise SourceError(f"{place}: a picture is read from a file, or from an http or https address")
+        return fetch_picture(place, timeout)
+    if not str(place).strip():
+        raise SourceError("the picture's name is empty")
+    try:
+        content = Path(place).expanduser().read_bytes()
+    except (OSError, RuntimeError) as error:  # RuntimeError: a ~user that is not known
+        raise SourceError(f"{place}: {getattr(error, 'strerror', None) or error}") from error
+    if not content:
+        raise SourceError(f"{place}: the file is empty")
+    return content
+
+
+def _decode(content: bytes, name: str, max_pixels: int) -> Pixels:
+    found = recognise_file(BytesIO(content), Path(name).suffix.lower())
+    if found is HEIC:
+        return decode_heic(content, name, max_pixels)
+    if found is AVIF:
+        return decode_avif(content, name, max_pixels)
+    if found and found.kind is Kind.VIDEO and found is not GIF:  # of a GIF the first picture, as OpenCV reads it
+        raise SourceError(f"{name}: not one picture, but {found.name}; `poseline run` and stream() take it")
+    if found and found.kind is Kind.OTHER and found is not TEXT:
+        raise SourceError(f"{name}: not a picture that can be read: it is {found.name}")
     import cv2
 
     try:
-        content = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror or error}") from error
-    if not content.size:
-        raise SourceError(f"{path}: the file is empty")
-    try:
-        pixels = cv2.imdecode(content, cv2.IMREAD_COLOR)
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
-        raise SourceError(f"{path}: cannot be decoded as a picture: {error.err}") from error
+        raise SourceError(f"{name}: cannot be decoded as a picture: {error.err}") from error
     if pixels is None:
-        raise SourceError(f"{path}: not a picture that can be read")
-    height, width = pixels.shape[:2]
-    if width * height > max_pixels:
-        raise SourceError(f"{path}: picture {width}x{height} is over the limit of {max_pixels} pixels")
+        raise SourceError(f"{name}: not a picture that can be read")
+    check_size((pixels.shape[1], pixels.shape[0]), name, max_pixels)
     return np.asarray(pixels, np.uint8)
+
+
+def _pages(content: bytes) -> int:
+    """How many pictures a TIFF holds, without those that it calls reduced; 1 for all else."""
+    if recognise_bytes(content[:HEAD]) is not TIFF:
+        return 1
+    from PIL import Image
+
+    reduced_tag, reduced = 254, 1  # NewSubfileType, its lowest bit (TIFF 6.0, section 8)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(BytesIO(content), formats=("TIFF",)) as picture:
+                count = 0
+                for page in range(getattr(picture, "n_frames", 1)):
+                    picture.seek(page)
+                    count += not int(getattr(picture, "tag_v2", {}).get(reduced_tag, 0)) & reduced
+                return count
+    except (OSError, ValueError, EOFError, SyntaxError, TypeError, KeyError):
+        return 1

@@ -33,6 +33,8 @@ class SourceInfo:
     """Seconds from the first frame to the end of the last, as the source states them; None where it does not."""
     path: Path | None = None
     """The file, where the source is one video file."""
+    pixel_aspect: Fraction = Fraction(1)
+    """Sample aspect ratio: the width of a pixel over its height, as the picture is to be shown; 1 for square."""
     on_device: bool = False
     """Whether its pictures lie in the memory of a device."""
     pixel_aspect: Fraction = Fraction(1)

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import urlsplit
 
 from av.video.frame import VideoFrame
 
@@ -65,7 +66,7 @@ class Recorder:
         elif isinstance(picture, VideoFrame) and self._video:
             self._video.write(picture, observation.frame)
         elif picture is not None and not isinstance(picture, VideoFrame) and self._settings.output.video:
-            saved = self._save(picture, Path(observation.frame.source))
+            saved = self._save(picture, _file_of(observation.frame.source))
         self.log.frame(observation, saved)
         return self._window is None or picture is None or self._window.show(self._with_square_pixels(picture))
 
@@ -111,3 +112,8 @@ class Recorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closing.__exit__(kind, error, trace)
+
+
+def _file_of(source: str) -> Path:
+    """The file that a picture comes from; of an address, what its path ends in."""
+    return Path((urlsplit(source).path if "://" in source else source).rstrip("/") or "picture")

@@ -1,0 +1,91 @@
+"""Animation: the pictures of an animated WebP, with their times; FFmpeg reads GIF and animated PNG, but not these."""
+
+from __future__ import annotations
+
+import threading
+import time
+import warnings
+from collections.abc import Generator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from poseline.capture.heif import check_size
+from poseline.capture.source import SourceInfo
+from poseline.errors import SourceError
+from poseline.frame import Frame
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from poseline.settings import CaptureSettings
+
+_MILLISECOND = Fraction(1, 1000)
+"""In which WebP states how long a picture is shown."""
+_UNSTATED = 100
+"""Milliseconds of a picture that states none, as browsers show it."""
+_FAILURES = (OSError, ValueError, EOFError, SyntaxError)
+
+
+class Animation:
+    """An animated WebP, once through: nothing is dropped.
+
+    Raises:
+        SourceError: no picture of it can be decoded, or they are larger than `settings` allow.
+    """
+
+    def __init__(self, path: Path, settings: CaptureSettings) -> None:
+        self._path = path
+        self._stopped = threading.Event()
+        self._image = self._open(settings.max_pixels)
+        width, height = self._image.size
+        self.info = SourceInfo(
+            str(path), live=False, width=width, height=height, time_base=_MILLISECOND,
+            frames=int(getattr(self._image, "n_frames", 1)),
+        )  # fmt: skip
+        self.bad = 0
+        self.notes: list[str] = []
+
+    def stop(self) -> None:
+        """End after the present picture."""
+        self._stopped.set()
+
+    def frames(self) -> Generator[Frame, None, None]:
+        """Its pictures in order, each whole; where one cannot be decoded it ends, and `notes` say so."""
+        pts = 0
+        with self._image:
+            for index in range(self.info.frames or 1):
+                if self._stopped.is_set():
+                    return
+                try:
+                    self._image.seek(index)
+                    pixels = np.asarray(self._image.convert("RGB"))[:, :, ::-1]
+                except _FAILURES:
+                    self.bad += 1
+                    self.notes.append(
+                        f"read {index} of {self.info.frames} pictures: {self._path} is cut short or damaged"
+                    )
+                    return
+                bgr = np.ascontiguousarray(pixels)
+                seconds = float(pts * _MILLISECOND)
+                yield Frame(bgr, index, pts, _MILLISECOND, seconds, time.monotonic(), self.info.name)
+                pts += int(self._image.info.get("duration", 0)) or _UNSTATED
+
+    def _open(self, max_pixels: int) -> Image:
+        from PIL import Image
+
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # we have a limit of our own
+                image: Image.Image = Image.open(self._path, formats=("WEBP",))
+            check_size(image.size, str(self._path), max_pixels)
+            image.load()
+        except _FAILURES as error:
+            if isinstance(error, SourceError):
+                raise
+            raise SourceError(
+                f"{self._path}: the animated WebP cannot be decoded; is it complete? ({error})"
+            ) from error
+        return image
