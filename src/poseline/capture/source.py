@@ -37,8 +37,6 @@ class SourceInfo:
     """Sample aspect ratio: the width of a pixel over its height, as the picture is to be shown; 1 for square."""
     on_device: bool = False
     """Whether its pictures lie in the memory of a device."""
-    pixel_aspect: Fraction = Fraction(1)
-    """Sample aspect ratio: the width of a pixel over its height, as the picture is to be shown; 1 for square."""
 
 
 class Source(Protocol):
