@@ -61,7 +61,7 @@ def test_a_summary_is_json_without_passwords(tmp_path: Path) -> None:
         "source": "rtsp://***@cam",
         "fps": 2.5,
         "bad": None,
-        "counts": {"read": 1, "processed": 1, "dropped": 0, "bad": 0, "persons": 0},
+        "counts": {"read": 1, "processed": 1, "dropped": 0, "bad": 0, "persons": 0, "corrupt": 0},
         "files": ["a"],
     }
     with pytest.raises(OutputError, match=r"missing/summary\.json"):

@@ -169,7 +169,10 @@ def test_damage_is_counted_and_flagged(tmp_path: Path) -> None:
     report = recorded(path, tmp_path / "out")
     assert report.counts.bad > 0
     assert report.counts.read == report.counts.processed + report.counts.bad
-    assert any(frame["corrupt"] for frame in logged(tmp_path / "out"))
+    damaged = sum(frame["corrupt"] for frame in logged(tmp_path / "out"))
+    assert report.counts.corrupt == damaged > 0
+    told = f"{damaged} of {report.counts.processed} pictures were damaged and patched by the decoder"
+    assert told in report.notes
     assert any("packets could not be decoded" in note for note in report.notes)
     assert decoded(tmp_path / "out" / "annotated.mp4") == report.counts.processed
 
