@@ -104,6 +104,18 @@ def test_stamps_that_restart_go_on(name: str, starts: Sequence[float], options: 
     assert source.notes == [words]
 
 
+def test_a_break_is_told_although_the_user_ends_it(tmp_path: Path) -> None:
+    source = VideoFile(joined(tmp_path / "clip.ts", [(100, 10), (5, 10)]), CAPTURE)
+    frames = source.frames()
+    for _ in range(15):
+        next(frames)
+    source.stop()
+    assert next(frames, None) is None
+    assert source.notes == [
+        "the time stamps break once: time goes on one frame later there, and the log has a gap record"
+    ]
+
+
 @pytest.mark.parametrize("options", [PLAIN, REORDERED], ids=["plain", "b-frames"])
 def test_a_clock_that_wraps_goes_on_smoothly(options: dict[str, str], tmp_path: Path) -> None:
     path = joined(tmp_path / "clip.ts", [(95_441, 150)], options)  # 2^33 ticks of 1/90000 s are 95,443.7 s

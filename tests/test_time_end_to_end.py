@@ -12,8 +12,9 @@ import av
 import numpy as np
 import pytest
 
-from media_worlds import CAPTURE, ScriptedSource, picture, settings, write_clip
+from media_worlds import CAPTURE, ScriptedSource, estimator, picture, settings, write_clip
 from output_worlds import decoded, lines, pictures, probe, seconds, tone
+from poseline import model
 from poseline.capture import AudioTrack, VideoFile
 from poseline.frame import Frame
 from poseline.output import VideoWriter, read_log
@@ -275,6 +276,12 @@ def test_progress_of_varying_rate_ends_where_the_clip_ends(tmp_path: Path) -> No
 
 def test_no_wrong_end_is_shown_where_nobody_knows_it(tmp_path: Path) -> None:
     assert expected(joined(tmp_path / "clip.ts", [(100, 25), (5, 25)]), 1, 25) is None
+
+
+def test_pythons_stream_takes_the_rate_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "load_estimator", lambda *_, **__: estimator())
+    seen = list(model.stream(raw(tmp_path, "reordered.h264", Fraction(30)), source_fps=50))
+    assert [observation.frame.time for observation in seen] == pytest.approx([index / 50 for index in range(60)])
 
 
 def test_pictures_that_come_without_a_count_have_no_end(tmp_path: Path) -> None:

@@ -95,19 +95,22 @@ class VideoFile:
         container, index = self._opened.container, 0
         pause = _LONGEST_TRANSMITTED if announced.may_break(container) else _LONGEST_RECORDED
         clock = SourceClock(self.info.time_base, self.info.frame_rate, pause)
-        with container:
-            for picture, corrupt in self._pictures:
-                if self._stopped.is_set():
-                    return
-                stated = None if self._stampless else picture.pts
-                pts, seconds = clock.stamp(stated, self._pictures.following)
-                picture.pts, picture.time_base = clock.ticks, clock.time_base
-                yield Frame(
-                    picture, index, pts, clock.time_base, seconds, time.monotonic(), self.info.name, corrupt,
-                    gap=clock.gap,
-                )  # fmt: skip
-                index += 1
-        self._conclude(index, clock)
+        try:
+            with container:
+                for picture, corrupt in self._pictures:
+                    if self._stopped.is_set():
+                        return
+                    stated = None if self._stampless else picture.pts
+                    pts, seconds = clock.stamp(stated, self._pictures.following)
+                    picture.pts, picture.time_base = clock.ticks, clock.time_base
+                    yield Frame(
+                        picture, index, pts, clock.time_base, seconds, time.monotonic(), self.info.name, corrupt,
+                        gap=clock.gap,
+                    )  # fmt: skip
+                    index += 1
+            self._conclude(index)
+        finally:
+            self.notes += clock.notes()  # also where the user ends it
 
     def _rate_without_stamps(self) -> Fraction:
         """Frames a second of a file without time stamps: as the user says, else as its codec does, else assumed."""
@@ -154,7 +157,7 @@ class VideoFile:
         failure = self._decoder.failure
         return explain(failure, 0, self._settings.read_timeout) if failure else ""
 
-    def _conclude(self, count: int, clock: SourceClock) -> None:
+    def _conclude(self, count: int) -> None:
         failure, name = self._failure(), self.info.name
         if failure and self.info.path is None:
             raise SourceError(f"{name}: the connection broke off after {count} frames: {failure}")
@@ -164,7 +167,6 @@ class VideoFile:
             self.notes.append(f"reading ended after {count} frames: {failure}")
         if self.bad:
             self.notes.append(f"{self.bad} packets could not be decoded and were passed over")
-        self.notes += clock.notes()
 
     def _cut_short(self, count: int) -> str:
         """What tells that the file is not whole, in words; empty if nothing does."""
@@ -175,9 +177,10 @@ class VideoFile:
             return f"read {count} of {expected} frames: {name} is cut short or damaged"
         if self.info.path is None:
             return ""
-        there, stated = self.info.path.stat().st_size, stated_bytes(self.info.path)
-        if stated and there < _TRUNCATED * stated:
-            return f"read {count} frames: {name} is cut short, to {100 * there // stated} % of the size that it states"
+        stated = stated_bytes(self.info.path)
+        share = self.info.path.stat().st_size / stated if stated else 1.0
+        if share < _TRUNCATED:
+            return f"read {count} frames: {name} is cut short, to {int(100 * share)} % of the size that it states"
         return ""
 
 
