@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Generator
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,7 +80,8 @@ class Animation:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # we have a limit of our own
-                image: Image.Image = Image.open(self._path, formats=("WEBP",))
+                content = BytesIO(self._path.read_bytes())  # Pillow reads all of it at once, too
+                image: Image.Image = Image.open(content, formats=("WEBP",))
             check_size(image.size, str(self._path), max_pixels)
             image.load()
         except _FAILURES as error:

@@ -62,6 +62,7 @@ def fetch_picture(url: str, timeout: float) -> bytes:
         with opener.open(request, timeout=timeout) as response:
             return _content(response, url, deadline)
     except urllib.error.HTTPError as error:
+        error.close()
         reason = _CODES.get(error.code, f"the server failed ({error.code})" if error.code >= 500 else "")
         raise SourceError(f"{url}: {reason or f'the server refuses it ({error.code})'}") from None
     except (urllib.error.URLError, OSError, HTTPException, ValueError) as error:
@@ -87,6 +88,8 @@ def _content(response: HTTPResponse, url: str, deadline: float) -> bytes:
     expected = response.headers.get("Content-Length", "")
     if expected.isdecimal() and len(content) < int(expected):
         raise SourceError(f"{url}: the connection broke off after {len(content)} of {expected} bytes")
+    if not content:
+        raise SourceError(f"{url}: the server sent nothing")
     _check(content, kind, url)
     return bytes(content)
 
@@ -115,7 +118,10 @@ def _request(url: str) -> tuple[urllib.request.Request, urllib.request.OpenerDir
     if parts.username is not None:
         known.add_password(None, bare, unquote(parts.username), unquote(parts.password or ""))
     opener = urllib.request.build_opener(
-        _SafeRedirects(), urllib.request.HTTPBasicAuthHandler(known), urllib.request.HTTPDigestAuthHandler(known)
+        _SafeRedirects(),
+        _Refused(),
+        urllib.request.HTTPBasicAuthHandler(known),
+        urllib.request.HTTPDigestAuthHandler(known),
     )
     headers = {"User-Agent": f"poseline/{__version__}", "Accept": "image/*, */*;q=0.5"}
     return urllib.request.Request(bare, headers=headers), opener  # noqa: S310 # only http and https come here
@@ -129,8 +135,21 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         scheme = urlsplit(newurl).scheme.lower()
         if scheme not in ("http", "https") or (req.type == "https" and scheme == "http"):
+            fp.close()
             raise SourceError(f"{req.full_url}: the server sends us on to {scheme}://, where we do not go")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+class _Refused(urllib.request.BaseHandler):
+    """Closes a refusal before the request is made again with a password: urllib forgets to."""
+
+    handler_order = 0
+
+    def http_error_401(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage
+    ) -> None:
+        del req, code, msg, headers
+        fp.close()
 
 
 def _cause(error: object, timeout: float) -> str:

@@ -48,14 +48,15 @@ class Search:
     def _add_folder(self, folder: Path, recursive: bool, prefix: str) -> None:
         if not recursive or folder.is_symlink():  # a link may lead back to where we come from
             self.folders.append(folder)
-        elif (folder / _JOURNAL).exists():
+            return
+        try:
+            inside = listed(folder)
+        except SourceError:
+            self.unreadable.append(folder)
+            return
+        if any(entry.name == _JOURNAL for entry in inside):
             self.results += 1
         else:
-            try:
-                inside = listed(folder)
-            except SourceError:
-                self.unreadable.append(folder)
-                return
             self.add(inside, recursive, f"{prefix}{folder.name}-")
 
     @property
@@ -103,7 +104,8 @@ def is_medium(path: Path) -> bool:
 
 def _kinds(files: Sequence[Path]) -> str:
     kinds = Counter("hidden" if file.name.startswith(".") else file.suffix.lower() or "no suffix" for file in files)
-    return _shortened([f"{count} {kind}" if len(kinds) > 1 else kind for kind, count in kinds.most_common()])
+    ranked = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
+    return _shortened([f"{count} {kind}" if len(kinds) > 1 else kind for kind, count in ranked])
 
 
 def _shortened(names: Sequence[str]) -> str:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("poseline")
 
+_NO_VIDEO = (av.error.ArgumentError, av.error.InvalidDataError, av.error.PatchWelcomeError)
+"""What FFmpeg says of a picture behind an address."""
+
 
 @dataclass(frozen=True)
 class Location:
@@ -112,7 +115,7 @@ def _open_address(url: str, settings: CaptureSettings) -> Source:
     try:
         opened = open_container(url, settings)
     except SourceError as error:
-        if not http or not isinstance(error.__cause__, av.error.ArgumentError | av.error.InvalidDataError):
+        if not http or not isinstance(error.__cause__, _NO_VIDEO):
             raise
         try:
             return Pictures([url], settings)
