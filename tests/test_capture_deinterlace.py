@@ -13,13 +13,14 @@ import pytest
 from numpy.typing import NDArray
 
 from media_worlds import CAPTURE, numbers, picture, probed_pts, write_clip
+from output_worlds import SAMPLES
 from poseline import PoseModel, stream
 from poseline.capture import VideoFile
 from poseline.capture.deinterlace import Deinterlacer
 from poseline.frame import Frame, plane_pixels
 from poseline.settings import CaptureSettings, load
 from test_capture_orientation import with_matrix
-from test_samples import FULLY_VISIBLE, SAMPLES, frames, pairs
+from test_samples import FULLY_VISIBLE, frames, pairs
 
 pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
 

@@ -288,7 +288,8 @@ def test_no_stage_is_blamed_for_a_burst_after_an_outage(tmp_path: Path) -> None:
     assert report.counts.dropped > 15
     assert report.bottleneck is None
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["bottleneck"] is None
-    assert report.advice.startswith("bottleneck: none here; inference, the slowest stage, was busy for")
+    assert "bottleneck: none here" in report.advice
+    assert "the slowest stage, was busy for" in report.advice
 
 
 def test_the_age_of_a_live_frame_is_bounded(tmp_path: Path) -> None:

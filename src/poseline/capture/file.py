@@ -201,7 +201,6 @@ class _Ahead:
         if not self._next:
             self._next.extend(islice(self._rest, 1))
         return self._next[0].picture.pts if self._next else None
-        self.notes += self._decoder.notes
 
 
 def _cause(error: SourceError) -> str:
