@@ -26,18 +26,20 @@ from poseline.pose import Observation  # noqa: E402
 from poseline.settings import CaptureSettings, InferenceSettings  # noqa: E402
 from poseline.skeleton import COCO17, oks  # noqa: E402
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU that PyTorch sees"),
-]
+pytestmark = [pytest.mark.gpu, pytest.mark.timeout(300)]
 DEVICE = "cuda:0"
 SIGMAS = np.array(COCO17.sigmas, np.float32)
 
 
 @pytest.fixture(scope="module")
-def spec(builtin: Path) -> ModelSpec:
-    return weights.read_spec(builtin, convert=False)
+def spec(shared: Path) -> ModelSpec:
+    return weights.read_spec(shared / "models" / "yolo11n-pose.pt", convert=False)
+
+
+@pytest.fixture(scope="module")
+def clip(shared: Path) -> Path:
+    """A street: 205 frames of 1280x720."""
+    return shared / "clips" / "openpose_video.avi"
 
 
 def estimator(spec: ModelSpec, batch: int) -> PoseEstimator:

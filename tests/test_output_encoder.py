@@ -124,6 +124,7 @@ def test_nvenc_is_asked_for_the_same_as_x264() -> None:
     assert encoder_options("nvenc", preset("slow", crf=0), False)["cq"] == "1", "0 has another meaning there"
 
 
+@pytest.mark.skipif("h264_nvenc" not in av.codecs_available, reason="PyAV has no NVENC for this kind of processor")
 @pytest.mark.parametrize("live", [False, True])
 @pytest.mark.parametrize("name", PRESETS)
 def test_ffmpeg_knows_every_value_that_nvenc_is_given(name: str, live: bool) -> None:
