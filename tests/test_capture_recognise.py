@@ -128,6 +128,14 @@ def test_a_transport_stream_is_known_from_within_a_packet(offset: int, suffix: s
     assert found.name == "an MPEG transport stream"
 
 
+@pytest.mark.parametrize(("codec", "suffix"), [("libx264", "h264"), ("libx265", "hevc")])
+def test_a_raw_stream_is_known_without_its_suffix(codec: str, suffix: str, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / f"clip.{suffix}", range(3), codec=codec, options={"x265-params": "log-level=none"})
+    found = recognise(path.rename(tmp_path / "camera.out"))
+    assert found is not None
+    assert found.name == "a raw H.264 or H.265 video"
+
+
 CONTAINERS = {
     "clip.dv": ("-target", "pal-dv"),
     "clip.h261": ("-s", "352x288", "-c:v", "h261"),

@@ -155,7 +155,7 @@ def watched(source: Source, enough: int) -> list[Frame]:
 @pytest.mark.parametrize(
     ("first", "reason"),
     [
-        (whole, "disconnected|Input/output error"),
+        (whole, "disconnected|reading it failed"),
         (half_then_reset, "reset"),
         (half_then_stall, r"no answer within 1 s"),
     ],

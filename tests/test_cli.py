@@ -119,6 +119,29 @@ def test_nothing_is_made_that_is_called_as_standard_output_is(arguments: list[st
     assert code == 2
     assert "standard output" in text
     assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize("source", ["", "  "])
+def test_an_empty_source_is_3_and_not_the_whole_folder(source: str, tmp_path: Path) -> None:
+    write_clip(tmp_path / "clip.mp4", range(3))
+    code, text = refused("run", source, "-m", "builtin", cwd=tmp_path)
+    assert code == 3
+    assert "a SOURCE is empty" in text
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+def test_a_folder_is_searched_to_the_bottom_where_that_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "clips" / "sub").mkdir(parents=True)
+    write_clip(tmp_path / "clips" / "a.mp4", range(3))
+    write_clip(tmp_path / "clips" / "sub" / "a.mp4", range(3))
+    (tmp_path / "clips" / "notes.txt").write_text("x")
+    run = ("run", tmp_path / "clips", "-m", "builtin", "--imgsz", "64", "--no-video", "--deinterlace", "no")
+    done = poseline(*run, "-o", tmp_path / "flat")
+    assert "clips: 1 file passed over: .txt; 1 folder not searched: sub (--recursive searches folders)" in done.stdout
+    assert (tmp_path / "flat" / "keypoints.jsonl").exists()
+    assert '"deinterlace":"no"' in (tmp_path / "flat" / "keypoints.jsonl").read_text(encoding="utf-8").splitlines()[0]
+    done = poseline(*run, "-o", tmp_path / "deep", "--recursive")
+    assert done.returncode == 0
+    assert "clips: 1 file passed over: .txt\n" in done.stdout
+    assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["a", "sub-a"]
 
 
 @pytest.mark.parametrize("arguments", [["run"], ["run", "x", "--nonsense"], ["run", "x", "--crf", "low"], ["nonsense"]])

@@ -142,7 +142,7 @@ def explain(error: BaseException, waited: float, limit: float) -> str:
     return f"FFmpeg gave up on it ({text[:1].lower()}{text[1:]}); is it complete, and can another player read it?"
 
 
-_BROKEN_OFF = "the other side broke the connection off"
+_BROKEN_OFF = "the connection was reset by the other side"
 _NO_WAY = "there is no way to it; is the network up, and the address right?"
 _CAUSES: tuple[tuple[type[BaseException], str], ...] = (
     (av.error.HTTPUnauthorizedError, "the server wants a user name and password, or refuses the ones given (401)"),

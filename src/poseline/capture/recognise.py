@@ -168,7 +168,7 @@ def recognise_file(file: BinaryIO, suffix: str = "") -> Recognised | None:
 
 def recognise_bytes(head: bytes) -> Recognised | None:
     """What a file of any name is by its first `HEAD` bytes; what moves in a PNG or JPEG is told by more of it only."""
-    for find in (_iso_media, _riff, _ogg, _written):
+    for find in (_iso_media, _riff, _ogg, _written, _raw_stream):
         if found := find(head):
             return found
     text = _is_text(head)
@@ -211,6 +211,12 @@ def _ogg(head: bytes) -> Recognised | None:
         return None
     seen = any(codec in head[:512] for codec in (b"\x80theora", b"video\0", b"BBCD", b"OVP80"))
     return Recognised(Kind.VIDEO, "an Ogg video") if seen else _SOUND
+
+
+def _raw_stream(head: bytes) -> Recognised | None:
+    """H.264 or H.265 without a container: it begins with a parameter set or a delimiter."""
+    begins = re.match(rb"\0{2,3}\x01(?:[\x27\x47\x67]|\x09[\x10\x30\x50\x70\x90\xb0\xd0\xf0]|[\x40\x42\x46]\x01)", head)
+    return Recognised(Kind.VIDEO, "a raw H.264 or H.265 video") if begins else None
 
 
 def _transport_stream(head: bytes) -> Recognised | None:
