@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +11,7 @@ from types import TracebackType
 from av.video.frame import VideoFrame
 
 from poseline.capture import SourceInfo
-from poseline.errors import PoselineError
+from poseline.errors import OutputError, PoselineError
 from poseline.frame import Pixels
 from poseline.inference import ModelSpec
 from poseline.output import Counts, KeypointLog, OutputFolder, RunHeader, Window, choose_encoder, save_picture
@@ -19,6 +20,8 @@ from poseline.pipeline.annotated import AnnotatedVideo
 from poseline.pipeline.annotator import AnnotationTask, Annotator
 from poseline.pose import Observation
 from poseline.settings import Settings
+
+log = logging.getLogger("poseline")
 
 
 class Recorder:
@@ -49,7 +52,7 @@ class Recorder:
                 else:
                     video = AnnotatedVideo(folder.video, info, settings, encoder)
                     self._video = self._closing.enter_context(video)
-            self._window = (
+            self._window: Window | None = (
                 self._closing.enter_context(Window(f"poseline: {info.name}", pausable=not info.live))
                 if settings.output.show
                 else None
@@ -66,7 +69,7 @@ class Recorder:
         elif picture is not None and not isinstance(picture, VideoFrame) and self._settings.output.video:
             self._save(picture, Path(observation.frame.source))
         self.log.frame(observation)
-        return self._window is None or picture is None or self._window.show(picture)
+        return picture is None or self._show(picture)
 
     @property
     def waited(self) -> float:
@@ -77,6 +80,16 @@ class Recorder:
         """End the window's pause."""
         if self._window:
             self._window.resume()
+
+    def _show(self, picture: VideoFrame | Pixels) -> bool:
+        """False when the user closed the window. The run goes on without one that fails: its files matter more."""
+        try:
+            return self._window is None or self._window.show(picture)
+        except OutputError as error:
+            self._window = None
+            self.notes.append(f"{error}; the run went on without it")
+            log.warning("%s; the run goes on without it, Ctrl-C ends it", error)
+            return True
 
     def _save(self, picture: Pixels, source: Path) -> None:
         target = self._folder.pictures / source.name
