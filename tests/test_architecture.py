@@ -28,7 +28,8 @@ BASE = {"", "errors", "frame", "pose", "skeleton", "settings", "interruption"}
 ROOMS = {"capture", "inference", "tracking", "overlay", "output"}
 MAY_IMPORT = {
     "errors": set(),
-    "interruption": set(),
+    "interruption": {"last_resort"},
+    "last_resort": set(),
     "light": set(),
     "cache": {"errors"},
     "openvino_core": set(),

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from display import Display
-from media_worlds import number_in, picture, until, write_clip
+from media_worlds import number_in, over, picture, until, write_clip
 from output_worlds import decoded, lines
 from poseline.errors import OutputError
 from poseline.output import Window, screen
@@ -128,7 +128,7 @@ def family(run: Shown) -> list[psutil.Process]:
 
 
 def gone(processes: list[psutil.Process]) -> bool:
-    return until(lambda: not any(process.is_running() for process in processes), WAIT)
+    return until(lambda: all(map(over, processes)), WAIT)
 
 
 def test_a_file_is_shown_pauses_at_space_and_ends_at_q(run_of: Callable[..., Shown], display: Display) -> None:

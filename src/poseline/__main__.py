@@ -2,7 +2,6 @@
 
 import sys
 
-from poseline.head_start import head_start
 from poseline.interruption import Interruption, exit_with
 from poseline.light import travel_light
 
@@ -15,6 +14,8 @@ def main() -> None:
 
 def _command(interruption: Interruption) -> int:
     if sys.argv[1:2] == ["run"]:
+        from poseline.head_start import head_start
+
         head_start.begin(sys.argv[2:])
     from poseline.cli import command
 
