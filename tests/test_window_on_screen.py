@@ -19,6 +19,7 @@ import pytest
 from display import Display
 from media_worlds import number_in, over, picture, until, write_clip
 from output_worlds import decoded, lines
+from poseline import doctor
 from poseline.errors import OutputError
 from poseline.output import Window, screen
 from poseline.output.screen import WindowProcess
@@ -264,3 +265,12 @@ def test_opencv_without_windows_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     with pytest.raises(OutputError, match="OpenCV was built without windows"):
         Window.check()
+
+
+@pytest.mark.usefixtures("on_it")
+def test_doctor_sees_the_display_as_a_run_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [finding.text for finding in doctor._display()] == ["yes, a window opens"]
+    monkeypatch.setenv("DISPLAY", ":7777")
+    [finding] = doctor._display()
+    assert (finding.topic, finding.text) == ("display", "none")
+    assert "no window can be opened here: " in finding.missing
