@@ -14,6 +14,7 @@ from typing import Any
 
 import av
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from output_worlds import SKELETON, probe
@@ -198,6 +199,14 @@ def until(condition: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(0.005)
     return True
+
+
+def over(process: psutil.Process) -> bool:
+    """Whether a process has ended, though nobody may have asked for its exit code yet."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def numbers(frames: Iterator[Frame]) -> list[int]:

@@ -28,7 +28,8 @@ BASE = {"", "errors", "frame", "pose", "skeleton", "settings", "interruption"}
 ROOMS = {"capture", "inference", "tracking", "overlay", "output"}
 MAY_IMPORT = {
     "errors": set(),
-    "interruption": set(),
+    "interruption": {"last_resort"},
+    "last_resort": set(),
     "light": set(),
     "cache": {"errors"},
     "openvino_core": set(),
@@ -37,21 +38,22 @@ MAY_IMPORT = {
     "skeleton": {"errors", "frame", "pose"},
     "settings": {"errors"},
     "pose": {"frame", "errors"},
+    "window_child": set(),
     **dict.fromkeys(ROOMS, BASE),
-    "output": BASE | {"machine"},
+    "output": BASE | {"machine", "window_child"},
     "inference": BASE | {"cache", "head_start", "openvino_core"},
     "result": BASE | {"overlay", "output"},
     "pipeline": BASE | ROOMS | {"light"},
     "model": BASE | ROOMS | {"pipeline", "result"},
     "machine": set(),
-    "doctor": BASE | ROOMS | {"pipeline", "machine", "cache", "openvino_core"},
+    "doctor": BASE | ROOMS | {"machine", "cache", "openvino_core"},
     "terminal": BASE | ROOMS | {"pipeline", "result", "progress"},
     "progress": BASE | ROOMS | {"pipeline"},
     "bench": BASE | ROOMS | {"pipeline", "terminal", "result", "model", "machine", "light", "cache"},
     "runs": BASE | ROOMS | {"pipeline", "terminal", "progress", "jobs", "light", "machine", "head_start"},
     "cli": BASE | ROOMS | {"pipeline", "terminal", "doctor", "bench", "runs"},
     "jobs": BASE | {"interruption"},
-    "__main__": {"cli", "interruption", "light", "head_start"},
+    "__main__": {"cli", "interruption", "light", "head_start", "doctor"},
 }
 """What each part may import of the others, inside functions too; a name that is missing here is a part to be placed."""
 

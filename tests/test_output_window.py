@@ -62,6 +62,13 @@ def test_a_live_picture_does_not_pause() -> None:
     assert screen.looks == 1
 
 
+def test_any_key_ends_the_wait_and_so_does_closing_the_window() -> None:
+    pressed, closed = ScriptedScreen([None, None, "x"]), ScriptedScreen(closed_after=4)
+    for screen in (pressed, closed):
+        Window("picture", False, screen).wait()
+    assert (pressed.looks, closed.looks) == (3, 4)
+
+
 def test_a_decoders_picture_is_shown_in_colour() -> None:
     screen = ScriptedScreen()
     Window("clip", True, screen).show(flat(200, (6, 4)))
@@ -73,7 +80,7 @@ def test_a_decoders_picture_is_shown_in_colour() -> None:
 def test_no_display_is_said_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    with pytest.raises(OutputError, match=r"no display.*without --show"):
+    with pytest.raises(OutputError, match=r"--show: this machine has no display.*run without --show"):
         Window.check()
 
 

@@ -26,6 +26,7 @@ from media_worlds import (
 )
 from output_worlds import decoded, lines, seconds, stamps
 from poseline.capture import Source, open_source
+from poseline.errors import OutputError
 from poseline.frame import Frame, Gap, Pixels
 from poseline.inference import PoseEstimator
 from poseline.interruption import Interruption
@@ -356,6 +357,21 @@ def test_closing_the_window_ends_a_run(tmp_path: Path, monkeypatch: pytest.Monke
     assert report.error is None
     assert report.counts.processed == 8
     assert screen.closed
+
+
+def test_a_run_goes_on_without_a_window_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from poseline.output import ScriptedScreen, Window
+
+    class Lost(ScriptedScreen):
+        def show(self, picture: object) -> None:
+            if len(self.shown) == 3:
+                raise OutputError("the window went away: it hangs")
+            super().show(picture)  # type: ignore[arg-type] # as it was given
+
+    monkeypatch.setattr("poseline.pipeline.record.Window", lambda title, pausable: Window(title, pausable, Lost()))
+    report = recorded(ScriptedSource(9), tmp_path / "out", chosen=settings(output={"show": True}))
+    assert (report.error, report.interrupted, report.counts.processed) == (None, False, 9)
+    assert report.notes == ["the window went away: it hangs; the run went on without it"]
 
 
 def test_csv_and_parquet_are_made_at_the_end(tmp_path: Path) -> None:

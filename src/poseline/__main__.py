@@ -2,8 +2,7 @@
 
 import sys
 
-from poseline.head_start import head_start
-from poseline.interruption import Interruption, exit_with
+from poseline.interruption import INTERRUPTED, Interruption, exit_with
 from poseline.light import travel_light
 
 
@@ -15,10 +14,24 @@ def main() -> None:
 
 def _command(interruption: Interruption) -> int:
     if sys.argv[1:2] == ["run"]:
-        head_start.begin(sys.argv[2:])
-    from poseline.cli import command
+        from poseline.head_start import head_start
 
-    return command(interruption)
+        head_start.begin(sys.argv[2:])
+    try:
+        if sys.argv[1:] == ["doctor"]:  # which goes without what the command line needs
+            from poseline.doctor import show
+
+            return show()
+        from poseline.cli import command
+
+        return command(interruption)
+    except ImportError as error:
+        if interruption.broken_off:  # some libraries make this of an import that is interrupted
+            return INTERRUPTED
+        if str(error.name).startswith("poseline"):
+            raise
+        sys.stderr.write(f"error: {error}; `poseline doctor` says what is missing and how to get it\n")
+        return 1
 
 
 if __name__ == "__main__":

@@ -208,17 +208,9 @@ def bench(
 @app.command()
 def doctor() -> None:
     """Say what this machine has for Poseline, what is missing and how to get it."""
-    from rich.markup import escape
-    from rich.table import Table
+    from poseline.doctor import show
 
-    from poseline.doctor import examine
-    from poseline.terminal import console
-
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for finding in examine():
-        hint = f" [yellow]→ {escape(finding.missing)}[/]" if finding.missing else ""
-        table.add_row(f"[bold]{finding.topic}[/]", escape(finding.text) + hint)
-    console.print(table)
+    raise typer.Exit(show())
 
 
 @app.command()
@@ -261,12 +253,18 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Say the versi
 
 
 def command(interruption: Interruption) -> int:
-    """Run the command that the process was called with, and show the first error once; returns the exit code."""
+    """Run the command that the process was called with, and show the first error once; returns the exit code.
+
+    Raises:
+        ImportError: something that is needed is not installed.
+    """
     try:
         return int(app(standalone_mode=False, obj=interruption) or 0)  # typer returns its Exit's code, and 130
-    except Exception as error:  # noqa: BLE001 # the last line of defence: a fault of ours, or typer's word on usage
+    except Exception as error:  # the last line of defence: a fault of ours, or typer's word on usage
         if interruption.broken_off:  # inside an import, and some libraries make another error of it
             return INTERRUPTED
+        if isinstance(error, ImportError):  # what would show it may be missing too
+            raise
         _show(error)
         return int(getattr(error, "exit_code", runs.INTERNAL))
 

@@ -1,24 +1,48 @@
-"""Doctor: what this machine has, what is missing, and how to get it."""
+"""Doctor: what this machine has, what is missing, and how to get it.
+
+It is for broken installations, so it needs nothing but Python itself: whatever else an examination imports, it imports
+itself, and what goes wrong there is a finding, and keeps no other examination from its own.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from poseline.cache import cache_folder
-from poseline.capture import cameras
+from poseline import __version__
 from poseline.machine import cpu_flags, cpu_name, nvidia
-from poseline.output import encodes
-from poseline.pipeline import versions
 
+REQUIRED = {
+    "av": "av", "numpy": "numpy", "opencv-python": "cv2", "openvino": "openvino", "orjson": "orjson",
+    "platformdirs": "platformdirs", "polars": "polars", "psutil": "psutil", "pydantic": "pydantic", "pyyaml": "yaml",
+    "rich": "rich", "scipy": "scipy", "torch": "torch", "typer": "typer", "ultralytics": "ultralytics",
+}  # fmt: skip
+"""Packages that Poseline does not go without, and the module of each; torch comes with ultralytics."""
+OPTIONAL = {"onnxruntime": "onnxruntime", "nncf": "nncf"}
 _HARDWARE_ENCODERS = ("h264_nvenc", "h264_videotoolbox", "h264_qsv", "h264_vaapi", "h264_amf", "h264_v4l2m2m")
+_SECONDS = 120.0
+"""How long a child may take."""
+_QUIET = {"YOLO_OFFLINE": "True", "YOLO_AUTOINSTALL": "False", "YOLO_VERBOSE": "False"}
+_IMPORTING = """
+import importlib, sys
+for name in sys.argv[1:]:
+    print("poseline: begin", name, flush=True)
+    try:
+        importlib.import_module(name)
+    except BaseException as error:
+        print("poseline: failed", *f"{type(error).__name__}: {error}".split(), flush=True)
+print("poseline: begin", flush=True)
+"""
+"""Imports one module after another, and says which, so that one that ends the process is known too."""
 
 
 @dataclass(frozen=True)
@@ -31,30 +55,138 @@ class Finding:
     """What to do about it, where something is missing."""
 
 
+def show() -> int:
+    """Say all findings on stdout; 0, whatever is missing: what was asked for was done."""
+    try:
+        from rich.console import Console
+        from rich.markup import escape
+        from rich.table import Table
+    except ImportError:
+        for finding in examine():
+            hint = f" -> {finding.missing}" if finding.missing else ""
+            sys.stdout.write(f"{finding.topic:18} {finding.text}{hint}\n")
+        return 0
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for finding in examine():
+        hint = f" [yellow]→ {escape(finding.missing)}[/]" if finding.missing else ""
+        table.add_row(f"[bold]{finding.topic}[/]", escape(finding.text) + hint)
+    Console(highlight=False, emoji=False).print(table)
+    return 0
+
+
 def examine() -> Iterator[Finding]:
     """Everything that matters for a run here, as it is found."""
-    yield from _machine()
-    yield from _engines()
-    yield from _media()
-    yield from _models()
-    yield Finding("versions", ", ".join(f"{name} {number}" for name, number in versions().items()))
+    examinations: dict[str, Callable[[], Iterable[Finding]]] = {
+        "system": _system, "packages": _packages, "cameras": _cameras, "display": _display, "openvino": _openvino,
+        "onnx": _onnx, "int8": _int8, "torch": _torch, "ffmpeg": _ffmpeg, "encoders": _encoders, "models": _models,
+        "versions": _versions,
+    }  # fmt: skip
+    for topic, examination in examinations.items():
+        try:
+            yield from examination()
+        except Exception as error:  # noqa: BLE001 # whatever a broken installation does
+            hint = "see packages" if isinstance(error, ImportError) else ""
+            yield Finding(topic, f"cannot be examined: {_words(error)}", hint)
 
 
-def _machine() -> Iterator[Finding]:
+def _system() -> Iterator[Finding]:
     yield Finding("system", f"{platform.system()} {platform.release()}, {platform.machine()}")
     yield Finding("cpu", f"{cpu_name()}, {os.cpu_count()} cores; {', '.join(cpu_flags()) or 'no known vector flags'}")
     gpu = nvidia()
     yield Finding("gpu", gpu or "no NVIDIA GPU that nvidia-smi knows")
+
+
+def _packages() -> Iterator[Finding]:
+    """One finding for each package that is missing or broken; tried in a child, since some end the process."""
+    packages = REQUIRED | {name: module for name, module in OPTIONAL.items() if _is_there(module)}
+    missing = [name for name, module in packages.items() if not _is_there(module)]
+    broken = _broken([module for name, module in packages.items() if name not in missing])
+    for module in broken:
+        sys.modules[module] = None  # type: ignore[assignment] # what follows must not try it in this process
+    for name, module in packages.items():
+        if name in missing:
+            yield Finding("packages", f"{name} is not installed", f"pip install '{_requirement(name)}'")
+        elif module in broken:
+            text = f"{name} cannot be imported: {broken[module]}"
+            yield Finding("packages", text, f"pip install --force-reinstall '{_requirement(name)}'")
+    if not missing and not broken:
+        yield Finding("packages", "all there")
+
+
+def _requirement(name: str) -> str:
+    """The package with the versions that Poseline takes, as pip understands it."""
+    with suppress(PackageNotFoundError):
+        for requirement in requires("poseline") or []:
+            specifier = requirement.partition(";")[0].strip()
+            if re.fullmatch(rf"{re.escape(name)}\s*[<>=!~].*", specifier):
+                return specifier
+    return name
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):  # something else of its name
+        return False
+
+
+def _broken(modules: list[str]) -> dict[str, str]:
+    """Why which of the modules cannot be imported."""
+    broken: dict[str, str] = {}
+    while modules:
+        code, said = _child(_IMPORTING, *modules)
+        words = [line.split()[1:] for line in said.splitlines() if line.startswith("poseline: ")]
+        at = ""
+        for verb, *rest in words:
+            if verb == "begin":
+                at = " ".join(rest)
+            else:
+                broken[at] = " ".join(rest)
+        if not at:
+            if not words:
+                broken["python"] = f"a child process ended with {code}"
+            return broken
+        broken[at] = f"it ends the process ({code})"
+        modules = modules[modules.index(at) + 1 :]
+    return broken
+
+
+def _child(code: str, *arguments: str) -> tuple[int | str, str]:
+    """The exit code of this interpreter for `code`, or what is in its place, and what it said on stdout."""
+    try:
+        done = subprocess.run(  # noqa: S603 # our own interpreter and a constant
+            [sys.executable, "-c", code, *arguments], env=os.environ | _QUIET, check=False, timeout=_SECONDS,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace",
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as late:
+        said = late.stdout or b""
+        return f"it took longer than {_SECONDS:g} s", said if isinstance(said, str) else said.decode(errors="replace")
+    except OSError as error:
+        return str(error), ""
+    return done.returncode, done.stdout
+
+
+def _cameras() -> Iterator[Finding]:
+    from poseline.capture import cameras
+
     seen = cameras()
     yield Finding("cameras", ", ".join(seen) or "none", "" if seen else "connect one, or rehearse with a clip: --live")
-    display = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) or sys.platform in (
-        "darwin",
-        "win32",
-    )
-    yield Finding("display", "yes" if display else "none", "" if display else "--show needs one; the files do not")
 
 
-def _engines() -> Iterator[Finding]:
+def _display() -> Iterator[Finding]:
+    """A window is opened for a moment, as a run does it."""
+    from poseline.errors import OutputError
+    from poseline.output import Window
+
+    try:
+        Window.check()
+    except OutputError as error:
+        yield Finding("display", "none", str(error))
+    else:
+        yield Finding("display", "yes, a window opens")
+
+
+def _openvino() -> Iterator[Finding]:
     from poseline.openvino_core import core
 
     can = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -62,46 +194,58 @@ def _engines() -> Iterator[Finding]:
         name for name, key in (("bf16", "BF16"), ("fp16", "FP16"), ("fp32", "FP32"), ("int8", "INT8")) if key in can
     ]
     yield Finding("openvino", f"{', '.join(core().available_devices)}; precisions on the CPU: {', '.join(kinds)}")
-    if find_spec("onnxruntime") is None:
-        yield Finding("onnx", "not installed", "for .onnx models: pip install 'poseline[onnx]'")
-    else:
-        import onnxruntime
 
-        yield Finding("onnx", ", ".join(onnxruntime.get_available_providers()))
-    if find_spec("nncf") is None:
+
+def _onnx() -> Iterator[Finding]:
+    if not _is_there("onnxruntime"):
+        yield Finding("onnx", "cannot be run", "for .onnx models: pip install 'poseline[onnx]'")
+        return
+    import onnxruntime
+
+    yield Finding("onnx", ", ".join(onnxruntime.get_available_providers()))
+
+
+def _int8() -> Iterator[Finding]:
+    if not _is_there("nncf"):
         yield Finding("int8", "cannot be made", "for --precision int8: pip install 'poseline[int8]'")
     else:
         yield Finding("int8", f"made by NNCF {version('nncf')}")
-    yield _torch()
 
 
-def _torch() -> Finding:
+def _torch() -> Iterator[Finding]:
     """Torch is asked in a process of its own: it takes seconds and half a gigabyte."""
+    if not _is_there("torch"):
+        raise ModuleNotFoundError("No module named 'torch'")
     question = (
-        "import torch; print(torch.cuda.is_available(), torch.backends.mps.is_available(), torch.version.cuda, "
-        "*[torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())], sep='|')"
+        "import torch; print('poseline:', torch.cuda.is_available(), torch.backends.mps.is_available(), "
+        "torch.version.cuda, *[torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())], sep='|')"
     )
-    try:
-        answer = subprocess.run(  # noqa: S603 # our own interpreter and a constant
-            [sys.executable, "-c", question], capture_output=True, text=True, timeout=120, check=True
-        ).stdout.strip()
-    except (OSError, subprocess.SubprocessError) as error:
-        return Finding("torch", f"cannot be imported: {error}", "pip install --force-reinstall torch")
-    cuda, mps, build, *names = answer.split("|")
+    code, said = _child(question)
+    answers = [line.split("|")[1:] for line in said.splitlines() if line.startswith("poseline:|")]
+    if not answers:
+        raise ImportError(f"its process ended with {code}")
+    cuda, mps, build, *names = answers[-1]
     if cuda == "True":
-        return Finding("torch", f"cuda: {', '.join(names)}")
-    if mps == "True":
-        return Finding("torch", "mps")
-    hint = "a driver that fits CUDA " + build if build != "None" else "a CUDA build of torch"
-    return Finding("torch", "cpu only", f"for --device cuda: {hint}" if nvidia() else "")
+        yield Finding("torch", f"cuda: {', '.join(names)}")
+    elif mps == "True":
+        yield Finding("torch", "mps")
+    else:
+        hint = "a driver that fits CUDA " + build if build != "None" else "a CUDA build of torch"
+        yield Finding("torch", "cpu only", f"for --device cuda: {hint}" if nvidia() else "")
 
 
-def _media() -> Iterator[Finding]:
+def _ffmpeg() -> Iterator[Finding]:
     import av
 
-    yield Finding(
-        "ffmpeg", f"PyAV {av.__version__}, libavcodec {'.'.join(map(str, av.library_versions['libavcodec']))}"
-    )
+    codec = ".".join(map(str, av.library_versions["libavcodec"]))
+    yield Finding("ffmpeg", f"PyAV {av.__version__}, libavcodec {codec}")
+
+
+def _encoders() -> Iterator[Finding]:
+    import av
+
+    from poseline.output import encodes
+
     software = [name for name in ("libx264", "libx265", "libsvtav1") if name in av.codecs_available]
     yield Finding("encoders", ", ".join(software), "" if "libx264" in software else "libx264: pip install -U av")
     working = [name for name in _HARDWARE_ENCODERS if name in av.codecs_available and encodes(name)]
@@ -109,6 +253,8 @@ def _media() -> Iterator[Finding]:
 
 
 def _models() -> Iterator[Finding]:
+    from poseline.cache import cache_folder
+
     cache = cache_folder()
     here = [
         path.name for path in sorted(Path.cwd().glob("*-pose*")) if path.suffix in (".pt", ".onnx") or path.is_dir()
@@ -120,3 +266,18 @@ def _models() -> Iterator[Finding]:
     )
     yield Finding("models", f"builtin; here: {', '.join(here) or 'none'}; fetched: {', '.join(kept) or 'none'}", hint)
     yield Finding("cache", f"{cache}: {len(converted)} converted")
+
+
+def _versions() -> Iterator[Finding]:
+    found = {"poseline": __version__, "python": platform.python_version()}
+    for name in REQUIRED | OPTIONAL:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    yield Finding("versions", ", ".join(f"{name} {number}" for name, number in found.items()))
+
+
+def _words(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, ImportError) else f"{type(error).__name__}: {text}"

@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn, TypeVar
 
+from poseline.last_resort import stand_by
+
 T = TypeVar("T")
 
 INTERRUPTED = 130
@@ -20,7 +22,7 @@ class Interruption:
     """The user's wish to end. In a run the first signal ends it in good order and the second at once; else the first.
 
     At once means a KeyboardInterrupt. There is one at most, and none where it would tear a file: further signals only
-    count. Calling it is hearing a signal.
+    count. Calling it is hearing a signal. What does not end by all this, `last_resort` ends.
     """
 
     def __init__(self) -> None:
@@ -84,12 +86,17 @@ class Interruption:
             raise KeyboardInterrupt
 
 
-def exit_with(command: Callable[[Interruption], int]) -> NoReturn:
-    """Run `command` with the signals heard, and end the process with its exit code, or with 130 after a signal."""
+def exit_with(command: Callable[[Interruption], int], *, quiet: bool = False) -> NoReturn:
+    """Run `command` with the signals heard, and end the process with its exit code, or with 130 after a signal.
+
+    Soon after a second signal it ends in any case, see `last_resort`; `quiet` has that said by nobody, for a process
+    whose parent says it.
+    """
     interruption = Interruption()
     try:
         for number in _SIGNALS:
             signal.signal(number, interruption)
+        stand_by(_SIGNALS, INTERRUPTED, quiet=quiet)
         code = command(interruption)
         interruption.over()
     except KeyboardInterrupt:

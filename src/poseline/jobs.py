@@ -169,11 +169,11 @@ def _serve(pipe: Connection, work: Work) -> None:
     """A worker's life."""
     if hasattr(os, "setsid"):
         os.setsid()  # the terminal's Ctrl-C is for the parent, which passes it on
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-    exit_with(lambda interruption: _work_off(pipe, work, interruption))
+    exit_with(lambda interruption: _work_off(pipe, work, interruption), quiet=True)
 
 
 def _work_off(pipe: Connection, work: Work, interruption: Interruption) -> int:
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     while (job := _next(pipe)) is not None:
         result = work(job, lambda content: pipe.send(("told", content)), interruption)
         pipe.send(("done", result))
@@ -192,3 +192,5 @@ def _leave_with_parent() -> None:
     assert parent is not None
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_PATIENCE)
+    os.kill(os.getpid(), signal.SIGTERM)  # the second, which ends it in any case

@@ -153,7 +153,7 @@ class Result:
             font_size: height of text in pixels; by the picture's size if None.
             boxes: draw boxes.
             labels: write labels.
-            show: open a window and wait for a key.
+            show: open a window and wait until a key is pressed or the window is closed.
             save: write the picture to `filename`.
             filename: where to; results_NAME of the picture beside you if None.
             kpt_line: join the keypoints.
@@ -162,7 +162,7 @@ class Result:
             (H, W, 3) uint8 BGR.
 
         Raises:
-            OutputError: the picture cannot be written, or there is no display to show it on.
+            OutputError: the picture cannot be written, or no window can be opened to show it.
         """
         from poseline.overlay import render
 
@@ -209,7 +209,6 @@ def _size(shape: tuple[int, int], repeats: int) -> Floats:
 def _show(picture: Pixels, title: str) -> None:
     from poseline.output import Window
 
-    Window.check()
-    with Window(title, pausable=True) as window:
-        while window.show(picture):
-            pass
+    with Window(title, pausable=False) as window:
+        window.show(picture)
+        window.wait()

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,13 +40,20 @@ def in_child(module: str, arguments: list[str], seconds: float, environment: dic
 
 
 def answer(work: Callable[[], None]) -> None:
-    """In the child: do `work`, then say that it is done, or why not."""
+    """In the child: do `work`, then say that it is done, or why not. Where the parent is gone, the child goes too."""
+    threading.Thread(target=_leave_with_parent, args=(os.getppid(),), daemon=True).start()
     content: dict[str, str] = {}
     try:
         work()
     except ModelError as error:
         content["error"] = str(error)
     sys.stdout.write("\n" + json.dumps({"poseline": content}) + "\n")
+
+
+def _leave_with_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
 
 
 def _found(output: str) -> dict[str, str] | None:

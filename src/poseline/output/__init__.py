@@ -9,10 +9,11 @@ from poseline.output.mp4 import mp4_can_hold
 from poseline.output.pictures import picture_file, save_picture
 from poseline.output.read import Log, LoggedFrame, LogReader, read_log
 from poseline.output.recover import Recovered, recover
+from poseline.output.screen import ScriptedScreen
 from poseline.output.summary import Counts, Ended, write_summary
 from poseline.output.tables import write_csv, write_parquet
 from poseline.output.video import VideoWriter
-from poseline.output.window import ScriptedScreen, Window
+from poseline.output.window import Window
 
 __all__ = [
     "Counts",

@@ -189,6 +189,7 @@ def _serve(heard: Connection, answered: Connection, task: AnnotationTask) -> Non
         os.setsid()  # the terminal's Ctrl-C is for the first process
     for number in _SIGNALS:  # it ends when there is no more to draw, and not before
         signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     try:
         result: AnnotationResult | PoselineError = annotate(task, _messages(heard, answered))
     except PoselineError as error:
@@ -197,6 +198,15 @@ def _serve(heard: Connection, answered: Connection, task: AnnotationTask) -> Non
         result = PoselineError(f"{task.video}: drawing failed: {type(error).__name__}: {error}")
     with suppress(OSError):  # the first process was killed: the video is complete as far as it was told of
         answered.send(result)
+
+
+def _leave_with_parent() -> None:
+    """Where the first process is gone, finish the video in a while, or leave it."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    time.sleep(_PATIENCE)
+    os._exit(1)
 
 
 def _messages(heard: Connection, answered: Connection) -> Iterator[tuple[int, Poses]]:

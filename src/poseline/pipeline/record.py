@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import ExitStack
 from fractions import Fraction
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 from av.video.frame import VideoFrame
 
 from poseline.capture import SourceInfo
+from poseline.errors import OutputError
 from poseline.frame import Pixels
 from poseline.inference import ModelSpec
 from poseline.output import KeypointLog, OutputFolder, RunHeader, Window, choose_encoder, picture_file, save_picture
@@ -20,6 +22,8 @@ from poseline.pipeline.annotated import AnnotatedVideo
 from poseline.pipeline.annotator import AnnotationTask, Annotator
 from poseline.pose import Observation
 from poseline.settings import Settings
+
+log = logging.getLogger("poseline")
 
 
 class Recorder:
@@ -50,7 +54,7 @@ class Recorder:
                 else:
                     video = AnnotatedVideo(folder.video, info, settings, encoder)
                     self._video = self._closing.enter_context(video)
-            self._window = (
+            self._window: Window | None = (
                 self._closing.enter_context(Window(f"poseline: {info.name}", pausable=not info.live))
                 if settings.output.show
                 else None
@@ -68,7 +72,7 @@ class Recorder:
         elif picture is not None and not isinstance(picture, VideoFrame) and self._settings.output.video:
             saved = self._save(picture, _file_of(observation.frame.source))
         self.log.frame(observation, saved)
-        return self._window is None or picture is None or self._window.show(self._with_square_pixels(picture))
+        return picture is None or self._show(picture)
 
     @property
     def waited(self) -> float:
@@ -79,6 +83,16 @@ class Recorder:
         """End the window's pause."""
         if self._window:
             self._window.resume()
+
+    def _show(self, picture: VideoFrame | Pixels) -> bool:
+        """False when the user closed the window. The run goes on without one that fails: its files matter more."""
+        try:
+            return self._window is None or self._window.show(self._with_square_pixels(picture))
+        except OutputError as error:
+            self._window = None
+            self.notes.append(f"{error}; the run went on without it")
+            log.warning("%s; the run goes on without it, Ctrl-C ends it", error)
+            return True
 
     def _with_square_pixels(self, picture: VideoFrame | Pixels) -> VideoFrame | Pixels:
         """The picture as a screen shows it in its true shape: the side that its pixels make too short is enlarged."""

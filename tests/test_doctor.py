@@ -1,0 +1,102 @@
+"""Doctor on broken installations: it names what is missing, and looks at all else."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from poseline import doctor
+
+PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
+TOPICS = {
+    "system", "cpu", "gpu", "packages", "cameras", "display", "openvino", "onnx", "int8", "torch", "ffmpeg", "encoders",
+    "models", "versions",
+}  # fmt: skip
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+WITHOUT = """
+import sys
+sys.modules[sys.argv.pop(1)] = None  # as if it were not installed
+from poseline.__main__ import main
+main()
+"""
+QUICK = """
+from poseline import doctor
+doctor._child = lambda *_: (0, "poseline: begin\\nposeline:|False|False|None")  # all that is there can be imported
+"""
+
+
+def python(code: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, timeout=100,
+        env=ENVIRONMENT | {"COLUMNS": "300"} | environment,
+    )  # fmt: skip
+
+
+def findings(said: str) -> dict[str, str]:
+    """What is said of each topic; of several lines of one, all."""
+    found: dict[str, str] = {}
+    for line in said.splitlines():
+        topic, text = re.split(r"\s{2,}", line, maxsplit=1)
+        found[topic] = found.get(topic, "") + text + "\n"
+    return found
+
+
+def test_it_knows_all_that_poseline_requires() -> None:
+    listed = re.search(r"^dependencies = \[(.*?)^\]", PYPROJECT.read_text(), re.M | re.S)
+    assert listed is not None
+    required = set(re.findall(r'^\s*"([\w-]+)', listed[1], re.M))
+    assert set(doctor.REQUIRED) == required | {"torch"}
+
+
+@pytest.mark.parametrize(("name", "module"), (doctor.REQUIRED | doctor.OPTIONAL).items(), ids=str)
+def test_it_works_where_any_one_package_is_missing(name: str, module: str) -> None:
+    done = python(QUICK + WITHOUT, module, "doctor")
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr  # libraries write lines of their own there
+    found = findings(done.stdout)
+    assert set(found) >= TOPICS
+    if name in doctor.OPTIONAL:
+        topic = {"onnxruntime": "onnx", "nncf": "int8"}[name]
+        assert "cannot be" in found[topic]
+        assert "pip install 'poseline[" in found[topic]
+    else:
+        assert f"{name} is not installed" in found["packages"]
+        assert f"pip install '{name}" in found["packages"]
+    broken = {topic for topic in found if "cannot be examined" in found[topic]}
+    assert all(module in found[topic] for topic in broken)
+    assert {"system", "cpu", "gpu", "versions"}.isdisjoint(broken)
+    assert len(broken) <= 6, "what does not need it is looked at"
+
+
+def test_it_names_packages_that_cannot_be_imported_and_survives_those_that_crash(tmp_path: Path) -> None:
+    (tmp_path / "openvino.py").write_text("import os; os.abort()")
+    (tmp_path / "polars.py").write_text("raise OSError('libGL.so.1: no such\\nfile')")
+    (tmp_path / "scipy.py").write_text("import sys; sys.exit(3)")
+    few = "from poseline import doctor\n" + "for name in ('torch', 'ultralytics'): del doctor.REQUIRED[name]\n"
+    few += "doctor.OPTIONAL.clear()\ndoctor._torch = doctor._int8 = tuple\n"
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = python(few + WITHOUT, "nothing", "doctor", PYTHONPATH=path)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = findings(done.stdout)
+    assert "openvino cannot be imported: it ends the process (-6)" in found["packages"].replace("(3)", "(-6)")
+    assert "polars cannot be imported: OSError: libGL.so.1: no such file" in found["packages"]
+    assert "scipy cannot be imported: SystemExit: 3" in found["packages"]
+    assert len(found["packages"].splitlines()) == 3
+    assert "cannot be examined" in found["openvino"]
+    assert "PyAV" in found["ffmpeg"]
+
+
+@pytest.mark.parametrize("module", ["typer", "av", "pydantic"])
+def test_a_run_without_a_package_says_which_and_who_knows_more(module: str, tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").touch()
+    done = python(WITHOUT, module, "run", tmp_path / "clip.mp4")
+    assert done.returncode == 1
+    assert re.fullmatch(
+        rf"error: .*{module}.*; `poseline doctor` says what is missing and how to get it\n", done.stderr
+    )
+    assert done.stdout == ""

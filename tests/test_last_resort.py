@@ -1,0 +1,252 @@
+"""The second signal ends a process whose main thread is lost in native code, and all processes that belong to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from media_worlds import over, until, write_clip
+from output_worlds import CHILD, decoded, lines
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+
+SIGINT, SIGTERM, KILLED = signal.SIGINT, signal.SIGTERM, -signal.SIGKILL
+WAIT = 30.0
+"""Seconds, for a machine that has much to do."""
+AT_ONCE = 2.4
+"""2 s, and some more for such a machine."""
+ENDED = "poseline: ended before its files were finished; `poseline recover FOLDER` makes the video playable\n"
+
+BLOCKED = """
+import ctypes, os, sys, time
+
+def block(kind):
+    'Wait for ever in native code, for a lock that this thread has itself; no signal wakes it. PyDLL keeps the GIL.'
+    libc = getattr(ctypes, kind)(None)
+    lock = ctypes.create_string_buffer(256)
+    libc.pthread_mutex_init(lock, None)
+    libc.pthread_mutex_lock(lock)
+    os.write(1, b"blocked\\n")
+    libc.pthread_mutex_lock(lock)
+"""
+COMMAND = (
+    BLOCKED
+    + """
+from poseline.interruption import exit_with
+
+def command(interruption):
+    {body}
+    return 0
+
+exit_with(command)
+"""
+)
+
+
+class Started:
+    """A Python process, of which so many processes have said that they are blocked."""
+
+    def __init__(self, code: str, *arguments: object, blocked: int = 1) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code, *map(str, arguments)], env=CHILD, text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        while blocked:
+            blocked -= self.process.stdout.readline() == "blocked\n"
+        time.sleep(0.2)  # up to the call itself
+        self.family = psutil.Process(self.process.pid).children(recursive=True)
+
+    def send(self, *numbers: signal.Signals) -> None:
+        """Signals, each after the one before was heard."""
+        for number in numbers:
+            self.process.send_signal(number)
+            time.sleep(0.1)
+
+    def end(self, seconds: float = WAIT) -> tuple[int, str]:
+        """Exit code, which must come in time, and stderr."""
+        self.process.wait(seconds)
+        _, told = self.process.communicate(timeout=WAIT)
+        return self.process.returncode, told
+
+
+@contextmanager
+def started(code: str, *arguments: object, blocked: int = 1) -> Iterator[Started]:
+    """The process; all that it started must be gone soon after it."""
+    running = Started(code, *arguments, blocked=blocked)
+    try:
+        yield running
+        assert until(lambda: all(map(over, running.family)), 10), "a process is left behind"
+    finally:
+        running.process.kill()
+        for child in running.family:
+            if not over(child):
+                child.kill()
+        running.process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("kind", "numbers", "code"),
+    [("CDLL", (SIGTERM, SIGINT), 130), ("PyDLL", (SIGINT, SIGINT), KILLED)],
+)
+def test_the_second_signal_ends_a_process_that_is_blocked_in_native_code(
+    kind: str, numbers: tuple[signal.Signals, signal.Signals], code: int
+) -> None:
+    with started(COMMAND.format(body=f"block({kind!r})")) as running:
+        began = time.monotonic()
+        running.send(*numbers)
+        assert running.end() == (code, ENDED)
+        assert 1 < time.monotonic() - began < AT_ONCE
+
+
+def test_the_first_signal_waits_for_good_order() -> None:
+    with started(COMMAND.format(body="block('CDLL')")) as running:
+        running.send(SIGINT)
+        time.sleep(1.7)
+        assert running.process.poll() is None
+        running.process.kill()
+
+
+def test_who_ends_in_good_order_after_the_second_is_let_be() -> None:
+    body = "interruption._held = True; os.write(1, b'blocked\\n'); time.sleep(0.7); time.sleep(0.7); return 3"
+    with started(COMMAND.format(body=body)) as running:
+        running.send(SIGINT, SIGINT)
+        assert running.end() == (3, "")
+
+
+def test_the_guard_leaves_with_a_process_that_is_killed() -> None:
+    with started(COMMAND.format(body="block('CDLL')")) as running:
+        assert len(running.family) == 1
+        running.process.kill()
+        running.end()
+
+
+@pytest.mark.parametrize("missing", ["never there", "killed"])
+def test_without_a_guard_a_thread_keeps_watch(missing: str) -> None:
+    before = "import os\ndel os.fork\n" if missing == "never there" else ""
+    with started(before + COMMAND.format(body="block('CDLL')")) as running:
+        assert len(running.family) == (missing == "killed")
+        for guard in running.family:
+            guard.kill()
+        assert until(lambda: all(map(over, running.family)), WAIT)
+        running.send(SIGINT, SIGINT)
+        assert running.end() == (130, ENDED)
+
+
+def test_an_import_that_never_ends_is_ended(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text(BLOCKED + "block('PyDLL')")
+    code = "import sys\nsys.path.insert(0, sys.argv.pop(1))\nfrom poseline.__main__ import main\nmain()"
+    with started(code, tmp_path, "run", "clip.mp4") as running:
+        running.send(SIGINT, SIGINT)
+        assert running.end(AT_ONCE) == (KILLED, ENDED)
+
+
+RUN = (
+    BLOCKED
+    + """
+from poseline import runs
+from poseline.output import KeypointLog
+from poseline.__main__ import main
+
+kind, apart = sys.argv.pop(1), sys.argv.pop(1) == "apart"
+if apart:  # as beside a GPU: a second process draws
+    recorded = runs._recorded
+    runs._recorded = lambda *given: recorded(*given[:-1], True)
+frame = KeypointLog.frame
+
+def blocking(log, observation):
+    frame(log, observation)
+    if observation.frame.index == 40:
+        block(kind)
+
+KeypointLog.frame = blocking
+if __name__ == "__main__":
+    main()
+"""
+)
+
+
+CHILD_OF_A_RUN = """
+import sys, time
+from poseline.inference.child import answer
+
+if __name__ == "__main__":
+    print("begun", flush=True)
+    answer(lambda: time.sleep(60))
+"""
+
+
+def test_a_child_that_converts_a_model_leaves_with_its_parent(tmp_path: Path) -> None:
+    (tmp_path / "converting.py").write_text(CHILD_OF_A_RUN)
+    code = BLOCKED + (
+        "import threading\nfrom poseline.inference.child import in_child\nsys.path.insert(0, sys.argv[1])\n"
+        "os.environ['PYTHONPATH'] = os.pathsep.join(sys.path)\n"
+        "given = 'converting', ['convert', 'model.pt'], 60, {}\n"
+        "threading.Thread(target=in_child, args=given, daemon=True).start()\ntime.sleep(1)\nblock('CDLL')"
+    )
+    with started(code, tmp_path) as running:
+        assert "converting" in running.family[0].cmdline()
+        running.process.kill()
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", range(90), size=(160, 120))
+
+
+def test_a_blocked_run_leaves_its_journal_and_a_video_to_be_recovered(clip: Path, tmp_path: Path) -> None:
+    with started(RUN, "PyDLL", "one", "run", clip, "-m", "builtin", "-o", tmp_path / "out") as running:
+        running.send(SIGINT, SIGINT)
+        assert running.end(AT_ONCE) == (KILLED, ENDED)
+    records = lines(tmp_path / "out" / "keypoints.jsonl")
+    assert [record["type"] for record in records] == ["run"] + ["frame"] * 41
+    assert (tmp_path / "out" / "annotated.mp4.part").exists()
+    mended = [sys.executable, "-m", "poseline", "recover", str(tmp_path / "out")]
+    subprocess.run(mended, check=True, capture_output=True, timeout=WAIT)
+    assert 20 < decoded(tmp_path / "out" / "annotated.mp4") <= 41
+
+
+def test_the_process_that_draws_finishes_the_video_and_goes(clip: Path, tmp_path: Path) -> None:
+    with started(RUN, "CDLL", "apart", "run", clip, "-m", "builtin", "-o", tmp_path / "out") as running:
+        assert len(running.family) > 1
+        running.send(SIGINT, SIGINT)
+        assert running.end(AT_ONCE) == (130, ENDED)
+    assert 32 <= decoded(tmp_path / "out" / "annotated.mp4") <= 41
+
+
+JOBS = (
+    BLOCKED
+    + """
+from poseline.interruption import exit_with
+from poseline.jobs import run_jobs
+
+def work(job, tell, interruption):
+    tell(job)
+    block(job)
+
+def command(interruption):
+    run_jobs(["CDLL", "PyDLL"], 2, work, interruption, lambda *_: None, lambda *_: None)
+    return 0
+
+if __name__ == "__main__":
+    exit_with(command)
+"""
+)
+
+
+def test_blocked_workers_end_with_the_second_signal_too(tmp_path: Path) -> None:
+    script = tmp_path / "jobs.py"
+    script.write_text(JOBS)
+    with started(f"import runpy\nrunpy.run_path({str(script)!r}, run_name='__main__')", blocked=2) as running:
+        assert len(running.family) >= 1 + 2 * 2, "two workers, and a guard each"
+        running.send(SIGTERM, SIGTERM)
+        assert running.end(AT_ONCE) == (130, ENDED)
