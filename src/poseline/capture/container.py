@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +12,13 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from poseline.capture.network import (
+    another_transport_may_help,
+    check_address,
+    password_hint,
+    stream_options,
+    transports,
+)  # fmt: skip # isort: skip
 from poseline.errors import SourceError
 
 if TYPE_CHECKING:
@@ -23,7 +31,6 @@ _FILE_FORMATS = (
     "yuv4mpegpipe,wtv,rm"
 )
 _STREAM_FORMATS = _FILE_FORMATS + ",rtsp,rtp,sdp,hls,mpjpeg"
-STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt", "udp", "rtp", "tcp")
 
 _HARDWARE_THREADS = 4
 
@@ -37,6 +44,8 @@ class Opened:
 
     container: InputContainer
     stream: VideoStream
+    note: str = ""
+    """What the user should know of how it was opened."""
 
 
 def is_url(location: str) -> bool:
@@ -52,29 +61,17 @@ def open_container(location: str, settings: CaptureSettings, hardware: HWAccel |
     Raises:
         SourceError: not there, not a video, no decoder, no answer in time; the text says which.
     """
-    address = f"file:{location}"  # said outright, or FFmpeg takes the 12 of 12:30.mp4 for a protocol
-    options = {"protocol_whitelist": "file", "format_whitelist": _FILE_FORMATS}
     if is_url(location):
-        address = location
-        options = {
-            "protocol_whitelist": "http,https,tcp,tls,udp,rtp,rtsp,rtsps,rtmp,rtmps,srt,crypto",
-            "format_whitelist": _STREAM_FORMATS,
-            "rtsp_transport": "tcp",
-        }
-    started = time.monotonic()
+        container, note = _connected(location, settings)
+    else:
+        address = f"file:{location}"  # said outright, or FFmpeg takes the 12 of 12:30.mp4 for a protocol
+        options = {"protocol_whitelist": "file", "format_whitelist": _FILE_FORMATS}
+        try:
+            container, note = _av_open(address, settings, options, hardware), ""
+        except DAMAGE as error:
+            raise SourceError(f"{location}: {explain(error, 0, settings.open_timeout)}") from error
     try:
-        container = av.open(
-            address,
-            timeout=(settings.open_timeout, settings.read_timeout),
-            metadata_errors="replace",
-            options=options,
-            hwaccel=hardware,
-        )
-    except DAMAGE as error:
-        waited = time.monotonic() - started
-        raise SourceError(f"{location}: {explain(error, waited, settings.open_timeout)}") from error
-    try:
-        opened = Opened(container, _video_stream(container, location, settings))
+        opened = Opened(container, _video_stream(container, location, settings), note)
     except SourceError:
         container.close()
         raise
@@ -82,6 +79,37 @@ def open_container(location: str, settings: CaptureSettings, hardware: HWAccel |
         # More have the card begin with the next pictures while one is fetched, but hold as many back.
         opened.stream.codec_context.thread_count = 1 if settings.live else _HARDWARE_THREADS
     return opened
+
+
+def _av_open(
+    address: str, settings: CaptureSettings, options: dict[str, str], hardware: HWAccel | None = None
+) -> InputContainer:
+    return av.open(
+        address,
+        timeout=(settings.open_timeout, settings.read_timeout),
+        metadata_errors="replace",
+        options=options,
+        hwaccel=hardware,
+    )
+
+
+def _connected(url: str, settings: CaptureSettings) -> tuple[InputContainer, str]:
+    """An address, opened over the first transport that works; and a note where that was not the first one tried."""
+    check_address(url)
+    failures: list[str] = []
+    for transport in transports(url, settings.rtsp_transport):
+        over = f"over {transport.upper()}: " if transport else ""
+        started = time.monotonic()
+        try:
+            container = _av_open(url, settings, {**stream_options(url, transport), "format_whitelist": _STREAM_FORMATS})
+        except DAMAGE as error:
+            failure: BaseException = error
+            failures.append(over + explain(error, time.monotonic() - started, settings.open_timeout))
+            if not (transport and another_transport_may_help(url, error)):
+                break
+        else:
+            return container, f"received over {transport.upper()}; {failures[0]}" if failures else ""
+    raise SourceError(f"{url}: {'; '.join(failures)}{password_hint(url)}") from failure
 
 
 def _video_stream(container: InputContainer, location: str, settings: CaptureSettings) -> VideoStream:
@@ -103,6 +131,8 @@ def explain(error: BaseException, waited: float, limit: float) -> str:
     """What an error of FFmpeg's means for the user, in words."""
     if isinstance(error, av.error.ExitError) or waited >= limit:
         return f"no answer within {limit:g} s; is it running and reachable? (--timeout gives it longer)"
+    if getattr(error, "errno", None) == errno.EPROTONOSUPPORT:
+        return "the server does not offer it"
     known: list[tuple[type[BaseException], str]] = [
         (av.error.HTTPUnauthorizedError, "the server wants a user name and password, or refuses the ones given (401)"),
         (av.error.HTTPForbiddenError, "the server forbids it (403)"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -39,14 +39,15 @@ class Decoder:
         self.failure: BaseException | None = None
         """Why demuxing ended early; None at an orderly end."""
 
-    def frames(self) -> Iterator[Decoded]:
-        """Every frame that can be decoded, in presentation order."""
+    def frames(self, packets: Iterable[av.Packet[VideoStream]] | None = None) -> Iterator[Decoded]:
+        """Every frame that can be decoded, in presentation order; from these `packets`, or from all of the stream."""
         # A plain `container.decode` would end at the first bad packet and lose all that follow.
-        for packet in self._packets():
+        for packet in self.packets() if packets is None else packets:
             yield from self._decode(packet)
         yield from self._decode(None)
 
-    def _packets(self) -> Iterator[av.Packet[VideoStream]]:
+    def packets(self) -> Iterator[av.Packet[VideoStream]]:
+        """The stream's packets, in decoding order, with those passed over that cannot be read."""
         packets, errors = self._container.demux(self._stream), 0
         while errors < _MOST_DEMUX_ERRORS:
             try:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poseline.capture.camera import Camera
-from poseline.capture.container import STREAM_SCHEMES, is_url, open_container
+from poseline.capture.container import is_url, open_container
 from poseline.capture.file import Rehearsal, VideoFile, check_readable
+from poseline.capture.network import STREAM_SCHEMES
 from poseline.capture.pictures import PICTURE_SUFFIXES, Pictures
 from poseline.capture.source import Source
-from poseline.capture.stream import NetworkStream
+from poseline.capture.stream import NetworkStream, is_live
 from poseline.errors import SourceError
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ _VIDEO_SUFFIXES = frozenset(
     {".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv",
      ".ts", ".webm", ".wmv"}
 )  # fmt: skip
+
+_STREAMED_SUFFIXES = frozenset({".asf", ".flv", ".ts"})
+"""Formats of files that are used to send live video, too."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,11 @@ class Location:
     url: str | None = None
     video: Path | None = None
     pictures: tuple[Path, ...] = ()
+
+    @property
+    def live(self) -> bool:
+        """Whether it may have no end: a camera, or an address that does not name a recorded file."""
+        return self.camera is not None or (self.url is not None and not _names_recording(self.url))
 
     @property
     def inputs(self) -> tuple[Path, ...]:
@@ -78,7 +87,7 @@ def open_source(location: Location | str | Path, settings: CaptureSettings, cons
     if location.pictures:
         return Pictures(location.pictures, settings)
     opened = open_container(location.url, settings) if location.url else None
-    if location.url and opened and not opened.container.duration:  # a recording announces how long it is
+    if location.url and opened and is_live(opened):
         return NetworkStream(location.url, settings, opened)
     recording = VideoFile(location.video or str(location.url), settings, opened, consumer)
     return Rehearsal(recording) if settings.live else recording
@@ -108,6 +117,12 @@ def _address(url: str) -> Location:
     host = re.split(r"[/?#]", rest.rpartition("@")[2])[0]
     host = re.sub(r"[^\w.-]+", "-", host).strip("-") or "stream"
     return Location(f"{scheme}-{host}", url=url)
+
+
+def _names_recording(url: str) -> bool:
+    scheme, _, rest = url.partition("://")
+    suffix = Path(re.split(r"[?#]", rest)[0]).suffix.lower()
+    return scheme.lower() in ("http", "https") and suffix in _VIDEO_SUFFIXES - _STREAMED_SUFFIXES
 
 
 def _listed(folder: Path) -> list[Path]:
