@@ -12,13 +12,7 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from poseline.capture.network import (
-    another_transport_may_help,
-    check_address,
-    password_hint,
-    stream_options,
-    transports,
-)  # fmt: skip # isort: skip
+from poseline.capture import network
 from poseline.errors import SourceError
 
 if TYPE_CHECKING:
@@ -95,21 +89,25 @@ def _av_open(
 
 def _connected(url: str, settings: CaptureSettings) -> tuple[InputContainer, str]:
     """An address, opened over the first transport that works; and a note where that was not the first one tried."""
-    check_address(url)
+    network.check_address(url)
     failures: list[str] = []
-    for transport in transports(url, settings.rtsp_transport):
+    for transport in network.transports(url, settings.rtsp_transport):
         over = f"over {transport.upper()}: " if transport else ""
+        options = network.stream_options(url, transport) | {"format_whitelist": _STREAM_FORMATS}
         started = time.monotonic()
         try:
-            container = _av_open(url, settings, {**stream_options(url, transport), "format_whitelist": _STREAM_FORMATS})
+            container = _av_open(url, settings, options)
         except DAMAGE as error:
             failure: BaseException = error
-            failures.append(over + explain(error, time.monotonic() - started, settings.open_timeout))
-            if not (transport and another_transport_may_help(url, error)):
+            refused = transport and getattr(error, "errno", None) == errno.EPROTONOSUPPORT
+            waited = time.monotonic() - started
+            reason = "the server does not offer it" if refused else explain(error, waited, settings.open_timeout)
+            failures.append(over + reason)
+            if not (transport and network.another_transport_may_help(url, error)):
                 break
         else:
             return container, f"received over {transport.upper()}; {failures[0]}" if failures else ""
-    raise SourceError(f"{url}: {'; '.join(failures)}{password_hint(url)}") from failure
+    raise SourceError(f"{url}: {'; '.join(failures)}{network.password_hint(url)}") from failure
 
 
 def _video_stream(container: InputContainer, location: str, settings: CaptureSettings) -> VideoStream:
@@ -131,8 +129,6 @@ def explain(error: BaseException, waited: float, limit: float) -> str:
     """What an error of FFmpeg's means for the user, in words."""
     if isinstance(error, av.error.ExitError) or waited >= limit:
         return f"no answer within {limit:g} s; is it running and reachable? (--timeout gives it longer)"
-    if getattr(error, "errno", None) == errno.EPROTONOSUPPORT:
-        return "the server does not offer it"
     known: list[tuple[type[BaseException], str]] = [
         (av.error.HTTPUnauthorizedError, "the server wants a user name and password, or refuses the ones given (401)"),
         (av.error.HTTPForbiddenError, "the server forbids it (403)"),

@@ -42,11 +42,11 @@ class Decoder:
     def frames(self, packets: Iterable[av.Packet[VideoStream]] | None = None) -> Iterator[Decoded]:
         """Every frame that can be decoded, in presentation order; from these `packets`, or from all of the stream."""
         # A plain `container.decode` would end at the first bad packet and lose all that follow.
-        for packet in self.packets() if packets is None else packets:
+        for packet in self.read() if packets is None else packets:
             yield from self._decode(packet)
         yield from self._decode(None)
 
-    def packets(self) -> Iterator[av.Packet[VideoStream]]:
+    def read(self) -> Iterator[av.Packet[VideoStream]]:
         """The stream's packets, in decoding order, with those passed over that cannot be read."""
         packets, errors = self._container.demux(self._stream), 0
         while errors < _MOST_DEMUX_ERRORS:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
-import urllib.request
 
 import av.error
 
@@ -63,8 +61,8 @@ def check_address(url: str) -> None:
     scheme, _, rest = url.partition("://")
     if sign := _misplaced(rest):
         raise SourceError(
-            f"an address of {scheme}:// has a {sign} in its user name or password, which cuts it off there; "
-            "write # as %23, @ as %40, / as %2F, ? as %3F and : as %3A"
+            f"{url}: the user name or password holds a {sign}, which ends it there for the network; "
+            "write # as %23, @ as %40, / as %2F, ? as %3F"
         )
     host, port = _host_and_port(url)
     if port and not (port.isdecimal() and 0 < int(port) < 65536):
@@ -75,6 +73,9 @@ def check_address(url: str) -> None:
 
 def check_host(url: str) -> None:
     """Raise a SourceError if nothing is known of the host that an address names."""
+    import socket  # here and below only: a run that reads a file does without
+    import urllib.request
+
     host, _ = _host_and_port(url)
     scheme = _scheme(url)
     if scheme not in _CLIENTS or scheme in urllib.request.getproxies():  # a proxy may know more hosts
@@ -121,6 +122,8 @@ def _misplaced(rest: str) -> str:
 
 def _answers(url: str) -> bool:
     """Whether anybody listens at an RTSP address."""
+    import socket
+
     host, port = _host_and_port(url)
     try:
         with socket.create_connection((host, int(port or _RTSP_PORTS[_scheme(url)])), _ANSWER_SECONDS):

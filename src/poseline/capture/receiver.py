@@ -79,7 +79,7 @@ class Receiver:
     def _read(self) -> None:
         error: BaseException | None = None
         try:
-            for packet in self._decoder.packets():
+            for packet in self._decoder.read():
                 if not self._keep(packet, time.monotonic()):
                     break
         except Exception as failure:  # noqa: BLE001 # carried to whoever takes the packets

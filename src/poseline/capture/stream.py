@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import threading
-import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
+from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from poseline.capture.container import Opened, explain, open_container
@@ -19,7 +19,6 @@ from poseline.capture.receiver import Receiver
 from poseline.capture.stream_clock import StreamClock
 from poseline.errors import SourceError, redact
 from poseline.frame import Frame, Gap
-from poseline.machine import cores
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -38,6 +37,7 @@ _HIGHEST_RATE = 500
 _USUAL_RATE = 30
 _PIXELS_A_CORE = 100_000_000
 """Pixels a second that one core surely decodes."""
+_MOST_THREADS = 8
 _ENDING = 1.0
 """Seconds before the announced end of a recording from which on it counts as played; of a short one half its length."""
 _TOLD_DELAY = 1.0
@@ -112,13 +112,14 @@ class NetworkStream:
         try:
             while (opened := self._opened or outage.until(self._open)) is not None:
                 self._opened = None
-                for picture, corrupt, ticks, arrival in self._shown(opened):
-                    gap = self._advance(ticks)
-                    outage.over()
-                    picture.pts, picture.time_base = self._last, TICKS
-                    seconds = self._last / TICKS.denominator
-                    yield Frame(picture, index, self._last, TICKS, seconds, arrival, self.info.name, corrupt, gap=gap)
-                    index += 1
+                with closing(self._shown(opened)) as shown:
+                    for picture, corrupt, ticks, arrival in shown:
+                        gap = self._advance(ticks)
+                        outage.over()
+                        picture.pts, picture.time_base = self._last, TICKS
+                        time = self._last / TICKS.denominator
+                        yield Frame(picture, index, self._last, TICKS, time, arrival, self.info.name, corrupt, gap=gap)
+                        index += 1
                 if self._stopped.is_set() or self._over():
                     return
                 reason = self._reason()
@@ -137,7 +138,7 @@ class NetworkStream:
             return None
         return opened
 
-    def _shown(self, opened: Opened) -> Iterator[_Shown]:
+    def _shown(self, opened: Opened) -> Generator[_Shown, None, None]:
         """The pictures of one connection, each at its time, until it ends or `stop`."""
         form, stream = opened.container.format, opened.stream
         stream.codec_context.thread_count = _threads(opened)
@@ -147,10 +148,12 @@ class NetworkStream:
         self._receiver = receiver = Receiver(opened, self._decoder, self._clock)
         tick, pace = stream.time_base or TICKS, self._clock.pace
         with closing(receiver):
+            if self._stopped.is_set():  # before there was a receiver to be told
+                return
             for picture, corrupt in self._decoder.frames(receiver.packets()):
                 seconds = float(picture.pts * tick) if picture.pts is not None else (self._last + 1) / TICKS.denominator
                 due, arrival = pace.due(seconds), receiver.arrival
-                if self._stopped.is_set() or (due > time.monotonic() and self._stopped.wait(due - time.monotonic())):
+                if self._stopped.is_set() or (due > monotonic() and self._stopped.wait(due - monotonic())):
                     return
                 self._longest_delay = max(self._longest_delay, due - arrival)
                 yield _Shown(picture, corrupt, round(seconds * TICKS.denominator), max(due, arrival))
@@ -195,4 +198,4 @@ def _threads(opened: Opened) -> int:
     """Threads for the decoder: few, since it holds back one picture for each but the first."""
     stream, codec = opened.stream, opened.stream.codec_context
     rate = stream.average_rate if stream.average_rate and stream.average_rate <= _HIGHEST_RATE else _USUAL_RATE
-    return max(1, min(cores(), math.ceil(codec.width * codec.height * rate / _PIXELS_A_CORE)))
+    return max(1, min(_MOST_THREADS, math.ceil(codec.width * codec.height * rate / _PIXELS_A_CORE)))
