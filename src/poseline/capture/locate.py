@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from poseline.capture.camera import Camera
 from poseline.capture.container import is_url, open_container
 from poseline.capture.file import Rehearsal, VideoFile, check_readable
-from poseline.capture.network import STREAM_SCHEMES
+from poseline.capture.network import STREAM_SCHEMES, may_be_live
 from poseline.capture.pictures import PICTURE_SUFFIXES, Pictures
 from poseline.capture.source import Source
 from poseline.capture.stream import NetworkStream, is_live
@@ -26,9 +26,6 @@ _VIDEO_SUFFIXES = frozenset(
     {".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv",
      ".ts", ".webm", ".wmv"}
 )  # fmt: skip
-
-_STREAMED_SUFFIXES = frozenset({".asf", ".flv", ".ts"})
-"""Formats of files that are used to send live video, too."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ class Location:
     @property
     def live(self) -> bool:
         """Whether it may have no end: a camera, or an address that does not name a recorded file."""
-        return self.camera is not None or (self.url is not None and not _names_recording(self.url))
+        return self.camera is not None or (self.url is not None and may_be_live(self.url))
 
     @property
     def inputs(self) -> tuple[Path, ...]:
@@ -117,12 +114,6 @@ def _address(url: str) -> Location:
     host = re.split(r"[/?#]", rest.rpartition("@")[2])[0]
     host = re.sub(r"[^\w.-]+", "-", host).strip("-") or "stream"
     return Location(f"{scheme}-{host}", url=url)
-
-
-def _names_recording(url: str) -> bool:
-    scheme, _, rest = url.partition("://")
-    suffix = Path(re.split(r"[?#]", rest)[0]).suffix.lower()
-    return scheme.lower() in ("http", "https") and suffix in _VIDEO_SUFFIXES - _STREAMED_SUFFIXES
 
 
 def _listed(folder: Path) -> list[Path]:

@@ -13,6 +13,12 @@ _RTSP_PORTS = {"rtsp": 554, "rtsps": 322}
 _CLIENTS = frozenset({"rtsp", "rtsps", "http", "https", "rtmp", "rtmps"})
 """Schemes whose address always names a server; the others may name this machine, which then waits for a sender."""
 
+_RECORDED = re.compile(
+    r"https?://[^?#]*\.(3gp|avi|gif|m2ts|m4v|mkv|mov|mp4|mpe?g|mts|ogv|webm|wmv)([?#]|$)", re.IGNORECASE
+)
+"""Addresses of files that nobody sends live."""
+_ESCAPES = "write # as %23, @ as %40, / as %2F, ? as %3F"
+
 _PROTOCOLS = "http,https,tcp,tls,udp,rtp,rtsp,rtsps,rtmp,rtmps,srt,crypto"
 _RATE_FRAMES = "4"
 """Frames by which FFmpeg guesses the rate. With its usual 20 a stream begins most of a second late."""
@@ -28,6 +34,11 @@ _SAME_BY_EVERY_TRANSPORT = (
     av.error.ConnectionRefusedError,
 )  # fmt: skip
 _ANSWER_SECONDS = 2.0
+
+
+def may_be_live(url: str) -> bool:
+    """Whether an address may lead to a stream that never ends, as far as the address tells."""
+    return not _RECORDED.match(url)
 
 
 def transports(url: str, wanted: str) -> tuple[str, ...]:
@@ -61,8 +72,7 @@ def check_address(url: str) -> None:
     scheme, _, rest = url.partition("://")
     if sign := _misplaced(rest):
         raise SourceError(
-            f"{url}: the user name or password holds a {sign}, which ends it there for the network; "
-            "write # as %23, @ as %40, / as %2F, ? as %3F"
+            f"{url}: its user name or password holds a {sign}, at which the address would be cut off; {_ESCAPES}"
         )
     host, port = _host_and_port(url)
     if port and not (port.isdecimal() and 0 < int(port) < 65536):
@@ -83,13 +93,14 @@ def check_host(url: str) -> None:
     try:
         socket.getaddrinfo(host, None)
     except (OSError, UnicodeError) as error:
-        named = "" if "@" in url.rpartition(host)[2] else f" {host}"  # else it may be a part of the password
-        raise SourceError(f"{url}: the host{named} is not known; is its name right?{password_hint(url)}") from error
+        behind = "@" in url[url.index(_authority(url)) + len(_authority(url)) :]
+        named, hint = ("", f"; in a user name or password {_ESCAPES}") if behind else (f" {host}", password_hint(url))
+        raise SourceError(f"{url}: the host{named} is not known (is its name right?){hint}") from error
 
 
 def password_hint(url: str) -> str:
-    """What to try where an address that failed has an @ in its user name or password; else nothing."""
-    return "; write @ in a user name or password as %40" if url.count("@") > 1 else ""
+    """What to try where an address that failed may have an @ in its user name or password; else nothing."""
+    return f"; in a user name or password {_ESCAPES}" if url.count("@") > 1 else ""
 
 
 def _scheme(url: str) -> str:

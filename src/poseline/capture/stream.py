@@ -40,7 +40,7 @@ _PIXELS_A_CORE = 100_000_000
 _MOST_THREADS = 8
 _ENDING = 1.0
 """Seconds before the announced end of a recording from which on it counts as played; of a short one half its length."""
-_TOLD_DELAY = 1.0
+_TOLD_DELAY = 1.5
 """Seconds for which a frame was kept until its time, from which on the user is told."""
 
 

@@ -112,8 +112,9 @@ class StreamClock:
     def notes(self) -> list[str]:
         """What the user should know of the stamps."""
         times = "once" if self.restarts == 1 else f"{self.restarts} times"
+        count = "1 time stamp" if self.replaced == 1 else f"{self.replaced} time stamps"
         restarts = f"the stream's time stamps began anew {times}; the log's time goes on"
-        replaced = f"{self.replaced} time stamps of the stream lay far from their neighbours and were replaced"
+        replaced = f"{count} of the stream out of line; such a frame stands one frame's interval after the one before"
         return [restarts] * bool(self.restarts) + [replaced] * bool(self.replaced)
 
     def _offset(self, last: _Series, stamp: float, duration: float, at: float) -> float:
