@@ -17,6 +17,7 @@ from poseline.capture import NetworkStream, Rehearsal, Source, VideoFile, open_s
 from poseline.errors import SourceError
 from poseline.frame import Frame
 from poseline.settings import CaptureSettings
+from test_cli import logged, poseline
 
 QUICK = CaptureSettings(open_timeout=2, read_timeout=1, max_outage=3)
 FRAMES = 40
@@ -286,3 +287,34 @@ def test_a_playlist_cannot_reach_into_this_machine(tmp_path: Path, serve: Callab
     playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{path}\n#EXT-X-ENDLIST\n".encode()
     with pytest.raises(SourceError):
         open_source(serve(playlist, with_length).url.replace("live.ts", "live.m3u8"), QUICK)
+
+
+def test_several_streams_run_side_by_side_and_a_file_beside_them(
+    transport: bytes, serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    """Each stream stands until the other is watched, too: one after another, neither would come to its end."""
+    watched = [threading.Event(), threading.Event()]
+
+    def together(own: int) -> Act:
+        def act(handler: Handler, content: bytes) -> None:
+            _begin(handler)
+            handler.wfile.write(content[: len(content) // 2])
+            watched[own].set()
+            if watched[1 - own].wait(60):
+                handler.wfile.write(content[len(content) // 2 :])
+
+        return act
+
+    urls = [serve(transport, together(own), refusing(404)).url for own in (0, 1)]
+    clip = write_clip(tmp_path / "clip.mp4", range(20))
+    done = poseline(
+        "run", clip, *urls, "-m", "builtin", "--imgsz", 64, "--no-video", "--every-frame", "--timeout", 60,
+        "--max-outage", 0.5, "-o", tmp_path / "out",
+    )  # fmt: skip
+    assert done.returncode == 3, "both streams are gone at last"
+    assert "3 sources run at once, since live ones may have no end" in done.stdout
+    assert done.stdout.count("gone for 0.5 s") == 2
+    assert "hunter2" not in done.stdout + done.stderr
+    counts = {path.name: len(logged(path)) for path in (tmp_path / "out").iterdir()}
+    port = [url.rpartition(":")[2].partition("/")[0] for url in urls]
+    assert counts == {"clip": 20, f"http-127.0.0.1-{port[0]}": FRAMES, f"http-127.0.0.1-{port[1]}": FRAMES}
