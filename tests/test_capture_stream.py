@@ -17,9 +17,10 @@ from poseline.capture import NetworkStream, Rehearsal, Source, VideoFile, open_s
 from poseline.errors import SourceError
 from poseline.frame import Frame
 from poseline.settings import CaptureSettings
+from test_cli import logged, poseline
 
 QUICK = CaptureSettings(open_timeout=2, read_timeout=1, max_outage=3)
-FRAMES = 90
+FRAMES = 40
 
 Act = Callable[["Handler", bytes], None]
 """What a server does with one connection, and the clip that it has."""
@@ -118,7 +119,7 @@ def refusing(code: int) -> Act:
 
 @pytest.fixture(scope="module")
 def transport(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """90 numbered frames of MPEG-TS."""
+    """Numbered frames of MPEG-TS, 30 a second."""
     path = tmp_path_factory.mktemp("stream") / "clip.ts"
     stamps = [3000 * number for number in range(FRAMES)]
     return write_clip(path, stamps, Fraction(1, 90_000), options={"bf": "0", "qp": "10", "g": "10"}).read_bytes()
@@ -168,10 +169,10 @@ def test_a_stream_that_breaks_and_comes_back_has_a_gap_and_no_made_up_frame(
     source = open_source(server.url, QUICK)
     assert isinstance(source, NetworkStream)
     assert source.info.live
-    frames = watched(source, FRAMES + 20)
+    frames = watched(source, FRAMES + 10)
     shown = [number_in(frame.bgr) for frame in frames]
     back = next(index for index, frame in enumerate(frames) if frame.gap is not None)
-    assert shown == [*range(back), *range(FRAMES + 20 - back)], "what was sent, in order, and nothing else"
+    assert shown == [*range(back), *range(FRAMES + 10 - back)], "what was sent, in order, and nothing else"
     assert back >= FRAMES // 3
     gap = frames[back].gap
     assert gap is not None
@@ -286,3 +287,34 @@ def test_a_playlist_cannot_reach_into_this_machine(tmp_path: Path, serve: Callab
     playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{path}\n#EXT-X-ENDLIST\n".encode()
     with pytest.raises(SourceError):
         open_source(serve(playlist, with_length).url.replace("live.ts", "live.m3u8"), QUICK)
+
+
+def test_several_streams_run_side_by_side_and_a_file_beside_them(
+    transport: bytes, serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    """Each stream stands until the other is watched, too: one after another, neither would come to its end."""
+    watched = [threading.Event(), threading.Event()]
+
+    def together(own: int) -> Act:
+        def act(handler: Handler, content: bytes) -> None:
+            _begin(handler)
+            handler.wfile.write(content[: len(content) // 2])
+            watched[own].set()
+            if watched[1 - own].wait(60):
+                handler.wfile.write(content[len(content) // 2 :])
+
+        return act
+
+    urls = [serve(transport, together(own), refusing(404)).url for own in (0, 1)]
+    clip = write_clip(tmp_path / "clip.mp4", range(20))
+    done = poseline(
+        "run", clip, *urls, "-m", "builtin", "--imgsz", 64, "--no-video", "--every-frame", "--timeout", 60,
+        "--max-outage", 0.5, "-o", tmp_path / "out",
+    )  # fmt: skip
+    assert done.returncode == 3, "both streams are gone at last"
+    assert "3 sources run at once, since live ones may have no end" in done.stdout
+    assert done.stdout.count("gone for 0.5 s") == 2
+    assert "hunter2" not in done.stdout + done.stderr
+    counts = {path.name: len(logged(path)) for path in (tmp_path / "out").iterdir()}
+    port = [url.rpartition(":")[2].partition("/")[0] for url in urls]
+    assert counts == {"clip": 20, f"http-127.0.0.1-{port[0]}": FRAMES, f"http-127.0.0.1-{port[1]}": FRAMES}

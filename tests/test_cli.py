@@ -119,6 +119,8 @@ def test_nothing_is_made_that_is_called_as_standard_output_is(arguments: list[st
     assert code == 2
     assert "standard output" in text
     assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("source", ["", "  "])
 def test_an_empty_source_is_3_and_not_the_whole_folder(source: str, tmp_path: Path) -> None:
     write_clip(tmp_path / "clip.mp4", range(3))

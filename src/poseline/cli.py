@@ -58,6 +58,14 @@ class Deinterlacing(str, Enum):
     NO = "no"
 
 
+class RtspTransport(str, Enum):
+    """How RTSP sends its packets, as typer wants choices."""
+
+    AUTO = "auto"
+    TCP = "tcp"
+    UDP = "udp"
+
+
 class Encoder(str, Enum):
     """What encodes videos, as typer wants choices."""
 
@@ -114,6 +122,7 @@ def run(
     cam_size: Annotated[str | None, _option("--cam-size", help="Picture size to ask a camera for, such as 1280x720.", panel=_SOURCE)] = None,
     cam_fps: Annotated[float | None, _option("--cam-fps", help="Frames a second to ask a camera for.", panel=_SOURCE)] = None,
     fourcc: Annotated[str | None, _option("--fourcc", help="Pixel format to ask a camera for, such as MJPG.", panel=_SOURCE)] = None,
+    rtsp_transport: Annotated[RtspTransport | None, _option("--rtsp-transport", help="How RTSP sends its packets: auto (TCP, else UDP), tcp or udp. (auto)", panel=_SOURCE)] = None,
     timeout: Annotated[float | None, _option("--timeout", help="Seconds to wait for a source. (10 to open, 5 to read)", panel=_SOURCE)] = None,
     max_outage: Annotated[float | None, _option("--max-outage", help="Seconds for which a broken stream is tried again. (30)", panel=_SOURCE)] = None,
     boxes: Annotated[bool | None, _option("--boxes/--no-boxes", help="Draw boxes. (--boxes)", panel=_DRAW)] = None,
@@ -141,8 +150,8 @@ def run(
         "capture": {
             "live": live, "every_frame": every_frame, "vid_stride": vid_stride,
             "decoder": decoder and decoder.value, "deinterlace": deinterlace and deinterlace.value,
-            "source_fps": source_fps, "cam_size": _size(cam_size),
-            "cam_fps": cam_fps, "fourcc": fourcc, "open_timeout": timeout, "read_timeout": timeout,
+            "source_fps": source_fps, "cam_size": _size(cam_size), "cam_fps": cam_fps, "fourcc": fourcc,
+            "rtsp_transport": rtsp_transport and rtsp_transport.value, "open_timeout": timeout, "read_timeout": timeout,
             "max_outage": max_outage,
         },
         "inference": {

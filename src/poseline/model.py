@@ -11,10 +11,10 @@ from typing import Any, TypeAlias, overload
 import numpy as np
 
 from poseline import settings as configuration
-from poseline.capture import ClipSample, locate, open_source, read_picture
+from poseline.capture import ClipSample, check_present, locate, open_source, read_picture
 from poseline.errors import SettingsError, SourceError, redact
 from poseline.frame import Frame, Pixels
-from poseline.inference import device_of, load_estimator
+from poseline.inference import PoseEstimator, device_of, load_estimator
 from poseline.pose import Observation
 from poseline.result import Result
 from poseline.settings import CaptureSettings, InferenceSettings
@@ -131,15 +131,20 @@ def stream(
     found = locate([source])
     if len(found) != 1:
         raise SourceError(f"{source}: holds {len(found)} sources; stream them one by one")
-    opened = open_source(found[0], settings.capture, device_of(_settings_of(model) or settings.inference))
-    estimator = (
-        model.estimator
-        if isinstance(model, PoseModel)
-        else load_estimator(
-            settings.inference, live=opened.info.live, sample=_sample(settings.inference, found[0].video)
-        )
-    )
-    with observing(opened, estimator, settings) as running:
+    location = found[0]
+    check_present(location)
+    device = device_of(_settings_of(model) or settings.inference)
+
+    def estimator(live: bool) -> PoseEstimator:
+        if isinstance(model, PoseModel):
+            return model.estimator
+        return load_estimator(settings.inference, live=live, sample=_sample(settings.inference, location.video))
+
+    # A camera is opened after the model is loaded, so that no stale picture waits in it.
+    loaded = None if location.inputs else estimator(live=True)
+    opened = open_source(location, settings.capture, device)
+    loaded = loaded or estimator(opened.info.live)
+    with observing(opened, loaded, settings) as running:
         yield from running.items
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from poseline.pipeline import OnFrame, RunReport
     from poseline.pose import Observation
 
+log = logging.getLogger("poseline")
+
 Estimators: TypeAlias = "dict[tuple[bool, Path | None], PoseEstimator]"
 """Loaded models, by whether they are for live use and by the clip that they were calibrated on."""
 
@@ -54,6 +56,7 @@ def run_all(
 ) -> int:
     """Run one source after another, or `jobs` at once; the code of the first that failed.
 
+    Live sources run side by side in any case: each may have no end, and would keep the next from its beginning.
     With `recursive`, folders are looked into to the bottom.
     """
     from poseline.capture import locate
@@ -70,6 +73,8 @@ def run_all(
         choose_encoder("nvenc")  # told before a model is loaded
     several = len(locations) > 1
     locations = _told_apart(locations)
+    if several and any(location.live for location in locations):
+        locations, jobs = _beside_live(locations, jobs)
     if jobs > 1 and several:
         return _run_at_once(locations, settings, interruption, jobs)
     estimators: Estimators = {}
@@ -91,6 +96,16 @@ def run_all(
     return code
 
 
+def _beside_live(locations: list[Location], jobs: int) -> tuple[list[Location], int]:
+    """The live sources first, and jobs enough for all of them, and for the others one after another."""
+    locations = sorted(locations, key=lambda location: not location.live)
+    live = sum(location.live for location in locations)
+    needed = live + (live < len(locations))
+    if jobs < needed:
+        log.info("%d sources run at once, since live ones may have no end", needed)
+    return locations, max(jobs, needed)
+
+
 def _run_at_once(locations: list[Location], settings: Settings, interruption: Interruption, jobs: int) -> int:
     from poseline.head_start import head_start
     from poseline.jobs import Outcome, run_jobs
@@ -98,7 +113,7 @@ def _run_at_once(locations: list[Location], settings: Settings, interruption: In
     from poseline.terminal import console, show_error
 
     if settings.output.show:
-        raise SettingsError("--show shows one source at a time; leave --jobs out")
+        raise SettingsError("--show shows one source at a time; give one live SOURCE, and leave --jobs out")
     head_start.dismiss()  # each worker loads its own
     tasks = [(location, _for_one(settings, location, several=True)) for location in locations]
 
@@ -177,7 +192,10 @@ def _run_one(
     told: OnFrame | None = None,
 ) -> RunReport:  # fmt: skip
     # A file is opened before the model is loaded, so that a bad one is told at once; a camera after, so that no
-    # stale picture waits in it.
+    # stale picture waits in it: of that it is only looked whether it is there.
+    from poseline.capture import check_present
+
+    check_present(location)
     clip = location.video
     estimator = None if location.inputs else _estimator(settings, True, clip, estimators)
     apart = _may_draw_apart(location, settings)

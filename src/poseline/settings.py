@@ -58,6 +58,8 @@ class CaptureSettings(_Section):
     """Frames a second to ask a camera for."""
     fourcc: str | None = Field(default=None, min_length=4, max_length=4)
     """Pixel format to ask a camera for, such as MJPG."""
+    rtsp_transport: Literal["auto", "tcp", "udp"] = "auto"
+    """How RTSP sends its packets; auto: over TCP, or over UDP where that does not work."""
     open_timeout: PositiveSeconds = 10.0
     """Seconds to wait for a source to open."""
     read_timeout: PositiveSeconds = 5.0

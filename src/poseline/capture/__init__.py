@@ -5,6 +5,7 @@ from poseline.capture.camera import Camera, cameras
 from poseline.capture.file import Rehearsal, VideoFile
 from poseline.capture.locate import Location, locate, open_source
 from poseline.capture.pictures import Pictures, read_picture
+from poseline.capture.presence import check_present
 from poseline.capture.sample import ClipSample
 from poseline.capture.scripted import ScriptedCamera
 from poseline.capture.source import Source, SourceInfo
@@ -23,6 +24,7 @@ __all__ = [
     "SourceInfo",
     "VideoFile",
     "cameras",
+    "check_present",
     "locate",
     "open_source",
     "read_picture",

@@ -125,9 +125,15 @@ def cameras() -> list[str]:
     return sorted(str(path) for path in Path("/dev").glob("video*")) if sys.platform == "linux" else []
 
 
+def check_camera(index: int) -> None:
+    """Raise a SourceError for a camera that is not there, where the system can tell without opening it."""
+    device = Path(f"/dev/video{index}")
+    if sys.platform == "linux" and not (device.exists() and os.access(device, os.R_OK | os.W_OK)):
+        raise SourceError(f"camera {index}: {_why_closed(index)}")
+
+
 def _connect(index: int) -> CameraDevice:
-    if sys.platform == "linux" and not Path(f"/dev/video{index}").exists():
-        raise SourceError(f"camera {index}: {_why_closed(index)}")  # before OpenCV fills the terminal with warnings
+    check_camera(index)  # before OpenCV fills the terminal with warnings
     import cv2
 
     return cv2.VideoCapture(index)

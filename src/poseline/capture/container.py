@@ -14,6 +14,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from poseline.capture import network
 from poseline.capture.recognise import ANIMATED_WEBP, Kind, recognise
 from poseline.errors import SourceError
 
@@ -31,7 +32,6 @@ _FILE_FORMATS = (
 )
 """FFmpeg's names of what phones, cameras, recorders and encoders write. Each reads one file and opens no other one."""
 _STREAM_FORMATS = _FILE_FORMATS + ",rtsp,rtp,sdp,hls"
-STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt", "udp", "rtp", "tcp")
 
 _FORMATS = {".mjpeg": "mjpeg", ".mjpg": "mjpeg"}
 """Formats that go by the file's name: FFmpeg takes a row of JPEG pictures for a single one."""
@@ -49,6 +49,8 @@ class Opened:
     stream: VideoStream
     deinterlace: bool = True
     """Whether interlaced pictures are to be made whole."""
+    note: str = ""
+    """What the user should know of how it was opened."""
 
 
 def is_url(location: str) -> bool:
@@ -64,33 +66,20 @@ def open_container(location: str, settings: CaptureSettings, hardware: HWAccel |
     Raises:
         SourceError: not there, not a video, no decoder, no answer in time; the text says which.
     """
-    address = f"file:{location}"  # said outright, or FFmpeg takes the 12 of 12:30.mp4 for a protocol
-    options = {"protocol_whitelist": "file", "format_whitelist": _FILE_FORMATS}
     if is_url(location):
-        address = location
-        options = {
-            "protocol_whitelist": "http,https,tcp,tls,udp,rtp,rtsp,rtsps,rtmp,rtmps,srt,crypto",
-            "format_whitelist": _STREAM_FORMATS,
-            "rtsp_transport": "tcp",
-        }
+        container, note = _connected(location, settings)
     else:
         _refuse_other_kinds(location)
-    started = time.monotonic()
-    try:
-        container = av.open(
-            address,
-            format=None if is_url(location) else _FORMATS.get(PurePath(location).suffix.lower()),
-            timeout=(settings.open_timeout, settings.read_timeout),
-            metadata_errors="replace",
-            options=options,
-            hwaccel=hardware,
-        )
-    except DAMAGE as error:
-        waited = time.monotonic() - started
-        raise SourceError(f"{location}: {explain(error, waited, settings.open_timeout)}") from error
+        address = f"file:{location}"  # said outright, or FFmpeg takes the 12 of 12:30.mp4 for a protocol
+        options = {"protocol_whitelist": "file", "format_whitelist": _FILE_FORMATS}
+        form = _FORMATS.get(PurePath(location).suffix.lower())
+        try:
+            container, note = _av_open(address, settings, options, hardware, form), ""
+        except DAMAGE as error:
+            raise SourceError(f"{location}: {explain(error, 0, settings.open_timeout)}") from error
     try:
         stream = _video_stream(container, location, settings)
-        opened = Opened(container, stream, settings.deinterlace == "auto")
+        opened = Opened(container, stream, settings.deinterlace == "auto", note)
     except SourceError:
         container.close()
         raise
@@ -98,6 +87,43 @@ def open_container(location: str, settings: CaptureSettings, hardware: HWAccel |
         # More have the card begin with the next pictures while one is fetched, but hold as many back.
         opened.stream.codec_context.thread_count = 1 if settings.live else _HARDWARE_THREADS
     return opened
+
+
+def _av_open(
+    address: str, settings: CaptureSettings, options: dict[str, str], hardware: HWAccel | None = None,
+    form: str | None = None,
+) -> InputContainer:  # fmt: skip
+    return av.open(
+        address,
+        format=form,
+        timeout=(settings.open_timeout, settings.read_timeout),
+        metadata_errors="replace",
+        options=options,
+        hwaccel=hardware,
+    )
+
+
+def _connected(url: str, settings: CaptureSettings) -> tuple[InputContainer, str]:
+    """An address, opened over the first transport that works; and a note where that was not the first one tried."""
+    network.check_address(url)
+    failures: list[str] = []
+    for transport in network.transports(url, settings.rtsp_transport):
+        over = f"over {transport.upper()}: " if transport else ""
+        options = network.stream_options(url, transport) | {"format_whitelist": _STREAM_FORMATS}
+        started = time.monotonic()
+        try:
+            container = _av_open(url, settings, options)
+        except DAMAGE as error:
+            failure: BaseException = error
+            refused = transport and getattr(error, "errno", None) == errno.EPROTONOSUPPORT
+            waited = time.monotonic() - started
+            reason = "the server does not offer it" if refused else explain(error, waited, settings.open_timeout)
+            failures.append(over + reason)
+            if not (transport and network.another_transport_may_help(url, error)):
+                break
+        else:
+            return container, f"received over {transport.upper()}; {failures[0]}" if failures else ""
+    raise SourceError(f"{url}: {'; '.join(failures)}{network.password_hint(url)}") from failure
 
 
 def _video_stream(container: InputContainer, location: str, settings: CaptureSettings) -> VideoStream:

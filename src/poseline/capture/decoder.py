@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from fractions import Fraction
 from typing import NamedTuple
@@ -76,15 +76,16 @@ class Decoder:
             notes.append(f"{self.still_interlaced} pictures are interlaced and were left so: {why}")
         return notes
 
-    def frames(self) -> Iterator[Decoded]:
-        """Every frame that can be decoded, in presentation order."""
+    def frames(self, packets: Iterable[av.Packet[VideoStream]] | None = None) -> Iterator[Decoded]:
+        """Every frame that can be decoded, in presentation order; from these `packets`, or from all of the stream."""
         # A plain `container.decode` would end at the first bad packet and lose all that follow.
-        for packet in self._packets():
+        for packet in self.read() if packets is None else packets:
             yield from self._decode(packet)
         yield from self._decode(None)
         yield from self._flush()
 
-    def _packets(self) -> Iterator[av.Packet[VideoStream]]:
+    def read(self) -> Iterator[av.Packet[VideoStream]]:
+        """The stream's packets, in decoding order, with those passed over that cannot be read."""
         packets, errors = self._container.demux(self._stream), 0
         while errors < _MOST_DEMUX_ERRORS:
             try:

@@ -15,14 +15,15 @@ import av.error
 
 from poseline.capture.animation import Animation
 from poseline.capture.camera import Camera
-from poseline.capture.container import STREAM_SCHEMES, Opened, is_url, open_container
+from poseline.capture.container import Opened, is_url, open_container
 from poseline.capture.fetch import NoPicture, is_picture_address, picture_name
 from poseline.capture.file import Rehearsal, VideoFile, check_readable
 from poseline.capture.folder import Search, listed
+from poseline.capture.network import STREAM_SCHEMES, may_be_live
 from poseline.capture.pictures import Pictures
 from poseline.capture.recognise import ANIMATED_WEBP, PICTURE_SUFFIXES, Kind, recognise
 from poseline.capture.source import Source
-from poseline.capture.stream import NetworkStream
+from poseline.capture.stream import NetworkStream, is_live
 from poseline.errors import SourceError
 
 if TYPE_CHECKING:
@@ -45,6 +46,11 @@ class Location:
     video: Path | None = None
     pictures: tuple[Path | str, ...] = ()
     """Files, and addresses of pictures."""
+
+    @property
+    def live(self) -> bool:
+        """Whether it may have no end: a camera, or an address that does not name a recorded file."""
+        return self.camera is not None or (self.url is not None and may_be_live(self.url))
 
     @property
     def inputs(self) -> tuple[Path, ...]:
@@ -129,7 +135,7 @@ def _open_address(url: str, settings: CaptureSettings) -> Source:
         else:
             opened.container.close()
             return pictures
-    if not opened.container.duration:  # a recording announces how long it is
+    if is_live(opened):
         return NetworkStream(url, settings, opened)
     recording = VideoFile(url, settings, opened)
     return Rehearsal(recording) if settings.live else recording
