@@ -36,8 +36,8 @@ _OF_A_CALL = {"conf", "iou", "imgsz", "max_det", "classes"}
 class PoseModel:
     """A pose model, loaded once. Several threads may call it at the same time, each with options of its own.
 
-    A process that is forked from the one that loaded it cannot use it: there it raises a ModelError, which says to load
-    the model in the worker or to start workers by `spawn`.
+    Once it has been called, a process that is forked from this one cannot use it: there it raises a ModelError, which
+    says to load the model in the worker, or to start workers by `spawn`.
 
     Args:
         model: a .pt, .onnx or OpenVINO folder, a published name such as `yolo11n-pose.pt`, or `builtin`; None is
@@ -90,7 +90,7 @@ class PoseModel:
         Raises:
             SourceError: a picture cannot be read, or is none: the text says what to give.
             SettingsError: an option is unknown, or belongs to loading.
-            ModelError: this process was forked from the one that loaded the model.
+            ModelError: this process was forked from one that had called the model.
         """
         settings = self._settings_for(options)
         if isinstance(source, str | Path | np.ndarray) or not _holds_several(source):

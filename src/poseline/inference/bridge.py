@@ -76,7 +76,7 @@ def load_network(weights: Path) -> tuple[Any, dict[str, Any]]:
     os.environ.update(_SAFE | {"YOLO_OFFLINE": "True"})
     from ultralytics.nn import tasks
 
-    _be_safe_in_a_fork()
+    be_safe_in_a_fork()
 
     if not (tasks.SAFE_LOAD and tasks._SafeLoad.SUPPORTED):
         raise ModelError(f"{weights.name}: cannot be loaded safely: {_unsafe_because(tasks)}")
@@ -99,8 +99,8 @@ def load_network(weights: Path) -> tuple[Any, dict[str, Any]]:
     return network.fuse(verbose=False).eval(), metadata
 
 
-def _be_safe_in_a_fork() -> None:
-    """Let torch use one thread where it would wait for those that stayed in the parent of this forked process.
+def be_safe_in_a_fork() -> None:
+    """Let torch use one thread where it would wait for others, that stayed in the parent of this forked process.
 
     So do the workers of torch's own DataLoader.
     """

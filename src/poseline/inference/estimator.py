@@ -82,7 +82,8 @@ class PoseEstimator:
         """Requests that nobody uses; a thread takes one, and puts it back."""
         self._coming: dict[Kind, Future[Request]] = {}
         self._making, self._starting = threading.Lock(), threading.Lock()
-        self._process = forks.generation()
+        self._process: int | None = None
+        """Where the first request was made: what it needs, threads above all, is there and in no fork of it."""
 
     def prepare(self, width: int, height: int) -> None:
         """Begin to get ready for pictures of this size, on a thread of its own; returns at once.
@@ -152,11 +153,11 @@ class PoseEstimator:
             alone: no other batch is in flight beside it.
 
         Raises:
-            ModelError: the network cannot be compiled, or this process is a fork of the one that loaded it.
+            ModelError: the network cannot be compiled, or this process was forked from one that has used the model.
         """
-        if self._process != forks.generation():
+        if self._process not in (None, forks.generation()):
             raise ModelError(
-                f"{self.spec.name}: was loaded before this process was forked, and its threads stayed in the parent; "
+                f"{self.spec.name}: was used before this process was forked, and its threads stayed in the parent; "
                 "load the model in the worker itself, or start workers with multiprocessing.get_context('spawn')"
             )
         settings = settings or self.settings
@@ -219,6 +220,7 @@ class PoseEstimator:
     def _made(self, kind: Kind) -> Request:
         """A new one; the first one of its kind has the network compiled."""
         width, height = kind.size
+        self._process = forks.generation()  # before the lock, which a fork would inherit locked
         with self._making:
             return self.runtime.request(height, width, kind.places, alone=kind.alone)
 

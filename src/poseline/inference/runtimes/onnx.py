@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from poseline import forks
 from poseline.errors import DeviceError, ModelError
 from poseline.inference.runtimes.host import HostInput
 from poseline.inference.spec import checked_channels
@@ -36,7 +35,6 @@ class OnnxRuntime:
             self._session = onnxruntime.InferenceSession(str(network), providers=[(provider, options)])
         except Exception as error:  # onnxruntime's own exception classes share no public root
             raise ModelError(f"{network}: ONNX Runtime cannot run it: {str(error).splitlines()[0]}") from error
-        forks.keep_in_forks(self._session)
         if self._session.get_providers()[0] != provider:  # it falls back to the CPU without a word
             raise DeviceError(f"{device} was asked for, but ONNX Runtime could not use it; see poseline doctor")
         given = self._session.get_inputs()[0]

@@ -35,6 +35,7 @@ class TorchRuntime:
     def request(self, height: int, width: int, places: int | None = None, *, alone: bool = False) -> TorchRequest:
         """A new request for inputs of this size, in pixels."""
         del places, alone  # it takes one picture, and works on nothing beside it
+        bridge.be_safe_in_a_fork()
         return TorchRequest(self._network, self._device, self._type, (1, self.channels, height, width))
 
 
