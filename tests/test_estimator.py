@@ -110,7 +110,7 @@ def test_requests_are_used_again_also_after_a_run_that_was_left() -> None:
     estimator = scripted(2, 2)
     made = []
     request = estimator.runtime.request
-    estimator.runtime.request = lambda height, width: made.append(1) or request(height, width)  # type: ignore[method-assign, func-returns-value] # counted
+    estimator.runtime.request = lambda *size, **_: made.append(1) or request(*size)  # type: ignore[method-assign, func-returns-value] # counted
     estimator.warm_up(64, 48)
     for _ in range(5):
         came = infer((frame(number) for number in range(9)), estimator)
@@ -124,7 +124,7 @@ def test_what_was_prepared_is_used_and_its_error_is_raised_by_the_first_picture(
     made: list[tuple[int, int]] = []
     request = estimator.runtime.request
 
-    def slow(height: int, width: int) -> Request:
+    def slow(height: int, width: int, *_: object, **__: object) -> Request:
         time.sleep(0.1)
         made.append((height, width))
         return request(height, width)
@@ -138,7 +138,7 @@ def test_what_was_prepared_is_used_and_its_error_is_raised_by_the_first_picture(
     assert [len(estimator.estimate(frame(number)).poses) for number in range(3)] == [1, 1, 1]
     assert made == [(64, 64)]
 
-    def torn(height: int, width: int) -> Request:
+    def torn(height: int, width: int, *_: object, **__: object) -> Request:
         raise ModelError(f"no network of {width}x{height}")
 
     estimator.runtime.request = torn  # type: ignore[method-assign] # out of order

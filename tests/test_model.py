@@ -91,8 +91,8 @@ def test_a_class_that_the_model_does_not_have_is_refused(builtin: Path) -> None:
 def test_pictures_that_cannot_be_are_refused(model: PoseModel, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"nowhere\.jpg"):
         model(tmp_path / "nowhere.jpg")
-    with pytest.raises(SourceError, match="uint8 BGR"):
-        model(np.zeros((10, 10), np.uint8))
+    with pytest.raises(SourceError, match="uint8"):
+        model(np.zeros((10, 10), np.int64))
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:3", "mps"])

@@ -7,7 +7,6 @@ guess: the clip may have another size, and then what was loaded is let go.
 
 from __future__ import annotations
 
-import io
 import json
 import threading
 from collections.abc import Mapping
@@ -91,9 +90,9 @@ class HeadStart:
 
 def _load(file: Path, options: dict[str, str], loading: Loading) -> None:
     try:
-        from poseline.openvino_core import core
+        from poseline.openvino_core import import_network
 
-        loading.set_result(core().import_model(io.BytesIO(file.read_bytes()), "CPU", options))
+        loading.set_result(import_network(file.read_bytes(), options))
     except BaseException as error:  # noqa: BLE001 # carried to whoever waits for it
         loading.set_exception(error)
 

@@ -1,10 +1,16 @@
-"""The one OpenVINO core of this process."""
+"""The one OpenVINO core of this process, and all networks that are compiled by it."""
 
 from __future__ import annotations
 
+import io
+import weakref
+from collections.abc import Callable, Mapping
 from functools import cache
 
 import openvino
+
+from poseline import forks
+from poseline.errors import ModelError
 
 
 @cache
@@ -15,4 +21,69 @@ def core() -> openvino.Core:
     core. When another thread lets the core go, the first one is left without: the next Ctrl-C would end in a
     segmentation fault.
     """
-    return openvino.Core()
+    made = openvino.Core()
+    forks.keep_in_forks(made)
+    return made
+
+
+def compile_network(network: openvino.Model, options: Mapping[str, str]) -> openvino.CompiledModel:
+    """`network`, compiled for the CPU with OpenVINO's `options`.
+
+    Raises:
+        RuntimeError: OpenVINO cannot compile it. ModelError: this process cannot use OpenVINO, being a fork.
+    """
+    return _threads.started(lambda: core().compile_model(network, "CPU", dict(options)))
+
+
+def import_network(exported: bytes, options: Mapping[str, str]) -> openvino.CompiledModel:
+    """A network that was compiled and exported before; errors as of `compile_network`."""
+    return _threads.started(lambda: core().import_model(io.BytesIO(exported), "CPU", dict(options)))
+
+
+class _Threads:
+    """What is known of OpenVINO's threads: whether a fork of this process can start some of its own.
+
+    A compiled network has threads. When it is released OpenVINO keeps them, and gives them to the next network of the
+    same kind. In a fork they do not exist, and the next network would wait for them for ever; nothing tells OpenVINO to
+    make new ones. Networks that are alive keep their threads to themselves, and do no harm.
+    """
+
+    def __init__(self) -> None:
+        self._process = forks.generation()
+        self._usable = True
+        self._compiling: list[None] = []
+        """One entry for each network that is being compiled."""
+        self._released = False
+        """Some network of this process has left threads behind."""
+
+    def started(self, make: Callable[[], openvino.CompiledModel]) -> openvino.CompiledModel:
+        """The network that `make` compiles."""
+        self._look()
+        if not self._usable:
+            raise ModelError(
+                "OpenVINO cannot be used here: this process was forked from one that had released a network, or was "
+                "just compiling one; start workers with multiprocessing.get_context('spawn'), or fork them earlier"
+            )
+        compiling = self._compiling
+        compiling.append(None)
+        try:
+            network = make()
+        finally:
+            compiling.pop()
+        forks.keep_in_forks(network)  # in a fork, releasing the parent's network would offer its dead threads
+        weakref.finalize(network, self._note_release).atexit = False
+        return network
+
+    def _note_release(self) -> None:
+        self._released = True
+
+    def _look(self) -> None:
+        """Notice that this process is a fork of the one that the notes are about."""
+        if self._process != forks.generation():
+            self._process = forks.generation()
+            self._usable = self._usable and not self._released and not self._compiling
+            self._released = False
+            self._compiling = []
+
+
+_threads = _Threads()

@@ -6,7 +6,16 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from poseline.errors import SettingsError
 
@@ -21,6 +30,13 @@ def _folder(path: Path) -> Path:
     if str(path) == "-":
         raise ValueError("results are several files, which cannot go to standard output (-); name a folder")
     return path
+
+
+def _classes(given: Any) -> Any:
+    """One number stands for a list of it, and an empty list for all, as if nothing were given."""
+    given = given.tolist() if hasattr(given, "tolist") else given  # numpy's
+    given = (given,) if isinstance(given, int) and not isinstance(given, bool) else given
+    return None if isinstance(given, list | tuple) and not given else given
 
 
 Device = Annotated[str, AfterValidator(_device)]
@@ -95,8 +111,8 @@ class InferenceSettings(_Section):
     """Overlap above which the weaker of two boxes is dropped."""
     max_det: int = Field(default=300, ge=1)
     """Most persons in a frame."""
-    classes: tuple[int, ...] | None = None
-    """Class numbers to keep; all when empty."""
+    classes: Annotated[tuple[int, ...] | None, BeforeValidator(_classes)] = None
+    """Class numbers to keep, or one of them; all when empty."""
     precision: Precision = "auto"
     """The network's arithmetic; auto: what the device does best of fp32, bf16 and fp16."""
     half: bool | None = None

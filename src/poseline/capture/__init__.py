@@ -4,6 +4,7 @@ from poseline.capture.audio import AudioTrack
 from poseline.capture.camera import Camera, cameras
 from poseline.capture.file import Rehearsal, VideoFile
 from poseline.capture.locate import Location, locate, open_source
+from poseline.capture.memory import is_tensor, pixels_of
 from poseline.capture.pictures import Pictures, read_picture
 from poseline.capture.presence import check_present
 from poseline.capture.sample import ClipSample
@@ -25,7 +26,9 @@ __all__ = [
     "VideoFile",
     "cameras",
     "check_present",
+    "is_tensor",
     "locate",
     "open_source",
+    "pixels_of",
     "read_picture",
 ]

@@ -188,7 +188,7 @@ class NetworkStream:
     def _conclude(self) -> None:
         if self._outage:
             self.notes.append("outage at {:.1f} s: {}".format(*self._outage))
-        self.notes += self._clock.notes()
+        self.notes += self._clock.notes() + (self._decoder.notes if self._decoder else [])
         if self._longest_delay > _TOLD_DELAY:
             delay = f"{self._longest_delay:.1f}"
             self.notes.append(f"frames came in bursts, and were given at their own times, up to {delay} s later")

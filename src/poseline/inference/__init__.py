@@ -3,7 +3,7 @@
 from poseline.inference.decode import decode, suppress
 from poseline.inference.estimator import PoseEstimator, infer
 from poseline.inference.letterbox import Letterbox
-from poseline.inference.load import device_of, load_estimator
+from poseline.inference.load import check_classes, device_of, load_estimator
 from poseline.inference.runtimes import Request, Runtime, ScriptedRuntime
 from poseline.inference.spec import ModelSpec
 
@@ -14,6 +14,7 @@ __all__ = [
     "Request",
     "Runtime",
     "ScriptedRuntime",
+    "check_classes",
     "decode",
     "device_of",
     "infer",

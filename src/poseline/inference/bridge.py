@@ -5,6 +5,7 @@ Conversion and fetching run in a child process, so that torch's start-up and mem
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -13,8 +14,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from poseline import forks
 from poseline.errors import ModelError
 from poseline.inference.child import answer, in_child
+from poseline.inference.spec import checked_channels
+
+log = logging.getLogger("poseline")
 
 PUBLISHED = re.compile(r"yolo(v8|11|26)[nsmlx]-pose(-p6)?\.pt")
 """Names of the pose models that ultralytics publishes."""
@@ -71,6 +76,8 @@ def load_network(weights: Path) -> tuple[Any, dict[str, Any]]:
     os.environ.update(_SAFE | {"YOLO_OFFLINE": "True"})
     from ultralytics.nn import tasks
 
+    be_safe_in_a_fork()
+
     if not (tasks.SAFE_LOAD and tasks._SafeLoad.SUPPORTED):
         raise ModelError(f"{weights.name}: cannot be loaded safely: {_unsafe_because(tasks)}")
     try:
@@ -79,7 +86,8 @@ def load_network(weights: Path) -> tuple[Any, dict[str, Any]]:
     except (TypeError, RuntimeError, LookupError, AttributeError, ImportError, EOFError, OSError, ValueError) as error:
         raise ModelError(f"{weights.name}: {_refusal(weights, error)}") from error
     task = getattr(network, "task", None) or (checkpoint.get("train_args") or {}).get("task")
-    metadata = {"task": task, "names": network.names, "stride": int(max(network.stride))}
+    channels = checked_channels(next(network.parameters()).shape[1], weights.name)  # the first convolution's
+    metadata = {"task": task, "names": network.names, "stride": int(max(network.stride)), "channels": channels}
     head = network.model[-1]
     if hasattr(head, "kpt_shape"):
         metadata |= {
@@ -89,6 +97,18 @@ def load_network(weights: Path) -> tuple[Any, dict[str, Any]]:
         }
         metadata["end2end"] = bool(getattr(head, "end2end", False))
     return network.fuse(verbose=False).eval(), metadata
+
+
+def be_safe_in_a_fork() -> None:
+    """Let torch use one thread where it would wait for others, that stayed in the parent of this forked process.
+
+    So do the workers of torch's own DataLoader.
+    """
+    import torch
+
+    if forks.inherited("torch") and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
+        log.info("torch runs on one thread of the CPU: this process was forked from one that had imported it")
 
 
 def _unsafe_because(tasks: Any) -> str:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import NamedTuple
 
 import av
 
+from poseline import forks
+from poseline.errors import ModelError
 from poseline.frame import Frame, plane_pixels
 from poseline.inference.decode import decode_batch
 from poseline.inference.focus import Focus
@@ -22,30 +25,65 @@ from poseline.pose import Observation, Speed
 from poseline.settings import InferenceSettings
 
 
+class Kind(NamedTuple):
+    """What distinguishes requests of one runtime."""
+
+    size: tuple[int, int]
+    """(width, height) of the network's input."""
+    places: int
+    """Most pictures in it."""
+    alone: bool
+    """No other is in flight beside it."""
+
+
 @dataclass(eq=False)
 class Batch:
-    """Frames of one layout that go through the network together."""
+    """Frames of one layout that go through the network together, and the settings of whoever asked for them."""
 
     letterbox: Letterbox
+    settings: InferenceSettings
+    kind: Kind
     request: Request
     frames: list[Frame] = field(default_factory=list)
     placing: float = 0.0
     """Seconds spent on scaling, over all frames."""
     started: float = 0.0
 
-    def takes(self, frame: Frame, most: int) -> bool:
-        """Whether there is a place for `frame` among at most so many."""
-        return len(self.frames) < most and self.frames[0].layout == frame.layout
+    def place(self, frame: Frame) -> None:
+        """Scale the frame, or the part of it that the letterbox says, into the next place."""
+        began = time.perf_counter()
+        self.request.place(len(self.frames), frame, self.letterbox)
+        self.placing += time.perf_counter() - began
+        self.frames.append(frame)
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no place left."""
+        return len(self.frames) == self.kind.places
+
+    def takes(self, frame: Frame) -> bool:
+        """Whether there is a place for `frame`."""
+        return not self.full and self.frames[0].layout == frame.layout
 
 
 class PoseEstimator:
-    """A pose model with its runtime. One thread at a time."""
+    """A pose model with its runtime. Several threads may use it, each with settings of its own.
+
+    Args:
+        spec: the model's.
+        runtime: what runs it.
+        settings: those of every call and run that brings none of its own.
+    """
 
     def __init__(self, spec: ModelSpec, runtime: Runtime, settings: InferenceSettings) -> None:
         self.spec, self.runtime, self.settings = spec, runtime, settings
         self._output = replace(spec, end2end=spec.end2end or runtime.final)
-        self._free: dict[tuple[int, int], list[Request]] = {}
-        self._coming: dict[tuple[int, int], Future[Request]] = {}
+        self._free: dict[Kind, list[Request]] = {}
+        """Requests that nobody uses; a thread takes one, and puts it back."""
+        self._coming: dict[Kind, Future[Request]] = {}
+        self._making, self._starting = threading.Lock(), threading.Lock()
+        self._process: int | None = None
+        """Where the first request was made: what it needs, threads above all, is there and in no fork of it."""
 
     @property
     def imgsz(self) -> int:
@@ -64,52 +102,95 @@ class PoseEstimator:
 
     def input_size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) of the network's input for a picture of this size, in pixels."""
-        return self._letterbox(width, height).size
+        return self._letterbox(width, height, self.settings).size
 
     def prepare(self, width: int, height: int) -> None:
         """Begin to get ready for pictures of this size, on a thread of its own; returns at once.
 
-        The first `place` of such a picture waits for it; an error is raised there.
+        The first `batch` of such pictures waits for it; an error is raised there.
         """
-        letterbox = self._letterbox(width, height)
-        if letterbox.size in self._free or letterbox.size in self._coming:
+        letterbox = self._letterbox(width, height, self.settings)
+        kind = self._kind(letterbox)
+        if kind in self._free or kind in self._coming:
             return
-        coming = self._coming[letterbox.size] = Future()
+        coming = self._coming[kind] = Future()
 
         def get_ready() -> None:
             try:
-                coming.set_result(self._exercised(_blank(width, height), letterbox))
+                coming.set_result(self._exercised(_blank(width, height), letterbox, kind))
             except BaseException as error:  # noqa: BLE001 # carried to whoever waits for it
                 coming.set_exception(error)
 
         threading.Thread(target=get_ready, name="prepare", daemon=True).start()
 
-    def _exercised(self, blank: Frame, letterbox: Letterbox) -> Request:
+    def _exercised(self, blank: Frame, letterbox: Letterbox, kind: Kind) -> Request:
         """A new request, after as many dry runs as the runtime needs."""
-        request = self.runtime.request(*letterbox.size[::-1])
+        request = self._made(kind)
         for _ in range(self.runtime.dry_runs):
             request.place(0, blank, letterbox)
-            request.start(self.settings)
+            with self._starting:
+                request.start(self.settings)
             request.wait()
         return request
 
-    def estimate(self, frame: Frame) -> Observation:
-        """The poses in one frame, now."""
-        return self.finish(self.start(self.place(frame)))[0]
+    def estimate(self, frame: Frame, settings: InferenceSettings | None = None) -> Observation:
+        """The poses in one frame, now: with the least delay, and without a place in the network for any other."""
+        return self._at_once([frame], settings)[0]
 
-    def place(self, frame: Frame, batch: Batch | None = None, focus: Focus | None = None) -> Batch:
-        """Scale the frame, or the part that `focus` says, into a place of `batch`, which takes it, or of a new one."""
-        batch = batch or self._batch(frame, focus)
-        began = time.perf_counter()
-        batch.request.place(len(batch.frames), frame, batch.letterbox)
-        batch.placing += time.perf_counter() - began
-        batch.frames.append(frame)
-        return batch
+    def estimate_all(self, frames: Sequence[Frame], settings: InferenceSettings | None = None) -> list[Observation]:
+        """The poses in each of several pictures: those of one size in batches on a GPU, one by one elsewhere."""
+        alike: dict[tuple[int | str, ...], list[int]] = {}
+        for index, frame in enumerate(frames):
+            alike.setdefault(frame.layout, []).append(index)
+        most, seen = self.runtime.batch, dict[int, Observation]()
+        for group in alike.values():
+            for begin in range(0, len(group), most):
+                chosen = group[begin : begin + most]
+                found = self._at_once([frames[index] for index in chosen], settings)
+                seen.update(zip(chosen, found, strict=True))
+        return [seen[index] for index in range(len(frames))]
+
+    def _at_once(self, frames: Sequence[Frame], settings: InferenceSettings | None) -> list[Observation]:
+        """The poses in frames of one layout, not more than a batch of them."""
+        places = 1 << (len(frames) - 1).bit_length()  # few numbers of places: a network may get ready for each
+        batch = self.batch(frames[0], settings, places=min(places, self.runtime.batch), alone=True)
+        for frame in frames:
+            batch.place(frame)
+        return self.finish(self.start(batch))
+
+    def batch(
+        self, frame: Frame, settings: InferenceSettings | None = None, *,
+        focus: Focus | None = None, places: int | None = None, alone: bool = False,
+    ) -> Batch:  # fmt: skip
+        """A batch without frames yet, for frames like this one.
+
+        Args:
+            frame: it is not placed.
+            settings: of whoever asks; the estimator's own if None.
+            focus: says which part of the picture to look at.
+            places: most frames; as many as the runtime takes if None.
+            alone: no other batch is in flight beside it.
+
+        Raises:
+            ModelError: the network cannot be compiled, or this process was forked from one that has used the model.
+        """
+        if self._process not in (None, forks.generation()):
+            raise ModelError(
+                f"{self.spec.name}: was used before this process was forked, and its threads stayed in the parent; "
+                "load the model in the worker itself, or start workers with multiprocessing.get_context('spawn')"
+            )
+        settings = settings or self.settings
+        letterbox = self._letterbox(frame.width, frame.height, settings)
+        if focus is not None:
+            letterbox = focus.letterbox(frame, letterbox)
+        kind = self._kind(letterbox, places, alone)
+        return Batch(letterbox, settings, kind, self._request(kind))
 
     def start(self, batch: Batch) -> Batch:
         """Set the network going."""
         batch.started = time.perf_counter()
-        batch.request.start(self.settings)
+        with self._starting:
+            batch.request.start(batch.settings)
         return batch
 
     def finish(self, batch: Batch) -> list[Observation]:
@@ -117,8 +198,8 @@ class PoseEstimator:
         outputs = batch.request.wait()
         answered = time.perf_counter()
         asked = outputs[: len(batch.frames)]  # a network of a fixed batch answers for empty places too
-        poses = decode_batch(asked, self._output, batch.letterbox, self.settings)
-        self._free[batch.letterbox.size].append(batch.request)
+        poses = decode_batch(asked, self._output, batch.letterbox, batch.settings)
+        self._free.setdefault(batch.kind, []).append(batch.request)
         each = 1e3 / len(batch.frames)
         speed = Speed(
             preprocess=each * batch.placing,
@@ -132,32 +213,54 @@ class PoseEstimator:
         """Compile the network for pictures of this size before the first one comes."""
         blank = _blank(width, height)
         for _ in range(2):  # an engine may get ready in its first run and record the second
-            for batch in [self.start(self.place(blank)) for _ in range(self.runtime.in_flight)]:
+            batches = []
+            for _ in range(self.runtime.in_flight):
+                batch = self.batch(blank)
+                batch.place(blank)
+                batches.append(self.start(batch))
+            for batch in batches:
                 self.finish(batch)
 
-    def _letterbox(self, width: int, height: int) -> Letterbox:
-        return Letterbox.fit(width, height, self.settings.imgsz, self.spec.stride, self.runtime.fixed_size)
+    def _letterbox(self, width: int, height: int, settings: InferenceSettings) -> Letterbox:
+        return Letterbox.fit(width, height, settings.imgsz, self.spec.stride, self.runtime.fixed_size)
 
-    def _batch(self, frame: Frame, focus: Focus | None) -> Batch:
-        letterbox = self._letterbox(frame.width, frame.height)
-        if focus is not None:
-            letterbox = focus.letterbox(frame, letterbox)
-        free = self._free.setdefault(letterbox.size, [])
-        return Batch(letterbox, free.pop() if free else self._request(letterbox.size))
+    def _kind(self, letterbox: Letterbox, places: int | None = None, alone: bool = False) -> Kind:
+        # One of a runtime that has no more than one in flight is always alone.
+        return Kind(letterbox.size, places or self.runtime.batch, alone or self.runtime.in_flight == 1)
 
-    def _request(self, size: tuple[int, int]) -> Request:
-        """One that is being prepared, or a new one, which compiles the network at the first picture of this size."""
-        coming = self._coming.pop(size, None)
-        return self.runtime.request(*size[::-1]) if coming is None else coming.result()
+    def _request(self, kind: Kind) -> Request:
+        """A free one, or one that is being prepared, or a new one."""
+        try:
+            return self._free[kind].pop()
+        except LookupError:  # there is none, or another thread has just taken the last one
+            coming = self._coming.pop(kind, None)
+            return self._made(kind) if coming is None else coming.result()
+
+    def _made(self, kind: Kind) -> Request:
+        """A new one; the first one of its kind has the network compiled."""
+        width, height = kind.size
+        self._process = forks.generation()  # before the lock, which a fork would inherit locked
+        with self._making:
+            return self.runtime.request(height, width, kind.places, alone=kind.alone)
 
 
-def infer(frames: Iterator[Frame], estimator: PoseEstimator) -> Generator[Observation, None, None]:
+def infer(
+    frames: Iterator[Frame], estimator: PoseEstimator, settings: InferenceSettings | None = None, *, live: bool = False
+) -> Generator[Observation, None, None]:
     """Observations in the frames' order, with as many frames in flight as the runtime likes.
 
     An error of `frames`, or of a frame, is raised behind the observations of the frames before it.
+
+    Args:
+        frames: of one source.
+        estimator: the model.
+        settings: of this run; the estimator's own if None.
+        live: each frame goes alone, for the least delay.
     """
-    focus = Focus(estimator.settings.roi_every, estimator.spec.stride) if estimator.settings.roi else None
-    batches = _batches(frames, estimator, focus)
+    settings = settings or estimator.settings
+    in_flight = 1 if live else estimator.runtime.in_flight
+    focus = Focus(settings.roi_every, estimator.spec.stride) if settings.roi else None
+    batches = _batches(frames, estimator, settings, focus, live)
     flying: deque[Batch] = deque()
     ended: Exception | None = None
     try:
@@ -167,7 +270,7 @@ def infer(frames: Iterator[Frame], estimator: PoseEstimator) -> Generator[Observ
                     flying.append(estimator.start(next(batches)))
                 except Exception as error:  # noqa: BLE001 # it waits its turn, and is raised below
                     ended = error
-            if flying and (ended is not None or len(flying) >= estimator.runtime.in_flight):
+            if flying and (ended is not None or len(flying) >= in_flight):
                 batch = flying.popleft()
                 for seen in estimator.finish(batch):
                     if focus is not None:
@@ -181,16 +284,24 @@ def infer(frames: Iterator[Frame], estimator: PoseEstimator) -> Generator[Observ
         raise ended
 
 
-def _batches(frames: Iterator[Frame], estimator: PoseEstimator, focus: Focus | None) -> Iterator[Batch]:
+def _batches(
+    frames: Iterator[Frame], estimator: PoseEstimator, settings: InferenceSettings, focus: Focus | None, live: bool
+) -> Iterator[Batch]:
     """The frames in batches, each as full as the runtime takes it; an error comes behind the frames before it."""
-    most, batch, ended = estimator.runtime.batch, None, None
+    batch: Batch | None = None
+    ended: Exception | None = None
     try:
         for frame in frames:
-            if batch is not None and not batch.takes(frame, most):
+            if batch is not None and not batch.takes(frame):
                 yield batch
                 batch = None
-            batch = estimator.place(frame, batch, focus)
-            if len(batch.frames) == most:  # at once: the next frame may be long in coming
+            if batch is None:
+                fresh = estimator.batch(frame, settings, focus=focus, places=1 if live else None, alone=live)
+                fresh.place(frame)
+                batch = fresh
+            else:
+                batch.place(frame)
+            if batch.full:  # at once: the next frame may be long in coming
                 yield batch
                 batch = None
     except Exception as error:  # noqa: BLE001 # raised below

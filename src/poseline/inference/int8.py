@@ -98,6 +98,7 @@ def _make(folder: Path, spec: ModelSpec, settings: InferenceSettings, sample: Sa
         "kpt_shape": list(spec.keypoint_shape),
         "kpt_names": {0: list(spec.skeleton.names)},
         "stride": spec.stride,
+        "channels": reference.runtime.channels,
         "end2end": spec.end2end,
         "agreement": asdict(found),
     }
@@ -114,12 +115,12 @@ def _estimator(spec: ModelSpec, precision: Precision, settings: InferenceSetting
 
 
 def _letterboxed(sample: Sample, reference: PoseEstimator, folder: Path) -> list[Pixels]:
-    """Write the frames for calibration into `folder` as network inputs, and return those held back, (3, H, W) RGB."""
-    scaler, held_back, count = Scaler(), list[Pixels](), 0
+    """Write the frames for calibration into `folder` as network inputs, and return those held back, (C, H, W)."""
+    scaler, held_back, count, channels = Scaler(), list[Pixels](), 0, reference.runtime.channels
     imgsz, stride, fixed = reference.settings.imgsz, reference.spec.stride, reference.runtime.fixed_size
     for count, frame in enumerate(sample.frames(_FRAMES), start=1):
         letterbox = Letterbox.fit(frame.width, frame.height, imgsz, stride, fixed)
-        planes = np.full((3, *letterbox.size[::-1]), PAD, np.uint8)
+        planes = np.full((channels, *letterbox.size[::-1]), PAD, np.uint8)
         scaler.fill(frame, letterbox, planes)
         if count % _HELD_BACK == 0:
             held_back.append(planes)
@@ -135,7 +136,8 @@ def _letterboxed(sample: Sample, reference: PoseEstimator, folder: Path) -> list
 def _frames(inputs: Iterable[Pixels]) -> Iterator[Frame]:
     """Network inputs as pictures, which letterboxing leaves as they are."""
     for index, planes in enumerate(inputs):
-        yield Frame(np.ascontiguousarray(planes[::-1].transpose(1, 2, 0)), index, index, Fraction(1), 0.0, 0.0)
+        bgr = np.broadcast_to(planes[::-1], (3, *planes.shape[1:])).transpose(1, 2, 0)
+        yield Frame(np.ascontiguousarray(bgr), index, index, Fraction(1), 0.0, 0.0)
 
 
 def _judge(found: Agreement, spec: ModelSpec, sample: Sample) -> None:

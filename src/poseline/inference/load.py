@@ -42,7 +42,7 @@ def load_estimator(settings: InferenceSettings, *, live: bool = False, sample: S
     engine, device = choose(path, settings)
     skeleton = Skeleton.load(settings.skeleton) if settings.skeleton else None
     spec = weights.read_spec(path, convert=engine == "openvino", skeleton=skeleton)
-    _check_classes(spec, settings.classes)
+    check_classes(spec, settings.classes)
     if settings.arithmetic == "int8":
         from poseline.inference.int8 import quantized
 
@@ -50,8 +50,8 @@ def load_estimator(settings: InferenceSettings, *, live: bool = False, sample: S
     return PoseEstimator(spec, _runtime(spec, engine, device, settings, live), settings)
 
 
-def _check_classes(spec: ModelSpec, classes: tuple[int, ...] | None) -> None:
-    """A class that the model does not have would be a run that finds nobody, without a word."""
+def check_classes(spec: ModelSpec, classes: tuple[int, ...] | None) -> None:
+    """A class that the model does not have would be a run that finds nobody, without a word: a SettingsError."""
     unknown = sorted(set(classes or ()) - set(spec.names))
     if unknown:
         known = ", ".join(f"{number} {name}" for number, name in spec.names.items())

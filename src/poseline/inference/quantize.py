@@ -31,7 +31,7 @@ def quantize(network: Path, inputs: Path, target: Path) -> None:
 
     Args:
         network: the float network, of any format that OpenVINO reads.
-        inputs: a folder of .npy files, each (3, H, W) uint8 RGB, an input of the network.
+        inputs: a folder of .npy files, each (channels, H, W) uint8, an input of the network.
         target: the .xml to write.
 
     Raises:
@@ -63,7 +63,7 @@ def _quantize_here(network: Path, inputs: Path, target: Path) -> None:
 
 
 def _input(file: Path) -> Any:
-    """(1, 3, H, W) float32 in 0..1."""
+    """(1, channels, H, W) float32 in 0..1."""
     return np.load(file)[None].astype(np.float32) / 255
 
 

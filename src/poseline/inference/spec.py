@@ -54,14 +54,30 @@ class ModelSpec:
             stride = int(metadata.get("stride", 32))
             exported = _literal(metadata.get("args") or {})
             end2end = bool(_literal(metadata.get("end2end", False)) or exported.get("nms"))  # suppressed in the network
+            channels = int(metadata.get("channels", 3))
         except (KeyError, ValueError, SyntaxError, TypeError, AttributeError) as error:
             raise ModelError(
                 f"{name}: its metadata lacks or garbles {error}; export it with ultralytics, as a pose model"
             ) from error
+        checked_channels(channels, name)
         skeleton = skeleton or _skeleton(int(count), kpt_names)
         if len(skeleton) != count:
             raise ModelError(f"{name}: has {count} keypoints, but the skeleton names {len(skeleton)}")
         return cls(name, path, model_format, sha256, names, (int(count), int(values)), stride, end2end, skeleton)
+
+
+def checked_channels(channels: Any, name: str) -> int:
+    """The number of a network's input channels, if it is one that pictures can be made for.
+
+    Raises:
+        ModelError: it is neither 3 (colour) nor 1 (grey).
+    """
+    if channels not in (1, 3):
+        raise ModelError(
+            f"{name}: its network takes pictures of {channels} channels; poseline runs models for colour (3) and for "
+            "grey (1)"
+        )
+    return int(channels)
 
 
 def _literal(value: Any) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, TypeAlias
 
+from poseline import forks
 from poseline.pipeline.channel import Cancelled, Channel, Overflow
 
 log = logging.getLogger("poseline")
@@ -55,15 +56,17 @@ def chain(
         threads.append(threading.Thread(target=_pump, args=(upstream, channel), name=name, daemon=True))
         channels.append(channel)
         upstream, name = stage(iter(channel)), reader
+    process = forks.generation()
     for thread in threads:
         thread.start()
     try:
         with closing(upstream):
             yield upstream, channels
     finally:
-        for channel in channels:
-            channel.cancel()
-        _join(threads)
+        if process == forks.generation():  # a fork has none of the threads, but perhaps a lock that one of them held
+            for channel in channels:
+                channel.cancel()
+            _join(threads)
 
 
 def _join(threads: list[threading.Thread]) -> None:

@@ -14,7 +14,7 @@ from poseline.inference import PoseEstimator, infer
 from poseline.pipeline.chain import Stage, chain
 from poseline.pipeline.channel import Channel, Overflow
 from poseline.pipeline.meter import Meter
-from poseline.settings import Settings
+from poseline.settings import InferenceSettings, Settings
 from poseline.tracking import Tracker, track
 
 _FILE_DEPTH = 4
@@ -49,20 +49,23 @@ class Running:
 
 @contextmanager
 def observing(
-    source: Source, estimator: PoseEstimator, settings: Settings, extra: Sequence[tuple[str, Stage]] = ()
-) -> Iterator[Running]:
+    source: Source, estimator: PoseEstimator, settings: Settings, extra: Sequence[tuple[str, Stage]] = (),
+    *, inference: InferenceSettings | None = None,
+) -> Iterator[Running]:  # fmt: skip
     """Run `source` through inference and tracking, and through `extra` stages behind them.
 
     Leaving the `with` stops everything. An error of any stage is raised by `items`, behind the frames before it.
+    What counts as found is said by `inference`, or else by the estimator's own settings.
     """
     capture = settings.capture
-    drops = source.info.live and not capture.every_frame
+    live = source.info.live
+    drops = live and not capture.every_frame
     skeleton = estimator.spec.skeleton
     tracked = settings.tracking.enabled and source.info.width > 0  # separate pictures know nothing of each other
     tracker = Tracker(settings.tracking, skeleton.sigmas) if tracked else None
     taken = _Taken(source, capture.vid_stride)
     stages: list[tuple[str, Stage]] = [
-        ("inference", lambda frames: infer(taken.told(frames) if drops else frames, estimator)),
+        ("inference", lambda frames: infer(taken.told(frames) if drops else frames, estimator, inference, live=live)),
         ("tracking", lambda seen: track(seen, tracker, skeleton.torso)),
         *extra,
     ]
@@ -70,7 +73,7 @@ def observing(
     with chain(
         meters[0].source(taken.frames()),
         [(name, meter.measured(stage)) for meter, (name, stage) in zip(meters[1:], stages, strict=True)],
-        depth=_LIVE_DEPTH if source.info.live else max(_FILE_DEPTH, estimator.runtime.batch),
+        depth=_LIVE_DEPTH if live else max(_FILE_DEPTH, estimator.runtime.batch),
         overflow=Overflow.DROP_OLDEST if drops else Overflow.WAIT,
         patience=_PATIENCE + capture.max_outage + capture.read_timeout,
     ) as (items, channels):

@@ -7,7 +7,6 @@ takes as long again as to load what was compiled. So what must be known of a net
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -18,9 +17,9 @@ from typing import Any
 import openvino
 
 from poseline.cache import keep
-from poseline.errors import last_line
+from poseline.errors import ModelError, last_line
 from poseline.head_start import head_start
-from poseline.openvino_core import core
+from poseline.openvino_core import compile_network, core, import_network
 
 log = logging.getLogger("poseline")
 
@@ -45,11 +44,11 @@ class CompiledNetworks:
             RuntimeError: OpenVINO cannot compile it.
         """
         if self._folder is None:
-            return core().compile_model(make(), "CPU", dict(options))
+            return compile_network(make(), options)
         file = self._folder / f"{self._name(size, options)}.network"
         compiled = _loaded(file, options)
         if compiled is None:
-            made = compiled = core().compile_model(make(), "CPU", dict(options))
+            made = compiled = compile_network(make(), options)
             keep(file, lambda: made.export_model().getvalue())
         head_start.leave(file, options)
         return compiled
@@ -85,9 +84,11 @@ class CompiledNetworks:
 
 def _loaded(file: Path, options: Mapping[str, str]) -> openvino.CompiledModel | None:
     try:
-        return head_start.taken(file) or core().import_model(io.BytesIO(file.read_bytes()), "CPU", dict(options))
+        return head_start.taken(file) or import_network(file.read_bytes(), options)
     except FileNotFoundError:
         pass  # the first run with it
+    except ModelError:  # nothing is amiss with the file
+        raise
     except (OSError, RuntimeError) as error:
         log.info("%s cannot be used, and is made anew (%s)", file, last_line(error))
     return None

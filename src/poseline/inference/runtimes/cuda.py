@@ -15,7 +15,7 @@ import torch
 from poseline.errors import DeviceError, ModelError
 from poseline.frame import Frame
 from poseline.inference import bridge
-from poseline.inference.colours import colour_matrix
+from poseline.inference.colours import network_matrix
 from poseline.inference.letterbox import Letterbox
 from poseline.inference.runtimes.pytorch import checked_device, device_name, number_type
 from poseline.inference.runtimes.torch_head import decode_best, is_plain
@@ -40,7 +40,7 @@ class CudaRuntime:
         weights: a .pt file.
         device: cuda or cuda:N; on `cpu` the same runs step by step, for tests.
         precision: auto is fp16, and fp32 on the CPU.
-        batch: most pictures in one run.
+        batch: most pictures in one run; a run of fewer is one of its own, with a graph of its own.
 
     Raises:
         ModelError: the weights cannot be used. DeviceError: there is no such device, or its memory is full.
@@ -60,7 +60,7 @@ class CudaRuntime:
             if self.on_gpu:
                 torch.cuda.synchronize(chosen)  # the streams do not wait for the default one, which has the weights
         self.torch_device = chosen
-        self.classes = len(network.names)
+        self.classes, self.channels = len(network.names), self.metadata["channels"]
         self.end2end = bool(self.metadata.get("end2end"))
         self.name = f"PyTorch {torch.__version__}"
         self.device = device_name(chosen)
@@ -68,25 +68,25 @@ class CudaRuntime:
         self.in_flight = _IN_FLIGHT if batch > 1 else 1
         self.dry_runs = 2  # the first finds its kernels, the second is recorded
         self.fixed_size: tuple[int, int] | None = None
-        self._programs: OrderedDict[tuple[Packing, Letterbox], Program] = OrderedDict()
+        self._programs: OrderedDict[tuple[Packing, Letterbox, int], Program] = OrderedDict()
 
-    def request(self, height: int, width: int) -> CudaRequest:
+    def request(self, height: int, width: int, places: int | None = None, *, alone: bool = False) -> CudaRequest:
         """A new request; it suits pictures of every size, which its first frame tells."""
-        del height, width
-        return CudaRequest(self)
+        del height, width, alone
+        return CudaRequest(self, places or self.batch)
 
-    def program(self, packing: Packing, letterbox: Letterbox) -> Program:
-        """What runs pictures of this size; the ones least lately used are given up for it."""
-        key = packing, letterbox
+    def program(self, packing: Packing, letterbox: Letterbox, places: int) -> Program:
+        """What runs so many pictures of this size; the ones least lately used are given up for it."""
+        key = packing, letterbox, places
         if key not in self._programs:
             while len(self._programs) >= _MOST_PROGRAMS:
                 self._programs.popitem(last=False)
-            self._programs[key] = Program(self, packing, letterbox)
+            self._programs[key] = Program(self, packing, letterbox, places)
         self._programs.move_to_end(key)
         return self._programs[key]
 
     def compute(self, image: Tensor, iou: Tensor) -> Tensor:
-        """Network and suppression: (B, 3, H, W) to (B, N, 6 + K·values) float32."""
+        """Network and suppression: (B, channels, H, W) to (B, N, 6 + K·values) float32."""
         output = self._network(image)
         output = output[0] if isinstance(output, list | tuple) else output
         return output.float() if self.end2end else final_rows(output, self.classes, iou)
@@ -112,16 +112,17 @@ class Program:
     The first run finds the kernels and fills the allocator; a size that does not come back is not worth recording.
     """
 
-    def __init__(self, runtime: CudaRuntime, packing: Packing, letterbox: Letterbox) -> None:
+    def __init__(self, runtime: CudaRuntime, packing: Packing, letterbox: Letterbox, places: int) -> None:
         width, height = letterbox.size
-        device, batch = runtime.torch_device, runtime.batch
+        device = runtime.torch_device
         self._runtime, self._packing = runtime, packing
-        self._packed: Tensor = torch.zeros((batch, packing.size), dtype=torch.uint8, device=device)
-        self._image: Tensor = torch.full((batch, 3, height, width), PAD / 255, dtype=runtime.type, device=device)
+        self._packed: Tensor = torch.zeros((places, packing.size), dtype=torch.uint8, device=device)
+        shape = places, runtime.channels, height, width
+        self._image: Tensor = torch.full(shape, PAD / 255, dtype=runtime.type, device=device)
         self._image = self._image.contiguous(memory_format=torch.channels_last)
         (left, top), (inner_width, inner_height) = letterbox.offset, letterbox.scaled
         self._inner = self._image[:, :, top : top + inner_height, left : left + inner_width]
-        self._matrix: Tensor = torch.zeros((3, 4), dtype=runtime.type, device=device)
+        self._matrix: Tensor = torch.zeros((runtime.channels, 4), dtype=runtime.type, device=device)
         self._iou: Tensor = torch.zeros((), dtype=torch.float32, device=device)
         self._colours: tuple[int, int] | None = None
         self._threshold: float | None = None
@@ -133,7 +134,7 @@ class Program:
     def run(self, packed: Tensor, colours: tuple[int, int], iou: float) -> Tensor:
         """(B, N, 6 + K·values) float32, valid until the next run; queued on the current stream."""
         if colours != self._colours:
-            self._matrix.copy_(torch.from_numpy(colour_matrix(*colours) / 255))
+            self._matrix.copy_(torch.from_numpy(network_matrix(*colours, self._runtime.channels) / 255))
             self._colours = colours
         if iou != self._threshold:
             self._iou.fill_(iou)
@@ -172,8 +173,8 @@ class Program:
 class CudaRequest:
     """One batch on its way: its pictures on the device, and the rows that come back."""
 
-    def __init__(self, runtime: CudaRuntime) -> None:
-        self._runtime = runtime
+    def __init__(self, runtime: CudaRuntime, places: int) -> None:
+        self._runtime, self._places = runtime, places
         self._staging: Staging | None = None
         self._letterbox: Letterbox | None = None
         self._colours = (0, 0)
@@ -193,7 +194,7 @@ class CudaRequest:
         runtime, packing = self._runtime, Packing.of(frame)
         if self._staging is None or self._staging.packing != packing:
             with explained(runtime.torch_device), torch.inference_mode():
-                self._staging = Staging(packing, runtime.batch, runtime.torch_device, runtime.uploads)
+                self._staging = Staging(packing, self._places, runtime.torch_device, runtime.uploads)
         self._letterbox, self._colours = letterbox, _colours(frame)
 
     def start(self, settings: InferenceSettings) -> None:
@@ -204,13 +205,13 @@ class CudaRequest:
         with explained(runtime.torch_device), torch.inference_mode():
             staging.upload()
             if not runtime.on_gpu:
-                self._host = runtime.program(staging.packing, self._letterbox).run(
+                self._host = runtime.program(staging.packing, self._letterbox, self._places).run(
                     staging.packed, self._colours, settings.iou
                 )
                 return
             runtime.computes.wait_stream(runtime.uploads)
             with torch.cuda.stream(runtime.computes):
-                rows = runtime.program(staging.packing, self._letterbox).run(
+                rows = runtime.program(staging.packing, self._letterbox, self._places).run(
                     staging.packed, self._colours, settings.iou
                 )
                 if self._rows is None or self._rows.shape != rows.shape:

@@ -12,7 +12,7 @@ class HostInput:
 
     def __init__(self, pixels: Pixels) -> None:
         self.pixels = pixels
-        """(B, 3, H, W) uint8 RGB, written in place; 0..255, scaled by the engine."""
+        """(B, 3, H, W) uint8 RGB or (B, 1, H, W) grey, written in place; 0..255, scaled by the engine."""
         self._painted: list[Letterbox | None] = [None] * len(pixels)
         self._scaler = Scaler()
 

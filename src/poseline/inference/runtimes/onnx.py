@@ -10,6 +10,7 @@ import numpy as np
 
 from poseline.errors import DeviceError, ModelError
 from poseline.inference.runtimes.host import HostInput
+from poseline.inference.spec import checked_channels
 from poseline.pose import Floats
 from poseline.settings import Arithmetic, InferenceSettings
 
@@ -40,7 +41,8 @@ class OnnxRuntime:
         self._input, self._type = given.name, _TYPES.get(given.type)
         if self._type is None:
             raise ModelError(f"{network}: its input is {given.type}; poseline feeds float and float16")
-        batch, _, height, width = given.shape
+        batch, channels, height, width = given.shape
+        self.channels = checked_channels(channels, network.name)
         self._batch = batch if isinstance(batch, int) else 1
         self.fixed_size = (height, width) if isinstance(height, int) and isinstance(width, int) else None
         self.name = f"ONNX Runtime {onnxruntime.__version__}"
@@ -53,9 +55,11 @@ class OnnxRuntime:
             )
         self.in_flight, self.batch, self.final, self.dry_runs = 1, 1, False, 0
 
-    def request(self, height: int, width: int) -> OnnxRequest:
+    def request(self, height: int, width: int, places: int | None = None, *, alone: bool = False) -> OnnxRequest:
         """A new request for inputs of this size, in pixels."""
-        return OnnxRequest(self._session, self._input, np.empty((self._batch, 3, height, width), self._type))
+        del places, alone  # one picture a run, and no other run beside it
+        shape = self._batch, self.channels, height, width
+        return OnnxRequest(self._session, self._input, np.empty(shape, self._type))
 
 
 class OnnxRequest(HostInput):

@@ -13,6 +13,7 @@ import openvino
 from poseline.errors import DeviceError, ModelError, last_line
 from poseline.inference.runtimes.compiled import CompiledNetworks
 from poseline.inference.runtimes.host import HostInput
+from poseline.inference.spec import checked_channels
 from poseline.openvino_core import core
 from poseline.pose import Floats
 from poseline.settings import Arithmetic, InferenceSettings
@@ -28,7 +29,7 @@ class OpenVinoRuntime:
     Args:
         network: the .xml of an OpenVINO model.
         precision: the arithmetic asked for; auto is what this CPU does best.
-        live: prepare for the least delay of one picture rather than for the most pictures a second.
+        live: every picture is alone: compile for its least delay rather than for the most pictures a second.
         kept: compiled networks of these weights; None compiles them for this run alone.
         keypoint_values: numbers that tell of a keypoint; None where the network gives final rows.
         sizes: input sizes for each of which a network is compiled; further ones share one that is slower.
@@ -39,10 +40,12 @@ class OpenVinoRuntime:
         kept: CompiledNetworks | None = None, keypoint_values: int | None = None, sizes: int = 2,
     ) -> None:  # fmt: skip
         self._network, self._keypoint_values, self._sizes = network, keypoint_values, sizes
-        self._options = _compile_options(precision, live)
+        self._live, self._options = live, _compile_options(precision)
         self._kept = kept or CompiledNetworks(None, "")
-        self._compiled: dict[tuple[int, int] | None, Any] = {}
+        self._compiled: dict[bool, dict[tuple[int, int] | None, Any]] = {True: {}, False: {}}
+        """By whether they are for a picture alone, and by size."""
         facts = self._kept.facts(self._facts)
+        self.channels = checked_channels(facts["channels"], network.parent.name)
         self.fixed_size = tuple(facts["size"]) if facts["size"] else None
         self.name = f"OpenVINO {openvino.get_version().split('-')[0]}"
         self.device = core().get_property("CPU", "FULL_DEVICE_NAME").strip()
@@ -53,14 +56,17 @@ class OpenVinoRuntime:
         self.in_flight, self.batch, self.dry_runs = 1 if live else 3, 1, 0
         self.final = False
 
-    def request(self, height: int, width: int) -> OpenVinoRequest:
+    def request(self, height: int, width: int, places: int | None = None, *, alone: bool = False) -> OpenVinoRequest:
         """A new request for inputs of this size, in pixels."""
+        del places  # one
+        alone = alone or self._live
         size: tuple[int, int] | None = (height, width)
-        if size not in self._compiled and len(self._compiled) >= self._sizes:
+        compiled = self._compiled[alone]
+        if size not in compiled and len(compiled) >= self._sizes:
             size = None
-        if size not in self._compiled:
-            self._compiled[size] = self._compile(size)
-        return OpenVinoRequest(self._compiled[size].create_infer_request(), height, width)
+        if size not in compiled:
+            compiled[size] = self._compile(size, alone)
+        return OpenVinoRequest(compiled[size].create_infer_request(), self.channels, height, width)
 
     @cached_property
     def _model(self) -> openvino.Model:
@@ -68,13 +74,16 @@ class OpenVinoRuntime:
 
     def _facts(self) -> dict[str, Any]:
         """What must be known of the network before it is compiled."""
+        from poseline.inference.runtimes.prepared import input_channels
+
         shape = self._model.input(0).partial_shape
         size = [shape[2].get_length(), shape[3].get_length()] if shape[2].is_static else None
-        return {"size": size, "quantized": _quantized(self._model)}
+        return {"size": size, "quantized": _quantized(self._model), "channels": input_channels(self._model)}
 
-    def _compile(self, size: tuple[int, int] | None) -> Any:
+    def _compile(self, size: tuple[int, int] | None, alone: bool) -> Any:
+        options = {"PERFORMANCE_HINT": "LATENCY" if alone else "THROUGHPUT", **self._options}
         try:
-            return self._kept.get(size, self._options, lambda: self._prepared(size))
+            return self._kept.get(size, options, lambda: self._prepared(size))
         except ModelError:  # it cannot be read, which is said already
             raise
         except RuntimeError as error:
@@ -95,10 +104,10 @@ class OpenVinoRuntime:
 class OpenVinoRequest(HostInput):
     """One inference request; its input is the engine's own memory."""
 
-    def __init__(self, request: Any, height: int, width: int) -> None:
+    def __init__(self, request: Any, channels: int, height: int, width: int) -> None:
         self._sparse = len(request.model_inputs) == 2
         batch = request.get_input_tensor(0).shape[0] or 1
-        request.set_input_tensor(0, openvino.Tensor(openvino.Type.u8, openvino.Shape([batch, 3, height, width])))
+        request.set_input_tensor(0, openvino.Tensor(openvino.Type.u8, openvino.Shape([batch, channels, height, width])))
         super().__init__(request.get_input_tensor(0).data)
         self._request = request
 
@@ -118,8 +127,8 @@ class OpenVinoRequest(HostInput):
         return output.T[None] if self._sparse else output
 
 
-def _compile_options(precision: Arithmetic, live: bool) -> dict[str, str]:
-    options = {"PERFORMANCE_HINT": "LATENCY" if live else "THROUGHPUT"}
+def _compile_options(precision: Arithmetic) -> dict[str, str]:
+    options = {}
     if precision not in ("auto", "int8"):  # int8 is in the network itself; what is left of floats, OpenVINO chooses
         options["INFERENCE_PRECISION_HINT"] = _number_type(precision)
     return options

@@ -24,7 +24,7 @@ def prepared(
     rewritten = model.clone()
     height, width = size or (-1, -1)
     try:
-        rewritten.reshape([1, 3, height, width])
+        rewritten.reshape([1, input_channels(rewritten), height, width])
     except RuntimeError:
         rewritten = model.clone()  # a network of one batch size gets its picture in the first place
     if keypoint_values is not None:
@@ -38,3 +38,12 @@ def prepared(
     picture.preprocess().convert_element_type(openvino.Type.f32).scale(255.0)
     picture.model().set_layout(openvino.Layout("NCHW"))
     return steps.build()
+
+
+def input_channels(model: openvino.Model) -> int:
+    """Channels of the pictures that a network takes: its input may leave them open, but not its first convolution."""
+    shape = model.input(0).partial_shape
+    if shape[1].is_static:
+        return int(shape[1].get_length())
+    first = next(node for node in model.get_ordered_ops() if node.get_type_name() == "Convolution")
+    return int(first.input_value(1).get_partial_shape()[1].get_length())

@@ -29,21 +29,24 @@ class TorchRuntime:
         self.name = f"PyTorch {torch.__version__}"
         self.device = device_name(self._device)
         self.in_flight, self.batch, self.final, self.dry_runs = 1, 1, False, 1
+        self.channels = self.metadata["channels"]
         self.fixed_size: tuple[int, int] | None = None
 
-    def request(self, height: int, width: int) -> TorchRequest:
+    def request(self, height: int, width: int, places: int | None = None, *, alone: bool = False) -> TorchRequest:
         """A new request for inputs of this size, in pixels."""
-        return TorchRequest(self._network, self._device, self._type, height, width)
+        del places, alone  # it takes one picture, and works on nothing beside it
+        bridge.be_safe_in_a_fork()
+        return TorchRequest(self._network, self._device, self._type, (1, self.channels, height, width))
 
 
 class TorchRequest(HostInput):
     """One run; on a GPU `start` only queues it."""
 
-    def __init__(self, network: Any, device: Any, number_type: Any, height: int, width: int) -> None:
+    def __init__(self, network: Any, device: Any, number_type: Any, shape: tuple[int, int, int, int]) -> None:
         import torch
 
         self._network, self._device, self._type = network, device, number_type
-        self._upload = torch.empty((1, 3, height, width), dtype=torch.uint8, pin_memory=device.type == "cuda")
+        self._upload = torch.empty(shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
         super().__init__(self._upload.numpy())
         self._output: Any = None
 

@@ -14,20 +14,22 @@ from poseline.settings import InferenceSettings
 
 
 class ScriptedRuntime:
-    """Answers every picture with `script(pixels)`, (1, 3, H, W) to (...), after `seconds` for a request."""
+    """Answers every picture with `script(pixels)`, (1, channels, H, W) to (...), after `seconds` for a request."""
 
     def __init__(
         self, script: Callable[[Pixels], Floats], *, seconds: float = 0.0, in_flight: int = 1, batch: int = 1,
-        final: bool = False, fixed_size: tuple[int, int] | None = None,
+        final: bool = False, fixed_size: tuple[int, int] | None = None, channels: int = 3,
     ) -> None:  # fmt: skip
         self._script, self._seconds = script, seconds
         self.name, self.device, self.precision = "scripted", "none", "fp32"
         self.in_flight, self.batch, self.final, self.fixed_size = in_flight, batch, final, fixed_size
-        self.dry_runs = 0
+        self.channels, self.dry_runs = channels, 0
 
-    def request(self, height: int, width: int) -> ScriptedRequest:
+    def request(self, height: int, width: int, places: int | None = None, *, alone: bool = False) -> ScriptedRequest:
         """A new request for inputs of this size, in pixels."""
-        return ScriptedRequest(self._script, self._seconds, np.zeros((self.batch, 3, height, width), np.uint8))
+        del alone
+        shape = places or self.batch, self.channels, height, width
+        return ScriptedRequest(self._script, self._seconds, np.zeros(shape, np.uint8))
 
 
 class ScriptedRequest(HostInput):

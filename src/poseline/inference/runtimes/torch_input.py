@@ -14,6 +14,7 @@ from av.video.frame import VideoFrame
 from torch.nn import functional
 
 from poseline.frame import Frame, Pixels, plane_pixels
+from poseline.inference.colours import grey_weights
 
 Tensor: TypeAlias = Any
 
@@ -116,18 +117,22 @@ class Staging:
 
 
 def scale_into(inner: Tensor, packing: Packing, packed: Tensor, matrix: Tensor) -> None:
-    """Write packed pictures, scaled, as RGB in 0..1 into `inner`, (B, 3, h, w) of a floating type.
+    """Write packed pictures, scaled, in 0..1 into `inner`, (B, 3, h, w) RGB or (B, 1, h, w) grey of a floating type.
 
     Args:
         inner: where the pictures lie in the network's input.
         packing: of `packed`.
         packed: (B, size) uint8.
-        matrix: (3, 4) of `inner`'s type, from `colour_matrix`, to 0..1; read for `yuv`.
+        matrix: (3 or 1, 4) of `inner`'s type, from `network_matrix`, to 0..1; read for `yuv`.
     """
     planes = [plane.to(inner.dtype) for plane in packing.planes(packed)]
     if packing.kind == "bgr":
         pixels = planes[0].permute(0, 3, 1, 2)
-        inner.copy_(_resized(pixels, inner).flip(1).div_(255))
+        rgb = _resized(pixels, inner).flip(1).div_(255)
+        if inner.shape[1] == 1:
+            weights = torch.from_numpy(grey_weights()[0]).to(rgb)
+            rgb = (rgb * weights[:, None, None]).sum(dim=1, keepdim=True)
+        inner.copy_(rgb)
         return
     luma, chroma = (_resized(plane, inner) for plane in planes)
     # As sums of products: a convolution, or a product of matrices, of three channels takes twice as long.

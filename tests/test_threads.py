@@ -1,0 +1,154 @@
+"""One model for several threads: every call and every stream gets the answers to its own options."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from output_worlds import SKELETON
+from poseline import PoseModel, stream
+from poseline.capture import VideoFile
+from poseline.errors import SettingsError
+from poseline.frame import Frame, Pixels
+from poseline.inference import ModelSpec, PoseEstimator, Request, ScriptedRuntime
+from poseline.pose import Floats
+from poseline.settings import CaptureSettings, InferenceSettings
+
+CROSSING = Path(__file__).parents[1] / "samples" / "crossing.mp4"
+OPTIONS: list[dict[str, Any]] = [
+    {}, {"conf": 0.6}, {"conf": 0.999}, {"conf": 0.05}, {"max_det": 1}, {"imgsz": 320}, {"classes": [0]}, {"iou": 0.0},
+]  # fmt: skip
+
+
+def crowd(_: Pixels) -> Floats:
+    """99 persons, in pixels of the input, of scores 0.01 to 0.99."""
+    found = np.zeros((11, 99), np.float32)
+    found[:5] = np.stack([8 * np.arange(1, 100), *np.full((3, 99), 4), np.arange(1, 100) / 100])
+    return found
+
+
+def scripted(seconds: float = 0.0) -> PoseEstimator:
+    spec = ModelSpec("crowd", Path("crowd.xml"), "openvino", "0" * 64, {0: "person"}, (2, 3), 32, False, SKELETON)
+    return PoseEstimator(spec, ScriptedRuntime(crowd, seconds=seconds), InferenceSettings(imgsz=64))
+
+
+def frame(size: tuple[int, int] = (64, 48)) -> Frame:
+    return Frame(np.zeros((size[1], size[0], 3), np.uint8), 0, 0, Fraction(1), 0.0, time.monotonic())
+
+
+def at_once(works: list[Callable[[], Any]]) -> list[Any]:
+    """What each returns, all begun at the same moment."""
+    barrier = threading.Barrier(len(works))
+
+    def begin(work: Callable[[], Any]) -> Any:
+        barrier.wait(20)
+        return work()
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        return list(pool.map(begin, works))
+
+
+def test_settings_of_a_call_are_not_anothers() -> None:
+    estimator = scripted(seconds=0.001)
+    confs = [number / 100 + 0.005 for number in range(5, 85, 10)]
+
+    def count(conf: float) -> list[int]:
+        settings = InferenceSettings(imgsz=64, conf=conf)
+        return [len(estimator.estimate(frame(), settings).poses) for _ in range(40)]
+
+    found = at_once([lambda conf=conf: count(conf) for conf in confs])  # type: ignore[misc] # a default cannot be typed
+    assert found == [[99 - int(100 * conf)] * 40 for conf in confs]
+
+
+def test_a_network_is_compiled_once_and_no_request_is_used_by_two() -> None:
+    estimator = scripted()
+    made: list[tuple[int, int]] = []
+    inside = threading.Lock()
+    request = estimator.runtime.request
+
+    def watched(height: int, width: int, *rest: int | None, **more: bool) -> Request:
+        assert inside.acquire(blocking=False), "two at once"
+        time.sleep(0.02)
+        made.append((height, width))
+        result = request(height, width, *rest, **more)
+        inside.release()
+        return result
+
+    estimator.runtime.request = watched  # type: ignore[method-assign] # watched
+    sizes = [(64, 48), (64, 64), (48, 64), (64, 16)]
+    works = [lambda size=size: [estimator.estimate(frame(size)) for _ in range(20)] for size in sizes * 2]  # type: ignore[misc] # a default cannot be typed
+    for seen in at_once(works):
+        assert [len(one.poses) for one in seen] == [74] * 20
+    assert len(made) <= 8, "a thread has one request at a time"
+
+
+@pytest.fixture(scope="module")
+def model() -> PoseModel:
+    return PoseModel("builtin")
+
+
+@pytest.fixture(scope="module")
+def picture() -> Pixels:
+    frames = VideoFile(CROSSING, CaptureSettings()).frames()
+    pixels = next(frames).bgr
+    frames.close()
+    return pixels
+
+
+def test_eight_threads_with_options_of_their_own(model: PoseModel, picture: Pixels) -> None:
+    expected = [model(picture, **options).keypoints.data for options in OPTIONS]
+    assert len({len(keypoints) for keypoints in expected}) >= 3, "the options make a difference"
+
+    def work(options: dict[str, Any]) -> list[Floats]:
+        return [model(picture, **options).keypoints.data for _ in range(8)]
+
+    found = at_once([lambda options=options: work(options) for options in OPTIONS])  # type: ignore[misc] # a default cannot be typed
+    for answers, right in zip(found, expected, strict=True):
+        for keypoints in answers:
+            np.testing.assert_array_equal(keypoints, right)
+
+
+def test_calls_beside_a_stream_change_nothing_in_it(model: PoseModel, picture: Pixels) -> None:
+    def streamed(most: int, **options: Any) -> list[int]:
+        counts = []
+        for observation in stream(CROSSING, model, track=False, **options):
+            counts.append(len(observation.poses))
+            if len(counts) == most:
+                break
+        return counts
+
+    usual, strict = streamed(40), streamed(40, conf=0.8)
+    assert usual != strict
+    assert sum(strict) < sum(usual)
+    ended = threading.Event()
+
+    def disturb() -> int:
+        calls = 0
+        while not ended.is_set():
+            assert len(model(picture, conf=0.999)) == 0
+            calls += 1
+        return calls
+
+    with ThreadPoolExecutor(1) as pool:
+        disturbed = pool.submit(disturb)
+        found = at_once([lambda: streamed(40), lambda: streamed(40, conf=0.8)])
+        ended.set()
+        assert disturbed.result(20) >= 2
+    assert found == [usual, strict]
+
+
+def test_options_of_a_stream_are_those_of_a_call(model: PoseModel) -> None:
+    with pytest.raises(SettingsError, match="precision: is decided when the model is loaded"):
+        next(stream(CROSSING, model, precision="fp32"))
+    with pytest.raises(SettingsError, match="unknown setting 'inference.cnf'"):
+        next(stream(CROSSING, model, cnf=0.3))
+    with pytest.raises(SettingsError, match="has no class 7; it has 0 person"):
+        next(stream(CROSSING, model, classes=7))
