@@ -173,14 +173,9 @@ def test_a_models_own_names_are_made_different_and_that_is_said(
     metadata = {"task": "pose", "kpt_shape": [3, 3], "names": {0: "thing"}, "kpt_names": {0: own}}
     read = ModelSpec.from_metadata(metadata, Path("m.pt"), "pt", "m.pt", "0" * 64)
     assert read.skeleton.names == called
-    assert [record.getMessage() for record in caplog.records] == (
-        []
-        if called == tuple(own)
-        else [
-            f"m.pt names its keypoints {', '.join((name or '').strip() for name in own)}: an empty name, or one given "
-            f"twice; they are called {', '.join(called)}; --skeleton gives others"
-        ]
-    )
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == (called != tuple(own))
+    assert all(f"they are called {', '.join(called)}; --skeleton gives others" in text for text in said)
 
 
 def test_equal_names_are_found_before_the_run(tmp_path: Path) -> None:
