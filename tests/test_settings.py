@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -107,3 +108,22 @@ def test_each_profile_holds_every_key_with_a_comment(path: Path) -> None:
 
 def test_there_are_profiles() -> None:
     assert {path.stem for path in CONFIGS} >= {"live", "file"}
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (None, None), ([], None), ((), None), (0, (0,)), ([2], (2,)), ([0, 2], (0, 2)),
+        (np.int64(3), (3,)), (np.array([1, 2]), (1, 2)), (np.array([], np.int64), None),
+    ],
+)  # fmt: skip
+def test_no_class_is_all_classes_and_a_number_is_one(given: object, kept: tuple[int, ...] | None) -> None:
+    assert load(overrides={"inference": {"classes": given}}).inference.classes == kept
+
+
+def test_classes_in_a_file_mean_the_same(tmp_path: Path) -> None:
+    assert load(written(tmp_path, "inference:\n  classes: []\n")).inference.classes is None
+    assert load(written(tmp_path, "inference:\n  classes: 3\n")).inference.classes == (3,)
+    for wrong in ("person", "[person]", "0.5", "true", "{0: 1}"):
+        with pytest.raises(SettingsError, match=r"inference\.classes"):
+            load(written(tmp_path, f"inference:\n  classes: {wrong}\n"))

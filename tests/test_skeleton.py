@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from poseline.errors import SettingsError
+from poseline.inference import ModelSpec
 from poseline.pose import Floats
 from poseline.skeleton import COCO17, Skeleton, oks
 
@@ -86,6 +89,14 @@ def test_a_file_may_name_its_ends_or_number_them(tmp_path: Path) -> None:
         ("names: [a, b]\nedges: 3", "pairs"),
         ("names: [a, b]\nsigmas: [0.1]", "2 names but 1 sigmas"),
         ("names: [a, b]\nsigmas: [x, y]", "numbers"),
+        ("names: [b, a, a, c, b]", r"skeleton\.yaml: .*'a', 'b' is the name of more than one keypoint"),
+        ("names: [a, ' a ']", "'a' is the name of more than one"),
+        ("names: [a, 1, '1']", "'1' is the name of more than one"),
+        ("names: [a, '']", "name 1 is empty"),
+        ("names: ['  ', a]", "name 0 is empty"),
+        ("names: [a, ~]", "name 1 is None"),
+        ("names: [yes, no]", "name 0 is True, not text; put it in quotes"),
+        ("names: [a, [b, c]]", "name 1 is .*, not text"),
     ],
 )
 def test_a_bad_file_is_refused_with_what_is_wrong(tmp_path: Path, text: str, what: str) -> None:
@@ -137,3 +148,41 @@ def test_the_torso_is_found_by_name_or_not_at_all() -> None:
     assert COCO17.torso == (5, 6, 11, 12)
     assert Skeleton(("right_hip", "left_hip", "left_shoulder", "right_shoulder")).torso == (2, 3, 1, 0)
     assert Skeleton(COCO17.names[:12]).torso is None
+
+
+def test_no_two_keypoints_have_one_name() -> None:
+    with pytest.raises(SettingsError, match="'knee' is the name of more than one keypoint"):
+        Skeleton(("knee", "foot", "knee"))
+    assert Skeleton(("Knee", "knee", "knee_x")).names == ("Knee", "knee", "knee_x")  # these, tables can tell apart
+
+
+@pytest.mark.parametrize(
+    ("own", "called"),
+    [
+        (["a", "b", "c"], ("a", "b", "c")),
+        (["a", "a", "a"], ("a", "a_2", "a_3")),
+        (["a", "a_2", "a"], ("a", "a_2", "a_3")),
+        (["a", "a", "a_2"], ("a", "a_3", "a_2")),
+        ([" a", "a ", None], ("a", "a_2", "keypoint_2")),
+        (["", "keypoint_0", ""], ("keypoint_0_2", "keypoint_0", "keypoint_2")),
+    ],
+)
+def test_a_models_own_names_are_made_different_and_that_is_said(
+    own: list[str | None], called: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    metadata = {"task": "pose", "kpt_shape": [3, 3], "names": {0: "thing"}, "kpt_names": {0: own}}
+    read = ModelSpec.from_metadata(metadata, Path("m.pt"), "pt", "m.pt", "0" * 64)
+    assert read.skeleton.names == called
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == (called != tuple(own))
+    assert all(f"they are called {', '.join(called)}; --skeleton gives others" in text for text in said)
+
+
+def test_equal_names_are_found_before_the_run(tmp_path: Path) -> None:
+    path = written(tmp_path, "names: [a, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]")
+    clip = Path(__file__).parents[1] / "samples" / "squat.mp4"
+    words = ["run", str(clip), "-m", "builtin", "--skeleton", str(path), "-o", str(tmp_path / "out"), "--log", "csv"]
+    done = subprocess.run([sys.executable, "-m", "poseline", *words], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {path}: skeleton: 'a' is the name of more than one keypoint")
+    assert not (tmp_path / "out").exists()

@@ -19,10 +19,14 @@ _UNKNOWN_SIGMA = 0.05
 
 @dataclass(frozen=True)
 class Skeleton:
-    """The meaning of K keypoints."""
+    """The meaning of K keypoints.
+
+    Raises:
+        SettingsError: a name is empty or given twice, an edge joins what is not there, or sigmas are too few or many.
+    """
 
     names: tuple[str, ...]
-    """K names such as `left_knee`."""
+    """K names such as `left_knee`, no two of them equal: tables have columns by them."""
     edges: tuple[tuple[int, int], ...] = ()
     """Pairs of keypoint indices that a line joins."""
     sigmas: tuple[float, ...] = ()
@@ -30,6 +34,13 @@ class Skeleton:
 
     def __post_init__(self) -> None:
         count = len(self.names)
+        if not all(name.strip() for name in self.names):
+            raise SettingsError(f"skeleton: name {[bool(name.strip()) for name in self.names].index(False)} is empty")
+        if repeated := sorted({name for name in self.names if self.names.count(name) > 1}):
+            raise SettingsError(
+                f"skeleton: {', '.join(map(repr, repeated))} is the name of more than one keypoint; "
+                "give each keypoint a name of its own"
+            )
         if not self.sigmas:
             object.__setattr__(self, "sigmas", (_UNKNOWN_SIGMA,) * count)
         if len(self.sigmas) != count:
@@ -93,14 +104,20 @@ class Skeleton:
             raise SettingsError(f"{path}: a skeleton needs a list of `names`, such as names: [nose, left_eye]")
         if unknown := set(content) - {"names", "edges", "sigmas"}:
             raise SettingsError(f"{path}: unknown key {sorted(unknown)[0]!r}; a skeleton has names, edges and sigmas")
-        names = tuple(str(name) for name in content["names"])
+        for index, name in enumerate(content["names"]):
+            if not isinstance(name, str | int | float) or isinstance(name, bool):
+                raise SettingsError(f"{path}: name {index} is {name!r}, not text; put it in quotes: '{name}'")
+        names = tuple(str(name).strip() for name in content["names"])
         place = {name: index for index, name in enumerate(names)}
         try:
             edges = tuple((_index(a, place), _index(b, place)) for a, b in content.get("edges") or ())
             sigmas = tuple(float(sigma) for sigma in content.get("sigmas") or ())
         except (KeyError, TypeError, ValueError) as error:
             raise SettingsError(f"{path}: edges are pairs of names or numbers, sigmas are numbers: {error}") from error
-        return cls(names, edges, sigmas)
+        try:
+            return cls(names, edges, sigmas)
+        except SettingsError as error:
+            raise SettingsError(f"{path}: {error}") from None
 
 
 def _index(end: str | int, place: dict[str, int]) -> int:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from poseline.errors import ModelError
 from poseline.skeleton import Skeleton
+
+log = logging.getLogger("poseline")
 
 ModelFormat = Literal["pt", "onnx", "openvino"]
 
@@ -60,7 +63,7 @@ class ModelSpec:
                 f"{name}: its metadata lacks or garbles {error}; export it with ultralytics, as a pose model"
             ) from error
         checked_channels(channels, name)
-        skeleton = skeleton or _skeleton(int(count), kpt_names)
+        skeleton = skeleton or _skeleton(int(count), kpt_names, name)
         if len(skeleton) != count:
             raise ModelError(f"{name}: has {count} keypoints, but the skeleton names {len(skeleton)}")
         return cls(name, path, model_format, sha256, names, (int(count), int(values)), stride, end2end, skeleton)
@@ -84,10 +87,30 @@ def _literal(value: Any) -> Any:
     return ast.literal_eval(value) if isinstance(value, str) else value
 
 
-def _skeleton(count: int, kpt_names: Any) -> Skeleton:
+def _skeleton(count: int, kpt_names: Any, model: str) -> Skeleton:
     """Names from the metadata ({class: [names]}) where there are any; edges only where the keypoints are COCO's."""
     standard = Skeleton.for_count(count)
     names = next(iter(kpt_names.values()), None) if isinstance(kpt_names, dict) else kpt_names
     if not names or len(names) != count or tuple(names) == standard.names:
         return standard
-    return Skeleton(tuple(str(name) for name in names))
+    own = tuple("" if name is None else str(name).strip() for name in names)
+    different = _made_different(own)
+    if different != own:
+        log.warning(
+            "%s names its keypoints %s: an empty name, or one given twice; they are called %s; --skeleton gives others",
+            model, ", ".join(own), ", ".join(different),
+        )  # fmt: skip
+    return Skeleton(different)
+
+
+def _made_different(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, with a number for an empty one, and a number behind each that was there before: knee, knee_2."""
+    made: list[str] = []
+    for index, name in enumerate(names):
+        wanted = candidate = name or f"keypoint_{index}"
+        number = 1
+        while candidate in made or (candidate != name and candidate in names):
+            number += 1
+            candidate = f"{wanted}_{number}"
+        made.append(candidate)
+    return tuple(made)
