@@ -82,10 +82,13 @@ def test_a_network_is_compiled_once_and_no_request_is_used_by_two() -> None:
         inside.release()
         return result
 
-    estimator.runtime.request = watched  # type: ignore[method-assign] # watched
+    estimator.runtime.request = watched  # type: ignore[method-assign, assignment] # watched
     sizes = [(64, 48), (64, 64), (48, 64), (64, 16)]
-    works = [lambda size=size: [estimator.estimate(frame(size)) for _ in range(20)] for size in sizes * 2]  # type: ignore[misc] # a default cannot be typed
-    for seen in at_once(works):
+
+    def work(size: tuple[int, int]) -> Callable[[], list[Observation]]:
+        return lambda: [estimator.estimate(frame(size)) for _ in range(20)]
+
+    for seen in at_once([work(size) for size in sizes * 2]):
         assert [len(one.poses) for one in seen] == [74] * 20
     assert len(made) <= 8, "a thread has one request at a time"
 

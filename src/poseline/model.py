@@ -23,7 +23,7 @@ from poseline.capture import (
     pixels_of,
     read_picture,
 )
-from poseline.errors import PoselineError, SettingsError, SourceError
+from poseline.errors import PoselineError, SettingsError, SourceError, redact
 from poseline.frame import Frame, Pixels
 from poseline.inference import PoseEstimator, check_classes, device_of, load_estimator
 from poseline.pose import Observation
