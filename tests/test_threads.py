@@ -19,7 +19,7 @@ from poseline.capture import VideoFile
 from poseline.errors import SettingsError
 from poseline.frame import Frame, Pixels
 from poseline.inference import ModelSpec, PoseEstimator, Request, ScriptedRuntime
-from poseline.pose import Floats
+from poseline.pose import Floats, Observation
 from poseline.settings import CaptureSettings, InferenceSettings
 
 CROSSING = Path(__file__).parents[1] / "samples" / "crossing.mp4"
