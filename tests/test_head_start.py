@@ -158,11 +158,12 @@ def test_a_run_begins_with_the_network_of_the_last_one(builtin: Path, folder: Pa
     code = """
 import sys
 from poseline import __main__ as poseline
-begin = poseline.head_start.begin
+from poseline.head_start import head_start
+begin = head_start.begin
 def told(words):
     begin(words)
     print("engine before the command line:", "openvino" in sys.modules and "typer" not in sys.modules)
-poseline.head_start.begin = told
+head_start.begin = told
 poseline.main()
 """
     said = [

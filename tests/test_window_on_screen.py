@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import json
 import os
 import signal
@@ -50,9 +51,9 @@ def on_it(display: Display, monkeypatch: pytest.MonkeyPatch) -> Display:
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Half a minute of pictures that show their number, modulo 256."""
+    """A minute and a half of pictures that show their number, modulo 256."""
     folder = tmp_path_factory.mktemp("film")
-    return write_clip(folder / "film.mp4", range(900), size=SIZE, options={"preset": "ultrafast", "qp": "10"})
+    return write_clip(folder / "film.mp4", range(2700), size=SIZE, options={"preset": "ultrafast", "qp": "10"})
 
 
 class Shown:
@@ -146,7 +147,7 @@ def test_a_file_is_shown_pauses_at_space_and_ends_at_q(run_of: Callable[..., Sho
     run.press("q")
     assert run.end()[::2] == (130, "")
     assert run.whole()
-    assert display.window("film.mp4") is None
+    assert until(lambda: display.window("film.mp4") is None, WAIT)
 
 
 def test_a_live_source_does_not_pause_and_closing_the_window_ends_it(run_of: Callable[..., Shown]) -> None:
@@ -225,7 +226,19 @@ def test_pixels_that_are_not_square_are_stretched(on_it: Display) -> None:
 
 def test_the_check_finds_what_a_run_would(on_it: Display) -> None:
     Window.check()
-    assert on_it.window("poseline") is None, "it is gone again"
+    assert until(lambda: on_it.window("poseline") is None, WAIT), "it does not go again"
+
+
+@pytest.mark.usefixtures("on_it")
+@pytest.mark.skipif(ctypes.util.find_library("X11-xcb") is None, reason="libX11-xcb is not installed")
+def test_the_window_takes_the_systems_own_way_to_the_display() -> None:
+    shown = WindowProcess("maps")
+    shown.show(picture(1, SIZE))
+    assert shown.opens(WAIT)
+    libraries = Path(f"/proc/{shown._process.pid}/maps").read_text()
+    shown.close()
+    assert "/libX11-xcb.so.1" in libraries, "OpenCV's own loses events"
+    assert "av.libs" not in libraries, "PyAV's libraries make the window wait for ever"
 
 
 @pytest.mark.usefixtures("on_it")

@@ -226,7 +226,7 @@ def _recorded(
     ):
         with nullcontext(told) if told else progress(source.info) as on_frame:
             on_frame = _pictures(source, estimator, seen) if _are_pictures(source) else on_frame
-            gc.freeze()  # what was loaded stays; to look for garbage among it would take a hundredth of all time
+            _set_apart_what_is_loaded()
             report = run(source, estimator, settings, folder, on_frame, interruption, apart=apart)
         if _are_pictures(source):
             show_speed(seen)
@@ -239,6 +239,17 @@ def _recorded(
 def _are_pictures(source: Source) -> bool:
     """Separate pictures, each of a size of its own; of an address only its content tells."""
     return not source.info.width
+
+
+def _set_apart_what_is_loaded() -> None:
+    """Have Python look for garbage among new objects alone: what is loaded stays, and is most of all there is.
+
+    Before a process's first run there is next to no garbage, and looking for it would take 45 ms of the start. After a
+    run that takes 0.3 ms, and the garbage of that run would stay with the rest for ever.
+    """
+    if gc.get_freeze_count():
+        gc.collect()
+    gc.freeze()
 
 
 def _may_draw_apart(location: Location, settings: Settings) -> bool:

@@ -14,12 +14,14 @@ stops no run either, and the window has a main thread of its own, as macOS wants
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import struct
 import sys
 import threading
 import time
+from contextlib import suppress
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -48,10 +50,23 @@ def main() -> None:
     words = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints is not a word of ours
     try:
+        _prefer_the_systems_xlib()
         _Shown(sys.argv[1], float(sys.argv[2]), words).go_on()
     except Exception as error:  # noqa: BLE001 # told to the run, which has words for it
         text = str(error) or type(error).__name__
         words.write(f"error {' '.join(text.split())}\n")
+
+
+def _prefer_the_systems_xlib() -> None:
+    """Keep events from getting lost on Linux: one window in four stayed black, and some keys did nothing.
+
+    OpenCV's wheel brings a libX11-xcb that is older than most systems' libX11. By it Qt says that the events are Qt's,
+    but in a place where that libX11 does not look, so it takes some of them for itself. The system's own libX11-xcb
+    knows the place; loaded with its names for all to see, it is found first.
+    """
+    if sys.platform.startswith("linux"):
+        with suppress(OSError):  # it is not installed
+            ctypes.CDLL("libX11-xcb.so.1", mode=ctypes.RTLD_GLOBAL)
 
 
 class _Shown:
