@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -135,6 +136,13 @@ def test_a_photo_of_tiles_behind_an_address_that_does_not_say_so(serve: Serve) -
     server = serve({"/download?id=5": lambda handler: handler.send(GRID.read_bytes(), "application/octet-stream")})
     source = open_source(server.url("/download?id=5"), QUICK)
     assert [(frame.width, frame.height) for frame in source.frames()] == [(1024, 512)]
+
+
+def test_a_photo_of_tiles_behind_an_address_without_the_extra(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    server = serve({"/download?id=5": lambda handler: handler.send(GRID.read_bytes(), "application/octet-stream")})
+    with pytest.raises(SourceError, match="is a HEIC picture, and needs pillow-heif"):
+        open_source(server.url("/download?id=5"), QUICK)
 
 
 def test_a_video_behind_an_address_is_still_one(serve: Serve, tmp_path: Path) -> None:

@@ -133,6 +133,15 @@ def test_nothing_at_all_says_what_was_seen(tmp_path: Path) -> None:
         locate([f"{tmp_path}/*.txt"])
 
 
+def test_what_is_not_finished_is_not_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_clip(tmp_path / "a.mp4", range(3))
+    write_clip(tmp_path / "b.mp4", range(3)).rename(tmp_path / "b.mp4.part")
+    with caplog.at_level(logging.INFO):
+        assert [location.name for location in locate([tmp_path])] == ["a"]
+    assert said(caplog) == [f"{tmp_path}: 1 file passed over: .part"]
+    assert locate([tmp_path / "b.mp4.part"])[0].video, "by itself it is opened"
+
+
 def test_many_kinds_are_named_in_one_short_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_clip(tmp_path / "a.mp4", range(3))
     for number in range(30):

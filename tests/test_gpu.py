@@ -13,7 +13,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from poseline.capture import VideoFile  # noqa: E402 # torch first, or there is nothing to test
+from media_worlds import write_clip  # noqa: E402 # torch first, or there is nothing to test
+from poseline.capture import VideoFile  # noqa: E402
 from poseline.errors import DeviceError  # noqa: E402
 from poseline.frame import Frame, Pixels, plane_pixels  # noqa: E402
 from poseline.inference import Letterbox, ModelSpec, PoseEstimator, infer, weights  # noqa: E402
@@ -25,6 +26,7 @@ from poseline.inference.scaler import PAD, Scaler  # noqa: E402
 from poseline.pose import Observation  # noqa: E402
 from poseline.settings import CaptureSettings, InferenceSettings  # noqa: E402
 from poseline.skeleton import COCO17, oks  # noqa: E402
+from test_capture_orientation import with_matrix  # noqa: E402
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(300)]
 DEVICE = "cuda:0"
@@ -129,6 +131,22 @@ def test_the_cards_decoder_gives_the_same_pictures(clip: Path) -> None:
         if ours.index % 40 == 0:  # in planes: conversions to BGR differ by where they take chroma to lie
             one, other = (frame.picture.reformat(format="yuv420p").to_ndarray() for frame in (ours, theirs))  # type: ignore[union-attr] # decoded
             assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "upright"),
+    [((1, 0, 0, 1), True), ((1, 0, 0, -1), False), ((-1, 0, 0, 1), False), ((0, 1, 1, 0), False)],
+)
+def test_what_is_to_be_turned_or_mirrored_is_decoded_by_the_cpu(
+    numbers: tuple[int, int, int, int], upright: bool, tmp_path: Path
+) -> None:
+    path = with_matrix(write_clip(tmp_path / "clip.mp4", range(5), size=(256, 192)), *numbers)
+    source = opened(path, "cuda")
+    if upright and source.notes:
+        pytest.skip(source.notes[0])
+    assert source.info.on_device == upright
+    assert source.notes == ([] if upright else ["decoded by the CPU: it is to be turned upright"])
+    assert sum(1 for _ in source.frames()) == 5
 
 
 def test_pictures_from_the_cards_decoder_are_seen_as_those_of_the_cpus(spec: ModelSpec, clip: Path) -> None:

@@ -12,6 +12,8 @@ from poseline.errors import SourceError
 
 _JOURNAL = "keypoints.jsonl"
 """What lies in every folder of results."""
+_UNFINISHED = frozenset({".crdownload", ".download", ".part", ".partial", ".tmp"})
+"""Of files that a download or a run is still writing, or never finished."""
 _MOST_NAMES = 6
 """Kinds of files, or folders, that one line names."""
 
@@ -92,9 +94,10 @@ def listed(folder: Path) -> list[Path]:
 
 def is_medium(path: Path) -> bool:
     """Whether a file would open by itself, by its content, or is called as if it should."""
-    if not path.is_file():
+    suffix = path.suffix.lower()
+    if suffix in _UNFINISHED or not path.is_file():
         return False
-    found, suffix = recognise(path), path.suffix.lower()
+    found = recognise(path)
     if found is not None and found.kind is not Kind.OTHER:
         return True
     if suffix in AMBIGUOUS_SUFFIXES:

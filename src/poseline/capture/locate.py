@@ -7,6 +7,7 @@ import logging
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,14 +126,11 @@ def _open_address(url: str, settings: CaptureSettings) -> Source:
             raise
         try:
             return Pictures([url], settings)
-        except SourceError:
+        except NoPicture:
             raise error from None
     if http and _may_be_a_photo(opened):
-        try:
+        with suppress(NoPicture):
             pictures = Pictures([url], settings)
-        except NoPicture:
-            pass
-        else:
             opened.container.close()
             return pictures
     if is_live(opened):
@@ -185,14 +183,9 @@ def _folder(path: Path, entries: Sequence[Path], recursive: bool) -> list[Locati
     search.add(entries, recursive)
     is_folder = path.is_dir()
     if not search.media:
-        nothing = (
-            "holds no picture or video"
-            if is_folder
-            else "matches no picture or video"
-            if entries
-            else "matches no file"
-        )
-        raise SourceError(f"{path}: {nothing}" + (f" ({search.passed_over})" if search.passed_over else ""))
+        seen = f" ({search.passed_over})" if search.passed_over else ""
+        nothing = "picture or video" if is_folder or entries else "file"
+        raise SourceError(f"{path}: {'holds' if is_folder else 'matches'} no {nothing}{seen}")
     if search.passed_over:
         log.info("%s: %s", path, search.passed_over)
     found = [_file(file, name) for file, name in search.media]
@@ -207,10 +200,9 @@ def _folder(path: Path, entries: Sequence[Path], recursive: bool) -> list[Locati
 def _file(path: Path, name: str | None = None) -> Location:
     """A picture or a video, by its content, and by its name where that says nothing."""
     found = recognise(path)
-    picture = (
-        found.kind is Kind.PICTURE
-        if found and found.kind is not Kind.OTHER
-        else path.suffix.lower() in PICTURE_SUFFIXES
-    )
+    if found is not None and found.kind is not Kind.OTHER:
+        picture = found.kind is Kind.PICTURE
+    else:
+        picture = path.suffix.lower() in PICTURE_SUFFIXES
     name = path.stem if name is None else name
     return Location(name, pictures=(path,)) if picture else Location(name, video=path)
