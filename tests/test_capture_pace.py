@@ -72,7 +72,7 @@ def test_what_came_at_once_at_the_beginning_is_shown_and_the_delay_given_up() ->
     probed = 13
     arrivals = [(STEP * number, STEP * max(number, probed)) for number in range(500)]
     moments = given(arrivals)
-    assert min(steps(moments)) > 0.4 * STEP, "at double speed at most"
+    assert min(steps(moments)) > 0.6 * STEP, "at 1.5 times its speed at most"
     behind = [moment - at for moment, (_, at) in zip(moments, arrivals, strict=True)]
     assert behind[probed] == pytest.approx(probed * STEP, abs=0.06)
     assert max(behind[100:]) < 0.02, "after 4 s it is given as it comes"
@@ -81,7 +81,7 @@ def test_what_came_at_once_at_the_beginning_is_shown_and_the_delay_given_up() ->
 def test_a_pause_of_the_network_is_caught_up_with() -> None:
     arrivals = [(time, 23.0 if 20 < at < 23 else at) for time, at in steady(1500)]
     moments = given(arrivals)
-    assert min(steps(moments)) > 0.4 * STEP
+    assert min(steps(moments)) > 0.6 * STEP
     behind = [moment - at for moment, (_, at) in zip(moments, arrivals, strict=True)]
     assert max(behind) < 3.01
     assert max(behind[round(34 / STEP) :]) < 0.02, "as fresh as before, 11 s after it"

@@ -9,8 +9,8 @@ _TOLERANCE = 0.05
 """Seconds by which a frame may come late, where all come evenly, before later ones are made to wait for it."""
 _EVEN = 0.1
 """Seconds between the latest and the earliest frames of a source whose frames come evenly."""
-_CATCH_UP = 0.5
-"""Seconds of delay given up with each second of film, where less delay would do: the film then runs at double speed."""
+_CATCH_UP = 1 / 3
+"""Seconds of delay given up with each second of film, where less would do: the film then runs 1.5 times as fast."""
 _HELD_BACK = 0.1
 """Seconds by which a frame counts as later than the next, at most.
 
