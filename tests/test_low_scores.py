@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ def by_number(pixels: Pixels) -> Floats:
     return found
 
 
-def counts(**sections: dict[str, object]) -> list[int]:
+def counts(**sections: dict[str, Any]) -> list[int]:
     spec = ModelSpec("scores", Path("scores.xml"), "openvino", "0" * 64, {0: "person"}, (2, 3), 32, False, SKELETON)
     chosen = settings(**{"tracking": {"enabled": True}, **sections})
     inference = chosen.inference.model_copy(update={"imgsz": 64})

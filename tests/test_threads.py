@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def frame(size: tuple[int, int] = (64, 48)) -> Frame:
     return Frame(np.zeros((size[1], size[0], 3), np.uint8), 0, 0, Fraction(1), 0.0, time.monotonic())
 
 
-def at_once(works: list[Callable[[], Any]]) -> list[Any]:
+def at_once(works: Sequence[Callable[[], Any]]) -> list[Any]:
     """What each returns, all begun at the same moment."""
     barrier = threading.Barrier(len(works))
 
@@ -64,7 +65,7 @@ def test_settings_of_a_call_are_not_anothers() -> None:
         settings = InferenceSettings(imgsz=64, conf=conf)
         return [len(estimator.estimate(frame(), settings).poses) for _ in range(40)]
 
-    found = at_once([lambda conf=conf: count(conf) for conf in confs])  # type: ignore[misc] # a default cannot be typed
+    found = at_once([partial(count, conf) for conf in confs])
     assert found == [[99 - int(100 * conf)] * 40 for conf in confs]
 
 
@@ -74,19 +75,21 @@ def test_a_network_is_compiled_once_and_no_request_is_used_by_two() -> None:
     inside = threading.Lock()
     request = estimator.runtime.request
 
-    def watched(height: int, width: int, *rest: int | None, **more: bool) -> Request:
+    def watched(height: int, width: int, places: int | None = None, *, alone: bool = False) -> Request:
         assert inside.acquire(blocking=False), "two at once"
         time.sleep(0.02)
         made.append((height, width))
-        result = request(height, width, *rest, **more)
+        result = request(height, width, places, alone=alone)
         inside.release()
         return result
 
     estimator.runtime.request = watched  # type: ignore[method-assign] # watched
     sizes = [(64, 48), (64, 64), (48, 64), (64, 16)]
-    works = [lambda size=size: [estimator.estimate(frame(size)) for _ in range(20)] for size in sizes * 2]  # type: ignore[misc] # a default cannot be typed
-    for seen in at_once(works):
-        assert [len(one.poses) for one in seen] == [74] * 20
+
+    def work(size: tuple[int, int]) -> list[int]:
+        return [len(estimator.estimate(frame(size)).poses) for _ in range(20)]
+
+    assert at_once([partial(work, size) for size in sizes * 2]) == [[74] * 20] * 8
     assert len(made) <= 8, "a thread has one request at a time"
 
 
@@ -110,7 +113,7 @@ def test_eight_threads_with_options_of_their_own(model: PoseModel, picture: Pixe
     def work(options: dict[str, Any]) -> list[Floats]:
         return [model(picture, **options).keypoints.data for _ in range(8)]
 
-    found = at_once([lambda options=options: work(options) for options in OPTIONS])  # type: ignore[misc] # a default cannot be typed
+    found = at_once([partial(work, options) for options in OPTIONS])
     for answers, right in zip(found, expected, strict=True):
         for keypoints in answers:
             np.testing.assert_array_equal(keypoints, right)
