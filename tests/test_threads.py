@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from output_worlds import SKELETON
-from poseline import PoseModel, stream
+from poseline import PoseModel, openvino_core, stream
 from poseline.capture import VideoFile
 from poseline.errors import SettingsError
 from poseline.frame import Frame, Pixels
@@ -91,6 +91,26 @@ def test_a_network_is_compiled_once_and_no_request_is_used_by_two() -> None:
 
     assert at_once([partial(work, size) for size in sizes * 2]) == [[74] * 20] * 8
     assert len(made) <= 8, "a thread has one request at a time"
+
+
+def test_a_core_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+
+    class Core:
+        def __init__(self) -> None:
+            time.sleep(0.05)
+            made.append(self)
+
+    monkeypatch.setattr(openvino_core, "_made", [])
+    monkeypatch.setattr("openvino.Core", Core)
+    assert set(at_once([openvino_core.core] * 4)) == set(made)
+    assert len(made) == 1
+
+
+def test_models_may_be_loaded_at_the_same_time(picture: Pixels) -> None:
+    found = at_once([lambda: len(PoseModel("builtin")(picture))] * 4)
+    assert len(set(found)) == 1
+    assert found[0] >= 1
 
 
 @pytest.fixture(scope="module")
