@@ -6,13 +6,14 @@ Every case is a process of its own, which forks while pytest does not. A case th
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from poseline import forks
+from poseline import PoseModel, forks
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -161,10 +162,15 @@ forked(lambda: (len(idle(picture)), torch.get_num_threads()))
     assert new == unused == "(0, 1)"
 
 
+def test_a_model_is_not_sent_to_another_process() -> None:
+    with pytest.raises(TypeError, match="load it there"):
+        pickle.dumps(PoseModel("builtin"))
+
+
 def test_generations_count_forks() -> None:
     assert forks.generation() == 0
     assert not forks.inherited("sys")
     assert told("""
-from poseline import forks
+from poseline import PoseModel, forks
 forked(lambda: (forks.generation(), forks.inherited("numpy"), forks.inherited("sqlite3")))
 """) == ["(1, True, False)"]

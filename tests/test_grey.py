@@ -126,9 +126,10 @@ def test_pytorch_sees_grey(runtime: str, weights_file: Path, frame: Frame) -> No
     np.testing.assert_allclose(of_planes.boxes, expected.boxes, atol=2)
 
 
-def mean_network(path: Path, channels: int, *, told: bool) -> Path:
+def mean_network(path: Path, channels: int, *, told: bool, open_input: bool = False) -> Path:
     """An ONNX network that finds one person, whose score is the mean brightness of the first channel."""
-    inputs = [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, channels, 64, 64])]
+    shape = [1, "channels" if open_input else channels, 64, 64]
+    inputs = [helper.make_tensor_value_info("images", TensorProto.FLOAT, shape)]
     outputs = [helper.make_tensor_value_info("output0", TensorProto.FLOAT, [1, 11, 1])]
     person = np.array([32, 32, 16, 16, 32, 20, 0.9, 30, 40, 0.8], np.float32).reshape(1, 10, 1)
     constants = {"box": person[:, :4], "points": person[:, 4:], "axes": np.array([2], np.int64)}
@@ -150,9 +151,9 @@ def mean_network(path: Path, channels: int, *, told: bool) -> Path:
     return path
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_onnx_sees_grey(told: bool, tmp_path: Path) -> None:
-    model = PoseModel(mean_network(tmp_path / "grey.onnx", 1, told=told), conf=0.01)
+@pytest.mark.parametrize(("told", "open_input"), [(True, False), (False, False), (True, True)])
+def test_onnx_sees_grey(told: bool, open_input: bool, tmp_path: Path) -> None:
+    model = PoseModel(mean_network(tmp_path / "grey.onnx", 1, told=told, open_input=open_input), conf=0.01)
     picture = np.full((64, 64, 3), (10, 120, 200), np.uint8)
     grey = round(0.114 * 10 + 0.587 * 120 + 0.299 * 200)
     assert model(picture).boxes.conf.tolist() == pytest.approx([grey / 255], abs=1e-5)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Generator, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeGuard, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,9 @@ class PoseModel:
         settings = _inference(_named(model) | options)
         self.estimator = load_estimator(settings, live=live, sample=_sample(settings))
         """What runs it; for pipelines of your own."""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a PoseModel cannot be sent to another process; load it there: PoseModel(...) in the worker")
 
     @property
     def names(self) -> dict[int, str]:

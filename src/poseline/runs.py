@@ -98,7 +98,7 @@ def _run_at_once(locations: list[Location], settings: Settings, interruption: In
     tasks = [(location, _for_one(settings, location, several=True)) for location in locations]
 
     said: set[str] = set()
-    everybodys: list[PoselineError] = []
+    fatal: list[PoselineError] = []
 
     def ended(index: int, outcome: Outcome) -> bool:
         """Show how it ended; whether another source may do better."""
@@ -111,8 +111,8 @@ def _run_at_once(locations: list[Location], settings: Settings, interruption: In
                 said.add(message)
                 show_message(message)
         console.print(done.shown, end="", markup=False, soft_wrap=True)
-        if done.error is not None and not everybodys:
-            everybodys.append(done.error)
+        if done.error is not None and not fatal:
+            fatal.append(done.error)
             show_error(done.error)
         return done.error is None
 
@@ -120,8 +120,8 @@ def _run_at_once(locations: list[Location], settings: Settings, interruption: In
         outcomes = run_jobs(tasks, jobs, _Job(), interruption, lambda index, done: show(index, *done), ended)
     if interruption.asked:
         return INTERRUPTED
-    if everybodys:
-        return everybodys[0].exit_code
+    if fatal:
+        return fatal[0].exit_code
     codes = [INTERNAL if outcome.result is None else outcome.result.code for outcome in outcomes]
     return next((code for code in codes if code), 0)
 
