@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 
 SQUAT = Path(__file__).parents[1] / "samples" / "squat.mp4"
 
-# `forked(work)` prints what `work` returns or raises in a forked process, or that it was still waiting after 20 s.
+# `forked(work)` prints what `work` returns or raises in a forked process, or that it was still waiting after 60 s.
 PRELUDE = """
 import gc, multiprocessing, os, signal, sys, warnings
 warnings.simplefilter("ignore")  # a fork beside threads, which is what this is about
@@ -30,7 +30,7 @@ picture = np.full((96, 128, 3), 90, np.uint8)
 def forked(work, leave=os._exit):
     child = os.fork()
     if not child:
-        signal.alarm(20)
+        signal.alarm(60)
         try:
             print(work(), flush=True)
         except Exception as error:
@@ -48,7 +48,7 @@ def fresh():
 def told(code: str) -> list[str]:
     """What a process prints, line by line."""
     done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + code], capture_output=True, text=True, timeout=100, check=True
+        [sys.executable, "-c", PRELUDE + code], capture_output=True, text=True, timeout=115, check=True
     )
     return done.stdout.splitlines()
 
