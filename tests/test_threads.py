@@ -25,7 +25,7 @@ from poseline.settings import CaptureSettings, InferenceSettings
 
 CROSSING = Path(__file__).parents[1] / "samples" / "crossing.mp4"
 OPTIONS: list[dict[str, Any]] = [
-    {}, {"conf": 0.6}, {"conf": 0.999}, {"conf": 0.05}, {"max_det": 1}, {"imgsz": 320}, {"classes": [0]}, {"iou": 0.0},
+    {}, {"conf": 0.6}, {"conf": 0.999}, {"conf": 0.05}, {"max_det": 1}, {"imgsz": 256}, {"classes": [0]}, {"iou": 0.0},
 ]  # fmt: skip
 
 
@@ -115,7 +115,7 @@ def test_models_may_be_loaded_at_the_same_time(picture: Pixels) -> None:
 
 @pytest.fixture(scope="module")
 def model() -> PoseModel:
-    return PoseModel("builtin")
+    return PoseModel("builtin", imgsz=320)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_eight_threads_with_options_of_their_own(model: PoseModel, picture: Pixe
     assert len({len(keypoints) for keypoints in expected}) >= 3, "the options make a difference"
 
     def work(options: dict[str, Any]) -> list[Floats]:
-        return [model(picture, **options).keypoints.data for _ in range(8)]
+        return [model(picture, **options).keypoints.data for _ in range(6)]
 
     found = at_once([partial(work, options) for options in OPTIONS])
     for answers, right in zip(found, expected, strict=True):
@@ -148,7 +148,7 @@ def test_calls_beside_a_stream_change_nothing_in_it(model: PoseModel, picture: P
                 break
         return counts
 
-    usual, strict = streamed(40), streamed(40, conf=0.8)
+    usual, strict = streamed(20), streamed(20, conf=0.8)
     assert usual != strict
     assert sum(strict) < sum(usual)
     ended = threading.Event()
@@ -162,7 +162,7 @@ def test_calls_beside_a_stream_change_nothing_in_it(model: PoseModel, picture: P
 
     with ThreadPoolExecutor(1) as pool:
         disturbed = pool.submit(disturb)
-        found = at_once([lambda: streamed(40), lambda: streamed(40, conf=0.8)])
+        found = at_once([lambda: streamed(20), lambda: streamed(20, conf=0.8)])
         ended.set()
         assert disturbed.result(20) >= 2
     assert found == [usual, strict]
