@@ -6,19 +6,20 @@ Every case is a process of its own, which forks while pytest does not. A case th
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from poseline import forks
+from poseline import PoseModel, forks
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 SQUAT = Path(__file__).parents[1] / "samples" / "squat.mp4"
 
-# `forked(work)` prints what `work` returns or raises in a forked process, or that it was still waiting after 20 s.
+# `forked(work)` prints what `work` returns or raises in a forked process, or that it was still waiting after 60 s.
 PRELUDE = """
 import gc, multiprocessing, os, signal, sys, warnings
 warnings.simplefilter("ignore")  # a fork beside threads, which is what this is about
@@ -29,7 +30,7 @@ picture = np.full((96, 128, 3), 90, np.uint8)
 def forked(work, leave=os._exit):
     child = os.fork()
     if not child:
-        signal.alarm(20)
+        signal.alarm(60)
         try:
             print(work(), flush=True)
         except Exception as error:
@@ -47,7 +48,7 @@ def fresh():
 def told(code: str) -> list[str]:
     """What a process prints, line by line."""
     done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + code], capture_output=True, text=True, timeout=100, check=True
+        [sys.executable, "-c", PRELUDE + code], capture_output=True, text=True, timeout=115, check=True
     )
     return done.stdout.splitlines()
 
@@ -161,10 +162,15 @@ forked(lambda: (len(idle(picture)), torch.get_num_threads()))
     assert new == unused == "(0, 1)"
 
 
+def test_a_model_is_not_sent_to_another_process() -> None:
+    with pytest.raises(TypeError, match="load it there"):
+        pickle.dumps(PoseModel("builtin"))
+
+
 def test_generations_count_forks() -> None:
     assert forks.generation() == 0
     assert not forks.inherited("sys")
     assert told("""
-from poseline import forks
+from poseline import PoseModel, forks
 forked(lambda: (forks.generation(), forks.inherited("numpy"), forks.inherited("sqlite3")))
 """) == ["(1, True, False)"]

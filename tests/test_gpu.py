@@ -208,3 +208,21 @@ def test_a_full_card_says_so(spec: ModelSpec, clip: Path) -> None:
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert caught.value.exit_code == 5
+
+
+def test_a_single_picture_does_not_run_a_whole_batch(spec: ModelSpec, clip: Path) -> None:
+    ours = estimator(spec, 32)
+    frame = next(opened(clip, "cpu").frames())
+
+    def median(count: int) -> tuple[float, list[Observation]]:
+        times: list[float] = []
+        for _ in range(12):
+            began = time.perf_counter()
+            seen = ours.estimate_all([frame] * count)
+            times.append(time.perf_counter() - began)
+        return float(np.median(times[4:])), seen  # the first ones find kernels, and are recorded
+
+    (alone, one), (together, many) = median(1), median(32)
+    print(f"one picture {1e3 * alone:.1f} ms, 32 pictures {1e3 * together:.1f} ms")  # noqa: T201 # a measurement
+    assert alone < together / 3
+    assert agreement(one, many[:1]) > 0.99

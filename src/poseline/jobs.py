@@ -63,7 +63,7 @@ class _Worker:
 
 def run_jobs(
     jobs: Sequence[Any], most: int, work: Work, interruption: Interruption,
-    told: Callable[[int, Any], None], ended: Callable[[int, Outcome], None],
+    told: Callable[[int, Any], None], ended: Callable[[int, Outcome], bool | None],
 ) -> list[Outcome]:  # fmt: skip
     """Run all jobs, at most so many at once, and return their outcomes in their order.
 
@@ -74,7 +74,7 @@ def run_jobs(
             worker's own.
         interruption: hears the signals: each reaches every worker, and no job is begun after the first.
         told: called here with a job's index and what its work tells.
-        ended: called here with a job's index and outcome, as they end.
+        ended: called here with a job's index and outcome, as they end; if it returns False, no more jobs are begun.
     """
     waiting, outcomes = deque(range(len(jobs))), [Outcome(started=False)] * len(jobs)
     workers: list[_Worker] = []
@@ -96,7 +96,8 @@ def run_jobs(
                     return outcomes
                 for index, outcome in _news(busy, told):
                     outcomes[index] = outcome
-                    ended(index, outcome)
+                    if ended(index, outcome) is False:
+                        waiting.clear()
                 workers[:] = [worker for worker in workers if not worker.ended]
                 if time.monotonic() > deadline:
                     _kill(workers)

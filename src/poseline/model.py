@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import glob
+import os
 import time
 from collections.abc import Generator, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeGuard, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,9 @@ class PoseModel:
         settings = _inference(_named(model) | options)
         self.estimator = load_estimator(settings, live=live, sample=_sample(settings))
         """What runs it; for pipelines of your own."""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a PoseModel cannot be sent to another process; load it there: PoseModel(...) in the worker")
 
     @property
     def names(self) -> dict[int, str]:
@@ -243,7 +247,7 @@ def _frame(picture: object, index: int) -> Frame:
 
 def _read(source: str) -> Pixels:
     """The picture in a file. What is no picture, but something that `stream` takes, is refused by that word."""
-    path = Path(source).expanduser()
+    path = os.path.expanduser(source)  # unlike Path, os.path says no to a name that cannot be one, and never raises
     if not source:
         raise SourceError("the name of a picture is empty")
     if source.isdecimal():
@@ -252,10 +256,12 @@ def _read(source: str) -> Pixels:
         return read_picture(source, CaptureSettings().max_pixels)
     if "://" in source:
         raise SourceError(f"{source}: is a stream; use stream(...) with it")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise SourceError(f"{source}: is a folder; give a list of its pictures, or use stream({source!r})")
-    if glob.has_magic(source) and not path.exists():
+    if glob.has_magic(source) and not os.path.exists(path):
         raise SourceError(f"{source}: is a pattern; give a list of files: sorted(glob.glob({source!r}))")
-    if path.exists() and locate([source])[0].video:
+    if "\0" in source:
+        raise SourceError(f"{source!r}: is not the name of a file")
+    if os.path.exists(path) and locate([source])[0].video:
         raise SourceError(f"{source}: is not a picture; if it is a video, use stream({source!r})")
-    return read_picture(path, CaptureSettings().max_pixels)
+    return read_picture(Path(path), CaptureSettings().max_pixels)

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import io
+import os
+import threading
 import weakref
 from collections.abc import Callable, Mapping
-from functools import cache
 
 import openvino
 
 from poseline import forks
 from poseline.errors import ModelError
 
+_making = threading.Lock()
+if hasattr(os, "register_at_fork"):  # not on Windows; a fork meanwhile would get the lock as it is
+    os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release)
+_made: list[openvino.Core] = []
+"""The core, once there is one."""
 
-@cache
+
 def core() -> openvino.Core:
-    """OpenVINO's core, made once and kept.
+    """OpenVINO's core, made once and kept, whichever thread asks first.
 
     OpenVINO's CPU plugin gives the thread that first uses a core a stack for signal handlers, and unmaps it with the
     core. When another thread lets the core go, the first one is left without: the next Ctrl-C would end in a
     segmentation fault.
     """
-    made = openvino.Core()
-    forks.keep_in_forks(made)
-    return made
+    if not _made:
+        with _making:
+            if not _made:
+                _made.append(openvino.Core())
+                forks.keep_in_forks(_made[0])
+    return _made[0]
 
 
 def compile_network(network: openvino.Model, options: Mapping[str, str]) -> openvino.CompiledModel:

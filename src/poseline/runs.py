@@ -6,7 +6,7 @@ import gc
 import logging
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -110,25 +110,53 @@ def _run_at_once(locations: list[Location], settings: Settings, interruption: In
     from poseline.head_start import head_start
     from poseline.jobs import Outcome, run_jobs
     from poseline.progress import progress_of_several
-    from poseline.terminal import console, show_error
+    from poseline.terminal import console, show_error, show_message
 
     if settings.output.show:
         raise SettingsError("--show shows one source at a time; give one live SOURCE, and leave --jobs out")
     head_start.dismiss()  # each worker loads its own
     tasks = [(location, _for_one(settings, location, several=True)) for location in locations]
 
-    def ended(index: int, outcome: Outcome) -> None:
+    said: set[str] = set()
+    fatal: list[PoselineError] = []
+
+    def ended(index: int, outcome: Outcome) -> bool:
+        """Show how it ended; whether another source may do better."""
         if outcome.result is None:
             show_error(PoselineError(f"{locations[index].name}: its process ended with {outcome.exitcode}"))
-        else:
-            console.print(outcome.result[1], end="", markup=False, soft_wrap=True)
+            return True
+        done: _Done = outcome.result
+        for message in done.messages:
+            if message not in said:  # each worker has its own model, and the same to say of it
+                said.add(message)
+                show_message(message)
+        console.print(done.shown, end="", markup=False, soft_wrap=True)
+        if done.error is not None and not fatal:
+            fatal.append(done.error)
+            show_error(done.error)
+        return done.error is None
 
     with progress_of_several([location.name for location in locations], console) as show:
         outcomes = run_jobs(tasks, jobs, _Job(), interruption, lambda index, done: show(index, *done), ended)
     if interruption.asked:
         return INTERRUPTED
-    codes = [INTERNAL if outcome.result is None else outcome.result[0] for outcome in outcomes]
+    if fatal:
+        return fatal[0].exit_code
+    codes = [INTERNAL if outcome.result is None else outcome.result.code for outcome in outcomes]
     return next((code for code in codes if code), 0)
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What a worker tells of one source."""
+
+    code: int
+    messages: list[str]
+    """What there is to say that is not about this source alone."""
+    shown: str
+    """What there is to show of it."""
+    error: PoselineError | None = None
+    """What no other source would escape, such as a model that cannot be loaded."""
 
 
 class _Job:
@@ -139,21 +167,23 @@ class _Job:
 
     def __call__(
         self, task: tuple[Location, Settings], tell: Callable[[Any], None], interruption: Interruption
-    ) -> tuple[int, str]:
-        """The exit code, and all that there is to show."""
+    ) -> _Done:
+        """Run one source."""
         travel_light()
         from poseline import terminal
 
-        shown = StringIO()
-        terminal.redirect(shown)
+        shown, messages = StringIO(), list[str]()
+        terminal.redirect(shown, messages.append)
         if not self._estimators:
             show_log()
         try:
             code = _code(_run_one(*task, self._estimators, interruption, _telling(tell)))
-        except PoselineError as error:
+        except (SourceError, OutputError) as error:  # this source's own trouble; a model's is everybody's
             terminal.show_error(error)
             code = error.exit_code
-        return code, shown.getvalue()
+        except PoselineError as error:
+            return _Done(error.exit_code, messages, shown.getvalue(), error)
+        return _Done(code, messages, shown.getvalue())
 
 
 def _telling(tell: Callable[[Any], None]) -> OnFrame:
@@ -229,7 +259,7 @@ def _recorded(
             _set_apart_what_is_loaded()
             report = run(source, estimator, settings, folder, on_frame, interruption, apart=apart)
         if _are_pictures(source):
-            show_speed(seen)
+            show_speed(seen, estimator.runtime.channels)
         show_report(report)
         if report.error is not None and not isinstance(report.error, KeyboardInterrupt):
             show_error(report.error)

@@ -106,7 +106,7 @@ class InferenceSettings(_Section):
     imgsz: int = Field(default=640, ge=32, le=8192)
     """Length of the longer side of the network's input, in pixels."""
     conf: Fraction01 = 0.25
-    """Least confidence of a person."""
+    """Least confidence of a person; one who is tracked is followed down to `tracking.low`."""
     iou: Fraction01 = 0.7
     """Overlap above which the weaker of two boxes is dropped."""
     max_det: int = Field(default=300, ge=1)
@@ -151,7 +151,7 @@ class TrackingSettings(_Section):
     high: Fraction01 = 0.5
     """Score from which a person is matched in the first round."""
     low: Fraction01 = 0.1
-    """Score from which a person may still keep a track alive in the second round."""
+    """Score from which a person may still keep a track alive in the second round, also where it is below `conf`."""
     new: Fraction01 = 0.5
     """Score from which an unmatched person starts a track."""
     buffer: PositiveSeconds = 4.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -24,15 +24,20 @@ console = Console(highlight=False, emoji=False)
 errors = Console(stderr=True, highlight=False, emoji=False)
 
 
-def redirect(file: TextIO) -> None:
-    """Show everything in `file` from now on, errors too, as plain text."""
-    global console, errors  # the one place that chooses where all is shown
+def redirect(file: TextIO, say: Callable[[str], None]) -> None:
+    """Show everything in `file` from now on, errors too, as plain text, but give messages to `say`."""
+    global console, errors, show_message  # the one place that chooses where all is shown
     console = errors = Console(file=file, highlight=False, emoji=False, width=120)
+    show_message = say
 
 
-def show_message(text: str) -> None:
+def _print_message(text: str) -> None:
     """What a module has to say; no path in it is broken in two where nobody watches, as rich's own handler does."""
     console.print(escape(text), soft_wrap=True)
+
+
+show_message: Callable[[str], None] = _print_message
+"""Say something that is not about one source alone: what a module has to say, or which model runs."""
 
 
 def show_error(error: BaseException) -> None:
@@ -44,10 +49,9 @@ def show_error(error: BaseException) -> None:
 def show_model(estimator: PoseEstimator) -> None:
     """Which model runs on what, in one line."""
     spec, runtime = estimator.spec, estimator.runtime
-    console.print(
-        f"{escape(spec.name)} ({spec.sha256[:12]}), {len(spec.skeleton)} keypoints, "
-        f"on {escape(runtime.name)}, {escape(runtime.device)}, {runtime.precision}",
-        soft_wrap=True,
+    show_message(
+        f"{spec.name} ({spec.sha256[:12]}), {len(spec.skeleton)} keypoints, "
+        f"on {runtime.name}, {runtime.device}, {runtime.precision}"
     )
 
 
@@ -73,8 +77,8 @@ def show_picture(observation: Observation, number: int, total: int | None, names
     )
 
 
-def show_speed(observations: list[Observation]) -> None:
-    """The mean cost of the pictures, and the input of the last."""
+def show_speed(observations: list[Observation], channels: int) -> None:
+    """The mean cost of the pictures, and the input of the last, with the channels of the network's input."""
     if not observations:
         return
     mean = [
@@ -84,7 +88,7 @@ def show_speed(observations: list[Observation]) -> None:
     height, width = observations[-1].input_shape
     console.print(
         f"Speed: {mean[0]:.1f}ms preprocess, {mean[1]:.1f}ms inference, {mean[2]:.1f}ms postprocess "
-        f"per image at shape (1, 3, {height}, {width})",
+        f"per image at shape (1, {channels}, {height}, {width})",
         soft_wrap=True,
     )
 

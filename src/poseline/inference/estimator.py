@@ -245,8 +245,9 @@ class PoseEstimator:
 
 
 def infer(
-    frames: Iterator[Frame], estimator: PoseEstimator, settings: InferenceSettings | None = None, *, live: bool = False
-) -> Generator[Observation, None, None]:
+    frames: Iterator[Frame], estimator: PoseEstimator, settings: InferenceSettings | None = None,
+    *, live: bool = False, low: float | None = None,
+) -> Generator[Observation, None, None]:  # fmt: skip
     """Observations in the frames' order, with as many frames in flight as the runtime likes.
 
     An error of `frames`, or of a frame, is raised behind the observations of the frames before it.
@@ -256,10 +257,13 @@ def infer(
         estimator: the model.
         settings: of this run; the estimator's own if None.
         live: each frame goes alone, for the least delay.
+        low: find persons of scores down to this, if it is below `conf`: a tracker may know them.
     """
     settings = settings or estimator.settings
     in_flight = 1 if live else estimator.runtime.in_flight
-    focus = Focus(settings.roi_every, estimator.spec.stride) if settings.roi else None
+    focus = Focus(settings.roi_every, estimator.spec.stride, settings.conf) if settings.roi else None
+    if low is not None and low < settings.conf:
+        settings = settings.model_copy(update={"conf": low})
     batches = _batches(frames, estimator, settings, focus, live)
     flying: deque[Batch] = deque()
     ended: Exception | None = None

@@ -40,10 +40,11 @@ class Focus:
     Args:
         every: the whole picture is looked at again after so many frames.
         stride: sides and places of parts are multiples of it, in input pixels.
+        conf: score above which somebody is looked after.
     """
 
-    def __init__(self, every: int, stride: int) -> None:
-        self._every, self._stride = every, stride
+    def __init__(self, every: int, stride: int, conf: float = 0.0) -> None:
+        self._every, self._stride, self._conf = every, stride, conf
         self._sizes: set[tuple[int, int]] = set()
         self._whole: Letterbox | None = None
         self._forget()
@@ -78,7 +79,7 @@ class Focus:
 
     def note(self, seen: Observation, letterbox: Letterbox) -> None:
         """Take in what was found in a frame that was looked at through `letterbox`."""
-        poses, whole = seen.poses, letterbox.picture is None
+        poses, whole = seen.poses[seen.poses.scores > self._conf], letterbox.picture is None
         passed, self._last = max(seen.frame.index - self._last, 1), seen.frame.index
         if whole:
             self._sure = int((poses.scores >= _SURE).sum())

@@ -62,10 +62,15 @@ def observing(
     drops = live and not capture.every_frame
     skeleton = estimator.spec.skeleton
     tracked = settings.tracking.enabled and source.info.width > 0  # separate pictures know nothing of each other
-    tracker = Tracker(settings.tracking, skeleton.sigmas) if tracked else None
+    inference = inference or estimator.settings
+    tracker = Tracker(settings.tracking, skeleton.sigmas, inference.conf) if tracked else None
+    low = settings.tracking.low if tracked else None
     taken = _Taken(source, capture.vid_stride)
     stages: list[tuple[str, Stage]] = [
-        ("inference", lambda frames: infer(taken.told(frames) if drops else frames, estimator, inference, live=live)),
+        (
+            "inference",
+            lambda frames: infer(taken.told(frames) if drops else frames, estimator, inference, live=live, low=low),
+        ),
         ("tracking", lambda seen: track(seen, tracker, skeleton.torso)),
         *extra,
     ]

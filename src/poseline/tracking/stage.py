@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 
-from poseline.pose import Observation
+import numpy as np
+
+from poseline.pose import UNTRACKED, Observation
 from poseline.tracking.appearance import Torso, torso_colours
 from poseline.tracking.tracker import Tracker
 
@@ -14,6 +16,8 @@ def track(
     observations: Iterator[Observation], tracker: Tracker | None, torso: Torso | None = None
 ) -> Generator[Observation, None, None]:
     """Pass every observation on in order, its poses with ids; without a tracker, pass them on as they are.
+
+    Poses whose score is below the tracker's `conf` are left out, but for those that go on with a known person's track.
 
     Where the source or the size of its pictures changes, positions mean something else: nobody is carried over,
     and the ids go on counting. With a `torso` (`Skeleton.torso`) people are also told apart by what they wear.
@@ -27,4 +31,6 @@ def track(
         if previous not in (None, scene):
             tracker.forget()
         colours = torso_colours(seen.frame, seen.poses.keypoints, torso)
-        yield replace(seen, poses=tracker.update(seen.poses, seen.frame.time, colours))
+        poses = tracker.update(seen.poses, seen.frame.time, colours)
+        kept = (poses.scores > tracker.conf) | (poses.ids != UNTRACKED)
+        yield replace(seen, poses=poses if np.count_nonzero(kept) == len(poses) else poses[kept])

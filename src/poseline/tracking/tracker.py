@@ -4,7 +4,7 @@ Four rounds a frame, each over what the one before left unpaired:
 
 1. detections of high score with all tracks, by likeness of box, keypoints and, where it is known, the torso's colour;
 2. detections of low score with tracks seen lately, if twice as alike: people half hidden, who must not lose their id
-   but start none (two rounds by score: Zhang et al., "ByteTrack", ECCV 2022);
+   but start none (two rounds by score: Zhang et al., "ByteTrack", ECCV 2022); those below `conf` count in no other way;
 3. detections that would start a track with tracks still unpaired, by colour and nearness to where the track was
    heading, in a circle that widens with the time out of sight: fast starts, low frame rates, long occlusions, leaving
    and returning;
@@ -43,9 +43,16 @@ class Tracker:
     State is parallel arrays, one row a track, so that a frame costs the same few numpy calls however many are in it.
     """
 
-    def __init__(self, settings: TrackingSettings, sigmas: Floats | tuple[float, ...]) -> None:
-        """`sigmas` are the skeleton's, one for each of the K keypoints that all poses must have."""
-        self._settings = settings
+    def __init__(self, settings: TrackingSettings, sigmas: Floats | tuple[float, ...], conf: float = 0.0) -> None:
+        """A tracker of nobody yet.
+
+        Args:
+            settings: thresholds and times.
+            sigmas: the skeleton's, one for each of the K keypoints that all poses must have.
+            conf: score from which a detection counts by itself; one below it may go on with a track, but starts none.
+        """
+        self.conf = conf
+        self._settings, self._new = settings, max(settings.new, conf)
         self._sigmas = np.asarray(sigmas, np.float32)
         self._next_id = 1
         self.forget()
@@ -149,7 +156,7 @@ class Tracker:
         claim(dressed_alike, free, usable & high, self._settings.match)
         if np.count_nonzero(low := usable & ~high):
             claim(dressed_alike, free & (self._unseen <= COAST), low, 2 * self._settings.match)
-        newcomers = usable & (owners == _NOBODY) & (found.scores >= self._settings.new)
+        newcomers = usable & (owners == _NOBODY) & (found.scores >= self._new)
         if np.count_nonzero(newcomers) and np.count_nonzero(free):
             near = nearness(self._motion.position, to_centres(found.boxes), self._unseen)
             claim(near * dressed, free, newcomers, 0.0)

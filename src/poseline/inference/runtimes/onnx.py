@@ -42,7 +42,8 @@ class OnnxRuntime:
         if self._type is None:
             raise ModelError(f"{network}: its input is {given.type}; poseline feeds float and float16")
         batch, channels, height, width = given.shape
-        self.channels = checked_channels(channels, network.name)
+        told = self._session.get_modelmeta().custom_metadata_map.get("channels", "3")
+        self.channels = checked_channels(channels if isinstance(channels, int) else int(told), network.name)
         self._batch = batch if isinstance(batch, int) else 1
         self.fixed_size = (height, width) if isinstance(height, int) and isinstance(width, int) else None
         self.name = f"ONNX Runtime {onnxruntime.__version__}"
