@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from media_worlds import number_in, numbers, turn, write_clip
 from poseline.capture import NetworkStream, Rehearsal, Source, VideoFile, open_source
+from poseline.capture.stream import _threads
 from poseline.errors import SourceError
 from poseline.frame import Frame
 from poseline.settings import CaptureSettings
@@ -236,6 +239,26 @@ def test_stop_ends_the_waiting_for_a_stream(transport: bytes, serve: Callable[..
     began = time.monotonic()
     assert next(frames, None) is None
     assert time.monotonic() - began < 2
+
+
+def test_stop_does_not_wait_for_a_server_that_sends_nothing(transport: bytes, serve: Callable[..., Server]) -> None:
+    source = open_source(serve(transport, half_then_stall).url, CaptureSettings(read_timeout=60))
+    frames = source.frames()
+    for _ in range(FRAMES // 3):
+        next(frames)
+    threading.Timer(1.0, source.stop).start()
+    began = time.monotonic()
+    assert len(list(frames)) < FRAMES
+    assert time.monotonic() - began < 20, "of the minute that a read may take"
+
+
+def test_decoders_of_live_streams_hold_few_pictures_back() -> None:
+    """One for each thread but the first, so that only large pictures have more."""
+    sizes = {(640, 480, 30): 1, (1920, 1080, 30): 1, (1920, 1080, None): 1, (3840, 2160, 30): 3, (7680, 4320, 60): 8}
+    for (width, height, rate), threads in sizes.items():
+        stream = SimpleNamespace(average_rate=rate, codec_context=SimpleNamespace(width=width, height=height))
+        opened: Any = SimpleNamespace(stream=stream)
+        assert _threads(opened) == threads
 
 
 @pytest.fixture

@@ -130,6 +130,17 @@ def test_time_goes_on_by_the_outage_where_the_stamps_begin_anew(first: Sequence[
     assert clock.notes() == [], "an outage is told as such"
 
 
+def test_frames_that_came_when_all_was_over_do_not_shorten_the_outage() -> None:
+    """Segments of 4 s; FFmpeg keeps the last two pictures until it has asked for further segments in vain."""
+    clock = StreamClock(segmented=True)
+    clock.connected()
+    times(clock, every(STEP, 198, 1.4), [10.0] * 100 + [14.0] * 98)
+    times(clock, every(STEP, 2, 1.4 + 198 * STEP), [22.0] * 2)
+    clock.connected()
+    told = times(clock, every(STEP, 100, 1.4), [30.0] * 100)
+    assert told == pytest.approx(every(STEP, 100, 20.0), abs=0.05)
+
+
 def test_a_broadcast_goes_on_by_its_own_clock_after_an_outage() -> None:
     """Its stamps are older than the connection, which begins with pictures of some seconds ago."""
     clock = connected()

@@ -63,9 +63,18 @@ class Pace:
         self._newest = late, at
         self._count(min(before, late + _HELD_BACK), came, at - came)
 
+    def begin_anew(self) -> None:
+        """Forget the arrivals so far: another connection begins; called by the thread of `arrived`."""
+        self._spans.clear()
+        self._newest = None
+
     def now(self, at: float) -> float | None:
-        """The time of a frame that would come neither early nor late at `at`; None before the first frame."""
-        return at - self._latest if self._spans else None
+        """The time of a frame that would come neither early nor late at `at`; None before the first two frames.
+
+        A connection's last frames are no measure: FFmpeg may have kept them until it was sure that no more come.
+        """
+        latest = sorted(span.latest for span in self._spans)
+        return at - latest[(len(latest) - 1) // 2] if latest else None
 
     def due(self, time: float) -> float:
         """When the frame of `time` is to be given; called in the order of the film, by one thread."""

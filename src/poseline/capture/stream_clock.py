@@ -65,7 +65,7 @@ class StreamClock:
         self._before: _Series | None = None
         """The series that the newest packet broke, until the next packet shows which of the two goes on."""
         self._step = _USUAL_STEP
-        self._stamped = self._from_zero = self._anchored = False
+        self._stamped = self._from_zero = self._anchored = self._first = False
         self._missing: list[float] = []
         """Times of the connection's packets before its first stamp."""
 
@@ -77,7 +77,7 @@ class StreamClock:
             from_zero: these count from the first packet, whose own may be missing: FFmpeg's way with RTP.
         """
         self._stamped, self._from_zero = stamped, from_zero
-        self._anchored, self._before, self._missing = False, None, []
+        self._anchored, self._first, self._before, self._missing = False, True, None, []
 
     def time_of(self, pts: float | None, dts: float | None, duration: float, at: float) -> float:
         """When the packet's picture is to be shown, in seconds of the run.
@@ -106,6 +106,9 @@ class StreamClock:
         if last is not None and _LEAST_STEP < time - last.time <= _LONGEST_STEP:
             self._step = time - last.time
         self._series = _Series(offset, shown, time, at)
+        if self._first:
+            self._first = False
+            self.pace.begin_anew()
         self.pace.arrived(time + ahead, at)
         return time + ahead
 
