@@ -27,8 +27,8 @@ Stage = Callable[..., Generator[Observation, None, None]]
 def losing(stage: Stage, lost: int) -> Stage:
     """The same stage, but one frame never comes out of it."""
 
-    def run(*arguments: Any) -> Generator[Observation, None, None]:
-        for observation in stage(*arguments):
+    def run(*arguments: Any, **options: Any) -> Generator[Observation, None, None]:
+        for observation in stage(*arguments, **options):
             if observation.frame.index != lost:
                 yield observation
 
@@ -38,8 +38,8 @@ def losing(stage: Stage, lost: int) -> Stage:
 def doubling(stage: Stage, doubled: int) -> Stage:
     """The same stage, but one frame comes out of it twice."""
 
-    def run(*arguments: Any) -> Generator[Observation, None, None]:
-        for observation in stage(*arguments):
+    def run(*arguments: Any, **options: Any) -> Generator[Observation, None, None]:
+        for observation in stage(*arguments, **options):
             yield observation
             if observation.frame.index == doubled:
                 yield observation

@@ -385,7 +385,8 @@ def test_the_decoders_planes_are_never_drawn_on() -> None:
 
 def test_a_copy_is_exact_and_carries_time_and_colour() -> None:
     source = decoded()
-    copy = writable_yuv(frame_of(source, pts=77, time_base=Fraction(1, 90_000)))
+    source.pts, source.time_base = 77, Fraction(1, 90_000)
+    copy = writable_yuv(frame_of(source, pts=66, time_base=Fraction(1, 90_000)))
     assert all(np.array_equal(left, right) for left, right in zip(planes(source), planes(copy), strict=True))
     assert (copy.pts, copy.time_base) == (77, Fraction(1, 90_000))
     assert (copy.colorspace, copy.color_range) == (source.colorspace, source.color_range) == (1, 1)

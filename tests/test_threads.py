@@ -83,7 +83,7 @@ def test_a_network_is_compiled_once_and_no_request_is_used_by_two() -> None:
         inside.release()
         return result
 
-    estimator.runtime.request = watched  # type: ignore[method-assign, assignment] # watched
+    estimator.runtime.request = watched  # type: ignore[method-assign] # watched
     sizes = [(64, 48), (64, 64), (48, 64), (64, 16)]
 
     def work(size: tuple[int, int]) -> list[int]:

@@ -110,7 +110,7 @@ class VideoFile:
                     index += 1
             self._conclude(index)
         finally:
-            self.notes += clock.notes()  # also where the user ends it
+            self.notes += clock.notes() + self._decoder.notes  # also where the user ends it
 
     def _rate_without_stamps(self) -> Fraction:
         """Frames a second of a file without time stamps: as the user says, else as its codec does, else assumed."""
