@@ -23,8 +23,9 @@ from poseline.machine import cpu_flags, cpu_name, nvidia
 
 REQUIRED = {
     "av": "av", "numpy": "numpy", "opencv-python": "cv2", "openvino": "openvino", "orjson": "orjson",
-    "pillow": "PIL", "platformdirs": "platformdirs", "polars": "polars", "psutil": "psutil", "pydantic": "pydantic", "pyyaml": "yaml",
-    "rich": "rich", "scipy": "scipy", "torch": "torch", "typer": "typer", "ultralytics": "ultralytics",
+    "pillow": "PIL", "platformdirs": "platformdirs", "polars": "polars", "psutil": "psutil", "pydantic": "pydantic",
+    "pyyaml": "yaml", "rich": "rich", "scipy": "scipy", "torch": "torch", "typer": "typer",
+    "ultralytics": "ultralytics",
 }  # fmt: skip
 """Packages that Poseline does not go without, and the module of each; torch comes with ultralytics."""
 OPTIONAL = {"onnxruntime": "onnxruntime", "nncf": "nncf"}
