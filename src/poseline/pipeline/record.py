@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import ExitStack
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlsplit
@@ -36,7 +35,7 @@ class Recorder:
         self, folder: OutputFolder, header: RunHeader, info: SourceInfo, settings: Settings,
         *, apart: ModelSpec | None = None,
     ) -> None:  # fmt: skip
-        self._folder, self._settings, self._pixel_aspect = folder, settings, info.pixel_aspect
+        self._folder, self._settings = folder, settings
         self.notes: list[str] = []
         self.pictures: list[Path] = []
         """Annotated pictures written."""
@@ -55,7 +54,9 @@ class Recorder:
                     video = AnnotatedVideo(folder.video, info, settings, encoder)
                     self._video = self._closing.enter_context(video)
             self._window: Window | None = (
-                self._closing.enter_context(Window(f"poseline: {info.name}", pausable=not info.live))
+                self._closing.enter_context(
+                    Window(f"poseline: {info.name}", pausable=not info.live, pixel_aspect=info.pixel_aspect)
+                )
                 if settings.output.show
                 else None
             )
@@ -87,20 +88,12 @@ class Recorder:
     def _show(self, picture: VideoFrame | Pixels) -> bool:
         """False when the user closed the window. The run goes on without one that fails: its files matter more."""
         try:
-            return self._window is None or self._window.show(self._with_square_pixels(picture))
+            return self._window is None or self._window.show(picture)
         except OutputError as error:
             self._window = None
             self.notes.append(f"{error}; the run went on without it")
             log.warning("%s; the run goes on without it, Ctrl-C ends it", error)
             return True
-
-    def _with_square_pixels(self, picture: VideoFrame | Pixels) -> VideoFrame | Pixels:
-        """The picture as a screen shows it in its true shape: the side that its pixels make too short is enlarged."""
-        aspect = self._pixel_aspect
-        if aspect == 1 or not isinstance(picture, VideoFrame):
-            return picture
-        width, height = picture.width * max(aspect, Fraction(1)), picture.height / min(aspect, Fraction(1))
-        return picture.reformat(width=round(width), height=round(height))
 
     def _save(self, picture: Pixels, source: Path) -> str:
         """Write an annotated picture; returns what it is called in the run's folder."""
