@@ -1,0 +1,139 @@
+"""Which way a person faces: right, left, to the camera (front) or away from it (back).
+
+Each frame votes with what it shows. Sideways: how far the nose and eyes stand out in front of the ears and shoulders,
+the toes in front of the heels, and which way the hips travel. Frontal: how wide the shoulders and hips are, and which
+of them is on which side. From both follows how far the person is turned from the camera; within `_FRONTAL` degrees of
+it they face it, or face away, and else right or left. The sequence is chosen over the whole motion at once, with a
+price for each change, so that a few odd frames change nothing and somebody who turns round is followed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poseline.analysis.best_path import best_path
+from poseline.analysis.motion import Doubles, Motion
+
+Facings: TypeAlias = NDArray[np.int8]
+"""(T,) of `Facing`."""
+
+
+class Facing(IntEnum):
+    """Where a person faces, as the camera sees it."""
+
+    RIGHT = 0
+    LEFT = 1
+    FRONT = 2
+    """Towards the camera."""
+    BACK = 3
+    """Away from it."""
+
+
+FacingOption = Literal["auto", "right", "left", "front", "back"]
+
+_NOSE_TO_EARS, _NOSE_TO_SHOULDERS, _SHOULDERS, _HIPS = 0.27, 0.31, 0.72, 0.43
+"""In torsos: how far the nose is in front of the ears and the shoulders, and how far shoulders and hips are apart."""
+_TRAVEL = 1.0
+"""Torsos a second from which travel votes fully; half as fast, by half."""
+_FRONTAL = 20.0
+"""Degrees from the camera's line of sight up to which a person faces it, or faces away."""
+_PRICE = 0.3
+"""Seconds of full agreement that a change of facing must win."""
+
+
+@dataclass(frozen=True, eq=False)
+class FacingChoice:
+    """Where a person faces, and how sure that is."""
+
+    facings: Facings
+    """(T,) of `Facing`."""
+    agreement: float
+    """Share of the frames that show something whose own vote is the choice; 1 where it was set, NaN: none shows any."""
+
+
+def facing(motion: Motion, option: FacingOption = "auto") -> FacingChoice:
+    """Decide where a person faces in each frame, or take `option`.
+
+    Args:
+        motion: in square pixels.
+        option: `auto`, or one facing for all frames.
+    """
+    if option != "auto":
+        return FacingChoice(np.full(len(motion), Facing[option.upper()], np.int8), 1.0)
+    across, towards = _sideways(motion), _frontal(motion)
+    towards = towards * np.tan(np.radians(_FRONTAL))
+    length = np.hypot(across, towards)
+    known = length > 0
+    across, towards = across / np.where(known, length, 1), towards / np.where(known, length, 1)
+    votes = np.stack([across, -across, towards, -towards], axis=1)
+    seconds = np.gradient(motion.times) if len(motion) > 1 else np.ones(1)
+    facings = best_path(-votes * seconds[:, None], _PRICE * (1 - np.eye(4)))
+    agreement = float((votes.argmax(axis=1) == facings)[known].mean()) if known.any() else float("nan")
+    return FacingChoice(facings.astype(np.int8), agreement)
+
+
+def outward(facings: Facings) -> dict[str, Doubles]:
+    """(T,) +1 or -1 for limbs of the left, of the right, and for the middle: by what x is multiplied to face +x.
+
+    Seen from the front or the back, a limb's x points outwards.
+    """
+    side = np.array([1, -1, 1, 1])[facings].astype(float)
+    right = np.array([1, -1, -1, 1])[facings].astype(float)
+    left = np.array([1, -1, 1, -1])[facings].astype(float)
+    return {"left": left, "right": right, "middle": side}
+
+
+def _sideways(motion: Motion) -> Doubles:
+    """(T,) -1..1: left to right, 0 where nothing tells."""
+    votes: list[Doubles] = []
+    for front, behind, distance in (
+        ("nose", "ear", _NOSE_TO_EARS),
+        ("nose", "shoulder", _NOSE_TO_SHOULDERS),
+        ("left_big_toe", "left_heel", 0.4),
+        ("right_big_toe", "right_heel", 0.4),
+    ):
+        if motion.has(front) and (behind in motion.index or motion.has(f"mid_{behind}")):
+            ahead = motion.place(front)[:, 0] - _level(motion, behind)
+            votes.append(np.clip(ahead / (distance * motion.torso), -1, 1))
+    if motion.has("mid_hip") and len(motion) > 1:
+        hip = motion.place("mid_hip")[:, 0]
+        reach = max(1, round(0.2 / motion.step))
+        speed = np.full(len(motion), np.nan)
+        if len(motion) > 2 * reach:
+            seconds = motion.times[2 * reach :] - motion.times[: -2 * reach]
+            speed[reach:-reach] = (hip[2 * reach :] - hip[: -2 * reach]) / seconds
+        travel = np.clip(speed / (_TRAVEL * motion.torso), -1, 1)
+        votes.append(np.where(np.abs(travel) > 0.2, travel, np.nan))  # who stands has no say
+    return _mean(votes, len(motion))
+
+
+def _frontal(motion: Motion) -> Doubles:
+    """(T,) -1..1: facing away to facing the camera, 0 where nothing tells."""
+    votes = [
+        np.clip((motion.place(f"left_{part}") - motion.place(f"right_{part}"))[:, 0] / (width * motion.torso), -1, 1)
+        for part, width in (("shoulder", _SHOULDERS), ("hip", _HIPS))
+        if motion.has(f"mid_{part}")
+    ]
+    return _mean(votes, len(motion))
+
+
+def _level(motion: Motion, part: str) -> Doubles:
+    """(T,) x of a point, or the mean of both sides, or of the one that is seen."""
+    if part in motion.index:
+        return motion.place(part)[:, 0]
+    sides = np.stack([motion.place(f"{side}_{part}")[:, 0] for side in ("left", "right")])
+    return np.where(np.isfinite(sides).all(axis=0), sides.mean(axis=0), np.fmin(sides[0], sides[1]))
+
+
+def _mean(votes: list[Doubles], count: int) -> Doubles:
+    if not votes:
+        return np.zeros(count)
+    stacked = np.stack(votes)
+    given = np.isfinite(stacked)
+    result: Doubles = np.where(given, stacked, 0).sum(axis=0) / np.maximum(given.sum(axis=0), 1)
+    return result
