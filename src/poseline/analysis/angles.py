@@ -105,6 +105,35 @@ DEFINITIONS: tuple[Definition, ...] = (
 """Every angle there is. The wrist's sign is that of the right wrist with the palm's side unknown: a bend, not a side."""
 
 
+@dataclass(frozen=True, eq=False)
+class Angles:
+    """A angles over T frames."""
+
+    definitions: tuple[Definition, ...]
+    """A definitions, those of `DEFINITIONS` whose points the skeleton has."""
+    degrees: Doubles
+    """(T, A) NaN where a point was missing, or two coincided; segments unwrapped."""
+    velocity: Doubles
+    """(T, A) degrees a second, NaN likewise or where the points' velocities are not known."""
+    sigma: Doubles
+    """(T, A) standard deviation in degrees that the points' noise leaves, to first order; see `uncertainty`."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A names, such as `left_knee`."""
+        return tuple(definition.name for definition in self.definitions)
+
+    def __getitem__(self, name: str) -> Doubles:
+        """(T,) degrees of one angle.
+
+        Raises:
+            KeyError: the skeleton lacks its points, or there is no such angle.
+        """
+        if name not in self.names:
+            raise KeyError(name)
+        return self.degrees[:, self.names.index(name)]
+
+
 def definitions(motion: Motion) -> tuple[Definition, ...]:
     """The angles that a skeleton has the points for; those of feet and hands only where it has these."""
     return tuple(definition for definition in DEFINITIONS if motion.has(*definition.points))

@@ -1,7 +1,7 @@
 """Which way a person faces: right, left, to the camera (front) or away from it (back).
 
-Each frame votes with what it shows. Sideways: how far the nose and eyes stand out in front of the ears and shoulders,
-the toes in front of the heels, and which way the hips travel. Frontal: how wide the shoulders and hips are, and which
+Each frame votes with what it shows. Sideways: how far the nose stands out in front of the ears and the shoulders, the
+toes in front of the heels, which way the hips travel, and which way the knees bend. Frontal: how wide the shoulders and hips are, and which
 of them is on which side. From both follows how far the person is turned from the camera; within `_FRONTAL` degrees of
 it they face it, or face away, and else right or left. The sequence is chosen over the whole motion at once, with a
 price for each change, so that a few odd frames change nothing and somebody who turns round is followed.
@@ -40,6 +40,8 @@ _NOSE_TO_EARS, _NOSE_TO_SHOULDERS, _SHOULDERS, _HIPS = 0.27, 0.31, 0.72, 0.43
 """In torsos: how far the nose is in front of the ears and the shoulders, and how far shoulders and hips are apart."""
 _TRAVEL = 1.0
 """Torsos a second from which travel votes fully; half as fast, by half."""
+_BENT = 0.3
+"""Sine of the knees' mean bend from which it votes."""
 _FRONTAL = 20.0
 """Degrees from the camera's line of sight up to which a person faces it, or faces away."""
 _PRICE = 0.3
@@ -109,7 +111,21 @@ def _sideways(motion: Motion) -> Doubles:
             speed[reach:-reach] = (hip[2 * reach :] - hip[: -2 * reach]) / seconds
         travel = np.clip(speed / (_TRAVEL * motion.torso), -1, 1)
         votes.append(np.where(np.abs(travel) > 0.2, travel, np.nan))  # who stands has no say
+    bends = [_bend(motion, side) for side in ("left", "right") if motion.has(f"{side}_hip", f"{side}_knee", f"{side}_ankle")]
+    if bends:
+        bend = _mean(bends, len(motion))  # seen from the front the two knees bend opposite ways
+        votes.append(np.where(np.abs(bend) > _BENT, np.sign(bend), np.nan))
     return _mean(votes, len(motion))
+
+
+def _bend(motion: Motion, side: str) -> Doubles:
+    """(T,) sine of a knee's bend, + where the shank points to the left of the thigh's line: of one who faces right."""
+    hip, knee, ankle = (motion.place(f"{side}_{part}") for part in ("hip", "knee", "ankle"))
+    thigh, shank = knee - hip, ankle - knee
+    lengths = np.linalg.norm(thigh, axis=1) * np.linalg.norm(shank, axis=1)
+    across = thigh[:, 0] * shank[:, 1] - thigh[:, 1] * shank[:, 0]
+    result: Doubles = across / np.where(lengths > 0, lengths, np.nan)
+    return result
 
 
 def _frontal(motion: Motion) -> Doubles:

@@ -18,8 +18,8 @@ from poseline.analysis.motion import Bools, Doubles, Motion, percentile
 
 OUT_OF_PLANE = 30.0
 """Degrees that a segment may point out of the picture's plane before its angles are warned of."""
-_LONGEST = 95.0
-"""Percentile of a segment's projected lengths that is taken for its length."""
+_LONGEST = 75.0
+"""Percentile of a segment's projected lengths that is taken for its length; more would be the network's errors."""
 
 
 def sigma(motion: Motion, variance: Doubles, bias: float = 0.0) -> Doubles:
