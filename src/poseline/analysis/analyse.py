@@ -15,7 +15,7 @@ from poseline.analysis.feet import Footprint, footprints
 from poseline.analysis.floor import Floor, floor, levelled
 from poseline.analysis.mechanics import Mechanics, mechanics
 from poseline.analysis.motion import Bools, Doubles, Motion
-from poseline.analysis.scale import Known, Scale, nearing, scale
+from poseline.analysis.scale import Known, Scale, approach, scale
 from poseline.analysis.size import stature
 from poseline.analysis.smoothing import PointState, Smoothed, Smoothing, smooth
 from poseline.analysis.swaps import repair
@@ -97,19 +97,22 @@ def analyse_motion(motion: Motion, options: AnalysisOptions | None = None) -> Pe
         SettingsError: a filter frequency that the frame rate does not allow, or an unknown kind of event.
     """
     options = options or AnalysisOptions()
-    square = motion.square()
+    square = motion.square().only_seen()
     repaired = repair(square) if options.swap_repair else None
     measured = square if repaired is None else repaired.motion
     swapped = np.zeros(square.seen.shape, bool) if repaired is None else repaired.swapped
     smoothed = smooth(measured, options.smoothing)
     way = facing(smoothed.motion, options.facing)
-    prints = tuple(footprints(smoothed, stature(smoothed.motion)[0]))
+    sizes, tall = stature(smoothed.motion)
+    prints = tuple(footprints(smoothed, sizes))
     ground = floor(prints) if options.floor_angle is None else Floor(options.floor_angle, float("nan"), 0)
     level = _levelled(smoothed, ground.degrees)
     seen = _levelled_motion(measured, ground.degrees)
-    sizes, tall = stature(level.motion)
     cam = camera(level, options.camera)
-    metres = None if cam.verdict == "moving" else scale(level.motion, options.known, motion.pixel_aspect)
+    nearer = None if cam.verdict == "moving" else approach(level.motion, sizes)
+    metres = None
+    if cam.verdict != "moving":
+        metres = scale(level.motion, options.known, tall, nearer, motion.pixel_aspect)
     gap = options.smoothing.max_gap
     turned = _angles(level, way, gap)
     body = mechanics(level, metres)
@@ -126,11 +129,11 @@ def analyse_motion(motion: Motion, options: AnalysisOptions | None = None) -> Pe
         footprints=prints,
         stature=tall,
         scale=metres,
-        raw_angles=_unwrapped(seen, angles(seen.with_points(_known(seen)), way.facings), way, gap),
+        raw_angles=_unwrapped(seen, angles(seen, way.facings), way, gap),
         angles=turned,
         sigma_with_bias=sigma(level.motion, level.variance, options.bias),
         angle_hidden=_of_angles(level.motion, hidden),
-        plane=foreshortening(level.motion, sizes / tall if nearing(level.motion) or cam.verdict == "moving" else None),
+        plane=foreshortening(level.motion, None if nearer is None and cam.verdict != "moving" else sizes / tall),
         mechanics=body,
         events=tuple(find_events(movement, options.events)) if options.events else (),
     )
@@ -155,11 +158,6 @@ def _levelled(smoothed: Smoothed, degrees: float) -> Smoothed:
 
 def _levelled_motion(motion: Motion, degrees: float) -> Motion:
     return motion.with_points(levelled(motion.points, degrees, (motion.width / 2, motion.height / 2)))
-
-
-def _known(motion: Motion) -> Doubles:
-    """(T, K, 2) points, NaN where they do not count as seen."""
-    return np.where(motion.seen[:, :, None], motion.points, np.nan)
 
 
 def _angles(level: Smoothed, way: FacingChoice, max_gap: float) -> Angles:

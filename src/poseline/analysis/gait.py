@@ -19,6 +19,8 @@ from poseline.analysis.feet import SIDES
 from poseline.analysis.moments import turning
 from poseline.analysis.motion import Doubles
 
+Side = Literal["left", "right"]
+
 _SPLIT = 0.12
 """Statures between the ankles, along the way, of the smallest step."""
 _SHORTEST, _LONGEST = 0.12, 1.2
@@ -40,10 +42,16 @@ def steps(movement: Movement) -> list[Event]:
     way = np.array([1.0, -1.0, np.nan, np.nan])[movement.facings]
     split = (motion.place("left_ankle") - motion.place("right_ankle"))[:, 0] * way
     rows = _widest(split, _SPLIT * movement.stature)
+    hips = motion.place("mid_hip")
+    paths = {side: motion.place(f"{side}_ankle") for side in SIDES}
+    ahead = {side: (path - hips)[:, 0] * way for side, path in paths.items()}
     result: list[Event] = []
     for walk in _walks(motion.times, rows):
         runs = len(walk) / max(motion.times[walk[-1]] - motion.times[walk[0]], 1e-6) > _RUNS
-        result += [_step(movement, split, row, runs) for row in walk]
+        for row in walk:
+            side: Side = "left" if split[row] > 0 else "right"
+            times = _contact(motion.times, ahead[side], paths[side][:, 1], row, runs)
+            result.append(_step(movement, split, side, row, *times))
     return _with_strides(movement, result)
 
 
@@ -76,14 +84,11 @@ def _walks(times: Doubles, rows: list[int]) -> list[list[int]]:
     return [walk for walk in walks if len(walk) >= _FEWEST]
 
 
-def _step(movement: Movement, split: Doubles, row: int, runs: bool) -> Event:
-    motion, times = movement.smoothed.motion, movement.smoothed.motion.times
-    time, widest = turning(times, split, row)
-    side: Literal["left", "right"] = "left" if split[row] > 0 else "right"
-    way = 1.0 if movement.facings[row] == 0 else -1.0
-    ankle = motion.place(f"{side}_ankle")
-    ahead = (ankle - motion.place("mid_hip"))[:, 0] * way
-    landing, leaving = _contact(times, ahead, ankle[:, 1], row, runs)
+def _step(
+    movement: Movement, split: Doubles, side: Side, row: int, landing: float | None, leaving: float | None
+) -> Event:
+    motion = movement.smoothed.motion
+    time, widest = turning(motion.times, split, row)
     values = {"split": Quantity(abs(widest) / movement.stature, _noise(movement, row) / movement.stature, "statures")}
     sigma = float(np.hypot(_CONTACT, motion.step / 12**0.5))
     if landing is not None and leaving is not None:
@@ -109,7 +114,7 @@ def _contact(times: Doubles, ahead: Doubles, low: Doubles, row: int, runs: bool)
         row: of the widest split.
         runs: whether it is a runner's.
     """
-    later = np.flatnonzero((times > times[row]) & (times < times[row] + _LONGEST))
+    later = np.arange(row + 1, np.searchsorted(times, times[row] + _LONGEST))
     behind = later[np.nan_to_num(ahead[later]) < 0]
     turns = [at for at in behind if at + 1 < len(ahead) and ahead[at] <= ahead[at - 1] and ahead[at] < ahead[at + 1]]
     if not turns:

@@ -18,6 +18,7 @@ import numpy as np
 from poseline.analysis.event import Event, Movement, Quantity, event_finder
 from poseline.analysis.moments import crossing, stretches, turning
 from poseline.analysis.motion import Doubles, percentile
+from poseline.analysis.size import rolling
 
 GRAVITY = 9.81
 """m/s²."""
@@ -25,8 +26,10 @@ _SHORTEST, _LONGEST = 0.12, 1.2
 """Seconds in the air; longer flights are no jumps."""
 _RISE = 0.04
 """Statures by which hips must rise above standing."""
-_AROUND = 1.0
-"""Seconds before and after a flight in which the feet are seen on the floor."""
+_NEAR = 1.5
+"""Seconds before and after a flight in which the feet, and the standing hips, are looked at."""
+_GROUND = 20.0
+"""Percentile of the feet's height at which they are on the floor."""
 _SPLIT = 0.5
 """Most statures between the ankles in the air: of a stride it is more, of one who runs nearly always."""
 
@@ -53,28 +56,31 @@ def jumps(movement: Movement) -> list[Event]:
     if sole is None or not motion.has("mid_hip", "mid_ankle") or not movement.stature > 0:
         return []
     feet = -np.fmax(*(motion.place(f"{side}_{sole.part}")[:, 1] for side in ("left", "right")))
-    lift = (feet - _floor(motion.times, feet)) / movement.stature
+    lift = (feet - rolling(motion.times, feet, _GROUND, _NEAR)) / movement.stature
     hips = -motion.place("mid_hip")[:, 1]
-    found = (_jump(movement, sole, lift, hips, *rows) for rows in stretches(lift, sole.lift, sole.lift))
+    split = np.linalg.norm(motion.place("left_ankle") - motion.place("right_ankle"), axis=1)
+    found = (_jump(movement, sole, lift, hips, split, *rows) for rows in stretches(lift, sole.lift, sole.lift))
     return [event for event in found if event is not None]
 
 
-def _jump(movement: Movement, sole: _Sole, lift: Doubles, hips: Doubles, start: int, end: int) -> Event | None:
+def _jump(
+    movement: Movement, sole: _Sole, lift: Doubles, hips: Doubles, split: Doubles, start: int, end: int
+) -> Event | None:
+    """What happened while a foot was in the air, from row `start` to before `end`; None where it was no jump."""
     motion, times, stature = movement.smoothed.motion, movement.smoothed.motion.times, movement.stature
     if start == 0 or end == len(lift) or not np.isfinite(lift[[start - 1, end]]).all():
         return None
     off, down = crossing(times, lift, sole.lift, start - 1), crossing(times, lift, sole.lift, end - 1)
     flight = down - off
-    near = (times > off - _AROUND) & (times < down + _AROUND) & ~((times > off) & (times < down))
-    standing = percentile(hips[near], 90)
+    if not (_SHORTEST <= flight <= _LONGEST and percentile(split[start:end], 50) < _SPLIT * stature):
+        return None
+    before, after = np.searchsorted(times, [off - _NEAR, down + _NEAR])
+    standing = percentile(np.concatenate([hips[before:start], hips[end:after]]), 90)
     apex = start + int(np.nan_to_num(hips[start:end], nan=-np.inf).argmax())
     time, top = turning(times, hips, apex)
-    apart = np.linalg.norm(motion.place("left_ankle") - motion.place("right_ankle"), axis=1)
-    split = percentile(apart[start:end], 50)
-    if not (_SHORTEST <= flight <= _LONGEST and top - standing > _RISE * stature and split < _SPLIT * stature):
+    if not top - standing > _RISE * stature:
         return None
-    edges = [_edge(movement, sole, lift, row) for row in (start - 1, end - 1)]
-    sigma = float(np.hypot(*edges))
+    sigma = float(np.hypot(*(_edge(movement, sole, lift, row) for row in (start - 1, end - 1))))
     values = {
         "flight": Quantity(flight, sigma, "s"),
         "height_by_flight": Quantity(GRAVITY * flight**2 / 8, GRAVITY * flight * sigma / 4, "m"),
@@ -82,7 +88,7 @@ def _jump(movement: Movement, sole: _Sole, lift: Doubles, hips: Doubles, start: 
     if movement.scale is not None:
         pixels = float(movement.scale.px_per_m[apex])
         rise = (top - standing) / pixels
-        noise = np.sqrt(np.nanmean(movement.smoothed.variance[apex, list(motion.parts("mid_hip"))])) / pixels
+        noise = np.sqrt(movement.smoothed.variance[apex, list(motion.parts("mid_hip"))].mean()) / pixels
         values["height_by_hips"] = Quantity(rise, float(np.hypot(noise, rise * movement.scale.sigma)), "m")
     return Event("jump", off, time, down, motion.step / 12**0.5, None, values)
 
@@ -94,10 +100,3 @@ def _edge(movement: Movement, sole: _Sole, lift: Doubles, row: int) -> float:
     speed = abs(lift[row + 1] - lift[row]) / (motion.times[row + 1] - motion.times[row])
     doubt = np.hypot(sole.doubt, noise / movement.stature)
     return float(np.hypot(doubt / max(speed, 0.2), motion.step / 12**0.5))
-
-
-def _floor(times: Doubles, feet: Doubles) -> Doubles:
-    """(T,) the height of the lower foot when it is on the floor, at about each time."""
-    from poseline.analysis.size import rolling
-
-    return rolling(times, feet, 20, 1.5)

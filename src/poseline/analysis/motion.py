@@ -33,7 +33,7 @@ class Motion:
     such rows may also be left out, then nothing is filled there.
 
     Raises:
-        ValueError: shapes that do not fit together, times that do not rise, or a time that is not a number.
+        ValueError: no frame or no keypoint, shapes that do not fit together, times that do not rise, infinite points.
     """
 
     times: Doubles
@@ -67,6 +67,10 @@ class Motion:
         for name, (array, shape) in shapes.items():
             if array is not None and array.shape != shape:
                 raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+        if not count or not size:
+            raise ValueError("a motion needs at least one frame and one keypoint")
+        if np.isinf(self.points).any():
+            raise ValueError("points must be finite, or NaN where a point was not seen")
         if not np.isfinite(self.times).all() or (np.diff(self.times) <= 0).any():
             raise ValueError("times must be finite and strictly rising")
         if not (self.pixel_aspect > 0 and np.isfinite(self.pixel_aspect)):
@@ -136,6 +140,10 @@ class Motion:
         sides = [f"{side}_{name.removeprefix('mid_')}" for side in ("left", "right")] if name.startswith("mid_") else []
         known = tuple(self.index[side] for side in sides if side in self.index)
         return known if len(known) == 2 else ()
+
+    def only_seen(self) -> Motion:
+        """The same with NaN for points that do not count as seen."""
+        return self.with_points(np.where(self.seen[:, :, None], self.points, np.nan))
 
     def with_points(self, points: Doubles) -> Motion:
         """The same with other points, (T, K, 2)."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from poseline.analysis.kalman import likelihood
+from poseline.analysis.kalman import Measurements, likelihood
 from poseline.analysis.motion import Doubles, Motion
 
 _PIECE, _PIECES = 250, 6
@@ -145,5 +145,5 @@ def _scores(motion: Motion, settings: list[tuple[Doubles, Doubles]]) -> Doubles:
     points, doubts = np.where(motion.seen[:, :, None], motion.points, 0).transpose(0, 2, 1), doubt(motion.confidence) ** 2
     noise = np.concatenate([np.where(motion.seen, doubts * deviation**2, np.inf) for deviation, _ in settings], axis=1)
     density = np.concatenate([density for _, density in settings])
-    scores = likelihood(motion.times, np.tile(points, count), noise, density, 5 * motion.torso)
-    return scores.reshape(count, -1)
+    tiled = Measurements(motion.times, np.tile(points, count), noise, density, 5 * motion.torso)
+    return likelihood(tiled).reshape(count, -1)

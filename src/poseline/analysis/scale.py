@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from poseline.analysis.motion import Doubles, Motion, percentile
-from poseline.analysis.size import ANKLE, rolling, stature
+from poseline.analysis.size import ANKLE, rolling
 from poseline.errors import SettingsError
 
 _NEARER = 1.08
@@ -91,25 +91,47 @@ class Scale:
         return result
 
 
-def scale(motion: Motion, known: Known, pixel_aspect: float = 1.0) -> Scale | None:
+def approach(motion: Motion, sizes: Doubles) -> Doubles | None:
+    """(T,) the stature in pixels of somebody who comes nearer or goes away, by how far their feet sink; None: do not.
+
+    Of a camera at rest above a level floor, size is a linear function of the height of the feet in the picture.
+
+    Args:
+        motion: smoothed, in square pixels, level with the floor.
+        sizes: (T,) how tall they appear at each time, in square pixels.
+    """
+    ground = _ground(motion)
+    if not (np.isfinite(sizes).all() and np.isfinite(ground).all()) or len(sizes) < 2:
+        return None
+    low, high = np.percentile(sizes, [5, 95])
+    sunk = np.ptp(np.percentile(ground, [5, 95]))
+    if high < _NEARER * low or sunk < _SINKS * motion.torso or np.corrcoef(ground, sizes)[0, 1] < _TOGETHER:
+        return None
+    slope, start = np.polyfit(ground, sizes, 1)
+    result: Doubles = np.clip(start + slope * ground, 0.5 * low, 1.5 * high)
+    return result
+
+
+def scale(
+    motion: Motion, known: Known, size: float, nearer: Doubles | None, pixel_aspect: float = 1.0
+) -> Scale | None:
     """The scale of a motion; None where nothing is known, or the person is not seen well enough to take their height.
 
     Args:
         motion: smoothed, in square pixels, level with the floor.
         known: what is known.
+        size: how tall the person is in square pixels, NaN where it could not be told.
+        nearer: what `approach` says.
         pixel_aspect: of the picture in which `known.points` were marked.
     """
-    sizes, size = stature(motion)
-    ground = _ground(motion)
-    nearer = _nearer(motion, sizes, ground)
     level = percentile(_lower_ankle(motion), 75)
     count = len(motion)
     drift = float(np.ptp(nearer) / np.median(nearer)) if nearer is not None else 0.0
     if known.height is not None:
-        if not np.isfinite(size):
+        if not size > 0:
             return None
         tall = np.full(count, size) if nearer is None else nearer
-        floor = (np.full(count, level) if nearer is None else ground) + ANKLE * tall
+        floor = (np.full(count, level) if nearer is None else _ground(motion)) + ANKLE * tall
         return Scale(tall / known.height, floor, motion.width / 2, "height", _BUILD, nearer is not None, 0.0)
     if known.px_per_m is not None:
         pixels, sigma, source = known.px_per_m, 0.0, "px_per_m"
@@ -124,11 +146,6 @@ def scale(motion: Motion, known: Known, pixel_aspect: float = 1.0) -> Scale | No
     return Scale(np.full(count, pixels), floor, motion.width / 2, kind, sigma, False, drift)
 
 
-def nearing(motion: Motion) -> bool:
-    """Whether a person, smoothed and level, comes nearer to the camera or goes away from it."""
-    return _nearer(motion, stature(motion)[0], _ground(motion)) is not None
-
-
 def _lower_ankle(motion: Motion) -> Doubles:
     """(T,) y of the lower ankle, NaN where neither is seen; of the picture's edge without ankles."""
     if not motion.has("mid_ankle"):
@@ -139,18 +156,3 @@ def _lower_ankle(motion: Motion) -> Doubles:
 def _ground(motion: Motion) -> Doubles:
     """(T,) y on which the ankles come down at about each time."""
     return rolling(motion.times, _lower_ankle(motion), 75, 1.0)
-
-
-def _nearer(motion: Motion, sizes: Doubles, ground: Doubles) -> Doubles | None:
-    """(T,) the stature in pixels of somebody who comes nearer or goes away, by how far their feet sink; None: do not.
-
-    Of a camera at rest above a level floor, size is a linear function of the height of the feet in the picture.
-    """
-    if not (np.isfinite(sizes).all() and np.isfinite(ground).all()) or len(sizes) < 2:
-        return None
-    low, high = np.percentile(sizes, [5, 95])
-    sunk = np.ptp(np.percentile(ground, [5, 95]))
-    if high < _NEARER * low or sunk < _SINKS * motion.torso or np.corrcoef(ground, sizes)[0, 1] < _TOGETHER:
-        return None
-    slope, start = np.polyfit(ground, sizes, 1)
-    return np.clip(start + slope * ground, 0.5 * low, 1.5 * high)

@@ -120,13 +120,17 @@ def bridged(times: Doubles, measured: Bools, max_gap: float) -> Bools:
 
 def _by_model(motion: Motion, how: Smoothing) -> Smoothed:
     chosen = choose(motion)
-    points = np.where(motion.seen[:, :, None], motion.points, 0).transpose(0, 2, 1)
-    noise = np.where(motion.seen, (chosen.deviation * doubt(motion.confidence)) ** 2, np.inf)
-    reach = 5 * motion.torso
-    weight = kalman.robust_weights(motion.times, points, noise, chosen.density, reach)
+    measured = kalman.Measurements(
+        motion.times,
+        np.where(motion.seen[:, :, None], motion.points, 0).transpose(0, 2, 1),
+        np.where(motion.seen, (chosen.deviation * doubt(motion.confidence)) ** 2, np.inf),
+        chosen.density,
+        5 * motion.torso,
+    )
+    weight = kalman.robust_weights(measured)
     for _ in range(_ROUNDS):
-        estimate = kalman.smooth(motion.times, points, noise / weight, chosen.density, reach)
-        distance, weight = kalman.reweighted(estimate, points, noise, weight)
+        estimate = kalman.smooth(measured.weighed(weight))
+        distance, weight = kalman.reweighted(estimate, measured, weight)
     path, velocity, acceleration = (estimate.state[:, row].transpose(0, 2, 1) for row in range(3))
     variances = estimate.variance[:, 0], estimate.variance[:, 1]
     cutoff = chosen.cutoff(motion.step) if motion.step else np.full(len(motion.names), np.inf)
