@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "pose": {"frame", "errors"},
     **dict.fromkeys(ROOMS, BASE),
     "inference": BASE | {"cache", "head_start", "openvino_core"},
+    "analysis": {"errors", "pose", "skeleton", "settings"},
     "result": BASE | {"overlay", "output"},
     "pipeline": BASE | ROOMS | {"light"},
     "model": BASE | ROOMS | {"pipeline", "result"},

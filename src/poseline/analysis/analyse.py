@@ -26,14 +26,14 @@ from poseline.analysis.uncertainty import Plane, foreshortening, sigma
 class AnalysisOptions:
     """What an analysis is told."""
 
-    smoothing: Smoothing = Smoothing()
+    smoothing: Smoothing = field(default_factory=Smoothing)
     swap_repair: bool = True
     """Put left and right points right that were taken for each other."""
     facing: FacingOption = "auto"
     floor_angle: float | None = None
     """Degrees by which the floor rises to the picture's right; None: by footprints, 0 where they do not tell."""
     camera: CameraOption = "auto"
-    known: Known = Known()
+    known: Known = field(default_factory=Known)
     """What is known of lengths, for metres."""
     bias: float = 0.06
     """Standard deviation along one axis, in torsos, by which points are off for good; see `PersonAnalysis.angles`."""
@@ -45,7 +45,7 @@ class AnalysisOptions:
 
 @dataclass(frozen=True, eq=False)
 class PersonAnalysis:
-    """What is known of one person. T frames, K keypoints, A angles; lengths in square pixels (see `motion`) or metres."""
+    """What is known of one person: T frames, K keypoints, A angles; lengths in square pixels or metres."""
 
     measured: Motion
     """As it was given, in square pixels, left and right put right."""
@@ -196,7 +196,9 @@ def _notes(person: PersonAnalysis, options: AnalysisOptions) -> tuple[str, ...]:
         without = "; no metres are given" if told else ""
         notes.append(f"The camera moves, or the floor does: {person.camera.reason}{without}.")
     elif person.camera.verdict == "unknown" and person.scale is not None:
-        notes.append(f"Whether the camera stood still is not known: {person.camera.reason}. Metres hold only if it did.")
+        notes.append(
+            f"Whether the camera stood still is not known: {person.camera.reason}. Metres hold only if it did."
+        )
     if told and person.scale is None and person.camera.verdict != "moving":
         notes.append("The person is not seen well enough to tell their height in pixels; no metres are given.")
     if person.scale is not None and person.scale.drift:
@@ -205,18 +207,24 @@ def _notes(person: PersonAnalysis, options: AnalysisOptions) -> tuple[str, ...]:
             "and metres hold only at the distance of the scale."
         )
     if person.scale is not None and person.scale.varies:
-        notes.append("The person comes nearer or goes away; metres follow, but movement towards the camera is not in them.")
+        notes.append(
+            "The person comes nearer or goes away; metres follow, but movement towards the camera is not in them."
+        )
     if not person.floor.known:
         notes.append("The floor's slope is not known from the feet; the camera is taken to be level.")
     if (share := person.smoothed.filled) > _MANY:
         notes.append(f"{share:.0%} of the points shown were filled in or replaced.")
     if (missing := float((person.smoothed.state == PointState.MISSING).mean())) > _MANY:
-        notes.append(f"{missing:.0%} of the points are missing: unseen for longer than {options.smoothing.max_gap:g} s.")
+        notes.append(
+            f"{missing:.0%} of the points are missing: unseen for longer than {options.smoothing.max_gap:g} s."
+        )
     out = [
         f"{definition.name} {share:.0%}"
         for definition, share in zip(person.angles.definitions, person.plane.share, strict=True)
         if share > _MANY and definition.kind == "joint"
     ]
     if out:
-        notes.append("Out of the picture's plane, so that the angle seen is not the angle that is: " + ", ".join(out) + ".")
+        notes.append(
+            "Out of the picture's plane, so that the angle seen is not the angle that is: " + ", ".join(out) + "."
+        )
     return tuple(notes)

@@ -25,6 +25,7 @@ from poseline.analysis.motion import Doubles, Motion
 
 Kind = Literal["joint", "segment", "line"]
 
+
 @dataclass(frozen=True)
 class Definition:
     """How an angle is worked out: `factor` · (direction of `first` - direction of `second`) + `offset`."""
@@ -57,7 +58,13 @@ _TRUNK = ("mid_hip", "mid_shoulder")
 
 
 def _both(
-    name: str, kind: Kind, first: tuple[str, str], second: tuple[str, str] | None, offset: float, factor: int, meaning: str
+    name: str,
+    kind: Kind,
+    first: tuple[str, str],
+    second: tuple[str, str] | None,
+    offset: float,
+    factor: int,
+    meaning: str,
 ) -> tuple[Definition, ...]:
     """The definition for the left and the right side; points without a `mid_` are of the side."""
 
@@ -102,7 +109,7 @@ DEFINITIONS: tuple[Definition, ...] = (
     Definition("shoulders", "line", ("right_shoulder", "left_shoulder"), None, 0, -1,
                "0 level, + rising towards x: left shoulder higher seen from the front, right one from behind"),
 )  # fmt: skip
-"""Every angle there is. The wrist's sign is that of the right wrist with the palm's side unknown: a bend, not a side."""
+"""Every angle there is. The wrist bends to either side: which of them is flexion depends on how the palm is turned."""
 
 
 @dataclass(frozen=True, eq=False)

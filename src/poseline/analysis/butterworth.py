@@ -40,9 +40,7 @@ def sections(frequency: float, rate: float) -> Doubles:
     return result
 
 
-def filtered(
-    motion: Motion, frequency: float, max_gap: float
-) -> tuple[Doubles, Doubles, Doubles, tuple[float, float]]:
+def filtered(motion: Motion, frequency: float, max_gap: float) -> tuple[Doubles, Doubles, Doubles, tuple[float, float]]:
     """Filter each point of a motion.
 
     Args:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from poseline.analysis.motion import Bools, Doubles, Motion, middle
+from poseline.analysis.motion import Bools, Doubles, middle
 from poseline.analysis.smoothing import Smoothed
 
 SIDES = ("left", "right")
@@ -73,7 +73,9 @@ def footprints(smoothed: Smoothed, stature: Doubles) -> list[Footprint]:
                 continue
             x, y = np.median(motion.place(f"{side}_ankle")[start:end], axis=0)
             size = float(np.median(stature[start:end]))
-            result.append(Footprint(side, float(motion.times[start]), float(motion.times[end - 1]), float(x), float(y), size))
+            result.append(
+                Footprint(side, float(motion.times[start]), float(motion.times[end - 1]), float(x), float(y), size)
+            )
     return sorted(result, key=lambda footprint: footprint.start)
 
 

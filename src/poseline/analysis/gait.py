@@ -3,23 +3,26 @@
 The split is told best of all moments of a step: it is wide, and neither the floor nor the camera's movement matter.
 When the foot touches the floor and leaves it is then looked for around it. A walker's heel strikes when the ankle is
 foremost relative to the hips, and the toes leave when it is backmost (Zeni, Richards and Higginson, "Two simple methods
-for determining gait events", Gait & Posture 27 (2008) 710-714); a runner's foot is pulled back before it lands, when
-its ankle has come down: lowest in the picture.
+for determining gait events", Gait & Posture 27 (2008) 710-714). A runner's foot is pulled back before it lands, and
+follows through after it has left: it lands about midway between its foremost and its lowest moment, and leaves midway
+between its fastest backward and its backmost one, which is within 0.03 s on a rendered sprint.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from poseline.analysis.event import Event, Movement, Quantity, event_finder
 from poseline.analysis.feet import SIDES
 from poseline.analysis.moments import turning
-from poseline.analysis.motion import Doubles
+from poseline.analysis.motion import Bools, Doubles
 
 Side = Literal["left", "right"]
+Rows: TypeAlias = NDArray[np.intp]
 
 _SPLIT = 0.12
 """Statures between the ankles, along the way, of the smallest step."""
@@ -67,10 +70,11 @@ def _widest(split: Doubles, least: float) -> list[int]:
     return [row for row in rows if 0 < row < len(split) - 1 and inside[row - 1]]  # else it may be wider unseen
 
 
-def _gaps(split: Doubles, known: Doubles) -> Doubles:
+def _gaps(split: Doubles, known: Rows) -> Bools:
     """Whether the split was not seen between one row of `known` and the next."""
     unseen = np.cumsum(~np.isfinite(split))
-    return unseen[known[1:]] != unseen[known[:-1]]
+    gaps: Bools = unseen[known[1:]] != unseen[known[:-1]]
+    return gaps
 
 
 def _walks(times: Doubles, rows: list[int]) -> list[list[int]]:
@@ -119,16 +123,21 @@ def _contact(times: Doubles, ahead: Doubles, low: Doubles, row: int, runs: bool)
     turns = [at for at in behind if at + 1 < len(ahead) and ahead[at] <= ahead[at - 1] and ahead[at] < ahead[at + 1]]
     if not turns:
         return None, None
-    leaving, _ = turning(times, ahead, int(turns[0]))
-    if runs:
-        middle = behind[0]
-        landed = row + int(np.nan_to_num(low[row : middle + 1], nan=-np.inf).argmax())
-        landing, _ = turning(times, low, landed)
-    else:
-        first = max(0, row - 3)
-        landed = first + int(np.nan_to_num(ahead[first : behind[0] + 1], nan=-np.inf).argmax())
-        landing, _ = turning(times, ahead, landed)
-    return landing, leaving
+    passing, backmost = int(behind[0]), int(turns[0])
+    first = max(0, row - 3)
+    foremost, _ = turning(times, ahead, first + _highest(ahead[first : passing + 1]))
+    leaving, _ = turning(times, ahead, backmost)
+    if not runs:
+        return foremost, leaving
+    lowest, _ = turning(times, low, row + _highest(low[row : passing + 1]))
+    speed = np.gradient(ahead[row : backmost + 1], times[row : backmost + 1])
+    fastest = float(times[row + _highest(-speed)])
+    return (foremost + lowest) / 2, (fastest + leaving) / 2
+
+
+def _highest(values: Doubles) -> int:
+    """Index of the largest value that is not NaN."""
+    return int(np.nan_to_num(values, nan=-np.inf).argmax())
 
 
 def _with_strides(movement: Movement, events: list[Event]) -> list[Event]:
@@ -153,7 +162,9 @@ def _with_strides(movement: Movement, events: list[Event]) -> list[Event]:
             speed = length / seconds
             spread = float(np.hypot(length * movement.scale.sigma, speed * sigma))
             step.values["stride_length"] = Quantity(length, spread, "m")
-            step.values["speed"] = Quantity(speed, float(np.hypot(speed * movement.scale.sigma, speed * sigma / seconds)), "m/s")
+            step.values["speed"] = Quantity(
+                speed, float(np.hypot(speed * movement.scale.sigma, speed * sigma / seconds)), "m/s"
+            )
     return events
 
 

@@ -80,7 +80,7 @@ def _jump(
     time, top = turning(times, hips, apex)
     if not top - standing > _RISE * stature:
         return None
-    sigma = float(np.hypot(*(_edge(movement, sole, lift, row) for row in (start - 1, end - 1))))
+    sigma = float(np.hypot(_edge(movement, sole, lift, start - 1), _edge(movement, sole, lift, end - 1)))
     values = {
         "flight": Quantity(flight, sigma, "s"),
         "height_by_flight": Quantity(GRAVITY * flight**2 / 8, GRAVITY * flight * sigma / 4, "m"),
@@ -94,7 +94,7 @@ def _jump(
 
 
 def _edge(movement: Movement, sole: _Sole, lift: Doubles, row: int) -> float:
-    """Seconds, of a crossing between rows: the doubt of the level and the point's noise over its speed, and a frame's."""
+    """Seconds, of a crossing between rows: by the doubt of the level, the point's noise and the frames' interval."""
     motion = movement.smoothed.motion
     noise = np.sqrt(np.nanmax(movement.smoothed.variance[row, list(motion.parts(f"mid_{sole.part}"))]))
     speed = abs(lift[row + 1] - lift[row]) / (motion.times[row + 1] - motion.times[row])

@@ -105,7 +105,8 @@ def likelihood(measured: Measurements) -> Doubles:
     on what comes after accordingly.
     """
     pieces = _Cut(np.arange(len(measured.times))[None], 0).pieces(measured)
-    return _filter(pieces, robust=True, keep=False).likelihood[0]
+    result: Doubles = _filter(pieces, robust=True, keep=False).likelihood[0]
+    return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,7 +275,7 @@ def _before(pieces: _Pieces, measured: Bools) -> tuple[Doubles, Doubles]:
 
 
 def _steps(seconds: Doubles) -> tuple[Doubles, Doubles, Doubles]:
-    """What `seconds` (S, P) do: to the state (S, P, 3, 3), to the covariance (S, P, 6, 6), what they add (S, P, 6, 1)."""
+    """What `seconds` (S, P) do to state (S, P, 3, 3) and covariance (S, P, 6, 6), and add to it (S, P, 6, 1)."""
     move = np.zeros((*seconds.shape, 3, 3))
     move[:, :, range(3), range(3)] = 1
     move[:, :, 0, 1] = move[:, :, 1, 2] = seconds

@@ -51,7 +51,7 @@ SEGMENTS: tuple[Segment, ...] = (
 
 @dataclass(frozen=True, eq=False)
 class Mechanics:
-    """How a person moved; lengths in square pixels of the level picture (y down), and in metres where they are known."""
+    """How a person moved; in square pixels of the level picture, y down, and in metres where they are known."""
 
     centre_of_mass: Doubles
     """(T, 2) square pixels; NaN where less than 0.9 of the body's mass is seen."""
@@ -85,16 +85,20 @@ def mechanics(smoothed: Smoothed, scale: Scale | None) -> Mechanics:
         scale: None where there are no metres.
     """
     motion = smoothed.motion
-    centre, speed, push = (centre_of_mass(motion, values) for values in (None, smoothed.velocity, smoothed.acceleration))
+    centre, speed, push = (
+        centre_of_mass(motion, values) for values in (None, smoothed.velocity, smoothed.acceleration)
+    )
     if scale is None:
         return Mechanics(centre, speed, push, None, None, None, None, None, None, None, None)
-    points, velocity, acceleration = _metric(motion.times, motion.points, smoothed.velocity, smoothed.acceleration, scale)
+    points, velocity, acceleration = _metric(
+        motion.times, motion.points, smoothed.velocity, smoothed.acceleration, scale
+    )
     own = _metric(motion.times, centre[:, None], speed[:, None], push[:, None], scale)
     hips = motion.with_points(points).place("mid_hip")[:, 0] if motion.has("mid_hip") else np.full(len(motion), np.nan)
     distance, displacement = way(hips)
-    return Mechanics(
-        centre, speed, push, points, velocity, acceleration, own[0][:, 0], own[1][:, 0], own[2][:, 0], distance, displacement
-    )  # fmt: skip
+    centre_m, speed_m, push_m = (values[:, 0] for values in own)
+    body = (centre_m, speed_m, push_m, distance, displacement)
+    return Mechanics(centre, speed, push, points, velocity, acceleration, *body)
 
 
 def centre_of_mass(motion: Motion, values: Doubles | None = None) -> Doubles:

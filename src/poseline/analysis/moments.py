@@ -28,6 +28,18 @@ def turning(times: Doubles, values: Doubles, index: int) -> tuple[float, float]:
     return float(times[index] + away), float(values[index] + slope * away + bend * away**2)
 
 
+def spanned(times: Doubles, values: Doubles, seconds: float) -> Doubles:
+    """Values (T,) with gaps of up to `seconds` between known ones filled in linearly: a gap must not cut an event."""
+    known = np.flatnonzero(np.isfinite(values))
+    if len(known) < 2:
+        return values
+    long = np.diff(times[known]) > seconds
+    filled = np.interp(times, times[known], values[known], left=np.nan, right=np.nan)
+    for start, end in zip(known[:-1][long], known[1:][long], strict=True):
+        filled[start + 1 : end] = np.nan
+    return filled
+
+
 def stretches(values: Doubles, high: float, low: float) -> list[tuple[int, int]]:
     """Where values rise above `high`, each widened to where they last were and next are below `low`; no NaN within.
 

@@ -128,11 +128,19 @@ class Motion:
         return all(name in self.index or bool(self._halves(name)) for name in names)
 
     def place(self, name: str) -> Doubles:
-        """(T, 2) a point by its name; `mid_hip` is the mean of `left_hip` and `right_hip`, and so on."""
-        return self.points[:, self.parts(name)].mean(axis=1)
+        """(T, 2) a point by its name; `mid_hip` is the mean of `left_hip` and `right_hip`, and so on.
+
+        Raises:
+            KeyError: the skeleton lacks it.
+        """
+        parts = self.parts(name)
+        if not parts:
+            raise KeyError(name)
+        mean: Doubles = self.points[:, parts[0]] if len(parts) == 1 else self.points[:, parts].mean(axis=1)
+        return mean
 
     def parts(self, name: str) -> tuple[int, ...]:
-        """The keypoints whose mean is the point of this name: itself, or the two halves of a middle; none if unknown."""
+        """The keypoints whose mean is the point of this name: itself, or both halves of a middle; none if unknown."""
         return (self.index[name],) if name in self.index else self._halves(name)
 
     def _halves(self, name: str) -> tuple[int, ...]:

@@ -71,7 +71,9 @@ def choose(motion: Motion) -> Noise:
     scores = sum(_scores(piece, settings) for piece in _pieces(motion))
     best = np.argmax(scores, axis=0)
     points = np.arange(len(motion.names))
-    return Noise(np.array([row[0] for row in settings])[best, points], np.array([row[1] for row in settings])[best, points])
+    return Noise(
+        np.array([row[0] for row in settings])[best, points], np.array([row[1] for row in settings])[best, points]
+    )
 
 
 def noise_bound(motion: Motion) -> Doubles:
@@ -142,7 +144,10 @@ def _pieces(motion: Motion) -> list[Motion]:
 def _scores(motion: Motion, settings: list[tuple[Doubles, Doubles]]) -> Doubles:
     """(S, K) log-likelihood of each point under each of S settings, in one pass."""
     count = len(settings)
-    points, doubts = np.where(motion.seen[:, :, None], motion.points, 0).transpose(0, 2, 1), doubt(motion.confidence) ** 2
+    points, doubts = (
+        np.where(motion.seen[:, :, None], motion.points, 0).transpose(0, 2, 1),
+        doubt(motion.confidence) ** 2,
+    )
     noise = np.concatenate([np.where(motion.seen, doubts * deviation**2, np.inf) for deviation, _ in settings], axis=1)
     density = np.concatenate([density for _, density in settings])
     tiled = Measurements(motion.times, np.tile(points, count), noise, density, 5 * motion.torso)

@@ -72,7 +72,7 @@ class Scale:
     varies: bool
     """Whether it follows a person who comes nearer or goes away."""
     drift: float
-    """Share by which the person's size changes though the scale stays, 0 where it follows: metres are off by as much."""
+    """Share by which the person's size changes though the scale stays: metres are off by as much; else 0."""
 
     def metres(self, points: Doubles) -> Doubles:
         """(T, K, 2) x right, y up, of points in square pixels of the level picture, y down."""
@@ -84,7 +84,8 @@ class Scale:
         """(T, K, 2) m/s, x right, y up, of points and velocities in square pixels of the level picture, y down."""
         up = np.array([1.0, -1.0])
         if not self.varies:
-            return velocity * up / self.px_per_m[:, None, None]
+            still: Doubles = velocity * up / self.px_per_m[:, None, None]
+            return still
         growth = np.gradient(np.log(self.px_per_m), times)[:, None, None]
         sinking = np.stack([np.zeros(len(times)), -np.gradient(self.floor, times)], axis=-1)[:, None]
         result: Doubles = (velocity * up - sinking) / self.px_per_m[:, None, None] - self.metres(points) * growth
@@ -112,9 +113,7 @@ def approach(motion: Motion, sizes: Doubles) -> Doubles | None:
     return result
 
 
-def scale(
-    motion: Motion, known: Known, size: float, nearer: Doubles | None, pixel_aspect: float = 1.0
-) -> Scale | None:
+def scale(motion: Motion, known: Known, size: float, nearer: Doubles | None, pixel_aspect: float = 1.0) -> Scale | None:
     """The scale of a motion; None where nothing is known, or the person is not seen well enough to take their height.
 
     Args:

@@ -7,6 +7,8 @@ that the chain has of the stature gives the stature in pixels.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from poseline.analysis.motion import Doubles, Motion, percentile
@@ -33,7 +35,7 @@ def chain(motion: Motion) -> Doubles:
     """
     lengths: list[Doubles] = []
     share = 0.0
-    for lower, upper in zip(_CHAIN, _CHAIN[1:], strict=False):
+    for lower, upper in pairwise(_CHAIN):
         length = _segment(motion, lower, upper)
         if np.isfinite(length).mean() >= _SELDOM:
             lengths.append(length)
@@ -86,7 +88,8 @@ def _segment(motion: Motion, lower: str, upper: str) -> Doubles:
     if not motion.has(f"mid_{lower}", f"mid_{upper}"):
         return np.full(len(motion), np.nan)
     if lower in ("hip", "shoulder"):
-        return np.linalg.norm(motion.place(f"mid_{upper}") - motion.place(f"mid_{lower}"), axis=1)
+        length: Doubles = np.linalg.norm(motion.place(f"mid_{upper}") - motion.place(f"mid_{lower}"), axis=1)
+        return length
     left, right = (
         np.linalg.norm(motion.place(f"{side}_{upper}") - motion.place(f"{side}_{lower}"), axis=1)
         for side in ("left", "right")

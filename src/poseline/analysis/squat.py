@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from poseline.analysis.event import Event, Movement, Quantity, event_finder
-from poseline.analysis.moments import crossing, stretches, turning
+from poseline.analysis.jump import jumps
+from poseline.analysis.moments import crossing, spanned, stretches, turning
 from poseline.analysis.motion import Doubles, percentile
 
 _DEEP, _BACK = 0.25, 0.10
@@ -20,6 +21,10 @@ _SLIP = 0.12
 """Statures by which an ankle may move meanwhile; a heel that lifts is less."""
 _STANDING = 0.3
 """Statures that the hips of somebody who stands are at least above the ankles."""
+_UNSEEN = 0.5
+"""Seconds for which hips may be unseen within a repetition."""
+_LEAP = 0.3
+"""Seconds before take-off and after landing in which hips that sink belong to the jump."""
 _LONGEST = 15.0
 """Seconds that a repetition takes at most."""
 
@@ -34,9 +39,15 @@ def squats(movement: Movement) -> list[Event]:
     standing = percentile(height, 90)
     if not standing > _STANDING * movement.stature:
         return []
-    depth = 1 - height / standing
+    depth = spanned(motion.times, 1 - height / standing, _UNSEEN)
     found = (_squat(movement, depth, standing, start, end) for start, end in stretches(depth, _DEEP, _BACK))
-    return [event for event in found if event is not None]
+    leaps = jumps(movement)
+    return [event for event in found if event is not None and not any(_of_jump(event, leap) for leap in leaps)]
+
+
+def _of_jump(squat: Event, leap: Event) -> bool:
+    """Whether hips sank to jump off, or to land."""
+    return squat.end > leap.start - _LEAP and squat.start < leap.end + _LEAP
 
 
 def _squat(movement: Movement, depth: Doubles, standing: float, start: int, end: int) -> Event | None:
@@ -44,8 +55,8 @@ def _squat(movement: Movement, depth: Doubles, standing: float, start: int, end:
     if start == 0 or end == len(depth) or not np.isfinite(depth[[start - 1, end]]).all():
         return None  # begun before, or not over: not a whole repetition
     rows = slice(start, end)
-    slips = [np.ptp(motion.place(f"{side}_ankle")[rows], axis=0).max() for side in ("left", "right")]
-    travel = np.ptp(motion.place("mid_hip")[rows, 0])
+    slips = [_range(motion.place(f"{side}_ankle")[rows]) for side in ("left", "right")]
+    travel = _range(motion.place("mid_hip")[rows, :1])
     began, ended = crossing(times, depth, _BACK, start - 1), crossing(times, depth, _BACK, end - 1)
     if max(slips) > _SLIP * movement.stature or travel > 0.5 * movement.stature or ended - began > _LONGEST:
         return None
@@ -60,7 +71,9 @@ def _squat(movement: Movement, depth: Doubles, standing: float, start: int, end:
     if movement.scale is not None:
         pixels = float(movement.scale.px_per_m[lowest])
         metres = deepest * standing / pixels
-        values["descent"] = Quantity(metres, float(np.hypot(_noise(movement, lowest) / pixels, metres * movement.scale.sigma)), "m")
+        values["descent"] = Quantity(
+            metres, float(np.hypot(_noise(movement, lowest) / pixels, metres * movement.scale.sigma)), "m"
+        )
     for side in ("left", "right"):
         name = f"{side}_knee"
         if name in movement.angles.names:
@@ -75,6 +88,12 @@ def _noise(movement: Movement, row: int) -> float:
     motion = movement.smoothed.motion
     parts = [*motion.parts("mid_hip"), *motion.parts("mid_ankle")]
     return float(np.sqrt(np.nansum(movement.smoothed.variance[row, parts]) / 4))
+
+
+def _range(points: Doubles) -> float:
+    """The most that points (N, D) differ along one axis, of those that are seen."""
+    seen = points[np.isfinite(points).all(axis=1)]
+    return float(np.ptp(seen, axis=0).max()) if len(seen) else 0.0
 
 
 def _bottom(movement: Movement, depth: Doubles, lowest: int, start: int, end: int) -> tuple[float, float]:

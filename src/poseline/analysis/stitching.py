@@ -4,7 +4,7 @@ A log keeps the ids that its tracker gave while it looked; this says which of th
 they are. Two rounds:
 
 1. detections without an id join the track that leads to where they are;
-2. tracks that are never seen in the same frame are joined, nearest first, where one leads to the other: somebody who was
+2. tracks that are never seen in the same frame are joined, nearest first, where one leads to the other: somebody was
    hidden and got a new id, or left the picture and came back.
 
 Colours are not in a log, so two people who leave at the same place and of whom one returns cannot be told apart; every
@@ -15,10 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
-from poseline.analysis.motion import Doubles, Integers
+from poseline.analysis.motion import Bools, Doubles, Integers, middle
 from poseline.pose import UNTRACKED
 
 _LONGEST = 4.0
@@ -115,6 +116,10 @@ class _Track:
         rows = np.isfinite(centre).all(axis=1)
         return cls([index], fragment.frames[rows], fragment.times[rows], centre[rows], spread[rows])
 
+    def reaches(self, time: float, seconds: float) -> bool:
+        """Whether it begins and ends no farther than `seconds` from `time`."""
+        return bool(len(self.times) and self.times[0] - seconds <= time <= self.times[-1] + seconds)
+
     def add(self, other: _Track) -> None:
         """Take in another that is never seen in the same frame."""
         order = np.argsort(np.concatenate([self.frames, other.frames]), kind="stable")
@@ -123,12 +128,12 @@ class _Track:
         self.parts += other.parts
 
     def size(self, time: float) -> float:
-        """Of the torso near `time`."""
-        known = np.isfinite(self.sizes)
-        if not known.any():
-            return float("nan")
-        away = np.abs(self.times[known] - time)
-        return float(np.median(self.sizes[known][away <= away.min() + _RECENT]))
+        """Of the torso near `time`, NaN where it is not seen then."""
+        early, late = np.searchsorted(self.times, [time - _RECENT, time + _RECENT])
+        if early == late:  # nearest end of a gap
+            early = max(0, int(early) - 1)
+            late = early + 2
+        return middle(self.sizes[early:late])
 
     def expected(self, time: float) -> tuple[Doubles, float]:
         """Where somebody would be at a `time` at which they were not seen, and for how long they have not been."""
@@ -156,84 +161,91 @@ class _Track:
 
 def _join_loose(known: list[_Track], loose: list[_Track], joins: list[Join]) -> list[_Track]:
     """Give each detection without an id to the track that leads to it best; those that are left over."""
-    ways: list[tuple[float, float, float, _Track, _Track]] = []
-    for detection in loose:
-        if not len(detection.times):
-            continue
-        for track in known:
-            if len(track.times) and not np.isin(detection.frames, track.frames).any():
-                gap, distance = _between(track, detection, float(detection.times[0]))
+    ways: list[tuple[float, float, float, int, _Track]] = []
+    for number, detection in enumerate(loose):
+        for track in known if len(detection.times) else []:
+            time = float(detection.times[0])
+            if track.reaches(time, _HIDDEN) and not np.isin(detection.frames, track.frames).any():
+                gap, distance = _between(track, detection, time)
                 if gap <= _HIDDEN and distance <= _reach(gap):
-                    ways.append((distance / _reach(gap), gap, distance, track, detection))
-    left = list(loose)
-    for _, gap, distance, track, detection in sorted(ways, key=lambda way: way[0]):
-        if detection in left and not np.isin(detection.frames, track.frames).any():
-            joins.append(Join(track.parts[0], detection.parts[0], gap, distance))
-            track.add(detection)
-            left.remove(detection)
-    return left
+                    ways.append((distance / _reach(gap), gap, distance, number, track))
+    taken: set[int] = set()
+    for _, gap, distance, number, track in sorted(ways, key=lambda way: way[0]):
+        if number not in taken and not np.isin(loose[number].frames, track.frames).any():
+            joins.append(Join(track.parts[0], loose[number].parts[0], gap, distance))
+            track.add(loose[number])
+            taken.add(number)
+    return [detection for number, detection in enumerate(loose) if number not in taken]
 
 
 def _join_tracks(known: list[_Track], joins: list[Join]) -> list[_Track]:
     """Join tracks, the surest first, until none leads to another."""
-    known = [track for track in known if len(track.times)]
-    costs = {(id(a), id(b)): _cost(a, b) for number, a in enumerate(known) for b in known[number + 1 :]}
-    while known:
-        ways = [(costs[id(a), id(b)], a, b) for number, a in enumerate(known) for b in known[number + 1 :]]
-        possible = [way for way in ways if way[0] is not None]
+    left = {number: track for number, track in enumerate(known) if len(track.times)}
+    ways = {pair: _way(left[pair[0]], left[pair[1]]) for pair in combinations(left, 2)}
+    while True:
+        possible = {pair: way for pair, way in ways.items() if way is not None}
         if not possible:
-            break
-        found, first, second = min(possible, key=lambda way: way[0][0] if way[0] else np.inf)
-        assert found is not None
-        joins.append(Join(first.parts[0], second.parts[0], found[1], found[2]))
-        first.add(second)
-        known = [track for track in known if track is not second]
-        place = known.index(first)
-        for number, other in enumerate(known):
-            if other is not first:
-                pair = (other, first) if number < place else (first, other)
-                costs[id(pair[0]), id(pair[1])] = _cost(*pair)
-    return known
+            return list(left.values())
+        (first, second), (_, gap, distance) = min(possible.items(), key=lambda item: item[1][0])
+        joins.append(Join(left[first].parts[0], left[second].parts[0], gap, distance))
+        left[first].add(left.pop(second))
+        ways = {pair: way for pair, way in ways.items() if second not in pair}
+        for pair in ways:
+            if first in pair:
+                ways[pair] = _way(left[pair[0]], left[pair[1]])
 
 
-def _cost(first: _Track, second: _Track) -> tuple[float, float, float] | None:
+def _way(first: _Track, second: _Track) -> tuple[float, float, float] | None:
     """How unlike it is that two tracks are one person, with their gap and distance; None: they cannot be."""
-    if np.isin(first.frames, second.frames).any():
+    apart = max(first.times[0], second.times[0]) - min(first.times[-1], second.times[-1])
+    if apart > _LONGEST or np.isin(first.frames, second.frames).any():
         return None
     times = np.concatenate([first.times, second.times])
-    whose = np.r_[np.zeros(len(first.times), bool), np.ones(len(second.times), bool)][np.argsort(times, kind="stable")]
-    times = np.sort(times)
+    order = np.argsort(times, kind="stable")
+    times = times[order]
+    of_second = np.isin(order, np.arange(len(first.times)), invert=True)
     worst = (0.0, 0.0, 0.0)
-    for row in np.flatnonzero(whose[1:] != whose[:-1]):
-        early, late = (second, first) if whose[row] else (first, second)
+    for row in np.flatnonzero(of_second[1:] != of_second[:-1]):
+        early, late = (second, first) if of_second[row] else (first, second)
         gap = float(times[row + 1] - times[row])
-        _, onwards = _between(early, late, float(times[row + 1]), float(times[row]))
-        _, backwards = _between(late, early, float(times[row]), float(times[row + 1]))
-        distance = min(onwards, backwards)
-        if gap > _LONGEST or distance > _reach(gap):
+        if gap > _LONGEST:
+            return None
+        distance = min(
+            _between(_until(early, times[row]), late, float(times[row + 1]))[1],
+            _between(_since(late, times[row + 1]), early, float(times[row]))[1],
+        )
+        if distance > _reach(gap):
             return None
         worst = max(worst, (distance / _reach(gap) + gap / _LONGEST, gap, distance))
     return worst
 
 
-def _between(track: _Track, other: _Track, time: float, left: float | None = None) -> tuple[float, float]:
+def _between(track: _Track, other: _Track, time: float) -> tuple[float, float]:
     """How long `track` had not been seen at a `time` of `other`, and how many torsos they are from each other then.
 
-    inf where they are not of one size. `left`: only what `track` did up to (or from) then counts.
+    inf torsos where they are not of one size.
     """
     size, own = track.size(time), other.size(time)
     if not (np.isfinite(size) and np.isfinite(own)):
         size = own = float(np.nanmax([size, own, 1.0]))
     if max(size, own) > _GROWTH * min(size, own):
         return 0.0, float("inf")
-    source = track if left is None else _cut(track, time, left)
-    place, gap = source.expected(time)
+    place, gap = track.expected(time)
     row = int(np.argmin(np.abs(other.times - time)))
     return gap, float(np.linalg.norm(place - other.centres[row]) / ((size + own) / 2))
 
 
-def _cut(track: _Track, time: float, left: float) -> _Track:
-    rows = track.times <= left if left < time else track.times >= left
+def _until(track: _Track, time: float) -> _Track:
+    """What it did up to `time`."""
+    return _rows(track, track.times <= time)
+
+
+def _since(track: _Track, time: float) -> _Track:
+    """What it did from `time` on."""
+    return _rows(track, track.times >= time)
+
+
+def _rows(track: _Track, rows: Bools) -> _Track:
     return _Track(track.parts, track.frames[rows], track.times[rows], track.centres[rows], track.sizes[rows])
 
 
@@ -243,8 +255,8 @@ def _reach(gap: float) -> float:
 
 def _middle(points: Doubles) -> Doubles:
     """(N, 2) the mean of what is seen of (N, P, 2), NaN where nothing is."""
-    seen = np.isfinite(points).all(axis=2)
-    count = seen.sum(axis=1)[:, None]
+    seen = np.isfinite(points[:, :, 0]) & np.isfinite(points[:, :, 1])
+    count = seen.sum(axis=1, keepdims=True)
     total = np.where(seen[:, :, None], points, 0).sum(axis=1)
     result: Doubles = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     return result

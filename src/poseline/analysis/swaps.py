@@ -6,7 +6,7 @@ frames that vector should be turned round. Three things decide, in units of log-
 answers wins (see `best_path`):
 
 - movement: how far the vector lies from where its two predecessors lead, against what is usual for this pair;
-- what limbs can do: shins and thighs, forearms and upper arms no longer than they are, knees that do not bend backwards;
+- what limbs can do: no segment gets longer than it is, and knees do not bend backwards;
 - that exchanges are rare and short: each costs a price, and so does each frame that it lasts.
 
 First for the whole body at once, then for each leg and arm, where knee and ankle (elbow and wrist) may be exchanged
@@ -163,7 +163,8 @@ def _second_order(costs: Doubles, changes: Doubles) -> Integers:
         steps[:, :, old, old] = changes[:, :, old]
     pairs = np.repeat(costs[:, None], size, axis=1).reshape(count, size * size)
     path = best_path(pairs, steps.reshape(count, size * size, size * size))
-    return path % size
+    states: Integers = path % size
+    return states
 
 
 def _pairs(motion: Motion) -> dict[str, Pair]:
