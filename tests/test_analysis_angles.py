@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from analysis_worlds import DATA, NAMES, disturbed, motion, truth
+from analysis_worlds import DATA, NAMES, disturbed, logged, motion, truth
 from poseline.analysis import DEFINITIONS, AnalysisOptions, Facing, Motion, analyse_motion
 from poseline.analysis.angles import angles, definitions, unwrapped, velocities
 from poseline.analysis.facing import Facings
@@ -234,6 +234,18 @@ def test_the_band_holds_the_truth(name: str) -> None:
     joints = [definition.kind != "line" for definition in person.angles.definitions]
     inside = np.abs(off[:, joints][np.isfinite(off[:, joints])]) < 2
     assert 0.88 < inside.mean() <= 1
+
+
+@pytest.mark.parametrize("model", ["builtin", "yolo11n"])
+@pytest.mark.parametrize("who", [("squat", 1), ("sprint", 1), ("crossing", 2)], ids=str)
+def test_a_network_is_off_by_more_than_its_noise_and_the_wider_band_says_so(model: str, who: tuple[str, int]) -> None:
+    found, exact = logged(model, *who)
+    person = analyse_motion(found, AnalysisOptions(floor_angle=0))
+    off = np.abs((person.angles.degrees - angles(exact, person.facing.facings) + 180) % 360 - 180)
+    joints = [definition.kind == "joint" for definition in person.angles.definitions]
+    seen = np.isfinite(off[:, joints])
+    assert (off < 2 * person.angles.sigma)[:, joints][seen].mean() < 0.6
+    assert (off < 2 * person.sigma_with_bias)[:, joints][seen].mean() > 0.75
 
 
 def test_movement_out_of_the_plane_is_told() -> None:

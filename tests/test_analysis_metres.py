@@ -188,6 +188,15 @@ def test_a_standing_person_before_a_panning_camera() -> None:
     assert analyse_motion(stander.with_points(pan)).camera.verdict == "moving"
 
 
+def test_somebody_who_runs_in_place_before_a_camera_at_rest() -> None:
+    times = np.arange(150) / 30
+    points = np.tile(truth("crowd", 4).points[0], (150, 1, 1))
+    for side, phase in (("left", 0.0), ("right", np.pi)):
+        kick = np.maximum(np.sin(2 * np.pi * 1.6 * times + phase), 0)
+        points[:, NAMES.index(f"{side}_ankle")] += np.stack([-90 * kick, -70 * kick], axis=1)
+    assert analyse_motion(motion(times, points, (1280, 720))).camera.verdict == "still"
+
+
 def test_masses_add_up_to_a_body() -> None:
     assert sum(segment.mass for segment in SEGMENTS) == pytest.approx(1)
 

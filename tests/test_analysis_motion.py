@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 import warnings
 
@@ -141,3 +143,9 @@ def test_ten_thousand_frames_take_a_few_seconds() -> None:
     person = analyse_motion(long, AnalysisOptions(known=Known(height=1.8)))
     assert time.process_time() - began < 5
     assert 130 <= person.counts["squat"] <= 150
+
+
+def test_it_needs_no_model_no_video_and_no_scipy() -> None:
+    code = "import sys, poseline.analysis; print(*{name.split('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert not {"openvino", "torch", "ultralytics", "onnxruntime", "av", "cv2", "scipy"} & set(done.stdout.split())

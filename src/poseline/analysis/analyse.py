@@ -35,8 +35,9 @@ class AnalysisOptions:
     camera: CameraOption = "auto"
     known: Known = field(default_factory=Known)
     """What is known of lengths, for metres."""
-    bias: float = 0.06
-    """Standard deviation along one axis, in torsos, by which points are off for good; see `PersonAnalysis.angles`."""
+    bias: float = 0.08
+    """Standard deviation along one axis, in torsos, by which points are off for longer than smoothing reaches; the
+    default is measured on rendered clips, see `uncertainty.sigma`."""
     events: tuple[str, ...] = ("auto",)
     """Kinds of events to look for, see `event.FINDERS`; none: ()."""
     hidden: float = 0.3
@@ -212,6 +213,9 @@ def _notes(person: PersonAnalysis, options: AnalysisOptions) -> tuple[str, ...]:
         )
     if not person.floor.known:
         notes.append("The floor's slope is not known from the feet; the camera is taken to be level.")
+    if person.swapped.any():
+        share = float(person.swapped.any(axis=1).mean())
+        notes.append(f"Left and right were taken for each other, and exchanged, in {share:.1%} of the frames.")
     if (share := person.smoothed.filled) > _MANY:
         notes.append(f"{share:.0%} of the points shown were filled in or replaced.")
     if (missing := float((person.smoothed.state == PointState.MISSING).mean())) > _MANY:

@@ -137,10 +137,12 @@ class _Cut:
     def of(cls, measured: Measurements) -> _Cut:
         """As many pieces as pay, with margins in which every point's filter settles."""
         count = len(measured.times)
-        step = (measured.times[-1] - measured.times[0]) / max(count - 1, 1)
+        if count < 2 * _SHORTEST:
+            return cls(np.arange(count)[None], count)
+        step = float(np.median(np.diff(measured.times)))
         usual = np.where(np.isfinite(measured.noise), measured.noise, np.nan)
         known = np.isfinite(usual).any(axis=0) & (measured.density > 0)
-        if count < 2 * _SHORTEST or not known.any():
+        if not known.any():
             return cls(np.arange(count)[None], count)
         slowest = (measured.density[known] / (np.nanmedian(usual[:, known], axis=0) * step)).min() ** (1 / 6)
         margin = int(np.ceil(_SETTLED / slowest / step))

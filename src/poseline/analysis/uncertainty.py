@@ -28,8 +28,8 @@ def sigma(motion: Motion, variance: Doubles, bias: float = 0.0) -> Doubles:
     Args:
         motion: in square pixels.
         variance: (T, K) px², of a point along one axis.
-        bias: standard deviation along one axis, in torsos, that every point has besides, such as 0.06 of a network
-            that is off by 0.075 torsos on average.
+        bias: standard deviation along one axis, in torsos, that every point has besides, such as 0.08 of a network
+            that is off by 0.1 torsos on average.
     """
     arms = Arms.of(motion)
     first, second = _shares(motion, arms)
