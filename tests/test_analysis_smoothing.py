@@ -231,3 +231,12 @@ def test_short_motions_are_smoothed_too(count: int, how: Smoothing) -> None:
     smoothed = smooth(motion(times, moving(times)), how)
     np.testing.assert_allclose(smoothed.motion.points, moving(times), atol=6)
     assert smoothed.velocity.shape == (count, 17, 2)
+
+
+def test_a_person_who_is_seldom_seen_is_smoothed_as_one_who_always_is() -> None:
+    exact = truth("sprint")
+    noisy = disturbed(exact, 0, gaps=0)
+    points, confidence = np.full((6000, 17, 2), np.nan), np.zeros((6000, 17))
+    points[3300:3450], confidence[3300:3450] = noisy.points, noisy.confidence
+    seldom = smooth(Motion(np.arange(6000) / 30, points, confidence, exact.names, 960, 540)).motion[slice(3300, 3450)]
+    assert error(seldom, exact) == pytest.approx(error(smooth(noisy).motion, exact), abs=0.1)

@@ -136,6 +136,9 @@ def _lagrange(times: Doubles, at: Doubles) -> Doubles:
 
 
 def _pieces(motion: Motion) -> list[Motion]:
+    """Stretches of the frames in which the person is seen, evenly spread."""
+    if (seen := motion.seen.any(axis=1)).any():
+        motion = motion[seen]
     count = min(_PIECES, -(-len(motion) // _PIECE))
     starts = np.linspace(0, max(0, len(motion) - _PIECE), count).round().astype(int)
     return [motion[start : start + _PIECE] for start in starts]
