@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from poseline.analysis.kalman import Measurements, likelihood
-from poseline.analysis.motion import Doubles, Motion
+from poseline.analysis.motion import Bools, Doubles, Motion
 
 _PIECE, _PIECES = 250, 6
 """Frames of a piece, and most pieces, evenly spread over a clip, on which the settings are chosen."""
@@ -137,8 +137,8 @@ def _lagrange(times: Doubles, at: Doubles) -> Doubles:
 
 def _pieces(motion: Motion) -> list[Motion]:
     """Stretches of the frames in which the person is seen, evenly spread."""
-    if (seen := motion.seen.any(axis=1)).any():
-        motion = motion[seen]
+    seen: Bools = np.add.reduce(motion.seen, axis=1) > 0
+    motion = motion[seen] if seen.any() else motion
     count = min(_PIECES, -(-len(motion) // _PIECE))
     starts = np.linspace(0, max(0, len(motion) - _PIECE), count).round().astype(int)
     return [motion[start : start + _PIECE] for start in starts]
