@@ -43,6 +43,7 @@ MAY_IMPORT = {
     **dict.fromkeys(ROOMS, BASE),
     "output": BASE | {"machine", "window_child"},
     "inference": BASE | {"cache", "forks", "head_start", "openvino_core"},
+    "analysis": {"errors", "pose", "skeleton", "settings"},
     "result": BASE | {"overlay", "output"},
     "pipeline": BASE | ROOMS | {"forks", "light"},
     "model": BASE | ROOMS | {"forks", "pipeline", "result"},
