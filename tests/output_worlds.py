@@ -15,7 +15,7 @@ import av
 import numpy as np
 
 from poseline.frame import Frame, Gap
-from poseline.output import RunHeader
+from poseline.log import RunHeader
 from poseline.pose import Observation, Poses
 from poseline.skeleton import Skeleton
 

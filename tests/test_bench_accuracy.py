@@ -8,7 +8,7 @@ import pytest
 
 from output_worlds import header, seen
 from poseline.bench.accuracy import compare
-from poseline.output import KeypointLog
+from poseline.log import KeypointLog
 from poseline.pose import Poses
 from poseline.skeleton import Skeleton
 

@@ -15,7 +15,8 @@ from poseline import runs
 from poseline.errors import ModelError, PoselineError
 from poseline.frame import Pixels
 from poseline.interruption import Interruption
-from poseline.output import KeypointLog, prepare, read_log
+from poseline.log import KeypointLog, read_log
+from poseline.output import prepare
 from poseline.pipeline import RunReport, observe, run
 from poseline.pose import Observation
 from poseline.tracking import track

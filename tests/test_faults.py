@@ -12,7 +12,8 @@ from media_worlds import ScriptedSource, estimator, one_person, settings, stage_
 from output_worlds import decoded, lines
 from poseline.errors import ModelError, OutputError, SourceError
 from poseline.frame import Pixels
-from poseline.output import KeypointLog, VideoWriter, prepare
+from poseline.log import KeypointLog
+from poseline.output import VideoWriter, prepare
 from poseline.overlay import Overlay
 from poseline.pipeline import RunReport, run
 from poseline.pose import Observation

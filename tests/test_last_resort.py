@@ -154,7 +154,7 @@ RUN = (
     BLOCKED
     + """
 from poseline import runs
-from poseline.output import KeypointLog
+from poseline.log import KeypointLog
 from poseline.__main__ import main
 
 kind, apart = sys.argv.pop(1), sys.argv.pop(1) == "apart"

@@ -20,8 +20,9 @@ from output_worlds import lines
 from poseline.capture import open_source
 from poseline.frame import Frame, Gap, Pixels
 from poseline.inference import PoseEstimator
-from poseline.output import prepare, read_log
-from poseline.output.read import Ending
+from poseline.log import read_log
+from poseline.log.reader import Ending
+from poseline.output import prepare
 from poseline.pipeline import run
 from test_capture_pictures import save
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from poseline.output import Counts
+from poseline.log import Counts
 from poseline.pipeline import Meter, RunReport
 
 

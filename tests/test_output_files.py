@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import poseline.output
+from poseline.atomic import replacing
 from poseline.errors import OutputError
-from poseline.output import Counts, save_picture, write_summary
-from poseline.output.atomic import replacing
+from poseline.log import Counts
+from poseline.output import save_picture, write_summary
 
 RAMP = np.broadcast_to(np.arange(0, 240, 5, dtype=np.uint8)[:, None, None], (48, 64, 3)).copy()
 

@@ -10,8 +10,9 @@ import pytest
 
 from output_worlds import header, poses, seen
 from poseline.errors import OutputError
-from poseline.output import KeypointLog, lock, prepare
+from poseline.log import KeypointLog
 from poseline.output import folder as folder_module
+from poseline.output import lock, prepare
 
 HOLDER = """
 import sys

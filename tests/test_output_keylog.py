@@ -13,7 +13,7 @@ import pytest
 from output_worlds import CHILD, SKELETON, header, lines, poses, seen
 from poseline.errors import OutputError, SourceError
 from poseline.frame import Gap
-from poseline.output import Counts, Ended, KeypointLog, LogReader, read_log
+from poseline.log import Counts, Ended, KeypointLog, LogReader, read_log
 from poseline.pose import Observation, Poses
 from poseline.skeleton import COCO17
 
@@ -168,7 +168,7 @@ import resource, signal, sys
 from pathlib import Path
 from output_worlds import header, poses, seen
 from poseline.errors import OutputError
-from poseline.output import KeypointLog
+from poseline.log import KeypointLog
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 10**6))
 failed = []

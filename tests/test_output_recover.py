@@ -14,7 +14,8 @@ import pytest
 
 from output_worlds import CHILD, SAMPLES, decoded, header, lines, pictures, poses, seconds, seen, stamps
 from poseline.errors import OutputError, SourceError
-from poseline.output import Counts, KeypointLog, VideoWriter, prepare, recover
+from poseline.log import Counts, KeypointLog
+from poseline.output import VideoWriter, prepare, recover
 from poseline.settings import OutputSettings
 
 RECORDER = """
@@ -23,7 +24,8 @@ from fractions import Fraction
 from pathlib import Path
 import av
 from output_worlds import CHILD, SAMPLES, header, pictures, poses, seen
-from poseline.output import KeypointLog, VideoWriter, encoder, prepare
+from poseline.log import KeypointLog
+from poseline.output import VideoWriter, encoder, prepare
 from poseline.settings import OutputSettings
 many = sys.argv[3] == "many cores"
 encoder.machine.cores = lambda: 16 if many else 2

@@ -10,7 +10,7 @@ import pytest
 
 from output_worlds import header, lines, poses, seen
 from poseline.errors import OutputError, SourceError
-from poseline.output import KeypointLog, tables, write_csv, write_parquet
+from poseline.log import KeypointLog, tables, write_csv, write_parquet
 from poseline.pose import Poses
 from poseline.skeleton import Skeleton
 from test_output_keylog import of_size

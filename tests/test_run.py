@@ -33,7 +33,8 @@ from poseline.errors import OutputError
 from poseline.frame import Frame, Gap, Pixels
 from poseline.inference import PoseEstimator
 from poseline.interruption import Interruption
-from poseline.output import prepare, read_log
+from poseline.log import read_log
+from poseline.output import prepare
 from poseline.pipeline import RunReport, observing, run
 from poseline.pose import Observation
 from poseline.settings import Settings

@@ -17,7 +17,8 @@ from output_worlds import decoded, lines, pictures, probe, seconds, tone
 from poseline import model
 from poseline.capture import AudioTrack, VideoFile
 from poseline.frame import Frame
-from poseline.output import VideoWriter, read_log
+from poseline.log import read_log
+from poseline.output import VideoWriter
 from poseline.pipeline import RunReport
 from poseline.settings import OutputSettings
 from test_capture_time import MS, PLAIN, RECORDED, joined, raw, trimmed, unstated

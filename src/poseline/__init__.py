@@ -24,8 +24,8 @@ if TYPE_CHECKING:
         StageStalled,
     )
     from poseline.frame import Frame, Gap
+    from poseline.log.reader import Log, read_log
     from poseline.model import PoseModel, stream
-    from poseline.output.read import Log, read_log
     from poseline.pose import Observation, Poses
     from poseline.result import Result
     from poseline.settings import Settings
@@ -37,7 +37,7 @@ _HOMES = {
     "DeviceError": "errors",
     "Frame": "frame",
     "Gap": "frame",
-    "Log": "output.read",
+    "Log": "log",
     "ModelError": "errors",
     "Observation": "pose",
     "OutputError": "errors",
@@ -50,7 +50,7 @@ _HOMES = {
     "Skeleton": "skeleton",
     "SourceError": "errors",
     "StageStalled": "errors",
-    "read_log": "output.read",
+    "read_log": "log",
     "stream": "model",
 }
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from poseline.bench.schema import Accuracy
 from poseline.inference.agreement import similarity
-from poseline.output import read_log
+from poseline.log import read_log
 from poseline.pose import Poses
 from poseline.skeleton import Skeleton
 

@@ -13,6 +13,7 @@ from platform import platform
 from rich.markup import escape
 
 from poseline import machine
+from poseline.atomic import replacing
 from poseline.bench import chart, side_by_side, tables
 from poseline.bench.advice import advise
 from poseline.bench.contest import Match, compete, matches
@@ -23,7 +24,6 @@ from poseline.bench.plan import Options, cases
 from poseline.bench.schema import Benchmark, Clip, Contest, Machine, read
 from poseline.capture import locate, open_source
 from poseline.errors import OutputError, PoselineError, SettingsError, SourceError
-from poseline.output import replacing
 from poseline.pipeline import versions
 from poseline.settings import CaptureSettings
 from poseline.terminal import console

@@ -14,7 +14,7 @@ from poseline.bench import accuracy, schema
 from poseline.bench.plan import Case, Options, case
 from poseline.bench.process import Watched, python, watch
 from poseline.errors import ModelError, SourceError
-from poseline.output import LogReader
+from poseline.log import LogReader
 
 Step = Callable[[str], None]
 """Told what comes next, in words."""

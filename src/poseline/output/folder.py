@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
+from poseline.atomic import cause
 from poseline.errors import OutputError, SourceError
-from poseline.output.atomic import cause
+from poseline.log.reader import LogReader
 from poseline.output.disk import START_RESERVE, free_bytes
 from poseline.output.lock import FolderLock
-from poseline.output.read import LogReader
 
 RUNS = Path("runs")
 _VIDEO = r"annotated(?:-(\d+))?\.mp4"

@@ -7,8 +7,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from poseline.atomic import cause
 from poseline.errors import OutputError
-from poseline.output.atomic import cause
 
 LOCK_NAME = ".poseline.lock"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from poseline.atomic import cause, replacing
 from poseline.errors import OutputError
 from poseline.frame import Pixels
-from poseline.output.atomic import cause, replacing
 
 
 def save_picture(bgr: Pixels, path: Path) -> Path:

@@ -13,12 +13,12 @@ from typing import Any, BinaryIO
 
 import av
 
+from poseline.atomic import cause, replacing
 from poseline.errors import OutputError, SourceError
-from poseline.output.atomic import cause, replacing
+from poseline.log.reader import Ending, LogReader
 from poseline.output.folder import video_number
 from poseline.output.lock import FolderLock
 from poseline.output.mp4 import clock_options
-from poseline.output.read import Ending, LogReader
 
 _FAILURES = (av.error.FFmpegError, OSError, ValueError)
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import av
 
+from poseline.atomic import cause
 from poseline.errors import OutputError
-from poseline.output.atomic import cause
 from poseline.output.encoder import EncoderName
 from poseline.output.finished import Finished
 from poseline.output.mp4 import Mp4, part_of

@@ -15,7 +15,8 @@ from poseline.capture import SourceInfo
 from poseline.errors import OutputError
 from poseline.frame import Pixels
 from poseline.inference import ModelSpec
-from poseline.output import KeypointLog, OutputFolder, RunHeader, Window, choose_encoder, picture_file, save_picture
+from poseline.log import KeypointLog, RunHeader
+from poseline.output import OutputFolder, Window, choose_encoder, picture_file, save_picture
 from poseline.overlay import Drawn
 from poseline.pipeline.annotated import AnnotatedVideo
 from poseline.pipeline.annotator import AnnotationTask, Annotator

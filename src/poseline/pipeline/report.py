@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from poseline.frame import Frame
-from poseline.output import Counts, Ended
+from poseline.log import Counts, Ended
 from poseline.pipeline.meter import Meter
 from poseline.pose import Observation
 

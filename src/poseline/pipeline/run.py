@@ -15,7 +15,8 @@ from poseline.capture import Source, SourceInfo
 from poseline.errors import PoselineError
 from poseline.inference import PoseEstimator
 from poseline.interruption import Interruption
-from poseline.output import OutputFolder, RunHeader, write_csv, write_parquet, write_summary
+from poseline.log import RunHeader, write_csv, write_parquet
+from poseline.output import OutputFolder, write_summary
 from poseline.overlay import Overlay
 from poseline.pipeline.annotator import AnnotationResult
 from poseline.pipeline.chain import Stage

@@ -1,4 +1,4 @@
-"""Plain values: what JSON can hold, and anybody may read."""
+"""Values as JSON can hold them, with nothing in them that is secret."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 from poseline.errors import redact
 
 
-def plain(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
     """`value` as JSON types: passwords in URLs hidden, NaN and inf as None, arrays as lists, all else as text."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {plain(str(key)): plain(item) for key, item in value.items()}
+        return {jsonable(str(key)): jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
+        return [jsonable(item) for item in value]
     if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist())
+        return jsonable(value.tolist())
     return redact(str(value)).encode("utf-8", "backslashreplace").decode()  # a file's name may be no text at all

@@ -30,11 +30,11 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from poseline.atomic import cause
 from poseline.errors import OutputError, redact
 from poseline.frame import Frame, Gap
-from poseline.output.atomic import cause
-from poseline.output.plain import plain
-from poseline.output.summary import Counts, Ended
+from poseline.log.counts import Counts, Ended
+from poseline.log.jsonable import jsonable
 from poseline.pose import Floats, Observation, Poses
 from poseline.skeleton import Skeleton
 
@@ -79,7 +79,12 @@ class RunHeader:
             "model": self.model,
             "runtime": self.runtime,
             "device": self.device,
-            "skeleton": {"names": self.skeleton.names, "edges": self.skeleton.edges},
+            "skeleton": {
+                "names": self.skeleton.names,
+                "edges": self.skeleton.edges,
+                "sigmas": self.skeleton.sigmas,
+                "pairs": self.skeleton.pairs,
+            },
             "video": self.video,
             "settings": self.settings,
             "versions": self.versions,
@@ -87,7 +92,7 @@ class RunHeader:
         }
         if len(self.classes) > 1:
             record["classes"] = self.classes
-        written: dict[str, Any] = plain(record)
+        written: dict[str, Any] = jsonable(record)
         return written
 
 
@@ -151,9 +156,9 @@ class KeypointLog:
             "corrupt": frame.corrupt,
         }
         if frame.source not in ("", self._source) and (source := redact(frame.source)) != self._source:
-            record["source"] = plain(source)
+            record["source"] = jsonable(source)
         if picture is not None:
-            record["picture"] = plain(picture)
+            record["picture"] = jsonable(picture)
         self._write(record)
         self.frames += 1
         self.persons += len(observation.poses)
@@ -161,7 +166,7 @@ class KeypointLog:
 
     def gap(self, gap: Gap) -> None:
         """Write an outage; `frame` does it for the gap that its frame carries."""
-        self._write(plain({"type": "gap", "from": gap.start, "to": gap.end, "reason": gap.reason}))
+        self._write(jsonable({"type": "gap", "from": gap.start, "to": gap.end, "reason": gap.reason}))
         self.outages += max(0.0, gap.end - gap.start)
 
     def end(
@@ -184,7 +189,7 @@ class KeypointLog:
             "fps": fps,
             "error": error,
         }
-        self._write(plain({**record, "nulls": self.nulls} if self.nulls else record))
+        self._write(jsonable({**record, "nulls": self.nulls} if self.nulls else record))
 
     def close(self) -> None:
         """Close the file; without `end` before, the log says that the run was killed."""

@@ -12,9 +12,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from poseline.atomic import cause, replacing
 from poseline.errors import OutputError
-from poseline.output.atomic import cause, replacing
-from poseline.output.read import LoggedFrame, LogReader
+from poseline.log.reader import LoggedFrame, LogReader
 
 if TYPE_CHECKING:
     import polars as pl

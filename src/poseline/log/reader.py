@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
 
 import numpy as np
+import orjson
 
 from poseline.errors import SourceError
 from poseline.frame import Gap
-from poseline.output.keylog import SCHEMA
+from poseline.log.writer import SCHEMA
 from poseline.pose import Poses
+from poseline.skeleton import Skeleton
 
 Ending: TypeAlias = Literal["complete", "interrupted", "failed", "killed", "unknown"]
 """How a log's run ended: as its end record says; `killed` without one.
@@ -22,6 +24,8 @@ Ending: TypeAlias = Literal["complete", "interrupted", "failed", "killed", "unkn
 `unknown`: its end record has no `ended`, as in old logs, and names no error: a complete run or an interrupted one.
 """
 
+_BROKEN = (ValueError, KeyError, TypeError, AttributeError)
+"""What a broken line can be mistaken for."""
 _BEGINNING = 32
 """Bytes of a line in which its type stands."""
 
@@ -76,6 +80,19 @@ class LogReader:
         return tuple(self.run["skeleton"]["names"])
 
     @property
+    def skeleton(self) -> Skeleton:
+        """Names, edges and, where the log has them, sigmas of the keypoints."""
+        told = self.run["skeleton"]
+        edges = tuple((int(a), int(b)) for a, b in told.get("edges") or ())
+        return Skeleton(self.names, edges, tuple(told.get("sigmas") or ()))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the picture at the start, in pixels; (0, 0) for separate pictures."""
+        width, height = _first_size(self.run)
+        return width or 0, height or 0
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The model's class names, where it has more than one."""
         return tuple(self.run.get("classes", ()))
@@ -105,13 +122,28 @@ class LogReader:
 
     def records(self) -> Iterator[tuple[dict[str, Any], LoggedFrame]]:
         """Each frame's record as it stands in the file, and the frame that it holds."""
+        for record in self.raw_records():
+            try:
+                frame = self._frame(record)
+            except _BROKEN:
+                self.skipped += 1
+            else:
+                yield record, frame
+
+    def raw_records(self) -> Iterator[dict[str, Any]]:
+        """Each frame's record as it stands in the file, in order; its persons are not looked at."""
         self.gaps, self.end, self.skipped, self._last_index = [], None, 0, {}
         self._size = _first_size(self.run)
         with self._opened() as lines:
             next(lines, None)
             for line in lines:
-                if (taken := self._take(line)) is not None:
-                    yield taken
+                try:
+                    record = self._parse(line)
+                except _BROKEN:
+                    self.skipped += 1
+                else:
+                    if record is not None:
+                        yield record
 
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
@@ -134,21 +166,15 @@ class LogReader:
             raise SourceError(f"{self.path}: a keypoint log of schema {schema}; this version reads schema {SCHEMA}")
         return run
 
-    def _take(self, line: bytes) -> tuple[dict[str, Any], LoggedFrame] | None:
-        """What a frame's line holds; other lines leave what they hold in the reader, or are skipped and counted."""
-        try:
-            return self._parse(line)
-        except (ValueError, KeyError, TypeError, AttributeError):  # whatever a broken line can be mistaken for
-            self.skipped += 1
-            return None
-
-    def _parse(self, line: bytes) -> tuple[dict[str, Any], LoggedFrame] | None:
+    def _parse(self, line: bytes) -> dict[str, Any] | None:
+        """The record of a frame's line; what other lines hold stays in the reader."""
         if not line.endswith(b"\n"):
             raise ValueError("torn: a line counts only when it is whole")
-        record = json.loads(line.decode("utf-8"))
+        record: dict[str, Any] = orjson.loads(line)
         kind = record["type"]
         if kind == "frame":
-            return record, self._frame(record)
+            self._check_order(record)
+            return record
         if kind == "gap":
             self.gaps.append(Gap(float(record["from"]), float(record["to"]), str(record["reason"])))
         elif kind == "size":
@@ -159,22 +185,23 @@ class LogReader:
             raise ValueError(f"unknown record {kind!r}")
         return None
 
-    def _frame(self, record: dict[str, Any]) -> LoggedFrame:
+    def _check_order(self, record: dict[str, Any]) -> None:
         source, index = str(record.get("source", self.run["source"])), int(record["frame"])
-        frame = LoggedFrame(
-            index,
+        if index <= self._last_index.get(source, -1):
+            raise ValueError(f"frame {index} again")
+        self._last_index[source] = index
+
+    def _frame(self, record: dict[str, Any]) -> LoggedFrame:
+        return LoggedFrame(
+            int(record["frame"]),
             int(record["pts"]),
             _number(record["time"]),
             _poses(record["persons"], len(self.names)),
             int(record["dropped_before"]),
             bool(record["corrupt"]),
-            source,
+            str(record.get("source", self.run["source"])),
             *self._size,
         )
-        if index <= self._last_index.get(source, -1):
-            raise ValueError(f"frame {index} again")
-        self._last_index[source] = index
-        return frame
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,24 @@
+"""The keypoint log: its writer, its reader, and what is made of it."""
+
+from poseline.log.counts import Counts, Ended
+from poseline.log.reader import Ending, Log, LoggedFrame, LogReader, read_log
+from poseline.log.tables import write_csv, write_parquet
+from poseline.log.tracks import State, Tracks, read_tracks
+from poseline.log.writer import KeypointLog, RunHeader
+
+__all__ = [
+    "Counts",
+    "Ended",
+    "Ending",
+    "KeypointLog",
+    "Log",
+    "LogReader",
+    "LoggedFrame",
+    "RunHeader",
+    "State",
+    "Tracks",
+    "read_log",
+    "read_tracks",
+    "write_csv",
+    "write_parquet",
+]

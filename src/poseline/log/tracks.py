@@ -1,0 +1,279 @@
+"""Tracks: the poses of a whole log as arrays over true time.
+
+A log of hours may hold a thousand ids of which each is seen for a moment, so poses are kept as rows (one person in one
+frame); `keypoints`, `boxes`, `scores` and `states` spread them over (frame, person) on first use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poseline.errors import PoselineError
+from poseline.frame import Gap
+from poseline.log.reader import LogReader
+from poseline.pose import UNTRACKED, Floats, Integers
+from poseline.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import xarray as xr
+
+Doubles: TypeAlias = NDArray[np.float64]
+States: TypeAlias = NDArray[np.uint8]
+
+_CHUNK = 500
+"""Frames that are turned into arrays at once."""
+
+
+class State(IntEnum):
+    """Where a keypoint's position comes from."""
+
+    MISSING = 0
+    """There is none; it is NaN."""
+    MEASURED = 1
+    """The network found it."""
+    FILLED = 2
+    """Put there by a person or by a rule, such as a correction by hand."""
+    INTERPOLATED = 3
+    """Computed from the frames before and after it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """N poses, one person in one frame each, in the order of the log."""
+
+    frame: NDArray[np.intp]
+    """(N,) index into the T frames."""
+    id: Integers
+    """(N,) int64 track id, `UNTRACKED` (-1) where the tracker gave none."""
+    score: Floats
+    """(N,) float32 confidence of the person, 0..1."""
+    box: Floats
+    """(N, 4) float32 x1 y1 x2 y2, pixels of the upright picture."""
+    keypoints: Floats
+    """(N, K, 3) float32 x, y in pixels of the upright picture, and confidence 0..1; NaN where the log holds null."""
+    state: States
+    """(N, K) uint8, a `State` for each keypoint."""
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def __getitem__(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Rows:
+        """The rows that `chosen` (a mask or indices) picks."""
+        return Rows(
+            self.frame[chosen], self.id[chosen], self.score[chosen], self.box[chosen], self.keypoints[chosen],
+            self.state[chosen],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Tracks:
+    """Everybody's poses over a clip: T frames, P persons (distinct ids), K keypoints."""
+
+    times: Doubles
+    """(T,) float64 presentation time in seconds from the source's first frame, never falling; not resampled."""
+    frames: Integers
+    """(T,) int64 frame numbers of the source; those that were dropped are missing."""
+    rows: Rows
+    skeleton: Skeleton
+    """Names, edges and sigmas of the K keypoints."""
+    size: tuple[int, int] = (0, 0)
+    """(width, height) of the upright picture in pixels; (0, 0) where pictures differ in size."""
+    pixel_aspect: float = 1.0
+    """Width of a pixel over its height: multiply x by it before measuring lengths or angles."""
+    gaps: Sequence[Gap] = ()
+    """Stretches of time for which the source gave nothing."""
+    ended: str = "complete"
+    """How the run ended: complete, interrupted, failed, or killed."""
+    header: dict[str, Any] = field(default_factory=dict)
+    """The log's first record: source, model, runtime, settings and so on."""
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def __repr__(self) -> str:
+        seconds = self.times[-1] - self.times[0] if len(self) else 0.0
+        return f"Tracks({len(self)} frames, {seconds:.3f} s, {len(self.ids)} persons, {len(self.skeleton)} keypoints)"
+
+    @cached_property
+    def ids(self) -> Integers:
+        """(P,) int64 the distinct track ids, ascending, without `UNTRACKED`."""
+        found: Integers = np.unique(self.rows.id[self.rows.id != UNTRACKED])
+        return found
+
+    @cached_property
+    def keypoints(self) -> Floats:
+        """(T, P, K, 3) float32 x, y, confidence; NaN where a person is not in a frame."""
+        return self._spread(self.rows.keypoints, np.nan)
+
+    @cached_property
+    def boxes(self) -> Floats:
+        """(T, P, 4) float32 x1 y1 x2 y2 in pixels; NaN where a person is not in a frame."""
+        return self._spread(self.rows.box, np.nan)
+
+    @cached_property
+    def scores(self) -> Floats:
+        """(T, P) float32 confidence of each person; NaN where a person is not in a frame."""
+        return self._spread(self.rows.score, np.nan)
+
+    @cached_property
+    def states(self) -> States:
+        """(T, P, K) uint8, a `State` for each keypoint; MISSING where a person is not in a frame."""
+        return self._spread(self.rows.state, State.MISSING)
+
+    def select(self, ids: Sequence[int]) -> Tracks:
+        """The same frames with these persons only.
+
+        Raises:
+            PoselineError: an id that the log does not have.
+        """
+        unknown = sorted(set(ids) - set(self.ids.tolist()))
+        if unknown:
+            known = ", ".join(map(str, self.ids[:20].tolist())) or "none"
+            raise PoselineError(f"no person has the id {unknown[0]}; this log has {known}")
+        return replace(self, rows=self.rows[np.isin(self.rows.id, ids)])
+
+    def between(self, start: float, end: float) -> Tracks:
+        """The frames whose time is in start..end seconds, both included."""
+        kept = (self.times >= start) & (self.times <= end)
+        first, last = int(np.argmax(kept)), int(kept.sum())
+        rows = self.rows[kept[self.rows.frame]]
+        return replace(
+            self, times=self.times[first : first + last], frames=self.frames[first : first + last],
+            rows=replace(rows, frame=rows.frame - first),
+        )  # fmt: skip
+
+    def to_polars(self) -> pl.DataFrame:
+        """One row a person and frame: frame, time, id, score, x1..y2, then NAME_x, NAME_y, NAME_c a keypoint."""
+        import polars as pl
+
+        return pl.DataFrame(self._columns())
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The table of `to_polars` in pandas, which must be installed.
+
+        Raises:
+            PoselineError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise PoselineError("pandas is not installed; pip install pandas, or use to_polars()") from None
+        return pd.DataFrame(self._columns())
+
+    def to_xarray(self) -> xr.Dataset:
+        """`position` (time, space, keypoint, individual) in pixels and `confidence` (time, keypoint, individual).
+
+        The dimensions are those of movement 0.17; ids are numbers and time is in seconds.
+
+        Raises:
+            PoselineError: xarray is not installed.
+        """
+        try:
+            import xarray as xr
+        except ImportError:
+            raise PoselineError("xarray is not installed; pip install xarray, or use to_polars()") from None
+        points = self.keypoints.transpose(0, 3, 2, 1)  # (T, 3, K, P)
+        return xr.Dataset(
+            {
+                "position": (("time", "space", "keypoint", "individual"), points[:, :2]),
+                "confidence": (("time", "keypoint", "individual"), points[:, 2]),
+                "frame": (("time",), self.frames),
+            },
+            coords={
+                "time": ("time", self.times, {"units": "s"}),
+                "space": ["x", "y"],
+                "keypoint": list(self.skeleton.names),
+                "individual": self.ids,
+            },
+            attrs={"pixel_aspect": self.pixel_aspect, "source": self.header.get("source", ""), "ended": self.ended},
+        )
+
+    def _columns(self) -> dict[str, NDArray[Any]]:
+        rows = self.rows
+        columns: dict[str, NDArray[Any]] = {
+            "frame": self.frames[rows.frame], "time": self.times[rows.frame], "id": rows.id, "score": rows.score,
+        }  # fmt: skip
+        columns |= {name: rows.box[:, place] for place, name in enumerate(("x1", "y1", "x2", "y2"))}
+        for number, name in enumerate(self.skeleton.names):
+            columns |= {f"{name}_{part}": rows.keypoints[:, number, place] for place, part in enumerate("xyc")}
+        return columns
+
+    def _spread(self, values: NDArray[Any], missing: float) -> NDArray[Any]:
+        """Rows' (N, ...) values as (T, P, ...)."""
+        spread = np.full((len(self.times), len(self.ids), *values.shape[1:]), missing, values.dtype)
+        known = self.rows.id != UNTRACKED
+        persons = np.searchsorted(self.ids, self.rows.id[known])
+        spread[self.rows.frame[known], persons] = values[known]
+        spread.setflags(write=False)
+        return spread
+
+
+def read_tracks(path: str | Path) -> Tracks:
+    """The poses of a keypoint log; damaged lines are skipped, as `read_log` skips them.
+
+    Raises:
+        SourceError: the file cannot be read, or is not a keypoint log of this schema.
+    """
+    reader = LogReader(path)
+    chunks: list[_Chunk] = []
+    chunk: list[dict[str, Any]] = []
+    count = len(reader.names)
+    try:
+        for record in reader.raw_records():
+            chunk.append(record)
+            if len(chunk) == _CHUNK:
+                chunks.append(_chunk(chunk, count))
+                chunk = []
+        chunks.append(_chunk(chunk, count))
+    except (ValueError, KeyError, TypeError):  # a line is broken inside: one by one, as `records` passes it over
+        chunks = [_chunk([record], count) for record, _ in reader.records()]
+    return Tracks(
+        np.concatenate([chunk.times for chunk in chunks]), np.concatenate([chunk.frames for chunk in chunks]),
+        _joined(chunks), reader.skeleton,
+        size=reader.size, pixel_aspect=reader.pixel_aspect, gaps=tuple(reader.gaps), ended=reader.ended,
+        header=reader.run,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Some frames that follow each other."""
+
+    frames: Integers
+    times: Doubles
+    rows: Rows
+    """Their `frame` counts from the first frame of these."""
+
+
+def _chunk(records: Sequence[dict[str, Any]], keypoints: int) -> _Chunk:
+    persons = [person for record in records for person in record["persons"]]
+    counts = [len(record["persons"]) for record in records]
+    points = np.array([person["keypoints"] for person in persons], np.float32).reshape(len(persons), keypoints, 3)
+    found = np.isfinite(points[:, :, :2]).all(axis=2)
+    rows = Rows(
+        np.repeat(np.arange(len(records)), counts),
+        np.array([person["id"] for person in persons], np.int64),
+        np.array([person["score"] for person in persons], np.float32),
+        np.array([person["box"] for person in persons], np.float32).reshape(len(persons), 4),
+        points,
+        np.where(found, State.MEASURED, State.MISSING).astype(np.uint8),
+    )
+    frames = np.array([record["frame"] for record in records], np.int64)
+    return _Chunk(frames, np.array([record["time"] for record in records], np.float64), rows)
+
+
+def _joined(chunks: Sequence[_Chunk]) -> Rows:
+    """The rows of all chunks, with frames counted through."""
+    firsts = np.cumsum([0, *(len(chunk.frames) for chunk in chunks)])
+    parts = [replace(chunk.rows, frame=chunk.rows.frame + first) for chunk, first in zip(chunks, firsts, strict=False)]
+    return Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in Rows.__dataclass_fields__))
