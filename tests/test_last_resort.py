@@ -163,8 +163,8 @@ if apart:  # as beside a GPU: a second process draws
     runs._recorded = lambda *given: recorded(*given[:-1], True)
 frame = KeypointLog.frame
 
-def blocking(log, observation):
-    frame(log, observation)
+def blocking(log, observation, *more):
+    frame(log, observation, *more)
     if observation.frame.index == 40:
         block(kind)
 
