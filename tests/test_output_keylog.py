@@ -43,7 +43,12 @@ def test_the_journal_is_schema_1_to_the_letter(tmp_path: Path) -> None:
             "model": {"name": "tiny", "sha256": "0" * 64, "imgsz": [640, 640], "precision": "fp32"},
             "runtime": "openvino",
             "device": "cpu",
-            "skeleton": {"names": ["head", "left_hand"], "edges": [[0, 1]]},
+            "skeleton": {
+                "names": ["head", "left_hand"],
+                "edges": [[0, 1]],
+                "sigmas": [0.05, 0.05],
+                "pairs": [],
+            },
             "video": {"width": 64, "height": 48, "fps": 30.0, "time_base": "1/30"},
             "settings": {"output": {"crf": 23}},
             "versions": {"poseline": "0"},

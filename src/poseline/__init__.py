@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         StageStalled,
     )
     from poseline.frame import Frame, Gap
-    from poseline.log.reader import Log, read_log
+    from poseline.log import Log, Tracks, read_log, read_tracks
     from poseline.model import PoseModel, stream
     from poseline.pose import Observation, Poses
     from poseline.result import Result
@@ -50,7 +50,9 @@ _HOMES = {
     "Skeleton": "skeleton",
     "SourceError": "errors",
     "StageStalled": "errors",
+    "Tracks": "log",
     "read_log": "log",
+    "read_tracks": "log",
     "stream": "model",
 }
 
@@ -72,7 +74,9 @@ __all__ = [
     "Skeleton",
     "SourceError",
     "StageStalled",
+    "Tracks",
     "read_log",
+    "read_tracks",
     "stream",
 ]
 

@@ -24,8 +24,6 @@ Ending: TypeAlias = Literal["complete", "interrupted", "failed", "killed", "unkn
 `unknown`: its end record has no `ended`, as in old logs, and names no error: a complete run or an interrupted one.
 """
 
-_BROKEN = (ValueError, KeyError, TypeError, AttributeError)
-"""What a broken line can be mistaken for."""
 _BEGINNING = 32
 """Bytes of a line in which its type stands."""
 
@@ -122,28 +120,18 @@ class LogReader:
 
     def records(self) -> Iterator[tuple[dict[str, Any], LoggedFrame]]:
         """Each frame's record as it stands in the file, and the frame that it holds."""
-        for record in self.raw_records():
-            try:
-                frame = self._frame(record)
-            except _BROKEN:
-                self.skipped += 1
-            else:
-                yield record, frame
-
-    def raw_records(self) -> Iterator[dict[str, Any]]:
-        """Each frame's record as it stands in the file, in order; its persons are not looked at."""
         self.gaps, self.end, self.skipped, self._last_index = [], None, 0, {}
         self._size = _first_size(self.run)
         with self._opened() as lines:
             next(lines, None)
             for line in lines:
                 try:
-                    record = self._parse(line)
-                except _BROKEN:
+                    taken = self._parse(line)
+                except (ValueError, KeyError, TypeError, AttributeError):  # whatever a broken line can be mistaken for
                     self.skipped += 1
                 else:
-                    if record is not None:
-                        yield record
+                    if taken is not None:
+                        yield taken
 
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
@@ -166,15 +154,14 @@ class LogReader:
             raise SourceError(f"{self.path}: a keypoint log of schema {schema}; this version reads schema {SCHEMA}")
         return run
 
-    def _parse(self, line: bytes) -> dict[str, Any] | None:
-        """The record of a frame's line; what other lines hold stays in the reader."""
+    def _parse(self, line: bytes) -> tuple[dict[str, Any], LoggedFrame] | None:
+        """A frame's record and the frame in it; what other lines hold stays in the reader."""
         if not line.endswith(b"\n"):
             raise ValueError("torn: a line counts only when it is whole")
         record: dict[str, Any] = orjson.loads(line)
         kind = record["type"]
         if kind == "frame":
-            self._check_order(record)
-            return record
+            return record, self._frame(record)
         if kind == "gap":
             self.gaps.append(Gap(float(record["from"]), float(record["to"]), str(record["reason"])))
         elif kind == "size":
@@ -185,23 +172,22 @@ class LogReader:
             raise ValueError(f"unknown record {kind!r}")
         return None
 
-    def _check_order(self, record: dict[str, Any]) -> None:
-        source, index = str(record.get("source", self.run["source"])), int(record["frame"])
-        if index <= self._last_index.get(source, -1):
-            raise ValueError(f"frame {index} again")
-        self._last_index[source] = index
-
     def _frame(self, record: dict[str, Any]) -> LoggedFrame:
-        return LoggedFrame(
-            int(record["frame"]),
+        source, index = str(record.get("source", self.run["source"])), int(record["frame"])
+        frame = LoggedFrame(
+            index,
             int(record["pts"]),
             _number(record["time"]),
             _poses(record["persons"], len(self.names)),
             int(record["dropped_before"]),
             bool(record["corrupt"]),
-            str(record.get("source", self.run["source"])),
+            source,
             *self._size,
         )
+        if index <= self._last_index.get(source, -1):
+            raise ValueError(f"frame {index} again")
+        self._last_index[source] = index
+        return frame
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from poseline.errors import PoselineError
 from poseline.frame import Gap
 from poseline.log.reader import LogReader
-from poseline.pose import UNTRACKED, Floats, Integers
+from poseline.pose import UNTRACKED, Floats, Integers, Poses
 from poseline.skeleton import Skeleton
 
 if TYPE_CHECKING:
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 Doubles: TypeAlias = NDArray[np.float64]
 States: TypeAlias = NDArray[np.uint8]
-
-_CHUNK = 500
-"""Frames that are turned into arrays at once."""
 
 
 class State(IntEnum):
@@ -225,55 +222,30 @@ def read_tracks(path: str | Path) -> Tracks:
         SourceError: the file cannot be read, or is not a keypoint log of this schema.
     """
     reader = LogReader(path)
-    chunks: list[_Chunk] = []
-    chunk: list[dict[str, Any]] = []
-    count = len(reader.names)
-    try:
-        for record in reader.raw_records():
-            chunk.append(record)
-            if len(chunk) == _CHUNK:
-                chunks.append(_chunk(chunk, count))
-                chunk = []
-        chunks.append(_chunk(chunk, count))
-    except (ValueError, KeyError, TypeError):  # a line is broken inside: one by one, as `records` passes it over
-        chunks = [_chunk([record], count) for record, _ in reader.records()]
+    frames = list(reader.frames())
     return Tracks(
-        np.concatenate([chunk.times for chunk in chunks]), np.concatenate([chunk.frames for chunk in chunks]),
-        _joined(chunks), reader.skeleton,
-        size=reader.size, pixel_aspect=reader.pixel_aspect, gaps=tuple(reader.gaps), ended=reader.ended,
+        np.array([frame.time for frame in frames], np.float64),
+        np.array([frame.index for frame in frames], np.int64),
+        _rows([frame.poses for frame in frames], len(reader.names)),
+        reader.skeleton,
+        size=reader.size,
+        pixel_aspect=reader.pixel_aspect,
+        gaps=tuple(reader.gaps),
+        ended=reader.ended,
         header=reader.run,
-    )  # fmt: skip
+    )
 
 
-@dataclass(frozen=True)
-class _Chunk:
-    """Some frames that follow each other."""
-
-    frames: Integers
-    times: Doubles
-    rows: Rows
-    """Their `frame` counts from the first frame of these."""
-
-
-def _chunk(records: Sequence[dict[str, Any]], keypoints: int) -> _Chunk:
-    persons = [person for record in records for person in record["persons"]]
-    counts = [len(record["persons"]) for record in records]
-    points = np.array([person["keypoints"] for person in persons], np.float32).reshape(len(persons), keypoints, 3)
+def _rows(seen: Sequence[Poses], keypoints: int) -> Rows:
+    """The poses of frames that follow each other, one after another."""
+    seen = seen or [Poses.none(keypoints)]
+    points = np.concatenate([poses.keypoints for poses in seen])
     found = np.isfinite(points[:, :, :2]).all(axis=2)
-    rows = Rows(
-        np.repeat(np.arange(len(records)), counts),
-        np.array([person["id"] for person in persons], np.int64),
-        np.array([person["score"] for person in persons], np.float32),
-        np.array([person["box"] for person in persons], np.float32).reshape(len(persons), 4),
+    return Rows(
+        np.repeat(np.arange(len(seen)), [len(poses) for poses in seen]),
+        np.concatenate([poses.ids for poses in seen]),
+        np.concatenate([poses.scores for poses in seen]),
+        np.concatenate([poses.boxes for poses in seen]),
         points,
         np.where(found, State.MEASURED, State.MISSING).astype(np.uint8),
     )
-    frames = np.array([record["frame"] for record in records], np.int64)
-    return _Chunk(frames, np.array([record["time"] for record in records], np.float64), rows)
-
-
-def _joined(chunks: Sequence[_Chunk]) -> Rows:
-    """The rows of all chunks, with frames counted through."""
-    firsts = np.cumsum([0, *(len(chunk.frames) for chunk in chunks)])
-    parts = [replace(chunk.rows, frame=chunk.rows.frame + first) for chunk, first in zip(chunks, firsts, strict=False)]
-    return Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in Rows.__dataclass_fields__))
