@@ -139,6 +139,6 @@ def test_every_way_to_end_is_described() -> None:
 def test_the_examples_are_those_of_the_library(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folders[0].parent)
     examples = re.findall(r"```python\n(.*?)```", PAGE, re.S)
-    assert len(examples) == 2
+    assert len(examples) == 3
     for example in examples:
         exec(example.replace("runs/clip/", "camera/"), {})  # noqa: S102 # the page's own words
