@@ -30,9 +30,22 @@ def asked(**changes: Any) -> Combination:
     return Combination(**{**fields, **changes})
 
 
+WORK = {
+    "capture": "decoding",
+    "inference": "the network with its scaling and decoding",
+    "tracking": "tracking",
+    "overlay": "drawing",
+    "output": "encoding and logging",
+}
+"""What takes each stage's time."""
+
+
 def stage(name: str, ms: float, busy: float) -> Stage:
     """A stage that took as long each time, a tenth of it on its own thread."""
-    return Stage(name=name, ms=ms, p50=ms, p95=ms, cpu_ms=ms / 10, cpu_p50=ms / 10, cpu_p95=ms / 10, busy=busy)
+    return Stage(
+        name=name, work=WORK.get(name, name), ms=ms, p50=ms, p95=ms, cpu_ms=ms / 10, cpu_p50=ms / 10, cpu_p95=ms / 10,
+        busy=busy,
+    )  # fmt: skip
 
 
 def run(elapsed: float = 4.0, **changes: Any) -> Run:

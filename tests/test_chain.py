@@ -13,7 +13,7 @@ import pytest
 from media_worlds import stage_threads, until
 from poseline.errors import StageStalled
 from poseline.pipeline import Overflow, chain
-from poseline.pipeline.chain import Stage
+from poseline.pipeline.chain import Stage, Work
 
 NAMES = ("inference", "tracking", "overlay")
 
@@ -40,10 +40,10 @@ class World:
         finally:
             self.left.append("capture")
 
-    def stages(self) -> list[tuple[str, Stage]]:
-        return [(name, self._stage(name)) for name in NAMES]
+    def stages(self) -> list[Stage]:
+        return [Stage(name, self._stage(name)) for name in NAMES]
 
-    def _stage(self, name: str) -> Stage:
+    def _stage(self, name: str) -> Work:
         def run(items: Iterator[Any]) -> Generator[Any, None, None]:
             try:
                 for item in items:
@@ -135,7 +135,7 @@ def test_only_the_first_channel_drops_and_what_comes_is_the_newest() -> None:
             gate.wait(10)
             yield item
 
-    stages: list[tuple[str, Stage]] = [("inference", slow), ("tracking", World()._stage("tracking"))]
+    stages = [Stage("inference", slow), Stage("tracking", World()._stage("tracking"))]
     with chain(source(), stages, depth=1, overflow=Overflow.DROP_OLDEST) as (items, channels):
         seen = list(items)
     assert len(given) == 100
@@ -175,7 +175,8 @@ def test_a_stage_that_hangs_is_found_and_named(hung: str, monkeypatch: pytest.Mo
             yield item
 
     source = World().source()
-    stages = [(name, hang if name == hung else World().stages()[0][1]) for name in ("inference", "tracking", "overlay")]
+    names = "inference", "tracking", "overlay"
+    stages = [Stage(name, hang if name == hung else World().stages()[0].run) for name in names]
     after = {"capture": "inference", "inference": "tracking", "tracking": "overlay"}[hung]
     flow = chain(hang(source) if hung == "capture" else source, stages, depth=2, patience=1)
     seen: list[int] = []

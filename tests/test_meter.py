@@ -93,7 +93,12 @@ def test_an_error_passes_a_meter() -> None:
 
 def report(**changes: Any) -> RunReport:
     """Ten frames, of which each cost 10, 40, 5 and 20 ms."""
-    meters = [Meter(name) for name in ("capture", "inference", "overlay", "output")]
+    meters = [
+        Meter("capture"),
+        Meter("inference", "the network", "a smaller --imgsz"),
+        Meter("overlay"),
+        Meter("output"),
+    ]
     for meter, seconds in zip(meters, (0.01, 0.04, 0.005, 0.02), strict=True):
         for _ in range(10):
             meter.add(seconds, seconds / 2)
@@ -107,7 +112,7 @@ def test_the_bottleneck_is_named_with_what_helps() -> None:
     assert told.fps == 20
     stages = {stage["name"]: stage for stage in told.as_dict()["stages"]}
     assert stages["inference"] == {
-        "name": "inference", "ms": 40, "p50": 40, "p95": 40, "cpu_ms": 20, "cpu_p50": 20, "cpu_p95": 20, "busy": 0.8,
+        "name": "inference", "work": "the network", "ms": 40, "p50": 40, "p95": 40, "cpu_ms": 20, "cpu_p50": 20, "cpu_p95": 20, "busy": 0.8,
     }  # fmt: skip
 
 

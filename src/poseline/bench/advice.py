@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from poseline.bench.schema import Case, Run
+from poseline.bench.schema import Case, Run, Stage
 
 _LIMIT = 0.85
 """Share of the time from which something that works counts as what the rest waits for."""
@@ -15,16 +15,6 @@ _ENOUGH = 3
 _STRIDE = 32
 """Networks take sides of multiples of this."""
 _SMALLER = 0.75
-_WORDS = {
-    "capture": "decoding",
-    "inference": "the network with its scaling and decoding",
-    "tracking": "tracking",
-    "overlay": "drawing",
-    "output": "encoding and logging",
-    "decoding": "decoding what is drawn on",
-}
-_APART = "encoding"
-"""The stage of a second process, which draws and encodes; the first only logs then."""
 
 
 def advise(case: Case, others: Sequence[Case], cores: int) -> str:
@@ -61,17 +51,21 @@ def _cores_are_busy(case: Case) -> bool:
 
 def _lanes(run: Run) -> dict[str, float]:
     """How busy each thread was, 0..1; the output shares one with the stage before it."""
-    logging = any(stage.name == _APART for stage in run.stages)
     lanes: dict[str, float] = {}
     before = ""
     for stage in run.stages:
-        word, busy = _WORDS.get(stage.name, stage.name), stage.busy
+        word, busy = _words(stage), stage.busy
         if stage.name == "output" and before:
-            word = f"{before}, {'logging' if logging else word}"
+            word = f"{before}, {word}"
             busy += lanes.pop(before)
         lanes[word] = busy
         before = word
     return lanes
+
+
+def _words(stage: Stage) -> str:
+    """What takes a stage's time."""
+    return stage.work or stage.name
 
 
 def _measured(case: Case, others: Sequence[Case]) -> Iterator[str]:
@@ -111,7 +105,8 @@ def _estimated(case: Case, others: Sequence[Case]) -> Iterator[str]:
         after = before - saved * case.network.cpu_ms
     else:
         inference, *rest = sorted(_lanes(typical(case.runs)).items(), key=lambda lane: -lane[1])
-        if inference[0] != _WORDS["inference"] or inference[1] < _LIMIT:
+        network = [_words(stage) for stage in typical(case.runs).stages if stage.name == "inference"]
+        if inference[0] not in network or inference[1] < _LIMIT:
             return
         before = 1e3 / case.fps.median
         after = before - saved * 1e3 / case.network.fps

@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_STAGES = {
-    "capture": "#4c78a8", "inference": "#f58518", "tracking": "#54a24b", "overlay": "#b279a2", "output": "#e45756",
-    "decoding": "#9ecae9", "encoding": "#ff9da6",
-}  # fmt: skip
+_STAGES = ("#4c78a8", "#f58518", "#54a24b", "#b279a2", "#e45756", "#9ecae9", "#ff9da6", "#72b7b2", "#eeca3b", "#9d755d")
+"""Colours of the stages, in the order in which they come."""
 _OURS, _QUIET, _INK = "#f58518", "#c9c9c9", "#333333"
 _BAR, _ROW_INCHES, _LEAST_ROWS = 0.62, 0.42, 2
 _OTHERS = ("#f58518", "#4c78a8", "#54a24b", "#b279a2", "#e45756", "#72b7b2")
@@ -98,13 +96,13 @@ def _rates(axes: Axes, benchmark: Benchmark) -> None:
 
 
 def _stage_times(axes: Axes, benchmark: Benchmark) -> None:
-    labelled: set[str] = set()
+    labelled: dict[str, str] = {}
     for place, case in enumerate(benchmark.cases):
         left = 0.0
         for stage in typical(case.runs).stages:
             label = "" if stage.name in labelled else stage.name
-            labelled.add(stage.name)
-            axes.barh(place, stage.ms, _BAR, left, color=_STAGES.get(stage.name, _QUIET), label=label)
+            colour = labelled.setdefault(stage.name, _STAGES[len(labelled) % len(_STAGES)])
+            axes.barh(place, stage.ms, _BAR, left, color=colour, label=label)
             left += stage.ms
     _name_rows(axes, [describe(case.asked) for case in benchmark.cases])
     axes.set_title("own time of each stage, ms a frame; the stages run side by side", loc="left")

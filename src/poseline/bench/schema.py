@@ -90,6 +90,8 @@ class Stage(_Record):
     cpu_p95: float | None
     busy: float
     """Share of the run in which it worked, 0..1."""
+    work: str = ""
+    """What takes its time, in words; empty in files of earlier versions."""
 
 
 class Run(_Record):

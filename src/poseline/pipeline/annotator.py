@@ -29,6 +29,7 @@ from poseline.overlay import Drawn, Overlay
 from poseline.pipeline.annotated import AnnotatedVideo
 from poseline.pipeline.chain import Stage, chain
 from poseline.pipeline.meter import Meter
+from poseline.pipeline.observe import ENCODING_ADVICE, READING, overlay_stage
 from poseline.pose import Observation, Poses
 from poseline.settings import Settings
 from poseline.skeleton import Skeleton
@@ -232,13 +233,20 @@ def annotate(task: AnnotationTask, told: Iterator[tuple[int, Poses]]) -> Annotat
     source = VideoFile(task.clip, settings.capture.model_copy(update={"decoder": "cpu"}))
     overlay = Overlay(settings.overlay, task.skeleton, task.names)
     with AnnotatedVideo(task.video, source.info, settings, task.encoder) as video:
-        stages: list[tuple[str, Stage]] = [
-            ("decoding", lambda told: _observed(source.frames(), told, result.notes)),
-            ("overlay", overlay.stage),
-            ("encoding", lambda pictures: _encoded(pictures, video)),
+        stages = [
+            Stage(
+                "decoding",
+                lambda told: _observed(source.frames(), told, result.notes),
+                "decoding what is drawn on",
+                READING[1],
+            ),
+            overlay_stage(overlay.stage),
+            Stage("encoding", lambda pictures: _encoded(pictures, video), "encoding", ENCODING_ADVICE),
         ]
-        result.meters = [Meter(name) for name, _ in stages]
-        measured = [(name, meter.measured(stage)) for (name, stage), meter in zip(stages, result.meters, strict=True)]
+        result.meters = [Meter.of(stage) for stage in stages]
+        measured = [
+            stage._replace(run=meter.measured(stage.run)) for stage, meter in zip(stages, result.meters, strict=True)
+        ]
         with chain((each for each in told), measured, depth=_DEPTH) as (encoded, channels):
             for _ in encoded:
                 pass

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from poseline import forks
 from poseline.pipeline.channel import Cancelled, Channel, Overflow
@@ -15,7 +15,21 @@ from poseline.pipeline.channel import Cancelled, Channel, Overflow
 log = logging.getLogger("poseline")
 
 Flow: TypeAlias = Generator[Any, None, None]
-Stage: TypeAlias = Callable[[Iterator[Any]], Flow]
+Work: TypeAlias = Callable[[Iterator[Any]], Flow]
+"""What a stage does: a generator function from the items of the stage before it to its own."""
+
+
+class Stage(NamedTuple):
+    """One step of the pipeline, with the words by which people know it: all that tables and advice say of it."""
+
+    name: str
+    """Its name in tables, in `summary.json` and in errors."""
+    run: Work
+    work: str = ""
+    """What takes its time, in words, such as `drawing`; the name where there are none."""
+    advice: str = ""
+    """What would help where the other stages wait for it."""
+
 
 _JOIN_SECONDS = 15.0
 """How long a stage may take to leave a native call; longer than a source's read timeout."""
@@ -26,7 +40,7 @@ _PATIENCE_STEP = 0.1
 @contextmanager
 def chain(
     source: Flow,
-    stages: Sequence[tuple[str, Stage]],
+    stages: Sequence[Stage],
     *,
     depth: int,
     overflow: Overflow = Overflow.WAIT,
@@ -39,7 +53,7 @@ def chain(
 
     Args:
         source: what the first stage reads.
-        stages: names and generator functions, in order.
+        stages: in order.
         depth: items in flight between two stages.
         overflow: what a full first channel does; the others always wait.
         patience: seconds without an item after which a stage counts as hung.
@@ -47,7 +61,7 @@ def chain(
     channels: list[Channel[Any]] = []
     threads: list[threading.Thread] = []
     upstream, name = source, "capture"
-    for reader, stage in stages:
+    for reader, stage, *_ in stages:
         policy = overflow if not channels else Overflow.WAIT  # only the camera may drop
         # Each waits a little longer than the one before it, so that the first to give up is the one behind the hang.
         limit = None if patience is None else patience * (1 + _PATIENCE_STEP * len(channels))

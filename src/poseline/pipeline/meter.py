@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from poseline.pipeline.chain import Flow, Stage
+from poseline.pipeline.chain import Flow, Stage, Work
 from poseline.pipeline.channel import Cancelled
 
 _REMEMBERED = 10_000
@@ -20,6 +20,10 @@ class Meter:
     """Time that one stage spent on its own work, not waiting for its neighbours."""
 
     name: str
+    work: str = ""
+    """What takes the stage's time, in words."""
+    advice: str = ""
+    """What would help where the other stages wait for it."""
     items: int = 0
     """Items that it gave."""
     wall: float = 0.0
@@ -46,12 +50,17 @@ class Meter:
         """
         return 0 if self.ended else max(0, self.taken - self.items)
 
-    def measured(self, stage: Stage) -> Stage:
-        """The same stage, with its work timed."""
+    @classmethod
+    def of(cls, stage: Stage) -> Meter:
+        """A meter for `stage`, under its words."""
+        return cls(stage.name, stage.work, stage.advice)
+
+    def measured(self, work: Work) -> Work:
+        """The same work, timed."""
 
         def run(items: Iterator[Any]) -> Flow:
             source = _Waiting(items, self)
-            return self._timed(stage(iter(source)), source)
+            return self._timed(work(iter(source)), source)
 
         return run
 

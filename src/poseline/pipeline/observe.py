@@ -11,7 +11,7 @@ from typing import Any
 from poseline.capture import Source
 from poseline.frame import Frame, Gap
 from poseline.inference import PoseEstimator, infer
-from poseline.pipeline.chain import Stage, chain
+from poseline.pipeline.chain import Stage, Work, chain
 from poseline.pipeline.channel import Channel, Overflow
 from poseline.pipeline.meter import Meter
 from poseline.settings import InferenceSettings, Settings
@@ -23,6 +23,17 @@ _LIVE_DEPTH = 1
 """Frames between two stages of a live source: each one more would add its own age to every frame after it."""
 _PATIENCE = 60.0
 """Seconds, beyond the source's own time-outs, after which a silent stage counts as hung."""
+
+
+READING = ("decoding", "a smaller or differently encoded source, or fewer programs beside this one")
+"""Words for what reads a source: what takes its time, and what would help."""
+ENCODING_ADVICE = "a faster --preset, or --no-video"
+"""What would help where encoding is what the rest waits for."""
+
+
+def overlay_stage(draw: Work) -> Stage:
+    """The stage that draws, by `Overlay.stage` or `Overlay.stills`."""
+    return Stage("overlay", draw, "drawing", "--no-video, or fewer things drawn")
 
 
 @dataclass
@@ -49,7 +60,7 @@ class Running:
 
 @contextmanager
 def observing(
-    source: Source, estimator: PoseEstimator, settings: Settings, extra: Sequence[tuple[str, Stage]] = (),
+    source: Source, estimator: PoseEstimator, settings: Settings, extra: Sequence[Stage] = (),
     *, inference: InferenceSettings | None = None,
 ) -> Iterator[Running]:  # fmt: skip
     """Run `source` through inference and tracking, and through `extra` stages behind them.
@@ -66,18 +77,25 @@ def observing(
     tracker = Tracker(settings.tracking, skeleton.sigmas, inference.conf) if tracked else None
     low = settings.tracking.low if tracked else None
     taken = _Taken(source, capture.vid_stride)
-    stages: list[tuple[str, Stage]] = [
-        (
+    stages = [
+        Stage(
             "inference",
             lambda frames: infer(taken.told(frames) if drops else frames, estimator, inference, live=live, low=low),
+            "the network with its scaling and decoding",
+            "a smaller --imgsz, a smaller model, or a GPU",
         ),
-        ("tracking", lambda seen: track(seen, tracker, skeleton.torso)),
+        Stage(
+            "tracking",
+            lambda seen: track(seen, tracker, skeleton.torso),
+            "tracking",
+            "--no-track, or a smaller --max-det",
+        ),
         *extra,
     ]
-    meters = [Meter("capture"), *(Meter(name) for name, _ in stages)]
+    meters = [Meter("capture", *READING), *(Meter.of(stage) for stage in stages)]
     with chain(
         meters[0].source(taken.frames()),
-        [(name, meter.measured(stage)) for meter, (name, stage) in zip(meters[1:], stages, strict=True)],
+        [stage._replace(run=meter.measured(stage.run)) for meter, stage in zip(meters[1:], stages, strict=True)],
         depth=_LIVE_DEPTH if live else max(_FILE_DEPTH, estimator.runtime.batch),
         overflow=Overflow.DROP_OLDEST if drops else Overflow.WAIT,
         patience=_PATIENCE + capture.max_outage + capture.read_timeout,

@@ -18,15 +18,6 @@ _FEW_DROPS = 0.05
 """Share of a live source's frames: where fewer are given up, the pipeline keeps pace with it."""
 _BUSY = 0.8
 """Share of the time from which a stage counts as working without rest."""
-_ADVICE = {
-    "capture": "a smaller or differently encoded source, or fewer programs beside this one",
-    "inference": "a smaller --imgsz, a smaller model, or a GPU",
-    "tracking": "--no-track, or a smaller --max-det",
-    "overlay": "--no-video, or fewer things drawn",
-    "output": "a faster --preset, or --no-video",
-    "decoding": "a smaller or differently encoded source, or fewer programs beside this one",
-    "encoding": "a faster --preset, or --no-video",
-}
 
 
 @dataclass
@@ -127,8 +118,7 @@ class RunReport:
         if slowest is None or not slowest.items:
             return ""
         if self.bottleneck is not None:
-            helps = _ADVICE.get(slowest.name)
-            return f"bottleneck: {slowest.name}" + (f"; what would help: {helps}" if helps else "")
+            return f"bottleneck: {slowest.name}" + (f"; what would help: {slowest.advice}" if slowest.advice else "")
         if self._keeps_pace:
             return "bottleneck: none here; every stage waits for the source's next frame"
         return (
@@ -158,6 +148,7 @@ class RunReport:
             "stages": [
                 {
                     "name": meter.name,
+                    "work": meter.work or meter.name,
                     "ms": milliseconds(meter.wall / max(meter.items, 1)),
                     "p50": percentile(list(meter.recent), 50),
                     "p95": percentile(list(meter.recent), 95),

@@ -21,7 +21,7 @@ from poseline.overlay import Overlay
 from poseline.pipeline.annotator import AnnotationResult
 from poseline.pipeline.chain import Stage
 from poseline.pipeline.meter import Meter
-from poseline.pipeline.observe import Running, observing
+from poseline.pipeline.observe import ENCODING_ADVICE, Running, observing, overlay_stage
 from poseline.pipeline.record import Recorder
 from poseline.pipeline.report import OnFrame, RunReport
 from poseline.pose import Observation
@@ -103,7 +103,7 @@ def _drive(
     on_frame: OnFrame | None,
     interruption: Interruption,
 ) -> None:
-    output = Meter("output")
+    output = Meter("output", "logging" if recorder.annotator else "encoding and logging", ENCODING_ADVICE)
     drawing = [] if recorder.annotator else _drawing(source, estimator, settings)
     running: Running | None = None
     try:
@@ -163,11 +163,12 @@ def _record(
         report.ages, report.drawn_ages = list(ages), list(drawn)
 
 
-def _drawing(source: Source, estimator: PoseEstimator, settings: Settings) -> list[tuple[str, Stage]]:
+def _drawing(source: Source, estimator: PoseEstimator, settings: Settings) -> list[Stage]:
     if not (settings.output.video or settings.output.show):
         return []
     overlay = Overlay(settings.overlay, estimator.spec.skeleton, estimator.spec.names)
-    return [("overlay", overlay.stage if source.info.width else overlay.stills)]
+    draw = overlay.stage if source.info.width else overlay.stills
+    return [overlay_stage(draw)]
 
 
 def _join(report: RunReport, annotated: AnnotationResult) -> None:
