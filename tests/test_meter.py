@@ -112,7 +112,8 @@ def test_the_bottleneck_is_named_with_what_helps() -> None:
     assert told.fps == 20
     stages = {stage["name"]: stage for stage in told.as_dict()["stages"]}
     assert stages["inference"] == {
-        "name": "inference", "work": "the network", "ms": 40, "p50": 40, "p95": 40, "cpu_ms": 20, "cpu_p50": 20, "cpu_p95": 20, "busy": 0.8,
+        "name": "inference", "work": "the network", "ms": 40, "p50": 40, "p95": 40, "cpu_ms": 20, "cpu_p50": 20,
+        "cpu_p95": 20, "busy": 0.8,
     }  # fmt: skip
 
 
