@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from fractions import Fraction
 from pathlib import Path
@@ -22,7 +21,7 @@ from poseline.settings import CaptureSettings, load
 from test_capture_orientation import with_matrix
 from test_samples import FULLY_VISIBLE, frames, pairs
 
-pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+pytestmark = pytest.mark.system("ffmpeg")
 
 AS_IT_IS = CaptureSettings(deinterlace="no")
 NOTE = "pictures were interlaced and were made whole (bwdif); --deinterlace no leaves them as they are"

@@ -67,6 +67,7 @@ def test_numbers_are_moved_to_where_the_matrix_says(name: str) -> None:
     assert all(shown[y - top, x - left] == pixels[q, p] for (p, q), (x, y) in places.items())
 
 
+@pytest.mark.system("ffmpeg")
 @pytest.mark.parametrize("size", [(96, 64), (97, 65)], ids=["even", "odd"])
 @pytest.mark.parametrize("name", EIGHT)
 def test_a_clip_stands_as_ffmpeg_shows_it(name: str, size: tuple[int, int], tmp_path: Path) -> None:
@@ -135,6 +136,7 @@ def test_a_tilted_clip_says_so(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.system("ffmpeg")
 def test_the_matrix_of_a_flip_alone_is_not_missed_behind_the_first_picture(tmp_path: Path) -> None:
     """PyAV's `rotation` is 0 for it."""
     path = with_matrix(write_clip(tmp_path / "clip.mp4", range(12), options={"g": "5", "bf": "0"}), 1, 0, 0, -1)

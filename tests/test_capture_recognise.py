@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import shutil
 import subprocess
 from fractions import Fraction
 from io import BytesIO
@@ -25,7 +24,7 @@ from test_capture_pictures import save
 
 DATA = Path(__file__).parent / "data"
 COVER = int(Disposition.attached_pic)
-NEEDS_FFMPEG = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+NEEDS_FFMPEG = pytest.mark.system("ffmpeg")
 
 
 def pillow(form: str) -> bytes:

@@ -24,7 +24,7 @@ WAIT = 30.0
 """Seconds, for a machine that has much to do."""
 AT_ONCE = 2.4
 """2 s, and some more for such a machine."""
-ENDED = "poseline: ended before its files were finished; `poseline recover FOLDER` makes the video playable\n"
+ENDED = "poseline: ended before its files were finished; `poseline recover FOLDER` makes a .part video playable\n"
 
 BLOCKED = """
 import ctypes, os, sys, time

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from media_worlds import CAPTURE, ScriptedSource, estimator, picture, settings, write_clip
-from output_worlds import decoded, lines, pictures, probe, seconds, tone
+from output_worlds import decoded, lines, opened, pictures, seconds, tone
 from poseline import model
 from poseline.capture import AudioTrack, VideoFile
 from poseline.frame import Frame
@@ -35,8 +35,9 @@ def offsets(path: Path, kind: str = "v") -> list[float]:
 
 def keys(path: Path) -> list[float]:
     """Where the key frames of a video stand, in seconds."""
-    packets = probe(path, "v", "packet=pts_time,flags")["packets"]
-    return [float(packet["pts_time"]) for packet in packets if "K" in packet["flags"]]
+    with opened(path, "v") as (container, stream):
+        packets = [packet for packet in container.demux(stream) if packet.size]
+    return [float((packet.pts or 0) * packet.time_base) for packet in packets if packet.is_keyframe]
 
 
 def with_sound(path: Path, start: float, length: float = 2.0, first: int = 0) -> Path:

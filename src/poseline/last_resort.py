@@ -24,7 +24,7 @@ GRACE = 1.4
 _OBEY = 0.25
 """Seconds that its thread may take to end it, before it is killed."""
 _LOOK = 0.05
-_ENDED = "poseline: ended before its files were finished; `poseline recover FOLDER` makes the video playable\n"
+_ENDED = "poseline: ended before its files were finished; `poseline recover FOLDER` makes a .part video playable\n"
 _CURSOR = "\033[?25h\r\n"
 """Shows a terminal's cursor, which a progress bar has hidden, and begins a new line."""
 
