@@ -104,7 +104,7 @@ def test_pixels_that_are_not_square(aspect: Fraction, tmp_path: Path, monkeypatc
         stretched.append(pixel_aspect)  # what it makes of that, `test_window_on_screen` sees
         return Window(title, pausable, ScriptedScreen())
 
-    monkeypatch.setattr("poseline.pipeline.record.Window", window)
+    monkeypatch.setattr("poseline.pipeline.sinks.Window", window)
     report = recorded(Anamorphic(12, aspect), tmp_path / "out", chosen=settings(output={"show": True}))
     assert report.error is None
     assert aspect_of(tmp_path / "out" / "annotated.mp4") == f"{aspect.numerator}:{aspect.denominator}"

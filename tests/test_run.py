@@ -354,7 +354,7 @@ def test_closing_the_window_ends_a_run(tmp_path: Path, monkeypatch: pytest.Monke
     from poseline.output import ScriptedScreen, Window
 
     screen = ScriptedScreen([None] * 7 + ["q"])
-    monkeypatch.setattr("poseline.pipeline.record.Window", lambda title, pausable, **_: Window(title, pausable, screen))
+    monkeypatch.setattr("poseline.pipeline.sinks.Window", lambda title, pausable, **_: Window(title, pausable, screen))
     report = recorded(ScriptedSource(None), tmp_path / "out", chosen=settings(output={"show": True}))
     assert report.interrupted
     assert report.ended == "interrupted"
@@ -372,7 +372,7 @@ def test_a_run_goes_on_without_a_window_that_fails(tmp_path: Path, monkeypatch: 
                 raise OutputError("the window went away: it hangs")
             super().show(picture)  # type: ignore[arg-type] # as it was given
 
-    monkeypatch.setattr("poseline.pipeline.record.Window", lambda title, pausable, **_: Window(title, pausable, Lost()))
+    monkeypatch.setattr("poseline.pipeline.sinks.Window", lambda title, pausable, **_: Window(title, pausable, Lost()))
     report = recorded(ScriptedSource(9), tmp_path / "out", chosen=settings(output={"show": True}))
     assert (report.error, report.interrupted, report.counts.processed) == (None, False, 9)
     assert report.notes == ["the window went away: it hangs; the run went on without it"]

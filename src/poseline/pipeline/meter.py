@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,6 +85,13 @@ class Meter:
                 yield item
         finally:
             flow.close()
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Count what is done within as one item."""
+        wall, cpu = time.perf_counter(), time.thread_time()
+        yield
+        self.add(time.perf_counter() - wall, time.thread_time() - cpu)
 
     def add(self, wall: float, cpu: float) -> None:
         """Count one item's seconds."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -22,8 +22,9 @@ from poseline.pipeline.annotator import AnnotationResult
 from poseline.pipeline.chain import Stage
 from poseline.pipeline.meter import Meter
 from poseline.pipeline.observe import ENCODING_ADVICE, Running, observing, overlay_stage
-from poseline.pipeline.record import Recorder
 from poseline.pipeline.report import OnFrame, RunReport
+from poseline.pipeline.sink import Sink
+from poseline.pipeline.sinks import Sinks
 from poseline.pose import Observation
 from poseline.settings import Settings
 
@@ -40,6 +41,8 @@ def run(
     interruption: Interruption | None = None,
     *,
     apart: bool = False,
+    sinks: Sequence[Sink] = (),
+    stages: Sequence[Stage] = (),
 ) -> RunReport:
     """Run `source` to its end into `folder`.
 
@@ -54,6 +57,8 @@ def run(
         on_frame: called after each frame was recorded.
         interruption: hears the user's signals.
         apart: draw and encode the pictures of a file in a second process; nothing is drawn in this one.
+        sinks: where results go beside the folder; none of them may need a picture with `apart`.
+        stages: further stages, behind tracking, from observations to observations.
     """
     interruption = interruption or Interruption()
     info = source.info
@@ -63,14 +68,16 @@ def run(
     header = _header(source, estimator, settings)
     started, used = time.monotonic(), time.process_time()
     try:
-        with Recorder(folder, header, source.info, settings, apart=estimator.spec if apart else None) as recorder:
+        with Sinks(
+            folder, header, source.info, settings, sinks, renders_apart=estimator.spec if apart else None
+        ) as recorder:
             with _noting_errors(report):
-                _drive(source, estimator, settings, recorder, report, on_frame, interruption)
+                _drive(source, estimator, settings, recorder, report, on_frame, interruption, stages)
             with _noting_errors(report):
                 recorder.finish()
             report.elapsed, report.cpu = time.monotonic() - started, time.process_time() - used
-            if recorder.annotator:
-                _join(report, recorder.annotator.result)
+            if recorder.renderer:
+                _join(report, recorder.renderer.result)
             _check_counts(report)
             report.notes += [*source.notes, *_remarks(source, estimator, report, recorder), *recorder.notes]
             with _noting_errors(report):
@@ -98,17 +105,19 @@ def _drive(
     source: Source,
     estimator: PoseEstimator,
     settings: Settings,
-    recorder: Recorder,
+    recorder: Sinks,
     report: RunReport,
     on_frame: OnFrame | None,
     interruption: Interruption,
+    stages: Sequence[Stage],
 ) -> None:
-    output = Meter("output", "logging" if recorder.annotator else "encoding and logging", ENCODING_ADVICE)
-    drawing = [] if recorder.annotator else _drawing(source, estimator, settings)
+    output = Meter("output", "logging" if recorder.renderer else "encoding and logging", ENCODING_ADVICE)
+    wanted = settings.output.video or settings.output.show or any(each.sink.needs_picture for each in recorder.others)
+    drawing = _drawing(source, estimator, settings) if wanted and not recorder.renderer else []
     running: Running | None = None
     try:
-        with observing(source, estimator, settings, drawing) as running:
-            report.meters = [*running.meters, output]
+        with observing(source, estimator, settings, [*stages, *drawing]) as running:
+            report.meters = [*running.meters, output, *(each.meter for each in recorder.others)]
             try:
                 _record(running, output, source, recorder, report, on_frame, interruption)
                 output.ended = True
@@ -126,7 +135,7 @@ def _record(
     running: Running,
     output: Meter,
     source: Source,
-    recorder: Recorder,
+    recorder: Sinks,
     report: RunReport,
     on_frame: OnFrame | None,
     interruption: Interruption,
@@ -149,6 +158,7 @@ def _record(
                 wall, cpu = time.perf_counter() - recorder.waited, time.thread_time()
                 goes_on = recorder.write(item)
                 output.add(time.perf_counter() - recorder.waited - wall, time.thread_time() - cpu)
+                goes_on = recorder.write_others(item) and goes_on
                 report.last_recorded = now = time.monotonic()
                 report.first_recorded = report.first_recorded or now
                 ages.append(now - observation.frame.arrival)
@@ -164,8 +174,6 @@ def _record(
 
 
 def _drawing(source: Source, estimator: PoseEstimator, settings: Settings) -> list[Stage]:
-    if not (settings.output.video or settings.output.show):
-        return []
     overlay = Overlay(settings.overlay, estimator.spec.skeleton, estimator.spec.names)
     draw = overlay.stage if source.info.width else overlay.stills
     return [overlay_stage(draw)]
@@ -179,7 +187,7 @@ def _join(report: RunReport, annotated: AnnotationResult) -> None:
     report.queues |= annotated.queues
 
 
-def _note(report: RunReport, running: Running, source: Source, recorder: Recorder) -> None:
+def _note(report: RunReport, running: Running, source: Source, recorder: Sinks) -> None:
     """The counts so far; frames on their way are in none of them but `read`."""
     counts, log = report.counts, recorder.log
     counts.bad, counts.processed, counts.persons, counts.corrupt = source.bad, log.frames, log.persons, log.corrupt
@@ -207,7 +215,7 @@ def _check_counts(report: RunReport) -> None:
         report.notes.append(str(fault))
 
 
-def _remarks(source: Source, estimator: PoseEstimator, report: RunReport, recorder: Recorder) -> Iterator[str]:
+def _remarks(source: Source, estimator: PoseEstimator, report: RunReport, recorder: Sinks) -> Iterator[str]:
     """What the user should know of how it was run, and of what is in the log."""
     counts, log, aspect = report.counts, recorder.log, source.info.pixel_aspect
     if estimator.size_note:
