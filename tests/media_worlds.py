@@ -169,6 +169,9 @@ class ScriptedSource:
     def stop(self) -> None:
         self._stopped.set()
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def frames(self) -> Generator[Frame, None, None]:
         started = time.monotonic()
         try:

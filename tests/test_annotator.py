@@ -17,13 +17,14 @@ import pytest
 
 from media_worlds import estimator, joined, settings, write_clip
 from output_worlds import SKELETON, decoded, seconds, tone
-from poseline import runs
+from poseline import session
 from poseline.capture import Location, VideoFile
 from poseline.errors import OutputError, PoselineError, SourceError
 from poseline.frame import Frame
 from poseline.pipeline import annotator
 from poseline.pipeline.annotator import AnnotationTask, Annotator
 from poseline.pose import Observation
+from poseline.session import RunRequest
 from test_run import logged, recorded
 
 # Each starts a process, which takes a second to import; so a few tests look at several things.
@@ -77,12 +78,16 @@ def test_the_video_is_the_one_that_one_process_draws(tmp_path: Path) -> None:
 def test_when_there_are_two_processes(
     changes: dict[str, Any], cores: int, apart: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "cores", lambda: cores)
+    monkeypatch.setattr(session, "cores", lambda: cores)
     location = Location("clip", video=Path("clip.mp4"))
-    assert runs._may_draw_apart(location, settings(**changes)) == apart
-    assert not runs._may_draw_apart(Location("pictures", pictures=(Path("a.jpg"),)), settings(**changes))
+    request, pictures = (
+        RunRequest(source, settings(**changes))
+        for source in (location, Location("pictures", pictures=(Path("a.jpg"),)))
+    )
+    assert session.may_render_apart(request) == apart
+    assert not session.may_render_apart(pictures)
     monkeypatch.setattr(multiprocessing.current_process(), "_config", {"daemon": True})
-    assert not runs._may_draw_apart(location, settings(**changes)), "a worker of --jobs"
+    assert not session.may_render_apart(request), "a worker of --jobs"
 
 
 def test_a_run_that_is_stopped_ends_its_video_where_its_log_ends(tmp_path: Path) -> None:

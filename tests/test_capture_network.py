@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-import poseline.model
 from media_worlds import estimator
 from poseline import runs, stream
 from poseline.capture import Location, check_present, locate
@@ -151,8 +150,8 @@ def test_python_opens_a_stream_after_its_model_too(monkeypatch: pytest.MonkeyPat
         order.append("source")
         raise SourceError("enough")
 
-    monkeypatch.setattr(poseline.model, "load_estimator", load_estimator)
-    monkeypatch.setattr(poseline.model, "open_source", open_source)
+    monkeypatch.setattr("poseline.inference.load_estimator", load_estimator)
+    monkeypatch.setattr("poseline.capture.open_source", open_source)
     with pytest.raises(SourceError, match="enough"):
         next(stream("http://127.0.0.1/live.ts", "builtin"))
     assert order == ["model, live: True", "source"]

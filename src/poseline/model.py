@@ -17,18 +17,17 @@ from poseline import forks
 from poseline import settings as configuration
 from poseline.capture import (
     ClipSample,
-    check_present,
     is_tensor,
     locate,
-    open_source,
     pixels_of,
     read_picture,
 )
 from poseline.errors import PoselineError, SettingsError, SourceError, redact
 from poseline.frame import Frame, Pixels
-from poseline.inference import PoseEstimator, check_classes, device_of, load_estimator
+from poseline.inference import check_classes, load_estimator
 from poseline.pose import Observation
 from poseline.result import Result
+from poseline.session import Models, RunRequest, Session
 from poseline.settings import CaptureSettings, InferenceSettings
 from poseline.skeleton import Skeleton
 
@@ -171,8 +170,6 @@ def stream(
         SourceError, ModelError, SettingsError: as the first `next` finds out, or on the way.
         PoselineError: it was begun before this process was forked.
     """
-    from poseline.pipeline import observing
-
     if isinstance(model, PoseModel):
         loaded, inference = model.estimator, model._settings_for(options)
     else:
@@ -186,24 +183,14 @@ def stream(
     found = locate([source])
     if len(found) != 1:
         raise SourceError(f"{source}: holds {len(found)} sources; stream them one by one")
-    location = found[0]
-    check_present(location)
-    device = device_of(inference)
-
-    def estimator(live: bool) -> PoseEstimator:
-        return loaded or load_estimator(inference, live=live, sample=_sample(inference, location.video))
-
-    # A camera is opened after the model is loaded, so that no stale picture waits in it.
-    loaded = None if loaded is None and location.inputs else estimator(live=True)
-    opened = open_source(location, settings.capture, device)
     process = forks.generation()
-    with observing(opened, estimator(opened.info.live), settings, inference=inference) as running:
-        for observation in running.items:
+    with Session(RunRequest(found[0], settings), Models(loaded=loaded)) as session:
+        for observation in session.observations():
             yield observation
             if process != forks.generation():
                 raise PoselineError(
-                    f"{opened.info.name}: this stream was begun before this process was forked, and its threads "
-                    "stayed in the parent; begin it in the worker"
+                    f"{session.source.info.name}: this stream was begun before this process was forked, and its "
+                    "threads stayed in the parent; begin it in the worker"
                 )
 
 

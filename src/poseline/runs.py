@@ -8,31 +8,25 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from io import StringIO
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from poseline.errors import OutputError, PoselineError, SettingsError, SourceError
 from poseline.interruption import INTERRUPTED, Interruption
 from poseline.light import travel_light
-from poseline.machine import cores
+from poseline.session import Models, RunRequest, Session
 from poseline.settings import OutputSettings, Settings
 
 # All else is imported where it is first wanted: the network is compiled on a thread of its own as soon as the source
 # is open, and the rest is loaded beside it.
 if TYPE_CHECKING:
-    from poseline.capture import ClipSample, Location, Source
+    from poseline.capture import Location, Source
     from poseline.inference import PoseEstimator
     from poseline.pipeline import OnFrame, RunReport
     from poseline.pose import Observation
 
 log = logging.getLogger("poseline")
 
-Estimators: TypeAlias = "dict[tuple[bool, Path | None], PoseEstimator]"
-"""Loaded models, by whether they are for live use and by the clip that they were calibrated on."""
-
 INTERNAL = 1
-_CORES_APART = 4
-"""Cores from which on a second process has some of its own."""
 _TELLING_SECONDS = 0.2
 """How often a worker says how far it has come."""
 
@@ -77,11 +71,11 @@ def run_all(
         locations, jobs = _beside_live(locations, jobs)
     if jobs > 1 and several:
         return _run_at_once(locations, settings, interruption, jobs)
-    estimators: Estimators = {}
+    models = Models(_show_loaded)
     code = 0
     for location in locations:
         try:
-            report = _run_one(location, _for_one(settings, location, several), estimators, interruption)
+            report = _run_one(location, _for_one(settings, location, several), models, interruption)
         except (SourceError, OutputError) as error:  # this source's own trouble; a model's is everybody's
             if not several:
                 raise
@@ -163,7 +157,7 @@ class _Job:
     """What a worker does with each source; its model is loaded once."""
 
     def __init__(self) -> None:
-        self._estimators: Estimators = {}
+        self._models = Models(_show_loaded)
 
     def __call__(
         self, task: tuple[Location, Settings], tell: Callable[[Any], None], interruption: Interruption
@@ -174,16 +168,23 @@ class _Job:
 
         shown, messages = StringIO(), list[str]()
         terminal.redirect(shown, messages.append)
-        if not self._estimators:
+        if not len(self._models):
             show_log()
         try:
-            code = _code(_run_one(*task, self._estimators, interruption, _telling(tell)))
+            code = _code(_run_one(*task, self._models, interruption, _telling(tell)))
         except (SourceError, OutputError) as error:  # this source's own trouble; a model's is everybody's
             terminal.show_error(error)
             code = error.exit_code
         except PoselineError as error:
             return _Done(error.exit_code, messages, shown.getvalue(), error)
         return _Done(code, messages, shown.getvalue())
+
+
+def _show_loaded(estimator: PoseEstimator) -> None:
+    """Say which model runs, when it is new."""
+    from poseline.terminal import show_model
+
+    show_model(estimator)
 
 
 def _telling(tell: Callable[[Any], None]) -> OnFrame:
@@ -218,37 +219,20 @@ def _for_one(settings: Settings, location: Location, several: bool) -> Settings:
 
 
 def _run_one(
-    location: Location, settings: Settings, estimators: Estimators, interruption: Interruption,
-    told: OnFrame | None = None,
-) -> RunReport:  # fmt: skip
-    # A file is opened before the model is loaded, so that a bad one is told at once; a camera after, so that no
-    # stale picture waits in it: of that it is only looked whether it is there.
-    from poseline.capture import check_present
-
-    check_present(location)
-    clip = location.video
-    estimator = None if location.inputs else _estimator(settings, True, clip, estimators)
-    apart = _may_draw_apart(location, settings)
-    source = _open(location, settings, drawn_on=not apart and (settings.output.video or settings.output.show))
-    apart = apart and source.info.on_device  # else they are here, and may be drawn on here
-    size = source.info.width, source.info.height
-    # A picture's printed times are its own only if no other is on its way beside it.
-    live = source.info.live or _are_pictures(source)
-    estimator = estimator or _estimator(settings, live, clip, estimators, size)
-    if source.info.live and source.info.width:  # a file waits for the network; its first frames warm it up
-        estimator.warm_up(*size)
-    return _recorded(location, settings, source, estimator, interruption, told, apart)
+    location: Location, settings: Settings, models: Models, interruption: Interruption, told: OnFrame | None = None
+) -> RunReport:
+    with Session(RunRequest(location, settings, separately=True), models, into_folder=True) as session:
+        return _recorded(session, location, settings, interruption, told)
 
 
 def _recorded(
-    location: Location, settings: Settings, source: Source, estimator: PoseEstimator, interruption: Interruption,
-    told: OnFrame | None, apart: bool,
-) -> RunReport:  # fmt: skip
+    session: Session, location: Location, settings: Settings, interruption: Interruption, told: OnFrame | None
+) -> RunReport:
     """Run the source into a folder of its own, and show how it went."""
     from poseline.output import prepare
-    from poseline.pipeline import run
     from poseline.terminal import progress, show_error, show_report, show_speed
 
+    source, estimator = session.source, session.estimator
     seen: list[Observation] = []
     with (
         interruption.held(),
@@ -257,7 +241,7 @@ def _recorded(
         with nullcontext(told) if told else progress(source.info) as on_frame:
             on_frame = _pictures(source, estimator, seen) if _are_pictures(source) else on_frame
             _set_apart_what_is_loaded()
-            report = run(source, estimator, settings, folder, on_frame, interruption, apart=apart)
+            report = session.run(folder, on_frame, interruption)
         if _are_pictures(source):
             show_speed(seen, estimator.runtime.channels)
         show_report(report)
@@ -280,75 +264,6 @@ def _set_apart_what_is_loaded() -> None:
     if gc.get_freeze_count():
         gc.collect()
     gc.freeze()
-
-
-def _may_draw_apart(location: Location, settings: Settings) -> bool:
-    """Whether a file's pictures may be drawn by a second process, so that a GPU can keep them: this one has no time.
-
-    Not beside a window, which shows each picture when its poses are found; not with --jobs, where Python runs in many
-    processes already; and not for some of a file's frames, since drawing is not what takes the time then.
-    """
-    output, capture = settings.output, settings.capture
-    drawn = location.video and output.video and not output.show and not settings.overlay.hud
-    every = not capture.live and capture.vid_stride == 1
-    return bool(drawn) and every and cores() >= _CORES_APART and not _is_worker()
-
-
-def _is_worker() -> bool:
-    import multiprocessing
-
-    return multiprocessing.current_process().daemon
-
-
-def _device(location: Location, settings: Settings) -> str:
-    """What works on the source's pictures."""
-    if not location.video:
-        return "cpu"  # as far as decoding is concerned
-    from poseline.inference import device_of
-
-    return device_of(settings.inference)
-
-
-def _open(location: Location, settings: Settings, drawn_on: bool) -> Source:
-    from poseline.capture import open_source
-
-    capture = settings.capture
-    if capture.decoder == "auto" and drawn_on:
-        capture = capture.model_copy(update={"decoder": "cpu"})  # pictures to be drawn on are wanted in host memory
-    return open_source(location, capture, "cpu" if capture.decoder == "cpu" else _device(location, settings))
-
-
-def _estimator(
-    settings: Settings, live: bool, clip: Path | None, estimators: Estimators, size: tuple[int, int] = (0, 0)
-) -> PoseEstimator:
-    """The model, loaded if it is not yet, and getting ready for pictures of `size` (width, height), where it is known.
-
-    The model is told when it is new.
-    """
-    from poseline.inference import load_estimator
-
-    inference = settings.inference
-    clip = (inference.calibrate or clip) if inference.arithmetic == "int8" else None
-    key = live, clip
-    new = key not in estimators
-    if new:
-        if clip:
-            estimators.clear()  # each clip has a network of its own, and a folder may hold many
-        estimators[key] = load_estimator(inference, live=live, sample=_sample(clip, settings))
-    estimator = estimators[key]
-    if all(size):
-        estimator.prepare(*size)
-    if new:
-        from poseline.terminal import show_model
-
-        show_model(estimator)
-    return estimator
-
-
-def _sample(clip: Path | None, settings: Settings) -> ClipSample | None:
-    from poseline.capture import ClipSample
-
-    return ClipSample(clip, settings.capture) if clip else None
 
 
 def _pictures(source: Source, estimator: PoseEstimator, seen: list[Observation]) -> Any:

@@ -12,11 +12,12 @@ from contextlib import closing
 from pathlib import Path
 
 from poseline.bench.schema import Network
-from poseline.capture import ClipSample, open_source
+from poseline.capture import locate
 from poseline.errors import PoselineError
 from poseline.frame import Frame
-from poseline.inference import Letterbox, PoseEstimator, Request, load_estimator
-from poseline.settings import CaptureSettings, InferenceSettings, load
+from poseline.inference import Letterbox, PoseEstimator, Request
+from poseline.session import Models, RunRequest, Session
+from poseline.settings import InferenceSettings, load
 
 _WARM_UP = 3
 """Runs of each request that are not counted."""
@@ -57,19 +58,14 @@ def _turn(requests: list[Request], settings: InferenceSettings, *, runs: int = 0
     return done
 
 
-def _first_frame(clip: str) -> Frame:
-    with closing(open_source(clip, CaptureSettings()).frames()) as frames:
-        return next(frames)
-
-
 def main() -> None:
     """The process."""
     settings, clip, seconds = sys.argv[1:]
     try:
-        chosen = load(Path(settings))
-        sample = ClipSample(Path(clip), chosen.capture) if chosen.inference.arithmetic == "int8" else None
-        estimator = load_estimator(chosen.inference, live=chosen.capture.live, sample=sample)
-        sys.stdout.write(measure(estimator, _first_frame(clip), float(seconds)).model_dump_json() + "\n")
+        request = RunRequest(locate([clip])[0], load(Path(settings)))
+        with Session(request, Models()) as session, closing(session.source.frames()) as frames:
+            found = measure(session.estimator, next(frames), float(seconds))
+        sys.stdout.write(found.model_dump_json() + "\n")
     except PoselineError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)

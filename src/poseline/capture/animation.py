@@ -53,6 +53,10 @@ class Animation:
         """End after the present picture."""
         self._stopped.set()
 
+    def close(self) -> None:
+        """Give the file back, where it was never read."""
+        self._image.close()
+
     def frames(self) -> Generator[Frame, None, None]:
         """Its pictures in order, each whole; where one cannot be decoded it ends, and `notes` say so."""
         pts = 0

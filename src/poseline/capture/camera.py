@@ -66,6 +66,11 @@ class Camera:
         """End at the next picture."""
         self._stopped.set()
 
+    def close(self) -> None:
+        """Give the device back, where it was never read."""
+        if self._device is not None:
+            self._device.release()
+
     def frames(self) -> Generator[Frame, None, None]:
         """Pictures as they arrive; an outage shows as the next frame's `gap`."""
         outage = Outage(f"camera {self._index}", self._settings.max_outage, self._stopped)

@@ -86,6 +86,10 @@ class VideoFile:
         """End after the present frame."""
         self._stopped.set()
 
+    def close(self) -> None:
+        """Close the file, where it was never read."""
+        self._opened.container.close()
+
     def frames(self) -> Generator[Frame, None, None]:
         """The clip's frames in presentation order.
 
@@ -226,6 +230,10 @@ class Rehearsal:
         """End now, also between two frames."""
         self._stopped.set()
         self._file.stop()
+
+    def close(self) -> None:
+        """Close the file, where it was never read."""
+        self._file.close()
 
     def frames(self) -> Generator[Frame, None, None]:
         """The clip's frames, each not before its time."""

@@ -44,6 +44,9 @@ class Pictures:
         """End after the present picture."""
         self._stopped.set()
 
+    def close(self) -> None:
+        """Nothing is open between two pictures."""
+
     def frames(self) -> Generator[Frame, None, None]:
         """The pictures in order; one that cannot be read is counted and named in `notes`."""
         for index, place in enumerate(self._places):

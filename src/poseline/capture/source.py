@@ -55,3 +55,6 @@ class Source(Protocol):
 
     def stop(self) -> None:
         """Ask `frames` to end soon, from any thread."""
+
+    def close(self) -> None:
+        """Give back what was opened, where `frames` was never begun; on the thread that opened it."""

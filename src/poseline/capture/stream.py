@@ -105,6 +105,11 @@ class NetworkStream:
         if receiver := self._receiver:
             receiver.stop()
 
+    def close(self) -> None:
+        """End the connection, where it was never read."""
+        if self._opened is not None:
+            self._opened.container.close()
+
     def frames(self) -> Generator[Frame, None, None]:
         """Frames, each at its time; an outage shows as the next frame's `gap`."""
         outage = Outage(self._url, self._settings.max_outage, self._stopped)

@@ -1,10 +1,24 @@
 """Pipeline: stages joined by bounded channels, and the run that is made of them."""
 
-from poseline.pipeline.chain import chain
+from poseline.pipeline.chain import Stage, chain
 from poseline.pipeline.channel import Cancelled, Channel, Overflow
 from poseline.pipeline.meter import Meter
 from poseline.pipeline.observe import observing
 from poseline.pipeline.report import OnFrame, RunReport
 from poseline.pipeline.run import run, versions
+from poseline.pipeline.sink import Sink
 
-__all__ = ["Cancelled", "Channel", "Meter", "OnFrame", "Overflow", "RunReport", "chain", "observing", "run", "versions"]
+__all__ = [
+    "Cancelled",
+    "Channel",
+    "Meter",
+    "OnFrame",
+    "Overflow",
+    "RunReport",
+    "Sink",
+    "Stage",
+    "chain",
+    "observing",
+    "run",
+    "versions",
+]

@@ -1,0 +1,214 @@
+"""Session: one source, opened and taken through the pipeline; all that was opened is closed when it is left.
+
+The command line, its workers, `stream` and the benchmark reach the pipeline through here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeAlias
+
+from poseline.machine import cores
+from poseline.settings import Settings
+
+# All else is imported where it is first wanted: the network is compiled on a thread of its own as soon as the source
+# is open, and the rest is loaded beside it.
+if TYPE_CHECKING:
+    from poseline.capture import ClipSample, Location, Source
+    from poseline.inference import PoseEstimator
+    from poseline.interruption import Interruption
+    from poseline.output import OutputFolder
+    from poseline.pipeline import OnFrame, RunReport, Sink, Stage
+    from poseline.pose import Observation
+
+    OnLoad: TypeAlias = "Callable[[PoseEstimator], object]"
+
+_CORES_TO_RENDER = 4
+"""Cores from which on a second process has some of its own."""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What is to be run, and how. It can be sent to another process."""
+
+    source: Location
+    settings: Settings = field(default_factory=Settings)
+    separately: bool = False
+    """Whether separate pictures go through the network one by one, so that each one's printed times are its own."""
+
+
+class Models:
+    """Models that were loaded, by whether they are for live use and by the clip that int8 was calibrated on.
+
+    Args:
+        on_load: called with each that is new.
+        loaded: the one to be used for everything.
+    """
+
+    def __init__(self, on_load: OnLoad | None = None, loaded: PoseEstimator | None = None) -> None:
+        self._on_load, self._loaded = on_load, loaded
+        self._kept: dict[tuple[bool, Path | None], PoseEstimator] = {}
+
+    def __len__(self) -> int:
+        return len(self._kept) + (self._loaded is not None)
+
+    def get(
+        self, settings: Settings, *, live: bool, clip: Path | None = None, size: tuple[int, int] = (0, 0)
+    ) -> PoseEstimator:
+        """The model that `settings` ask for, loaded if it is not yet.
+
+        Args:
+            settings: its inference section names the model.
+            live: for the least delay of one frame, rather than for the most frames a second.
+            clip: the source, where it is a file: int8 is calibrated on it unless the settings name another.
+            size: (width, height) of the pictures, for which it gets ready on a thread of its own; (0, 0) if unknown.
+
+        Raises:
+            ModelError: it cannot be found, trusted, converted or run. SettingsError: options contradict each other.
+        """
+        if self._loaded is not None:
+            return self._loaded
+        from poseline.inference import load_estimator
+
+        inference = settings.inference
+        clip = (inference.calibrate or clip) if inference.arithmetic == "int8" else None
+        key = live, clip
+        new = key not in self._kept
+        if new:
+            if clip:
+                self._kept.clear()  # each clip has a network of its own, and a folder may hold many
+            self._kept[key] = load_estimator(inference, live=live, sample=_sample(clip, settings))
+        estimator = self._kept[key]
+        if all(size):
+            estimator.prepare(*size)
+        if new and self._on_load:
+            self._on_load(estimator)
+        return estimator
+
+
+class Session:
+    """One source with its model, from opening to closing.
+
+    `run` takes it through the pipeline into a folder, `observations` gives the caller what is seen; one of them, once.
+
+    Args:
+        request: what is to be run.
+        models: where the model comes from, and where the next session finds it.
+        sinks: where results go beside the folder.
+        stages: further stages, behind tracking.
+        into_folder: whether `run` will be called, which draws and writes as the settings say.
+
+    Raises (on entering):
+        SourceError, ModelError, SettingsError: the source cannot be opened, or the model cannot be loaded.
+    """
+
+    source: Source
+    estimator: PoseEstimator
+
+    def __init__(
+        self, request: RunRequest, models: Models, *, sinks: Sequence[Sink] = (), stages: Sequence[Stage] = (),
+        into_folder: bool = False,
+    ) -> None:  # fmt: skip
+        self._request, self._models = request, models
+        self._sinks, self._stages, self._into_folder = sinks, stages, into_folder
+        self._renders_apart = False
+        self._read = False
+
+    def __enter__(self) -> Session:
+        # A file is opened before the model is loaded, so that a bad one is told at once; a camera after, so that no
+        # stale picture waits in it: of that it is only looked whether it is there.
+        from poseline.capture import check_present
+
+        location, settings = self._request.source, self._request.settings
+        check_present(location)
+        estimator = None if location.inputs else self._models.get(settings, live=True, clip=location.video)
+        output = settings.output
+        pictured = any(sink.needs_picture for sink in self._sinks)
+        drawn_on = self._into_folder and (output.video or output.show or pictured)
+        apart = drawn_on and not pictured and may_render_apart(self._request)
+        self.source = _open(location, settings, drawn_on=drawn_on and not apart)
+        try:
+            info = self.source.info
+            self._renders_apart = apart and info.on_device  # else the pictures are here, and may be drawn on here
+            live = info.live or (self._request.separately and not info.width)
+            size = info.width, info.height
+            self.estimator = estimator or self._models.get(settings, live=live, clip=location.video, size=size)
+            if self._into_folder and info.live and info.width:  # a file waits for the network; its first frames warm it
+                self.estimator.warm_up(*size)
+        except BaseException:
+            self.source.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._read:  # one that was read closes itself, on the thread that reads it
+            self.source.close()
+
+    def observations(self) -> Iterator[Observation]:
+        """What is seen, frame by frame, as it comes; decoding and inference run beside the caller's loop."""
+        from poseline.pipeline import observing
+
+        self._read = True
+        settings = self._request.settings
+        with observing(self.source, self.estimator, settings, self._stages, inference=settings.inference) as running:
+            items: Iterator[Observation] = running.items
+            yield from items
+
+    def run(
+        self, folder: OutputFolder, on_frame: OnFrame | None = None, interruption: Interruption | None = None
+    ) -> RunReport:
+        """Take the source to its end, into `folder` and the sinks; what went wrong is in the report."""
+        from poseline.pipeline import run
+
+        self._read = True
+        return run(
+            self.source, self.estimator, self._request.settings, folder, on_frame, interruption,
+            apart=self._renders_apart, sinks=self._sinks, stages=self._stages,
+        )  # fmt: skip
+
+
+def may_render_apart(request: RunRequest) -> bool:
+    """Whether a second process may draw a file's pictures, so that a GPU can keep them: this one has no time.
+
+    Not beside a window, which shows each picture when its poses are found; not with --jobs, where Python runs in many
+    processes already; and not for some of a file's frames, since drawing is not what takes the time then.
+    """
+    output, capture = request.settings.output, request.settings.capture
+    drawn = request.source.video and output.video and not output.show and not request.settings.overlay.hud
+    every = not capture.live and capture.vid_stride == 1
+    return bool(drawn) and every and cores() >= _CORES_TO_RENDER and not _is_worker()
+
+
+def _is_worker() -> bool:
+    import multiprocessing
+
+    return multiprocessing.current_process().daemon
+
+
+def _open(location: Location, settings: Settings, drawn_on: bool) -> Source:
+    from poseline.capture import open_source
+
+    capture = settings.capture
+    if capture.decoder == "auto" and drawn_on:
+        capture = capture.model_copy(update={"decoder": "cpu"})  # pictures to be drawn on are wanted in host memory
+    return open_source(location, capture, "cpu" if capture.decoder == "cpu" else _device(location, settings))
+
+
+def _device(location: Location, settings: Settings) -> str:
+    """What works on the source's pictures."""
+    if not location.video:
+        return "cpu"  # as far as decoding is concerned
+    from poseline.inference import device_of
+
+    return device_of(settings.inference)
+
+
+def _sample(clip: Path | None, settings: Settings) -> ClipSample | None:
+    from poseline.capture import ClipSample
+
+    return ClipSample(clip, settings.capture) if clip else None
