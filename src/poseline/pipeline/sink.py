@@ -78,7 +78,7 @@ class SinkWriter:
     @property
     def dropped(self) -> int:
         """Frames that it did not get because a newer one came."""
-        return self._channel.dropped if self._channel else 0
+        return 0 if self._channel is None else self._channel.dropped  # an empty channel counts as false
 
     def write(self, observation: Observation, picture: Picture | None) -> bool:
         """Give it a frame, or leave the frame for it; False where it wants the run to end. Raises the sink's error."""
