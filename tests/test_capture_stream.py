@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +15,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 
 from media_worlds import number_in, numbers, turn, write_clip
@@ -20,6 +25,7 @@ from poseline.capture.stream import _threads
 from poseline.errors import SourceError
 from poseline.frame import Frame
 from poseline.settings import CaptureSettings
+from stream_worlds import web_server
 from test_cli import logged, poseline
 
 QUICK = CaptureSettings(open_timeout=2, read_timeout=1, max_outage=3)
@@ -341,3 +347,42 @@ def test_several_streams_run_side_by_side_and_a_file_beside_them(
     counts = {path.name: len(logged(path)) for path in (tmp_path / "out").iterdir()}
     port = [url.rpartition(":")[2].partition("/")[0] for url in urls]
     assert counts == {"clip": 20, f"http-127.0.0.1-{port[0]}": FRAMES, f"http-127.0.0.1-{port[1]}": FRAMES}
+
+
+@pytest.mark.parametrize("name", ["rec.ts", "rec.mpg", "rec.gif"])
+def test_a_recording_that_states_no_length_is_read_once(name: str, tmp_path: Path) -> None:
+    """MPEG-TS, MPEG-PS and GIF say nothing of their end; the server says how many bytes there are."""
+    codec, pixels = {"rec.gif": ("gif", "rgb8"), "rec.mpg": ("mpeg2video", "yuv420p")}.get(name, ("libx264", "yuv420p"))
+    with av.open(str(tmp_path / name), "w") as out:
+        video = out.add_stream(codec, rate=25)
+        assert isinstance(video, av.VideoStream)
+        video.width, video.height, video.pix_fmt = 64, 48, pixels
+        for index in range(25):
+            shown = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 9 * index, np.uint8), "bgr24")
+            shown.pts, shown.time_base = index, Fraction(1, 25)
+            out.mux(video.encode(shown.reformat(format=pixels)))
+        out.mux(video.encode(None))
+    with web_server(tmp_path) as address:
+        source = open_source(f"{address}/{name}", CaptureSettings(max_outage=2))
+        frames = list(source.frames())
+    assert not source.info.live
+    assert len(frames) == 25
+    assert frames[-1].time == pytest.approx(24 / 25, abs=0.05)
+    assert not [note for note in source.notes if "outage" in note]
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "http"])
+def test_ctrl_c_ends_the_waiting_for_a_server_that_says_nothing(scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"{scheme}://127.0.0.1:{server.getsockname()[1]}/x"
+        command = [sys.executable, "-m", "poseline", "run", address, "-m", "builtin", "--no-video"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        server.settimeout(60)
+        connection, _ = server.accept()  # the model is loaded, and it waits for an answer
+        time.sleep(0.5)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+        connection.close()
+    assert (process.returncode, told) == (130, "")
+    assert time.monotonic() - began < 5, "and not the ten seconds that opening may take"

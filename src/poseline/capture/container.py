@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import av
 import av.error
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from av.codec.hwaccel import HWAccel
 
     from poseline.settings import CaptureSettings
+
+T = TypeVar("T")
 
 _FILE_FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,gif,apng,h261,h263,h264,hevc,hxvs,vvc,"
@@ -67,7 +72,7 @@ def open_container(location: str, settings: CaptureSettings, hardware: HWAccel |
         SourceError: not there, not a video, no decoder, no answer in time; the text says which.
     """
     if is_url(location):
-        container, note = _connected(location, settings)
+        container, note = _interruptible(lambda: _connected(location, settings))
     else:
         _refuse_other_kinds(location)
         address = f"file:{location}"  # said outright, or FFmpeg takes the 12 of 12:30.mp4 for a protocol
@@ -101,6 +106,25 @@ def _av_open(
         options=options,
         hwaccel=hardware,
     )
+
+
+def _interruptible(work: Callable[[], T]) -> T:
+    """`work`, on a thread of its own if this is the main one: a Ctrl-C ends the waiting for a server that says nothing.
+
+    Python hears a signal on its main thread alone, and not while that is inside FFmpeg.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 # raised where it is waited for
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="connect", daemon=True).start()
+    return done.result()
 
 
 def _connected(url: str, settings: CaptureSettings) -> tuple[InputContainer, str]:

@@ -45,9 +45,12 @@ _TOLD_DELAY = 1.5
 
 
 def is_live(opened: Opened) -> bool:
-    """Whether an address gives frames in their own time; else it is a file, which announces how long it is."""
-    container = opened.container
-    return not container.duration or container.format.name in _IN_ITS_OWN_TIME
+    """Whether an address gives frames in their own time; else it is a file, which states its seconds or its bytes."""
+    container, form = opened.container, opened.container.format.name
+    if form in _IN_ITS_OWN_TIME:
+        return True
+    ends = form != _SEGMENTED and container.size > 0  # a server states a size (Content-Length) of what has an end
+    return not (container.duration or ends)
 
 
 class _Shown(NamedTuple):
