@@ -53,7 +53,9 @@ MAY_IMPORT = {
     "doctor": BASE | ROOMS | {"machine", "cache", "openvino_core"},
     "terminal": BASE | ROOMS | {"pipeline", "result", "progress"},
     "progress": BASE | ROOMS | {"pipeline"},
-    "bench": BASE | ROOMS | {"atomic", "log", "pipeline", "session", "terminal", "result", "model", "machine", "light", "cache"},
+    "bench": BASE
+    | ROOMS
+    | {"atomic", "log", "pipeline", "session", "terminal", "result", "model", "machine", "light", "cache"},
     "session": BASE | ROOMS | {"machine", "pipeline"},
     "runs": BASE | ROOMS | {"pipeline", "session", "terminal", "progress", "jobs", "light", "head_start"},
     "cli": BASE | ROOMS | {"pipeline", "terminal", "doctor", "bench", "runs"},
