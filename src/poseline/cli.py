@@ -3,7 +3,6 @@
 # Without `from __future__ import annotations`: typer would evaluate the text of each option's type again at each start.
 
 import sys
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,74 +20,26 @@ app = typer.Typer(
 )  # fmt: skip
 
 
-class Preset(str, Enum):
-    """x264's presets, as typer wants choices."""
-
-    ULTRAFAST = "ultrafast"
-    SUPERFAST = "superfast"
-    VERYFAST = "veryfast"
-    FASTER = "faster"
-    FAST = "fast"
-    MEDIUM = "medium"
-    SLOW = "slow"
-
-
-class Arithmetic(str, Enum):
-    """The precisions, as typer wants choices."""
-
-    AUTO = "auto"
-    FP32 = "fp32"
-    BF16 = "bf16"
-    FP16 = "fp16"
-    INT8 = "int8"
-
-
-class Decoder(str, Enum):
-    """Where files are decoded, as typer wants choices."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-
-
-class Deinterlacing(str, Enum):
-    """Whether interlaced pictures are made whole, as typer wants choices."""
-
-    AUTO = "auto"
-    NO = "no"
-
-
-class RtspTransport(str, Enum):
-    """How RTSP sends its packets, as typer wants choices."""
-
-    AUTO = "auto"
-    TCP = "tcp"
-    UDP = "udp"
-
-
-class Encoder(str, Enum):
-    """What encodes videos, as typer wants choices."""
-
-    AUTO = "auto"
-    X264 = "x264"
-    NVENC = "nvenc"
-
-
-class Engine(str, Enum):
-    """The runtimes, as typer wants choices."""
-
-    AUTO = "auto"
-    OPENVINO = "openvino"
-    TORCH = "torch"
-    ONNX = "onnx"
-
-
 _SOURCE, _MODEL, _DRAW, _WRITE = "Source", "Model and tracking", "Drawing", "Output"
 _MEASURE = "What is measured"
+_DEFAULTS = configuration.Settings()
 
 
-def _option(*names: str, help: str, panel: str) -> Any:  # noqa: A002 # typer's own word
-    return typer.Option(*names, help=help, rich_help_panel=panel)
+def _option(*names: str, help: str, panel: str, of: str = "") -> Any:  # noqa: A002 # typer's own word
+    """An option in a panel of the help; its default is that of the setting `of`, such as `inference.conf`."""
+    return typer.Option(*names, help=f"{help} ({_default(of, names[-1])})" if of else help, rich_help_panel=panel)
+
+
+def _default(setting: str, name: str) -> str:
+    section, field = setting.split(".")
+    value = getattr(getattr(_DEFAULTS, section), field)
+    return (
+        name.split("/")[0 if value else 1]
+        if isinstance(value, bool)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 @app.command()
@@ -96,68 +47,68 @@ def run(
     context: typer.Context,
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Camera number, video, picture, folder, glob or rtsp/http URL.")],
     model: Annotated[str | None, _option("-m", "--model", help="A .pt, .onnx or OpenVINO folder, a published name, or builtin. (yolo11n-pose.pt, else builtin)", panel=_MODEL)] = None,
-    device: Annotated[str | None, _option("--device", help="auto, cpu, cuda, cuda:N or mps. (auto)", panel=_MODEL)] = None,
-    runtime: Annotated[Engine | None, _option("--runtime", help="Engine that runs the network. (auto)", panel=_MODEL)] = None,
-    imgsz: Annotated[int | None, _option("--imgsz", help="Longer side of the network's input, in pixels. (640)", panel=_MODEL)] = None,
-    conf: Annotated[float | None, _option("--conf", help="Least confidence of a person. (0.25)", panel=_MODEL)] = None,
-    iou: Annotated[float | None, _option("--iou", help="Overlap above which the weaker box goes. (0.7)", panel=_MODEL)] = None,
-    max_det: Annotated[int | None, _option("--max-det", help="Most persons in a frame. (300)", panel=_MODEL)] = None,
+    device: Annotated[str | None, _option("--device", help="auto, cpu, cuda, cuda:N or mps.", panel=_MODEL, of="inference.device")] = None,
+    runtime: Annotated[configuration.RuntimeName | None, _option("--runtime", help="Runtime that executes the network.", panel=_MODEL, of="inference.runtime")] = None,
+    imgsz: Annotated[int | None, _option("--imgsz", help="Inference size: the longer side of the network's input, in pixels.", panel=_MODEL, of="inference.imgsz")] = None,
+    conf: Annotated[float | None, _option("--conf", help="Minimum detection confidence.", panel=_MODEL, of="inference.conf")] = None,
+    iou: Annotated[float | None, _option("--iou", help="NMS IoU threshold.", panel=_MODEL, of="inference.iou")] = None,
+    max_det: Annotated[int | None, _option("--max-det", help="Maximum number of detections per frame.", panel=_MODEL, of="inference.max_det")] = None,
     classes: Annotated[str | None, _option("--classes", help="Class numbers to keep, such as 0,2.", panel=_MODEL)] = None,
-    precision: Annotated[Arithmetic | None, _option("--precision", help="The network's arithmetic; int8 is calibrated on your clip first. (auto)", panel=_MODEL)] = None,
-    half: Annotated[bool | None, _option("--half/--no-half", help="bf16 or fp16, whichever the device has; or fp32. (as --precision says)", panel=_MODEL)] = None,
-    calibrate: Annotated[Path | None, _option("--calibrate", help="Clip on which int8 is calibrated. (the source)", panel=_MODEL)] = None,
-    roi: Annotated[bool | None, _option("--roi/--no-roi", help="Look only where people are, while all are known. (--no-roi)", panel=_MODEL)] = None,
-    roi_every: Annotated[int | None, _option("--roi-every", help="Frames after which --roi looks at the whole picture again. (12)", panel=_MODEL)] = None,
-    skeleton: Annotated[Path | None, _option("--skeleton", help="YAML file that names and joins the keypoints.", panel=_MODEL)] = None,
-    batch: Annotated[int | None, _option("--batch", help="Most frames of a file that a GPU takes at once. (32)", panel=_MODEL)] = None,
+    precision: Annotated[configuration.Precision | None, _option("--precision", help="Numeric precision of the network; int8 is calibrated on your clip first.", panel=_MODEL, of="inference.precision")] = None,
+    half: Annotated[bool | None, _option("--half/--no-half", help="Half precision: bf16 or fp16, whichever the device has; or fp32. (as --precision says)", panel=_MODEL)] = None,
+    calibrate: Annotated[Path | None, _option("--calibrate", help="Clip for int8 calibration. (the source)", panel=_MODEL)] = None,
+    roi: Annotated[bool | None, _option("--roi/--no-roi", help="Region of interest: run the network only on the part of the frame where people are.", panel=_MODEL, of="inference.roi")] = None,
+    roi_every: Annotated[int | None, _option("--roi-every", help="With --roi, run on the whole frame every N frames.", panel=_MODEL, of="inference.roi_every")] = None,
+    skeleton: Annotated[Path | None, _option("--skeleton", help="YAML file with the keypoints' names, edges and sigmas.", panel=_MODEL)] = None,
+    batch: Annotated[int | None, _option("--batch", help="Maximum batch size for a file on a GPU.", panel=_MODEL, of="inference.batch")] = None,
     augment: Annotated[bool, typer.Option("--augment", hidden=True)] = False,
-    track: Annotated[bool | None, _option("--track/--no-track", help="Give persons ids. (--track)", panel=_MODEL)] = None,
-    live: Annotated[bool | None, _option("--live", help="Treat a file as a camera: newest frame first, late ones dropped.", panel=_SOURCE)] = None,
-    every_frame: Annotated[bool | None, _option("--every-frame", help="Drop nothing, also of a live source.", panel=_SOURCE)] = None,
-    vid_stride: Annotated[int | None, _option("--vid-stride", help="Take every n-th frame. (1)", panel=_SOURCE)] = None,
-    decoder: Annotated[Decoder | None, _option("--decoder", help="Where files are decoded: auto, cpu or cuda. (auto)", panel=_SOURCE)] = None,
+    track: Annotated[bool | None, _option("--track/--no-track", help="Track persons: give each an id.", panel=_MODEL, of="tracking.enabled")] = None,
+    live: Annotated[bool | None, _option("--live", help="Treat a file as a camera: newest frame first, late frames are dropped.", panel=_SOURCE)] = None,
+    every_frame: Annotated[bool | None, _option("--every-frame", help="Drop no frame, even of a live source.", panel=_SOURCE)] = None,
+    vid_stride: Annotated[int | None, _option("--vid-stride", help="Process every N-th frame.", panel=_SOURCE, of="capture.vid_stride")] = None,
+    decoder: Annotated[configuration.Decoder | None, _option("--decoder", help="Where files are decoded.", panel=_SOURCE, of="capture.decoder")] = None,
     source_fps: Annotated[float | None, _option("--source-fps", help="Frames a second of a file without time stamps, such as raw .h264. (as its codec says, else 25)", panel=_SOURCE)] = None,
-    deinterlace: Annotated[Deinterlacing | None, _option("--deinterlace", help="Make interlaced pictures whole: auto or no. (auto)", panel=_SOURCE)] = None,
-    recursive: Annotated[bool, _option("--recursive", help="Look into the folders within a folder, too.", panel=_SOURCE)] = False,
+    deinterlace: Annotated[configuration.Deinterlacing | None, _option("--deinterlace", help="Deinterlace interlaced frames (bwdif).", panel=_SOURCE, of="capture.deinterlace")] = None,
+    recursive: Annotated[bool, _option("--recursive", help="Search folders recursively.", panel=_SOURCE)] = False,
     cam_size: Annotated[str | None, _option("--cam-size", help="Picture size to ask a camera for, such as 1280x720.", panel=_SOURCE)] = None,
     cam_fps: Annotated[float | None, _option("--cam-fps", help="Frames a second to ask a camera for.", panel=_SOURCE)] = None,
     fourcc: Annotated[str | None, _option("--fourcc", help="Pixel format to ask a camera for, such as MJPG.", panel=_SOURCE)] = None,
-    rtsp_transport: Annotated[RtspTransport | None, _option("--rtsp-transport", help="How RTSP sends its packets: auto (TCP, else UDP), tcp or udp. (auto)", panel=_SOURCE)] = None,
+    rtsp_transport: Annotated[configuration.RtspTransport | None, _option("--rtsp-transport", help="RTSP transport; auto tries TCP, then UDP.", panel=_SOURCE, of="capture.rtsp_transport")] = None,
     timeout: Annotated[float | None, _option("--timeout", help="Seconds to wait for a source. (10 to open, 5 to read)", panel=_SOURCE)] = None,
-    max_outage: Annotated[float | None, _option("--max-outage", help="Seconds for which a broken stream is tried again. (30)", panel=_SOURCE)] = None,
-    boxes: Annotated[bool | None, _option("--boxes/--no-boxes", help="Draw boxes. (--boxes)", panel=_DRAW)] = None,
-    labels: Annotated[bool | None, _option("--labels/--no-labels", help="Write ids and scores. (--labels)", panel=_DRAW)] = None,
-    hud: Annotated[bool | None, _option("--hud/--no-hud", help="Write fps, latency and drops. (--no-hud)", panel=_DRAW)] = None,
-    trail: Annotated[float | None, _option("--trail", help="Seconds of each person's path to draw. (0)", panel=_DRAW)] = None,
-    line_width: Annotated[int | None, _option("--line-width", help="Pixels. (by the picture's size)", panel=_DRAW)] = None,
-    font_size: Annotated[float | None, _option("--font-size", help="Height of text in pixels. (by the picture's size)", panel=_DRAW)] = None,
-    output: Annotated[Path | None, _option("-o", "--output", help="Folder of the results. (runs/NAME, then runs/NAME-2 ...)", panel=_WRITE)] = None,
-    overwrite: Annotated[bool | None, _option("--overwrite", help="Replace the results that the folder holds.", panel=_WRITE)] = None,
-    video: Annotated[bool | None, _option("--video/--no-video", help="Write annotated video or pictures. (--video)", panel=_WRITE)] = None,
+    max_outage: Annotated[float | None, _option("--max-outage", help="Seconds to retry a stream that broke off.", panel=_SOURCE, of="capture.max_outage")] = None,
+    boxes: Annotated[bool | None, _option("--boxes/--no-boxes", help="Draw bounding boxes.", panel=_DRAW, of="overlay.boxes")] = None,
+    labels: Annotated[bool | None, _option("--labels/--no-labels", help="Draw ids and confidences.", panel=_DRAW, of="overlay.labels")] = None,
+    hud: Annotated[bool | None, _option("--hud/--no-hud", help="Draw frame rate, latency and dropped frames.", panel=_DRAW, of="overlay.hud")] = None,
+    trail: Annotated[float | None, _option("--trail", help="Seconds of each person's path to draw.", panel=_DRAW, of="overlay.trail")] = None,
+    line_width: Annotated[int | None, _option("--line-width", help="Line width in pixels. (by the frame size)", panel=_DRAW)] = None,
+    font_size: Annotated[float | None, _option("--font-size", help="Text height in pixels. (by the frame size)", panel=_DRAW)] = None,
+    output: Annotated[Path | None, _option("-o", "--output", help="Output folder. (runs/NAME, then runs/NAME-2 ...)", panel=_WRITE)] = None,
+    overwrite: Annotated[bool | None, _option("--overwrite", help="Replace the results of an earlier run in the folder.", panel=_WRITE)] = None,
+    video: Annotated[bool | None, _option("--video/--no-video", help="Write annotated video or images.", panel=_WRITE, of="output.video")] = None,
     log: Annotated[str | None, _option("--log", help="Formats of the keypoint log: jsonl,csv,parquet. (jsonl)", panel=_WRITE)] = None,
     show: Annotated[bool | None, _option("--show", help="Show a window; q quits, space pauses a file.", panel=_WRITE)] = None,
-    encoder: Annotated[Encoder | None, _option("--encoder", help="What encodes the video: auto, x264 or nvenc. (auto)", panel=_WRITE)] = None,
-    preset: Annotated[Preset | None, _option("--preset", help="x264's trade of speed for size. (ultrafast)", panel=_WRITE)] = None,
-    crf: Annotated[int | None, _option("--crf", help="x264's quality, 0 (best) to 51. (23)", panel=_WRITE)] = None,
+    encoder: Annotated[configuration.Encoder | None, _option("--encoder", help="Video encoder; auto: NVENC where the GPU has it, else x264.", panel=_WRITE, of="output.encoder")] = None,
+    preset: Annotated[configuration.Preset | None, _option("--preset", help="x264 preset: speed against file size.", panel=_WRITE, of="output.preset")] = None,
+    crf: Annotated[int | None, _option("--crf", help="Video quality, 0 (best) to 51.", panel=_WRITE, of="output.crf")] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Sources to run at once, each in a process of its own.")] = 1,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="YAML file of settings; options given here win.")] = None,
 ) -> None:  # fmt: skip
     """Find keypoints in SOURCE and write annotated video and a keypoint log.
 
-    Writes annotated.mp4, keypoints.jsonl and summary.json. Ctrl-C ends a run in good order, twice at once.
+    Writes annotated.mp4, keypoints.jsonl and summary.json. Ctrl-C stops gracefully; a second Ctrl-C aborts.
     """
     given: dict[str, dict[str, Any]] = {
         "capture": {
             "live": live, "every_frame": every_frame, "vid_stride": vid_stride,
-            "decoder": decoder and decoder.value, "deinterlace": deinterlace and deinterlace.value,
+            "decoder": decoder, "deinterlace": deinterlace,
             "source_fps": source_fps, "cam_size": _size(cam_size), "cam_fps": cam_fps, "fourcc": fourcc,
-            "rtsp_transport": rtsp_transport and rtsp_transport.value, "open_timeout": timeout, "read_timeout": timeout,
+            "rtsp_transport": rtsp_transport, "open_timeout": timeout, "read_timeout": timeout,
             "max_outage": max_outage,
         },
         "inference": {
-            "model": model, "device": device, "runtime": runtime and runtime.value, "imgsz": imgsz, "conf": conf,
+            "model": model, "device": device, "runtime": runtime, "imgsz": imgsz, "conf": conf,
             "iou": iou, "max_det": max_det, "classes": _numbers(classes), "skeleton": skeleton,
-            "precision": precision and precision.value, "half": half, "calibrate": calibrate,
+            "precision": precision, "half": half, "calibrate": calibrate,
             "roi": roi, "roi_every": roi_every, "batch": batch,
         },
         "tracking": {"enabled": track},
@@ -168,7 +119,7 @@ def run(
         "output": {
             "directory": output, "overwrite": overwrite, "video": video, "show": show,
             "log": None if log is None else tuple(part.strip() for part in log.split(",")),
-            "encoder": encoder and encoder.value, "preset": preset and preset.value, "crf": crf,
+            "encoder": encoder, "preset": preset, "crf": crf,
         },
     }  # fmt: skip
     if augment:

@@ -45,6 +45,11 @@ Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 Arithmetic = Literal["auto", "fp32", "bf16", "fp16", "int8", "half"]
 """What a runtime is asked for: a precision, or `half`, whichever of bf16 and fp16 the device has."""
 LogFormat = Literal["jsonl", "csv", "parquet"]
+Decoder = Literal["auto", "cpu", "cuda"]
+Deinterlacing = Literal["auto", "no"]
+RtspTransport = Literal["auto", "tcp", "udp"]
+Encoder = Literal["auto", "x264", "nvenc"]
+Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
 PositiveSeconds = Annotated[float, Field(gt=0)]
 
@@ -62,11 +67,11 @@ class CaptureSettings(_Section):
     """Give up no frame even of a live source: it waits, and falls behind where the machine is too slow."""
     vid_stride: int = Field(default=1, ge=1)
     """Take every n-th frame."""
-    decoder: Literal["auto", "cpu", "cuda"] = "auto"
+    decoder: Decoder = "auto"
     """Where video files are decoded; auto: on the GPU that runs the network, unless their pictures are drawn on."""
     source_fps: float | None = Field(default=None, gt=0, le=1000)
     """Frames a second of a file without time stamps, such as raw H.264; 29.97 means 30000/1001."""
-    deinterlace: Literal["auto", "no"] = "auto"
+    deinterlace: Deinterlacing = "auto"
     """auto: pictures that say that they are interlaced (TV, DV, AVCHD) are made whole by FFmpeg's bwdif."""
     cam_size: tuple[int, int] | None = None
     """(width, height) in pixels to ask a camera for."""
@@ -74,7 +79,7 @@ class CaptureSettings(_Section):
     """Frames a second to ask a camera for."""
     fourcc: str | None = Field(default=None, min_length=4, max_length=4)
     """Pixel format to ask a camera for, such as MJPG."""
-    rtsp_transport: Literal["auto", "tcp", "udp"] = "auto"
+    rtsp_transport: RtspTransport = "auto"
     """How RTSP sends its packets; auto: over TCP, or over UDP where that does not work."""
     open_timeout: PositiveSeconds = 10.0
     """Seconds to wait for a source to open."""
@@ -196,9 +201,9 @@ class OutputSettings(_Section):
     """Formats of the keypoint log; the journal (jsonl) is always written."""
     show: bool = False
     """Show a window."""
-    encoder: Literal["auto", "x264", "nvenc"] = "auto"
+    encoder: Encoder = "auto"
     """What encodes the video; auto: NVENC where the network runs on a card that has it, else x264."""
-    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "ultrafast"
+    preset: Preset = "ultrafast"
     """x264's trade of speed for size; NVENC takes its p1 to p7 for them."""
     crf: int = Field(default=23, ge=0, le=51)
     """The quality, on x264's scale: 18 looks like the source, 28 is small. With `ultrafast` it is x264's `qp`."""
