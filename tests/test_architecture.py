@@ -24,11 +24,12 @@ ENGINE_HOMES = (
     "doctor.py",
     "openvino_core.py",
 )
-BASE = {"", "errors", "frame", "pose", "skeleton", "settings", "interruption"}
+BASE = {"", "errors", "frame", "luma", "pose", "skeleton", "settings", "interruption"}
 ROOMS = {"capture", "inference", "tracking", "overlay", "output"}
 MAY_IMPORT = {
     "errors": set(),
     "atomic": {"errors"},
+    "luma": set(),
     "forks": set(),
     "interruption": {"last_resort"},
     "last_resort": set(),

@@ -6,18 +6,13 @@ from functools import lru_cache
 
 import numpy as np
 
+from poseline.luma import BT601, FULL_RANGE, luma_weights
 from poseline.pose import Floats
 
 _BLACK, _WHITE, _CHROMA = 16, 235, 224
 """Limited range: where luma begins and ends, and how far chroma reaches (ITU-R BT.601 and BT.709)."""
 _ROUNDING = 1e-5
 """Shares below this are sums that should be 0."""
-_FULL_RANGE = 2
-"""FFmpeg's number for full range (AVCOL_RANGE_JPEG)."""
-_LUMA_WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
-"""Weights of red and blue in luma by FFmpeg's number of the colour space: BT.709, FCC, SMPTE 240M, BT.2020."""
-_BT601 = (0.299, 0.114)
-"""... and of all others, unspecified ones too, as in swscale."""
 
 
 @lru_cache(maxsize=16)
@@ -28,14 +23,14 @@ def colour_matrix(colorspace: int, color_range: int) -> Floats:
         colorspace: FFmpeg's number of it, as in `VideoFrame.colorspace`.
         color_range: FFmpeg's number of it; what is not full is limited.
     """
-    red, blue = _LUMA_WEIGHTS.get(colorspace, _BT601)
+    red, blue = luma_weights(colorspace)
     green = 1 - red - blue
     matrix = np.array([
         [1, 0, 2 * (1 - red)],
         [1, -2 * blue * (1 - blue) / green, -2 * red * (1 - red) / green],
         [1, 2 * (1 - blue), 0],
     ])  # fmt: skip
-    black = 0 if color_range == _FULL_RANGE else _BLACK
+    black = 0 if color_range == FULL_RANGE else _BLACK
     if black:
         matrix *= [255 / (_WHITE - _BLACK), 255 / _CHROMA, 255 / _CHROMA]
     offset = matrix @ [-black, -128, -128]
@@ -62,5 +57,5 @@ def network_matrix(colorspace: int, color_range: int, channels: int) -> Floats:
 
 def grey_weights() -> Floats:
     """(1, 3) float32 the shares of red, green and blue in grey."""
-    red, blue = _BT601
+    red, blue = BT601
     return np.array([[red, 1 - red - blue, blue]], np.float32)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseline.frame import Pixels, plane_pixels
+from poseline.luma import FULL_RANGE, luma_weights
 from poseline.pose import Floats
 
 Colour: TypeAlias = tuple[int, int, int]
@@ -22,8 +23,6 @@ Points: TypeAlias = NDArray[np.int32]
 _SHIFT = 2
 _FARTHEST = 100_000
 """Pixels from the origin to which coordinates are clipped: cv2 computes in fixed point, and would wrap around."""
-_BT709 = 1
-_FULL_RANGE = 2
 
 
 class Canvas(Protocol):
@@ -98,7 +97,7 @@ class YuvCanvas:
 
     def __init__(self, frame: av.VideoFrame) -> None:
         self._luma, *self._chroma = (plane_pixels(plane) for plane in frame.planes)
-        self._matrix = (frame.colorspace == _BT709, frame.color_range == _FULL_RANGE)
+        self._matrix = (luma_weights(frame.colorspace), frame.color_range == FULL_RANGE)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -233,9 +232,9 @@ def _tints(ground: Colour, ink: Colour) -> Pixels:
 
 
 @lru_cache(maxsize=256)
-def _yuv(colour: Colour, bt709: bool, full_range: bool) -> Colour:
-    """Y, U, V of a BGR colour (ITU-T H.273: Kr, Kb of its MatrixCoefficients 1 and 6, and its two ranges)."""
-    red_weight, blue_weight = (0.2126, 0.0722) if bt709 else (0.299, 0.114)
+def _yuv(colour: Colour, weights: tuple[float, float], full_range: bool) -> Colour:
+    """Y, U, V of a BGR colour, by the weights of red and blue in luma (ITU-T H.273: Kr, Kb, and its two ranges)."""
+    red_weight, blue_weight = weights
     blue, green, red = (channel / 255 for channel in colour)
     luma = red_weight * red + (1 - red_weight - blue_weight) * green + blue_weight * blue
     u, v = (blue - luma) / (2 * (1 - blue_weight)), (red - luma) / (2 * (1 - red_weight))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from poseline.luma import BT601
 from poseline.overlay.canvas import Colour
 from poseline.overlay.text import Font
 from poseline.pose import UNTRACKED
@@ -72,4 +73,5 @@ def id_colour(number: int) -> Colour:
 def ink_on(ground: Colour) -> Colour:
     """Black or white, whichever is easier to read on `ground`."""
     blue, green, red = ground
-    return BLACK if 0.114 * blue + 0.587 * green + 0.299 * red > 140 else WHITE
+    of_red, of_blue = BT601
+    return BLACK if of_red * red + (1 - of_red - of_blue) * green + of_blue * blue > 140 else WHITE

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseline.frame import Frame, Pixels, plane_pixels
+from poseline.luma import BT601
 from poseline.pose import Floats
 
 if TYPE_CHECKING:
@@ -31,7 +32,15 @@ _APART = 20.0
 """Grey levels at which two colours are half alike; one person's torso stays within about 15."""
 _MEMORY = 1.0
 """Seconds over which a colour is averaged: a step into the shade is learned, a passing arm is not."""
-_BT601 = np.array([[0.114, 0.587, 0.299], [0.5, -0.331, -0.169], [-0.081, -0.419, 0.5]], np.float32)
+_RED, _BLUE = BT601
+_TO_YCC = np.array(
+    [
+        [_BLUE, 1 - _RED - _BLUE, _RED],
+        [0.5, -0.5 * (1 - _RED - _BLUE) / (1 - _BLUE), -0.5 * _RED / (1 - _BLUE)],
+        [-0.5 * _BLUE / (1 - _RED), -0.5 * (1 - _RED - _BLUE) / (1 - _RED), 0.5],
+    ],
+    np.float32,
+)
 """Blue, green, red to luma and the two differences; ITU-R BT.601."""
 
 
@@ -97,7 +106,7 @@ def _means(picture: VideoFrame | Pixels, places: NDArray[np.intp]) -> Floats:
     """(M, 3) luma and two chroma over the picture's points, (2, M, 36) x before y."""
     x, y = places
     if isinstance(picture, np.ndarray):
-        colours: Floats = picture[y, x].mean(axis=1, dtype=np.float32) @ _BT601.T
+        colours: Floats = picture[y, x].mean(axis=1, dtype=np.float32) @ _TO_YCC.T
         return colours
     luma, blue, red = (plane_pixels(plane) for plane in picture.planes)
     half_x, half_y = places >> 1
