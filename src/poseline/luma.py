@@ -11,5 +11,8 @@ _WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087), 9: (0.2627,
 
 
 def luma_weights(colorspace: int) -> tuple[float, float]:
-    """Weights of red and blue, 0..1, for FFmpeg's number of the colour space; BT.601's if unspecified, as in swscale."""
+    """Weights of red and blue, 0..1, for FFmpeg's number of the colour space.
+
+    An unspecified one gets BT.601's, as in swscale.
+    """
     return _WEIGHTS.get(colorspace, BT601)
