@@ -14,6 +14,7 @@ from heic_worlds import GRID, photo, whole
 from media_worlds import CAPTURE, number_in, picture
 from poseline import PoseModel
 from poseline.capture import Pictures, VideoFile, locate, open_source, read_picture
+from poseline.capture.animation import Animation
 from poseline.errors import SourceError
 from poseline.frame import Pixels
 from poseline.settings import CaptureSettings
@@ -193,3 +194,20 @@ def test_an_old_pillow_and_a_damaged_avif_are_told(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("PIL.features.check", lambda _: False)
     with pytest.raises(SourceError, match="needs Pillow 11.3 or later"):
         read_picture(tmp_path / "a.avif", CAPTURE.max_pixels)
+
+
+@pytest.mark.parametrize("name", ["a.avif", "a.webp"])
+def test_damage_is_told_beside_ultralytics_too(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once imported, it has put an `Image.open` of its own into Pillow, which wants pi-heif for whatever is damaged."""
+
+    def replaced(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError("No module named 'pi_heif'")
+
+    monkeypatch.setattr("PIL.Image.open", replaced)
+    animated = b"RIFF\x40\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\x0f\0\0\x0f\0\0"
+    (tmp_path / name).write_bytes(avif()[:200] if name == "a.avif" else animated)
+    with pytest.raises(SourceError, match=f"{name}: .*; is it complete"):
+        if name == "a.avif":
+            read_picture(tmp_path / name, CAPTURE.max_pixels)
+        else:
+            Animation(tmp_path / name, CAPTURE)

@@ -27,7 +27,8 @@ _MILLISECOND = Fraction(1, 1000)
 """In which WebP states how long a picture is shown."""
 _UNSTATED = 100
 """Milliseconds of a picture that states none, as browsers show it."""
-_FAILURES = (OSError, ValueError, EOFError, SyntaxError)
+_FAILURES = (OSError, ValueError, EOFError, SyntaxError, ImportError)
+"""What Pillow raises on damaged files; ImportError where ultralytics has replaced its `Image.open`."""
 
 
 class Animation:
