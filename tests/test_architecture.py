@@ -24,7 +24,7 @@ ENGINE_HOMES = (
     "doctor.py",
     "openvino_core.py",
 )
-BASE = {"", "errors", "frame", "pose", "skeleton", "settings", "interruption"}
+BASE = {"", "errors", "frame", "pose", "skeleton", "settings", "interruption", "words"}
 ROOMS = {"capture", "inference", "tracking", "overlay", "output"}
 MAY_IMPORT = {
     "errors": set(),
@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "settings": {"errors"},
     "pose": {"frame", "errors"},
     "window_child": set(),
+    "words": set(),
     **dict.fromkeys(ROOMS, BASE),
     "output": BASE | {"machine", "window_child"},
     "inference": BASE | {"cache", "forks", "head_start", "openvino_core"},

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from poseline.frame import Gap
+from poseline.words import counted, often
 
 _FALLBACK_RATE = Fraction(30)
 _LONGEST_INTERVAL = 1
@@ -82,12 +83,11 @@ class SourceClock:
         """What the user should know at the end of what was repaired; missing stamps are common, and no fault."""
         notes = []
         if self.outliers:
-            stamps = "time stamp" if self.outliers == 1 else "time stamps"
-            notes.append(f"{self.outliers} {stamps} out of line or repeated: such a frame stands one interval later")
+            stamps = counted(self.outliers, "time stamp")
+            notes.append(f"{stamps} out of line or repeated: such a frame stands one interval later")
         if self.breaks:
-            often = "once" if self.breaks == 1 else f"{self.breaks} times"
             notes.append(
-                f"the time stamps break {often}: time goes on one frame later there, and the log has a gap record"
+                f"the time stamps break {often(self.breaks)}: time goes on one frame later there, and the log has a gap record"
             )
         return notes
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from poseline.capture.recognise import AMBIGUOUS_SUFFIXES, PICTURE_SUFFIXES, VIDEO_SUFFIXES, Kind, recognise
 from poseline.errors import SourceError
+from poseline.words import counted
 
 _JOURNAL = "keypoints.jsonl"
 """What lies in every folder of results."""
@@ -66,17 +67,17 @@ class Search:
         """What was not taken, in one line; empty if there is nothing."""
         parts = []
         if self.files:
-            parts.append(f"{_counted(len(self.files), 'file')} passed over: {_kinds(self.files)}")
+            parts.append(f"{counted(len(self.files), 'file')} passed over: {_kinds(self.files)}")
         if self.folders:
             names = _shortened([folder.name for folder in self.folders])
             parts.append(
-                f"{_counted(len(self.folders), 'folder')} not searched: {names} (--recursive searches folders)"
+                f"{counted(len(self.folders), 'folder')} not searched: {names} (--recursive searches folders)"
             )
         if self.results:
-            parts.append(f"{_counted(self.results, 'folder')} of results passed over")
+            parts.append(f"{counted(self.results, 'folder')} of results passed over")
         if self.unreadable:
             names = _shortened([str(folder) for folder in self.unreadable])
-            parts.append(f"{_counted(len(self.unreadable), 'folder')} that cannot be read: {names}")
+            parts.append(f"{counted(len(self.unreadable), 'folder')} that cannot be read: {names}")
         return "; ".join(parts)
 
 
@@ -113,7 +114,3 @@ def _kinds(files: Sequence[Path]) -> str:
 
 def _shortened(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_NAMES]) + (" ..." if len(names) > _MOST_NAMES else "")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

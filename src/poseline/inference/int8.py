@@ -128,7 +128,7 @@ def _letterboxed(sample: Sample, reference: PoseEstimator, folder: Path) -> list
             np.save(folder / f"{count:04}.npy", planes)
     if count < _FEWEST:
         raise ModelError(
-            f"{sample.name}: gives {count} frames, and int8 needs {_FEWEST}; give a longer clip: --calibrate CLIP"
+            f"{sample.name}: gives {counted(count, 'frame')}, and int8 needs {_FEWEST}; give a longer clip: --calibrate CLIP"
         )
     return held_back
 

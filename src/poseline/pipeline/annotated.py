@@ -13,6 +13,7 @@ from poseline.frame import Frame
 from poseline.output import VideoWriter, mp4_can_hold
 from poseline.output.encoder import EncoderName
 from poseline.settings import Settings
+from poseline.words import counted, were
 
 
 class AnnotatedVideo:
@@ -67,7 +68,7 @@ class AnnotatedVideo:
         if self._writer.sound_lost:
             notes.append(f"the sound is not complete: {self._writer.sound_lost}")
         if self._writer.repaired:
-            notes.append(f"{self._writer.repaired} time stamps did not move on; the video's were mended")
+            notes.append(f"{counted(self._writer.repaired, 'time stamp')} did not move on and {were(self._writer.repaired)} repaired in the video")
         return notes
 
     def __enter__(self) -> AnnotatedVideo:

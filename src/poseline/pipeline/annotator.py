@@ -32,6 +32,7 @@ from poseline.pipeline.meter import Meter
 from poseline.pose import Observation, Poses
 from poseline.settings import Settings
 from poseline.skeleton import Skeleton
+from poseline.words import counted
 
 _TOGETHER = 8
 """Frames of which one message tells."""
@@ -272,7 +273,7 @@ def _observed(
             else:
                 missing += 1
     if missing:
-        notes.append(f"{missing} frames are not in the video: the CPU's decoder did not give them")
+        notes.append(f"{counted(missing, 'frame')} {'is' if missing == 1 else 'are'} not in the video: the CPU's decoder did not give {'it' if missing == 1 else 'them'}")
 
 
 class _Order:

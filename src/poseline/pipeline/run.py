@@ -25,6 +25,7 @@ from poseline.pipeline.record import Recorder
 from poseline.pipeline.report import OnFrame, RunReport
 from poseline.pose import Observation
 from poseline.settings import Settings
+from poseline.words import often, were
 
 _AGES = 10_000
 """Frame ages kept for percentiles; the newest."""
@@ -211,18 +212,14 @@ def _remarks(source: Source, estimator: PoseEstimator, report: RunReport, record
     if estimator.size_note:
         yield estimator.size_note
     if counts.corrupt:
-        yield f"{counts.corrupt} of {counts.processed} pictures were damaged and patched by the decoder"
+        yield f"{counts.corrupt} of {counts.processed} pictures {were(counts.corrupt)} damaged and patched by the decoder"
     if source.info.width and log.sizes:
-        yield f"the picture's size changed {_times(log.sizes)}: `size` records in the log say from which frame on"
+        yield f"the picture's size changed {often(log.sizes)}: `size` records in the log say from which frame on"
     if aspect != 1:
         yield (
             f"its pixels are not square, but {aspect} times as wide as high: multiply x by {float(aspect):.6g} before "
             "you measure lengths and angles in the log (`pixel_aspect` there)"
         )
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
 
 
 def _write_tables(folder: OutputFolder, settings: Settings) -> None:
