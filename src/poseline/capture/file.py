@@ -95,14 +95,16 @@ class VideoFile:
         """
         container, index = self._opened.container, 0
         pause = _LONGEST_TRANSMITTED if announced.may_break(container) else _LONGEST_RECORDED
-        clock = SourceClock(self.info.time_base, self.info.frame_rate, pause)
+        clock = SourceClock(
+            self.info.time_base, self.info.frame_rate, pause, self.info.duration, announced.clock_wrap(container)
+        )
         try:
             with container:
                 for picture, corrupt, aspect in self._pictures:
                     if self._stopped.is_set():
                         return
                     stated = None if self._stampless else picture.pts
-                    pts, seconds = clock.stamp(stated, self._pictures.following)
+                    pts, seconds = clock.stamp(stated, self._pictures.ahead)
                     picture.pts, picture.time_base = clock.ticks, clock.time_base
                     yield Frame(
                         picture, index, pts, clock.time_base, seconds, time.monotonic(), self.info.name, corrupt,
@@ -186,7 +188,7 @@ class VideoFile:
 
 
 class _Ahead:
-    """Decoded pictures, with a look at the next one's time stamp before it is taken."""
+    """Decoded pictures, with a look at the next ones' time stamps before they are taken."""
 
     def __init__(self, first: Decoded, rest: Iterator[Decoded]) -> None:
         self._rest, self._next = rest, deque([first])
@@ -197,11 +199,10 @@ class _Ahead:
     def __next__(self) -> Decoded:
         return self._next.popleft() if self._next else next(self._rest)
 
-    def following(self) -> int | None:
-        """The next picture's time stamp; None where it has none, or there is no more."""
-        if not self._next:
-            self._next.extend(islice(self._rest, 1))
-        return self._next[0].picture.pts if self._next else None
+    def ahead(self, count: int) -> list[int | None]:
+        """The time stamps of the next `count` pictures, or of as many as are left; None where one has none."""
+        self._next.extend(islice(self._rest, max(0, count - len(self._next))))
+        return [decoded.picture.pts for decoded in islice(self._next, count)]
 
 
 def _cause(error: SourceError) -> str:
