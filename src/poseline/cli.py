@@ -87,8 +87,8 @@ _SOURCE, _MODEL, _DRAW, _WRITE = "Source", "Model and tracking", "Drawing", "Out
 _MEASURE = "What is measured"
 
 
-def _option(*names: str, help: str, panel: str) -> Any:  # noqa: A002 # typer's own word
-    return typer.Option(*names, help=help, rich_help_panel=panel)
+def _option(*names: str, help: str, panel: str, metavar: str | None = None) -> Any:  # noqa: A002 # typer's own word
+    return typer.Option(*names, help=help, rich_help_panel=panel, metavar=metavar)
 
 
 @app.command()
@@ -116,11 +116,11 @@ def run(
     every_frame: Annotated[bool | None, _option("--every-frame", help="Drop nothing, also of a live source.", panel=_SOURCE)] = None,
     vid_stride: Annotated[int | None, _option("--vid-stride", help="Take every n-th frame. (1)", panel=_SOURCE)] = None,
     decoder: Annotated[Decoder | None, _option("--decoder", help="Where files are decoded: auto, cpu or cuda. (auto)", panel=_SOURCE)] = None,
-    source_fps: Annotated[float | None, _option("--source-fps", help="Frames a second of a file without time stamps, such as raw .h264. (as its codec says, else 25)", panel=_SOURCE)] = None,
+    source_fps: Annotated[str | None, _option("--source-fps", metavar="RATE", help="Frames a second of a file without time stamps, such as raw .h264: 25, or 30000/1001. (as its codec says, else 25)", panel=_SOURCE)] = None,
     deinterlace: Annotated[Deinterlacing | None, _option("--deinterlace", help="Make interlaced pictures whole: auto or no. (auto)", panel=_SOURCE)] = None,
     recursive: Annotated[bool, _option("--recursive", help="Look into the folders within a folder, too.", panel=_SOURCE)] = False,
     cam_size: Annotated[str | None, _option("--cam-size", help="Picture size to ask a camera for, such as 1280x720.", panel=_SOURCE)] = None,
-    cam_fps: Annotated[float | None, _option("--cam-fps", help="Frames a second to ask a camera for.", panel=_SOURCE)] = None,
+    cam_fps: Annotated[str | None, _option("--cam-fps", metavar="RATE", help="Frames a second to ask a camera for.", panel=_SOURCE)] = None,
     fourcc: Annotated[str | None, _option("--fourcc", help="Pixel format to ask a camera for, such as MJPG.", panel=_SOURCE)] = None,
     rtsp_transport: Annotated[RtspTransport | None, _option("--rtsp-transport", help="How RTSP sends its packets: auto (TCP, else UDP), tcp or udp. (auto)", panel=_SOURCE)] = None,
     timeout: Annotated[float | None, _option("--timeout", help="Seconds to wait for a source. (10 to open, 5 to read)", panel=_SOURCE)] = None,

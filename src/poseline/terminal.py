@@ -19,6 +19,7 @@ from poseline.pipeline.report import percentile
 from poseline.pose import Observation
 from poseline.result import describe
 from poseline.skeleton import Skeleton
+from poseline.words import counted
 
 console = Console(highlight=False, emoji=False)
 errors = Console(stderr=True, highlight=False, emoji=False)

@@ -105,7 +105,8 @@ class SourceClock:
             notes.append(f"{stamps} out of line or repeated: such a frame stands one interval later")
         if self.breaks:
             notes.append(
-                f"the time stamps break {often(self.breaks)}: time goes on one frame later there, and the log has a gap record"
+                f"the time stamps break {often(self.breaks)}: time goes on one frame later there, "
+                "and the log has a gap record"
             )
         return notes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from fractions import Fraction
@@ -18,7 +19,7 @@ from poseline.capture.container import DAMAGE, Opened
 from poseline.capture.deinterlace import Deinterlacer
 from poseline.capture.hardware import ON_DEVICE
 from poseline.capture.orientation import UPRIGHT, Orientation, orientation_of, turned
-from poseline.capture.recent import RecentPackets, has_no_picture
+from poseline.capture.recent import MOST_IN_FLIGHT, RecentPackets, has_no_picture
 from poseline.errors import SourceError
 from poseline.frame import reformatted
 from poseline.words import counted, were
@@ -82,14 +83,15 @@ class Decoder:
         """What was done to the pictures, or could not be, in words for the user."""
         notes = [self.orientation.note] if self.orientation.note else []
         if self.interlaced:
+            count = self.interlaced
             notes.append(
-                f"{counted(self.interlaced, 'picture')} {were(self.interlaced)} interlaced and {were(self.interlaced)} made whole (bwdif); "
+                f"{counted(count, 'picture')} {were(count)} interlaced and {were(count)} made whole (bwdif); "
                 "--deinterlace no leaves such pictures as they are"
             )
         if self.still_interlaced:
-            why = "--decoder cpu makes them whole" if self._on_device else "they are too small"
+            why = "--decoder cpu does it" if self._on_device else "too small"
             count = self.still_interlaced
-            notes.append(f"{counted(count, 'interlaced picture')} {were(count)} left as {'it is' if count == 1 else 'they are'}: {why}")
+            notes.append(f"{counted(count, 'interlaced picture')} {were(count)} not made whole: {why}")
         return notes
 
     def frames(self, packets: Iterable[av.Packet[VideoStream]] | None = None) -> Iterator[Decoded]:
@@ -148,11 +150,11 @@ class Decoder:
             opened = again()
         except SourceError:  # such as an address that has gone
             return
+        lost: deque[VideoFrame] = deque(maxlen=min(self._sent - self._given - self.bad, MOST_IN_FLIGHT))
         with opened.container:
             context, bad, begun = opened.stream.codec_context, 0, not self._given
             context.thread_count, context.skip_frame = 1, self._context.skip_frame
             self._context = context
-            last = self._last_stamp
             for packet in (*self._recent, None):
                 try:
                     decoded = context.decode(packet)
@@ -160,10 +162,13 @@ class Decoder:
                     bad += packet is not None and not has_no_picture(packet)
                     continue
                 for frame in decoded:
-                    if begun:
-                        yield from self._given_out(frame)
-                    begun = begun or self._stamp(frame) == last
+                    lost.append(frame)
+                    if self._stamp(frame) == self._last_stamp:  # the last one that has come out; stamps may begin anew
+                        lost.clear()
+                        begun = True
         self.bad = max(self.bad, bad_before + bad)
+        for frame in lost if begun else ():
+            yield from self._given_out(frame)
 
     def _stamp(self, frame: VideoFrame) -> int | None:
         return frame.dts if self._by_dts or frame.pts is None else frame.pts

@@ -183,7 +183,8 @@ class VideoFile:
         stated = stated_bytes(self.info.path)
         share = self.info.path.stat().st_size / stated if stated else 1.0
         if share < _TRUNCATED:
-            return f"read {counted(count, 'frame')}: {name} is cut short, to {int(100 * share)} % of the size that it states"
+            percent = int(100 * share)
+            return f"read {counted(count, 'frame')}: {name} is cut short, to {percent} % of the size that it states"
         return ""
 
 
@@ -250,6 +251,8 @@ def check_readable(path: Path) -> None:
             if not file.read(1):
                 raise SourceError(f"{path}: the file is empty")
     except FileNotFoundError:
+        if path.is_symlink():
+            raise SourceError(f"{path}: no such file: it is a link to {path.readlink()}, which is not there") from None
         raise SourceError(f"{path}: no such file") from None
     except PermissionError:
         raise SourceError(f"{path}: no permission to read it") from None

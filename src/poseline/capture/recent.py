@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import av
 from av.video.stream import VideoStream
 
-_IN_FLIGHT = 64
+MOST_IN_FLIGHT = 64
 """Packets that a decoder may hold at most: 16 threads, and 16 pictures to reorder, each of two fields."""
 _MOST_BYTES = 64 << 20
 """Of packets kept, where key frames are far apart or pictures are large."""
@@ -18,7 +18,7 @@ _END_OF_SEQUENCE = 10
 
 
 class RecentPackets:
-    """Packets in decoding order, from a key frame that lies at least `_IN_FLIGHT` packets back, or from the first.
+    """Packets in decoding order, from a key frame that lies at least `MOST_IN_FLIGHT` packets back, or from the first.
 
     Fewer, or none, where that would be more than `_MOST_BYTES`.
     """
@@ -44,7 +44,7 @@ class RecentPackets:
         self._packets.append(packet)
         self._sent += 1
         self._bytes += packet.size
-        while len(self._keys) > 1 and (self._sent - self._keys[1][0] >= _IN_FLIGHT or self._bytes > _MOST_BYTES):
+        while len(self._keys) > 1 and (self._sent - self._keys[1][0] >= MOST_IN_FLIGHT or self._bytes > _MOST_BYTES):
             self._keys.popleft()
             self._drop(self._keys[0][0])
         if self._bytes > _MOST_BYTES:

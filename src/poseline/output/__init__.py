@@ -4,7 +4,7 @@ from poseline.output.atomic import replacing
 from poseline.output.encoder import choose_encoder, encodes
 from poseline.output.finished import Finished
 from poseline.output.folder import OutputFolder, prepare
-from poseline.output.keylog import KeypointLog, RunHeader
+from poseline.output.keylog import KeypointLog, RunHeader, written_aspect
 from poseline.output.mp4 import mp4_can_hold
 from poseline.output.pictures import picture_file, save_picture
 from poseline.output.read import Log, LoggedFrame, LogReader, read_log
@@ -41,4 +41,5 @@ __all__ = [
     "write_csv",
     "write_parquet",
     "write_summary",
+    "written_aspect",
 ]

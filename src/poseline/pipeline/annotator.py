@@ -273,7 +273,8 @@ def _observed(
             else:
                 missing += 1
     if missing:
-        notes.append(f"{counted(missing, 'frame')} {'is' if missing == 1 else 'are'} not in the video: the CPU's decoder did not give {'it' if missing == 1 else 'them'}")
+        are, them = ("is", "it") if missing == 1 else ("are", "them")
+        notes.append(f"{counted(missing, 'frame')} {are} not in the video: the CPU's decoder did not give {them}")
 
 
 class _Order:
