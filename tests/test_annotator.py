@@ -162,7 +162,7 @@ def test_time_stamps_that_repeat_or_begin_anew(stamps: list[int]) -> None:
     few = (frame for frame in frames if frame.index != 7)
     drawn = [seen.frame.index for seen in annotator._observed(few, told, notes)]
     assert drawn == [index for index in range(len(stamps)) if index != 7]
-    assert notes == ["1 frames are not in the video: the CPU's decoder did not give them"]
+    assert notes == ["1 frame is not in the video: the CPU's decoder did not give it"]
 
 
 def test_errors_come_over_as_they_are(annotation: AnnotationTask, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ ENGINE_HOMES = (
     "doctor.py",
     "openvino_core.py",
 )
-BASE = {"", "errors", "frame", "luma", "pose", "skeleton", "settings", "interruption"}
+BASE = {"", "errors", "frame", "luma", "pose", "skeleton", "settings", "interruption", "words"}
 ROOMS = {"capture", "inference", "tracking", "overlay", "output"}
 MAY_IMPORT = {
     "errors": set(),
@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "settings": {"errors"},
     "pose": {"frame", "errors"},
     "window_child": set(),
+    "words": set(),
     **dict.fromkeys(ROOMS, BASE),
     "log": BASE | {"atomic"},
     "output": BASE | {"atomic", "log", "machine", "window_child"},

@@ -31,14 +31,16 @@ def test_a_missing_stamp_is_a_frame_after_the_last() -> None:
 
 
 def placed(
-    stamps: Sequence[int | None], rate: int | None = 25, pause: float | None = 10, ahead: bool = True
-) -> tuple[list[int], SourceClock, list[Gap]]:
+    stamps: Sequence[int | None], rate: int | None = 25, pause: float | None = 10, ahead: bool = True,
+    duration: float | None = None, wrap: int | None = None,
+) -> tuple[list[int], SourceClock, list[Gap]]:  # fmt: skip
     """Milliseconds at which the frames of these stamps stand (the first where it is stated), the clock, the breaks."""
-    clock, ticks, gaps = SourceClock(MS, None if rate is None else Fraction(rate), pause), [], []
+    clock = SourceClock(MS, None if rate is None else Fraction(rate), pause, duration, wrap)
+    ticks, gaps = [], []
     for index, stamp in enumerate(stamps):
 
-        def following(index: int = index) -> int | None:
-            return stamps[index + 1] if index + 1 < len(stamps) else None
+        def following(count: int, index: int = index) -> Sequence[int | None]:
+            return stamps[index + 1 : index + 1 + count]
 
         pts, seconds = clock.stamp(stamp, following if ahead else None)
         assert stamp is None or pts == stamp, "what the source states stays as it is"
@@ -71,10 +73,59 @@ def test_an_outlier_costs_one_frames_interval(where: int, wild: int, rate: int |
         assert (clock.outliers, clock.breaks, gaps) == (1, 0, [])
 
 
-def test_two_wild_stamps_cost_two_intervals() -> None:
-    ticks, clock, gaps = placed([0, 40, 80, 100_120, 100_160, 200, 240])
+@pytest.mark.parametrize("pause", [10, 3600, None])
+@pytest.mark.parametrize("wild", [100_000, 50_000, 3000, -50_000])
+@pytest.mark.parametrize("row", [2, 3, 4])
+def test_wild_stamps_in_a_row_cost_an_interval_each(row: int, wild: int, pause: float | None) -> None:
+    stamps = [40 * index + (wild if 3 <= index < 3 + row else 0) for index in range(12)]
+    ticks, clock, gaps = placed(stamps, pause=pause)
+    assert ticks == [40 * index for index in range(12)]
+    assert (clock.outliers, clock.breaks, gaps) == (row, 0, [])
+
+
+def test_two_wild_stamps_of_different_size_cost_an_interval_each() -> None:
+    ticks, clock, _ = placed([0, 40, 80, 50_120, 20_160, 200, 240, 280], pause=3600)
+    assert ticks == [40 * index for index in range(8)]
+    assert (clock.outliers, clock.breaks) == (2, 0)
+
+
+@pytest.mark.parametrize("duration", [None, 0.28])
+def test_a_last_stamp_that_no_duration_confirms_costs_one_interval(duration: float | None) -> None:
+    ticks, clock, gaps = placed([0, 40, 80, 120, 160, 200, 100_240], pause=3600, duration=duration)
     assert ticks == LINE
-    assert (clock.outliers, clock.breaks, len(gaps)) == (0, 2, 2)
+    assert (clock.outliers, clock.breaks, gaps) == (1, 0, [])
+
+
+def test_last_stamps_beyond_the_duration_cost_an_interval_each() -> None:
+    ticks, clock, _ = placed([*LINE[:-2], 100_200, 100_240], pause=3600, duration=0.28)
+    assert ticks == LINE
+    assert (clock.outliers, clock.breaks) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "duration"),
+    [
+        ([*LINE[:-1], 100_240], 100.28),  # a picture of a screen that stood still, as the file says
+        ([*LINE[:-1], 9_000], None),  # some seconds are no proof
+        ([0, 40, 20_000, 20_040, 80_000], None),  # it has stood still before
+        ([*LINE[:-1], 100_240, 100_280], None),  # it goes on from there
+        ([*LINE[:-1], *range(100_240, 100_600, 40)], 0.28),  # the same; a duration may be that of a first fragment
+    ],
+)
+def test_a_pause_before_the_end_is_kept(stamps: list[int], duration: float | None) -> None:
+    ticks, clock, gaps = placed(stamps, pause=3600, duration=duration)
+    assert ticks == stamps
+    assert (clock.outliers, clock.breaks, gaps) == (0, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("restart", "words"),
+    [(95_443_717 - 98_840, "step back by 99.000 s"), (30_160, "jump ahead by 30.000 s"), (0, "step back by 0.160 s")],
+)
+def test_whole_turns_of_the_sources_counter_are_no_part_of_a_break(restart: int, words: str) -> None:
+    ticks, _, gaps = placed([0, 40, 80, 120, 160, restart, restart + 40, restart + 80], wrap=95_443_717)
+    assert ticks == [40 * index for index in range(8)]
+    assert [gap.reason for gap in gaps] == [f"the source's time stamps {words}"]
 
 
 def test_stamps_that_stand_still_go_on_frame_by_frame() -> None:
@@ -150,10 +201,10 @@ def test_without_a_look_ahead_the_times_are_the_same() -> None:
 
 
 def test_nothing_is_looked_at_ahead_of_steady_stamps() -> None:
-    def never() -> int | None:
-        raise AssertionError
+    def never(count: int) -> Sequence[int | None]:
+        raise AssertionError(count)
 
-    looks: list[Callable[[], int | None]] = [lambda: 40, *[never] * 6]
+    looks: list[Callable[[int], Sequence[int | None]]] = [lambda _: [40], *[never] * 6]
     clock = SourceClock(MS, Fraction(25), 10)
     assert [clock.stamp(stamp, look)[0] for stamp, look in zip(LINE, looks, strict=True)] == LINE
 

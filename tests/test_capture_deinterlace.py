@@ -24,7 +24,7 @@ from test_samples import FULLY_VISIBLE, frames, pairs
 pytestmark = pytest.mark.system("ffmpeg")
 
 AS_IT_IS = CaptureSettings(deinterlace="no")
-NOTE = "pictures were interlaced and were made whole (bwdif); --deinterlace no leaves them as they are"
+NOTE = "pictures were interlaced and were made whole (bwdif); --deinterlace no leaves such pictures as they are"
 
 
 def ffmpeg(*arguments: object) -> None:
@@ -183,7 +183,7 @@ def test_a_picture_of_a_few_pixels_stays_as_it_is(tmp_path: Path) -> None:
     )  # fmt: skip
     found, notes = pictures_of(tmp_path / "tiny.mkv")
     assert len(found) == 5
-    assert notes == ["5 pictures are interlaced and were left so: they are too small"]
+    assert notes == ["5 interlaced pictures were not made whole: too small"]
 
 
 def woven(number: int, pts: int | None) -> av.VideoFrame:

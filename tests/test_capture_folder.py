@@ -92,9 +92,7 @@ def test_recursive_passes_over_results_and_links_that_lead_back(
     (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
     with caplog.at_level(logging.INFO):
         assert [location.name for location in locate([tmp_path], recursive=True)] == ["a"]
-    assert said(caplog) == [
-        f"{tmp_path}: 1 folder not searched: loop (--recursive searches folders); 1 folder of results passed over"
-    ]
+    assert said(caplog) == [f"{tmp_path}: 1 link to a folder not followed: loop; 1 folder of results passed over"]
     assert [location.name for location in locate([results])] == ["annotated"], "asked for by name, it is what it is"
 
 

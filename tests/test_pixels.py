@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Generator
 from dataclasses import replace
 from fractions import Fraction
@@ -14,7 +15,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from media_worlds import ScriptedSource, estimator, settings, write_clip
+from media_worlds import ScriptedSource, estimator, settings, turn, write_clip
+from media_worlds import picture as number_picture
 from output_worlds import lines, opened, pictures
 from poseline import read_log
 from poseline.capture import open_source
@@ -52,6 +54,85 @@ def test_a_clip_that_changes_its_size_says_so_everywhere(tmp_path: Path) -> None
         middle = frame.poses.keypoints[0, 1, :2].tolist()
         assert middle == pytest.approx([width / 2, height / 2], abs=1), "where the scripted person's second keypoint is"
     assert any("the picture's size changed 2 times" in note for note in report.notes)
+
+
+def reshaped(folder: Path, aspects: list[Fraction], each: int = 10) -> Path:
+    """A transport stream of so many frames of each shape of pixels, all of one size."""
+    content = b""
+    for number, aspect in enumerate(aspects):
+        path = folder / f"{number}.ts"
+        with av.open(str(path), "w") as out:
+            stream = out.add_stream("libx264", rate=30, options={"bf": "2", "b_strategy": "0", "qp": "10"})
+            assert isinstance(stream, av.VideoStream)
+            stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+            stream.codec_context.sample_aspect_ratio, stream.codec_context.time_base = aspect, TICKS
+            for index in range(number * each, (number + 1) * each):
+                shown = av.VideoFrame.from_ndarray(number_picture(index, (96, 64)), format="bgr24")
+                shown.pts, shown.time_base = 3000 * index, TICKS
+                out.mux(stream.encode(shown.reformat(format="yuv420p")))
+            out.mux(stream.encode(None))
+        content += path.read_bytes()
+    (folder / "reshaped.ts").write_bytes(content)
+    return folder / "reshaped.ts"
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_clip_whose_pixels_change_their_shape_says_so_everywhere(apart: bool, tmp_path: Path) -> None:
+    clip = reshaped(tmp_path, [WIDE, Fraction(1), Fraction(16, 11)])
+    source = open_source(clip, settings().capture)
+    assert source.info.pixel_aspect == WIDE
+    out = tmp_path / "out"
+    report = recorded(source, out, chosen=settings(output={"log": ("csv", "parquet")}), apart=apart)
+    assert report.error is None
+    log = read_log(out / "keypoints.jsonl")
+    truth = [1.333333] * 10 + [1.0] * 10 + [1.454545] * 10
+    assert [frame.pixel_aspect for frame in log.frames] == truth
+    assert {(frame.width, frame.height) for frame in log.frames} == {(96, 64)}
+    told = [record for record in lines(out / "keypoints.jsonl") if record["type"] == "size"]
+    same = {"type": "size", "width": 96, "height": 64}
+    assert told == [{**same, "frame": 10, "pixel_aspect": 1.0}, {**same, "frame": 20, "pixel_aspect": 1.454545}]
+    table = pl.read_csv(out / "keypoints.csv")
+    assert table["pixel_aspect"].to_list() == truth
+    assert "width" not in table.columns
+    assert pl.read_parquet(out / "keypoints.parquet").equals(table)
+    videos = [out / f"annotated{number}.mp4" for number in ("", "-2", "-3")]
+    assert [aspect_of(video) for video in videos] == ["4:3", "None", "16:11"]
+    (note,) = [note for note in report.notes if "pixels" in note]
+    assert note.startswith("the shape of its pixels changed 2 times: `size` records in the log say from which frame on")
+    assert not any("size changed" in note for note in report.notes)
+
+
+@pytest.mark.system("ffmpeg")
+def test_interlaced_pictures_keep_the_shape_that_they_came_with(tmp_path: Path) -> None:
+    content = b""
+    for number, aspect in enumerate(("16/15", "64/45")):  # of television: 4:3, then 16:9
+        clip = tmp_path / f"{number}.ts"
+        command = (
+            "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=720x576:r=50:d=0.4", "-vf",
+            f"tinterlace=interleave_top,setfield=tff,setsar={aspect}", "-c:v", "mpeg2video", "-flags", "+ildct+ilme",
+            "-q:v", "4", str(clip),
+        )  # fmt: skip
+        subprocess.run(command, check=True)
+        content += clip.read_bytes()
+    (tmp_path / "both.ts").write_bytes(content)
+    frames = list(open_source(tmp_path / "both.ts", settings().capture).frames())
+    assert [frame.pixel_aspect for frame in frames] == [Fraction(16, 15)] * 10 + [Fraction(64, 45)] * 10
+
+
+def test_a_turned_clip_has_its_aspect_turned_in_each_frame(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=30, options={"bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = WIDE
+        for index in range(3):
+            shown = av.VideoFrame(96, 64, "yuv420p")
+            shown.pts = index
+            out.mux(stream.encode(shown))
+        out.mux(stream.encode(None))
+    source = open_source(turn(path, 90), settings().capture)
+    assert source.info.pixel_aspect == Fraction(3, 4)
+    assert {frame.pixel_aspect for frame in source.frames()} == {Fraction(3, 4)}
 
 
 def test_a_clip_of_one_size_says_nothing_of_it(tmp_path: Path) -> None:

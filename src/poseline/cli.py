@@ -25,9 +25,11 @@ _MEASURE = "What is measured"
 _DEFAULTS = configuration.Settings()
 
 
-def _option(*names: str, help: str, panel: str, of: str = "") -> Any:  # noqa: A002 # typer's own word
+def _option(*names: str, help: str, panel: str, of: str = "", metavar: str | None = None) -> Any:  # noqa: A002 # typer's own word
     """An option in a panel of the help; its default is that of the setting `of`, such as `inference.conf`."""
-    return typer.Option(*names, help=f"{help} ({_default(of, names[-1])})" if of else help, rich_help_panel=panel)
+    return typer.Option(
+        *names, help=f"{help} ({_default(of, names[-1])})" if of else help, rich_help_panel=panel, metavar=metavar
+    )
 
 
 def _default(setting: str, name: str) -> str:
@@ -67,11 +69,11 @@ def run(
     every_frame: Annotated[bool | None, _option("--every-frame", help="Drop no frame, even of a live source.", panel=_SOURCE)] = None,
     vid_stride: Annotated[int | None, _option("--vid-stride", help="Process every N-th frame.", panel=_SOURCE, of="capture.vid_stride")] = None,
     decoder: Annotated[configuration.Decoder | None, _option("--decoder", help="Where files are decoded.", panel=_SOURCE, of="capture.decoder")] = None,
-    source_fps: Annotated[float | None, _option("--source-fps", help="Frames a second of a file without time stamps, such as raw .h264. (as its codec says, else 25)", panel=_SOURCE)] = None,
+    source_fps: Annotated[str | None, _option("--source-fps", metavar="RATE", help="Frames a second of a file without time stamps, such as raw .h264: 25, or 30000/1001. (as its codec says, else 25)", panel=_SOURCE)] = None,
     deinterlace: Annotated[configuration.Deinterlacing | None, _option("--deinterlace", help="Deinterlace interlaced frames (bwdif).", panel=_SOURCE, of="capture.deinterlace")] = None,
     recursive: Annotated[bool, _option("--recursive", help="Search folders recursively.", panel=_SOURCE)] = False,
     cam_size: Annotated[str | None, _option("--cam-size", help="Picture size to ask a camera for, such as 1280x720.", panel=_SOURCE)] = None,
-    cam_fps: Annotated[float | None, _option("--cam-fps", help="Frames a second to ask a camera for.", panel=_SOURCE)] = None,
+    cam_fps: Annotated[str | None, _option("--cam-fps", metavar="RATE", help="Frames a second to ask a camera for.", panel=_SOURCE)] = None,
     fourcc: Annotated[str | None, _option("--fourcc", help="Pixel format to ask a camera for, such as MJPG.", panel=_SOURCE)] = None,
     rtsp_transport: Annotated[configuration.RtspTransport | None, _option("--rtsp-transport", help="RTSP transport; auto tries TCP, then UDP.", panel=_SOURCE, of="capture.rtsp_transport")] = None,
     timeout: Annotated[float | None, _option("--timeout", help="Seconds to wait for a source. (10 to open, 5 to read)", panel=_SOURCE)] = None,

@@ -84,6 +84,8 @@ class Frame:
     """Frames given up just before this one because a newer one was waiting."""
     gap: Gap | None = None
     """The outage, or the break of the source's time stamps, that this frame ended, if any."""
+    pixel_aspect: Fraction | None = None
+    """Width of a pixel over its height, as the picture is to be shown; None: as `SourceInfo` says for all."""
 
     @property
     def width(self) -> int:

@@ -152,7 +152,7 @@ def stream(
     track: bool = True,
     live: bool = False,
     vid_stride: int = 1,
-    source_fps: float | None = None,
+    source_fps: float | str | None = None,
     **options: Any,
 ) -> Generator[Observation, None, None]:
     """Observations of a video, camera or stream, in order, as they come; decoding and inference run beside the loop.
@@ -163,7 +163,8 @@ def stream(
         track: give persons ids.
         live: treat a file as a camera.
         vid_stride: take every n-th frame.
-        source_fps: frames a second of a file without time stamps, such as raw H.264; None: as its codec says, else 25.
+        source_fps: frames a second of a file without time stamps, such as raw H.264: 25, or "30000/1001"; None: as its
+            codec says, else 25.
         options: conf, iou, imgsz and so on, as `PoseModel` takes them; of a loaded one, as its calls take them.
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -54,6 +55,17 @@ Fraction01 = Annotated[float, Field(ge=0, le=1)]
 PositiveSeconds = Annotated[float, Field(gt=0)]
 
 
+def _rate(value: Any) -> Any:
+    """A frame rate may be a fraction, such as 30000/1001; what is none is left for pydantic to refuse."""
+    try:
+        return float(Fraction(value)) if isinstance(value, str | Fraction) else value
+    except (ValueError, ZeroDivisionError, OverflowError):
+        return value
+
+
+FrameRate = Annotated[float, BeforeValidator(_rate), Field(gt=0)]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -69,13 +81,13 @@ class CaptureSettings(_Section):
     """Take every n-th frame."""
     decoder: Decoder = "auto"
     """Where video files are decoded; auto: on the GPU that runs the network, unless their pictures are drawn on."""
-    source_fps: float | None = Field(default=None, gt=0, le=1000)
-    """Frames a second of a file without time stamps, such as raw H.264; 29.97 means 30000/1001."""
+    source_fps: Annotated[FrameRate, Field(le=1000)] | None = None
+    """Frames a second of a file without time stamps, such as raw H.264; 29.97 and 30000/1001 are the same."""
     deinterlace: Deinterlacing = "auto"
     """auto: pictures that say that they are interlaced (TV, DV, AVCHD) are made whole by FFmpeg's bwdif."""
     cam_size: tuple[int, int] | None = None
     """(width, height) in pixels to ask a camera for."""
-    cam_fps: float | None = Field(default=None, gt=0)
+    cam_fps: FrameRate | None = None
     """Frames a second to ask a camera for."""
     fourcc: str | None = Field(default=None, min_length=4, max_length=4)
     """Pixel format to ask a camera for, such as MJPG."""

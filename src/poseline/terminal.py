@@ -19,6 +19,7 @@ from poseline.pipeline.report import percentile
 from poseline.pose import Observation
 from poseline.result import describe
 from poseline.skeleton import Skeleton
+from poseline.words import counted
 
 console = Console(highlight=False, emoji=False)
 errors = Console(stderr=True, highlight=False, emoji=False)
@@ -119,7 +120,7 @@ def show_report(report: RunReport) -> None:
 def show_recovered(recovered: Recovered) -> None:
     """What could be saved of a killed run, and what could not."""
     console.print(
-        f"{escape(str(recovered.video))}: playable, {recovered.frames} pictures, {recovered.seconds:.2f} s",
+        f"{escape(str(recovered.video))}: playable, {counted(recovered.frames, 'picture')}, {recovered.seconds:.2f} s",
         soft_wrap=True,
     )
     lost = recovered.lost_seconds

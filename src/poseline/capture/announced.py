@@ -17,6 +17,8 @@ _ROUNDED = 0.005
 """Most by which a frame rate differs from the one that is meant, as 23.98 from 24000/1001."""
 _INDEXED = frozenset({"avi", "mov,mp4,m4a,3gp,3g2,mj2"})
 """Formats whose index lists every picture, and is read when they are opened."""
+_WRAPS = {"mpegts": 2**33, "mpeg": 2**33, "flv": 2**32, "asf": 2**32}
+"""Ticks after which a clock begins anew (ISO/IEC 13818-1, 2.4.3.7: 33 bits; the others have 32)."""
 _REACHES = 0.9
 """Share of an AVI's time that its index must reach to count as complete."""
 _STATES_DURATION = _INDEXED | {"flv", "matroska,webm"}
@@ -31,6 +33,11 @@ def has_no_stamps(container: InputContainer) -> bool:
 def may_break(container: InputContainer) -> bool:
     """Whether time stamps of this format are those of a transmission, which may begin anew anywhere, as MPEG-TS's."""
     return _has(container, Flags.ts_discont)
+
+
+def clock_wrap(container: InputContainer) -> int | None:
+    """Ticks after which the format's own clock begins anew; None where it has room enough."""
+    return _WRAPS.get(container.format.name)
 
 
 def _has(container: InputContainer, flag: Flags) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from fractions import Fraction
 from typing import NamedTuple
@@ -18,24 +19,36 @@ from poseline.capture.container import DAMAGE, Opened
 from poseline.capture.deinterlace import Deinterlacer
 from poseline.capture.hardware import ON_DEVICE
 from poseline.capture.orientation import UPRIGHT, Orientation, orientation_of, turned
+from poseline.capture.recent import MOST_IN_FLIGHT, RecentPackets, has_no_picture
+from poseline.errors import SourceError
 from poseline.frame import reformatted
+from poseline.words import counted, were
 
 _MOST_DEMUX_ERRORS = 3
 """In a row; a demuxer may repeat the same error for ever."""
 
 
 class Decoded(NamedTuple):
-    """One upright picture, and whether the decoder patched over damage in it."""
+    """One upright picture, and what is known of it."""
 
     picture: VideoFrame
     corrupt: bool
+    """Whether the decoder patched over damage in it."""
+    pixel_aspect: Fraction
+    """Width of a pixel over its height."""
 
 
 class Decoder:
-    """Decodes one open container's video stream to upright 8-bit yuv420p, deinterlaced where `opened` asks for it."""
+    """Decodes one open container's video stream to upright 8-bit yuv420p, deinterlaced where `opened` asks for it.
 
-    def __init__(self, opened: Opened) -> None:
+    Args:
+        opened: the container; its demuxer and decoder are used from now on.
+        again: opens the same once more; for a recording, whose last pictures may have to be decoded a second time.
+    """
+
+    def __init__(self, opened: Opened, again: Callable[[], Opened] | None = None) -> None:
         self._container, self._stream = opened.container, opened.stream
+        self._again = again
         self._reformatter = VideoReformatter()
         # An AVI states only when a picture is to be decoded. The time at which it is to be shown, which FFmpeg makes of
         # that, is the next picture's for H.264, and out of order where pictures are reordered.
@@ -52,36 +65,45 @@ class Decoder:
         """Pictures that were interlaced, and no longer are."""
         self.still_interlaced = 0
         """Pictures that are interlaced and could not be helped."""
+        self._context = opened.stream.codec_context
+        self._codec_aspect: Fraction | None = None
+        self._stated_aspect: Fraction | None = None
+        self.pixel_aspect = Fraction(1)
+        """Width of a pixel over its height in the newest picture that came out."""
+        self._recent = RecentPackets()
+        self._sent = self._given = 0
+        self._last_stamp: int | None = None
         self.bad = 0
         """Packets that could not be decoded."""
         self.failure: BaseException | None = None
         """Why demuxing ended early; None at an orderly end."""
 
     @property
-    def pixel_aspect(self) -> Fraction:
-        """Width of a pixel over its height in the pictures that come out; for sure after the first of them."""
-        return pixel_aspect(self._stream, self.orientation)
-
-    @property
     def notes(self) -> list[str]:
         """What was done to the pictures, or could not be, in words for the user."""
         notes = [self.orientation.note] if self.orientation.note else []
         if self.interlaced:
+            count = self.interlaced
             notes.append(
-                f"{self.interlaced} pictures were interlaced and were made whole (bwdif); "
-                "--deinterlace no leaves them as they are"
+                f"{counted(count, 'picture')} {were(count)} interlaced and {were(count)} made whole (bwdif); "
+                "--deinterlace no leaves such pictures as they are"
             )
         if self.still_interlaced:
-            why = "--decoder cpu makes them whole" if self._on_device else "they are too small"
-            notes.append(f"{self.still_interlaced} pictures are interlaced and were left so: {why}")
+            why = "--decoder cpu does it" if self._on_device else "too small"
+            count = self.still_interlaced
+            notes.append(f"{counted(count, 'interlaced picture')} {were(count)} not made whole: {why}")
         return notes
 
     def frames(self, packets: Iterable[av.Packet[VideoStream]] | None = None) -> Iterator[Decoded]:
         """Every frame that can be decoded, in presentation order; from these `packets`, or from all of the stream."""
         # A plain `container.decode` would end at the first bad packet and lose all that follow.
         for packet in self.read() if packets is None else packets:
+            self._sent += not packet.is_discard
+            self._recent.add(packet, self.bad)
             yield from self._decode(packet)
         yield from self._decode(None)
+        if self._again is not None and self._given + self.bad < self._sent:
+            yield from self._second_try(self._again)
         yield from self._flush()
 
     def read(self) -> Iterator[av.Packet[VideoStream]]:
@@ -105,19 +127,76 @@ class Decoder:
 
     def _decode(self, packet: av.Packet[VideoStream] | None) -> Iterator[Decoded]:
         try:
-            decoded = self._stream.codec_context.decode(packet)
+            decoded = self._context.decode(packet)
         except av.error.EOFError:
             return
         except DAMAGE:
-            self.bad += 1
+            self.bad += not self._recent.excuse()
             return
         for frame in decoded:
-            if self._by_dts:
-                frame.pts = frame.dts
-            if self._deinterlacer is None and not (frame.interlaced_frame and self._deinterlace):
-                yield Decoded(self._upright(frame), frame.is_corrupt)
-            else:
-                yield from self._deinterlaced(frame)
+            yield from self._given_out(frame)
+
+    def _second_try(self, again: Callable[[], Opened]) -> Iterator[Decoded]:
+        """The last pictures, where errors took some of them along.
+
+        At the end the packets that are still with the decoder's threads are asked for with one call. PyAV 18 ends that
+        at the first bad one, keeps its error to itself, and never gives the pictures behind it. One thread holds no
+        packet back, so that each error concerns its own packet.
+        """
+        bad_before = self._recent.bad_before
+        if bad_before is None:
+            return
+        try:
+            opened = again()
+        except SourceError:  # such as an address that has gone
+            return
+        lost: deque[VideoFrame] = deque(maxlen=min(self._sent - self._given - self.bad, MOST_IN_FLIGHT))
+        with opened.container:
+            context, bad, begun = opened.stream.codec_context, 0, not self._given
+            context.thread_count, context.skip_frame = 1, self._context.skip_frame
+            self._context = context
+            for packet in (*self._recent, None):
+                try:
+                    decoded = context.decode(packet)
+                except DAMAGE:
+                    bad += packet is not None and not has_no_picture(packet)
+                    continue
+                for frame in decoded:
+                    lost.append(frame)
+                    if self._stamp(frame) == self._last_stamp:  # the last one that has come out; stamps may begin anew
+                        lost.clear()
+                        begun = True
+        self.bad = max(self.bad, bad_before + bad)
+        for frame in lost if begun else ():
+            yield from self._given_out(frame)
+
+    def _stamp(self, frame: VideoFrame) -> int | None:
+        return frame.dts if self._by_dts or frame.pts is None else frame.pts
+
+    def _given_out(self, frame: VideoFrame) -> Iterator[Decoded]:
+        """What comes out when the decoder has given `frame`."""
+        self._given += 1
+        self._last_stamp = self._stamp(frame)
+        if self._by_dts:
+            frame.pts = frame.dts
+        if frame.key_frame or self._given == 1:
+            yield from self._follow_aspect()
+        if self._deinterlacer is None and not (frame.interlaced_frame and self._deinterlace):
+            yield self._decoded(frame, frame.is_corrupt)
+        else:
+            yield from self._deinterlaced(frame)
+
+    def _follow_aspect(self) -> Iterator[Decoded]:
+        """Take in what the codec says of its pixels; yields the pictures that are still to have the aspect before."""
+        says = self._context.sample_aspect_ratio
+        if self._given == 1:  # the container's word counts before the codec's, as for players
+            self._codec_aspect, self._stated_aspect = says, self._stream.sample_aspect_ratio or says
+        elif says == self._codec_aspect:
+            return
+        else:  # a container has one word for all of it
+            yield from self._flush()
+            self._codec_aspect = self._stated_aspect = says
+        self.pixel_aspect = pixel_aspect(self._stated_aspect, self.orientation)
 
     def _deinterlaced(self, frame: VideoFrame) -> Iterator[Decoded]:
         """The frames that are ready when `frame` has come; from the first interlaced one on, all go through bwdif."""
@@ -130,18 +209,21 @@ class Decoder:
                 self._deinterlacer = Deinterlacer(frame)
         if self._deinterlacer is None:
             self.still_interlaced += interlaced
-            yield Decoded(self._upright(frame), frame.is_corrupt)
+            yield self._decoded(frame, frame.is_corrupt)
             return
         self.interlaced += interlaced
         for ready, corrupt in self._deinterlacer.give(frame):
-            yield Decoded(self._upright(ready), corrupt)
+            yield self._decoded(ready, corrupt)
 
     def _flush(self) -> Iterator[Decoded]:
         """The frames that still wait for their next one."""
         deinterlacer, self._deinterlacer = self._deinterlacer, None
         if deinterlacer is not None:
             for ready, corrupt in deinterlacer.flush():
-                yield Decoded(self._upright(ready), corrupt)
+                yield self._decoded(ready, corrupt)
+
+    def _decoded(self, frame: VideoFrame, corrupt: bool) -> Decoded:
+        return Decoded(self._upright(frame), corrupt, self.pixel_aspect)
 
     def _upright(self, frame: VideoFrame) -> VideoFrame:
         """The frame as 8-bit yuv420p planes, turned as its display matrix says; on a device, as it is."""
@@ -149,6 +231,7 @@ class Decoder:
             return frame
         if frame.key_frame or frame.rotation != self._rotation:  # the matrix itself takes longer to read than both
             self._rotation, self.orientation = frame.rotation, orientation_of(frame)
+            self.pixel_aspect = pixel_aspect(self._stated_aspect, self.orientation)
         if frame.format.name not in ("yuv420p", "yuvj420p"):
             frame = reformatted(frame, "yuv420p", self._reformatter)
         return frame if self.orientation.upright else turned(frame, self.orientation)

@@ -22,6 +22,7 @@ from poseline.capture.source import Source, SourceInfo
 from poseline.capture.stated_bytes import stated_bytes
 from poseline.errors import SourceError, redact
 from poseline.frame import Frame
+from poseline.words import counted, were
 
 if TYPE_CHECKING:
     from poseline.settings import CaptureSettings
@@ -61,14 +62,14 @@ class VideoFile:
         first = self._on_hardware(path, consumer) if path is not None else None
         if first is None:
             self._opened = opened or open_container(str(location), settings)
-            self._decoder = Decoder(self._opened)
+            self._decoder = Decoder(self._opened, again=lambda: open_container(str(location), settings))
             self._rest = self._decoder.frames()
             first = self._first_of(self._rest, str(location))  # only a decoded picture tells which way up it is
         self._pictures = _Ahead(first, self._rest)
         self.info = replace(
             video_info(self._opened, redact(str(location))),
             width=first.picture.width, height=first.picture.height, path=path,
-            on_device=first.picture.format.name in ON_DEVICE, pixel_aspect=self._decoder.pixel_aspect,
+            on_device=first.picture.format.name in ON_DEVICE, pixel_aspect=first.pixel_aspect,
         )  # fmt: skip
         self._stampless = announced.has_no_stamps(self._opened.container)
         if self._stampless:
@@ -98,18 +99,20 @@ class VideoFile:
         """
         container, index = self._opened.container, 0
         pause = _LONGEST_TRANSMITTED if announced.may_break(container) else _LONGEST_RECORDED
-        clock = SourceClock(self.info.time_base, self.info.frame_rate, pause)
+        clock = SourceClock(
+            self.info.time_base, self.info.frame_rate, pause, self.info.duration, announced.clock_wrap(container)
+        )
         try:
             with container:
-                for picture, corrupt in self._pictures:
+                for picture, corrupt, aspect in self._pictures:
                     if self._stopped.is_set():
                         return
                     stated = None if self._stampless else picture.pts
-                    pts, seconds = clock.stamp(stated, self._pictures.following)
+                    pts, seconds = clock.stamp(stated, self._pictures.ahead)
                     picture.pts, picture.time_base = clock.ticks, clock.time_base
                     yield Frame(
                         picture, index, pts, clock.time_base, seconds, time.monotonic(), self.info.name, corrupt,
-                        gap=clock.gap,
+                        gap=clock.gap, pixel_aspect=aspect,
                     )  # fmt: skip
                     index += 1
             self._conclude(index)
@@ -141,7 +144,7 @@ class VideoFile:
             self.notes += [f"decoded by the CPU: {failure}"] if failure else []
             return None
         self._opened = opened
-        self._decoder = Decoder(self._opened)
+        self._decoder = Decoder(self._opened, again=lambda: open_container(str(path), self._settings, hardware))
         self._rest = self._decoder.frames()
         first = next(self._rest, None)
         reason = refusal(first.picture, opened.deinterlace) if first else "the card's decoder gave no picture"
@@ -164,13 +167,13 @@ class VideoFile:
     def _conclude(self, count: int) -> None:
         failure, name = self._failure(), self.info.name
         if failure and self.info.path is None:
-            raise SourceError(f"{name}: the connection broke off after {count} frames: {failure}")
+            raise SourceError(f"{name}: the connection broke off after {counted(count, 'frame')}: {failure}")
         if short := self._cut_short(count):
             self.notes.append(short)
         elif failure:
-            self.notes.append(f"reading ended after {count} frames: {failure}")
+            self.notes.append(f"reading ended after {counted(count, 'frame')}: {failure}")
         if self.bad:
-            self.notes.append(f"{self.bad} packets could not be decoded and were passed over")
+            self.notes.append(f"{counted(self.bad, 'packet')} could not be decoded and {were(self.bad)} passed over")
 
     def _cut_short(self, count: int) -> str:
         """What tells that the file is not whole, in words; empty if nothing does."""
@@ -184,12 +187,13 @@ class VideoFile:
         stated = stated_bytes(self.info.path)
         share = self.info.path.stat().st_size / stated if stated else 1.0
         if share < _TRUNCATED:
-            return f"read {count} frames: {name} is cut short, to {int(100 * share)} % of the size that it states"
+            percent = int(100 * share)
+            return f"read {counted(count, 'frame')}: {name} is cut short, to {percent} % of the size that it states"
         return ""
 
 
 class _Ahead:
-    """Decoded pictures, with a look at the next one's time stamp before it is taken."""
+    """Decoded pictures, with a look at the next ones' time stamps before they are taken."""
 
     def __init__(self, first: Decoded, rest: Iterator[Decoded]) -> None:
         self._rest, self._next = rest, deque([first])
@@ -200,11 +204,10 @@ class _Ahead:
     def __next__(self) -> Decoded:
         return self._next.popleft() if self._next else next(self._rest)
 
-    def following(self) -> int | None:
-        """The next picture's time stamp; None where it has none, or there is no more."""
-        if not self._next:
-            self._next.extend(islice(self._rest, 1))
-        return self._next[0].picture.pts if self._next else None
+    def ahead(self, count: int) -> list[int | None]:
+        """The time stamps of the next `count` pictures, or of as many as are left; None where one has none."""
+        self._next.extend(islice(self._rest, max(0, count - len(self._next))))
+        return [decoded.picture.pts for decoded in islice(self._next, count)]
 
 
 def _cause(error: SourceError) -> str:
@@ -256,6 +259,8 @@ def check_readable(path: Path) -> None:
             if not file.read(1):
                 raise SourceError(f"{path}: the file is empty")
     except FileNotFoundError:
+        if path.is_symlink():
+            raise SourceError(f"{path}: no such file: it is a link to {path.readlink()}, which is not there") from None
         raise SourceError(f"{path}: no such file") from None
     except PermissionError:
         raise SourceError(f"{path}: no permission to read it") from None
@@ -278,5 +283,5 @@ def video_info(opened: Opened, name: str) -> SourceInfo:
         time_base=stream.time_base,
         frames=frames,
         duration=seconds,
-        pixel_aspect=pixel_aspect(stream),
+        pixel_aspect=pixel_aspect(stream.sample_aspect_ratio),
     )

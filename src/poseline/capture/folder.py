@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +11,7 @@ from pathlib import Path
 
 from poseline.capture.recognise import AMBIGUOUS_SUFFIXES, PICTURE_SUFFIXES, VIDEO_SUFFIXES, Kind, recognise
 from poseline.errors import SourceError
+from poseline.words import counted
 
 _JOURNAL = "keypoints.jsonl"
 """What lies in every folder of results."""
@@ -28,6 +31,12 @@ class Search:
     """Files passed over."""
     folders: list[Path] = field(default_factory=list)
     """Folders not searched."""
+    links: list[Path] = field(default_factory=list)
+    """Links to folders, which are not followed."""
+    broken: list[Path] = field(default_factory=list)
+    """Links to what is not there."""
+    special: list[Path] = field(default_factory=list)
+    """Pipes and devices that are called as a medium is."""
     results: int = 0
     """Folders of results, passed over."""
     unreadable: list[Path] = field(default_factory=list)
@@ -42,14 +51,23 @@ class Search:
                     self.files.append(entry)  # counted among what is hidden
                 else:
                     self._add_folder(entry, recursive, prefix)
-            elif not hidden and is_medium(entry):
+            elif hidden:
+                self.files.append(entry)
+            elif entry.is_symlink() and not entry.exists():
+                self.broken.append(entry)
+            elif is_medium(entry):
                 self.media.append((entry, f"{prefix}{entry.stem}"))
+            elif entry.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES and not entry.is_file():
+                self.special.append(entry)
             else:
                 self.files.append(entry)
 
     def _add_folder(self, folder: Path, recursive: bool, prefix: str) -> None:
-        if not recursive or folder.is_symlink():  # a link may lead back to where we come from
+        if not recursive:
             self.folders.append(folder)
+            return
+        if folder.is_symlink():  # it may lead back to where we come from
+            self.links.append(folder)
             return
         try:
             inside = listed(folder)
@@ -66,17 +84,27 @@ class Search:
         """What was not taken, in one line; empty if there is nothing."""
         parts = []
         if self.files:
-            parts.append(f"{_counted(len(self.files), 'file')} passed over: {_kinds(self.files)}")
+            parts.append(f"{counted(len(self.files), 'file')} passed over: {_kinds(self.files)}")
         if self.folders:
-            names = _shortened([folder.name for folder in self.folders])
-            parts.append(
-                f"{_counted(len(self.folders), 'folder')} not searched: {names} (--recursive searches folders)"
-            )
+            names = shortened([folder.name for folder in self.folders])
+            parts.append(f"{counted(len(self.folders), 'folder')} not searched: {names} (--recursive searches folders)")
+        if self.links:
+            names = shortened([folder.name for folder in self.links])
+            to = "a folder" if len(self.links) == 1 else "folders"
+            parts.append(f"{counted(len(self.links), 'link')} to {to} not followed: {names}")
+        if self.broken:
+            names = shortened([file.name for file in self.broken])
+            verb = "leads" if len(self.broken) == 1 else "lead"
+            parts.append(f"{counted(len(self.broken), 'link')} that {verb} nowhere: {names}")
+        if self.special:
+            names = shortened([file.name for file in self.special])
+            what = "device or pipe" if len(self.special) == 1 else "devices or pipes"
+            parts.append(f"{len(self.special)} {what} passed over: {names}")
         if self.results:
-            parts.append(f"{_counted(self.results, 'folder')} of results passed over")
+            parts.append(f"{counted(self.results, 'folder')} of results passed over")
         if self.unreadable:
-            names = _shortened([str(folder) for folder in self.unreadable])
-            parts.append(f"{_counted(len(self.unreadable), 'folder')} that cannot be read: {names}")
+            names = shortened([str(folder) for folder in self.unreadable])
+            parts.append(f"{counted(len(self.unreadable), 'folder')} that cannot be read: {names}")
         return "; ".join(parts)
 
 
@@ -90,6 +118,26 @@ def listed(folder: Path) -> list[Path]:
         return sorted(folder.iterdir())
     except OSError as error:
         raise SourceError(f"{folder}: the folder cannot be read: {error.strerror}") from error
+
+
+def matching(pattern: Path) -> list[Path]:
+    """What a pattern matches, by name; `**` stands for all folders below, but for links, which may lead back.
+
+    What is hidden is matched only where the pattern says so.
+    """
+    if "**" not in pattern.parts:
+        return [Path(name) for name in sorted(glob.glob(str(pattern)))]
+    first = next(place for place, part in enumerate(pattern.parts) if glob.has_magic(part))
+    base, parts = Path(*pattern.parts[:first]), list(pattern.parts[first:])
+    if parts[-1] == "**":
+        parts.append("*")
+    hidden = any(part.startswith(".") for part in parts)
+    # Not glob.glob, which follows links, and comes to the same files again and again by ever longer ways.
+    return sorted(
+        match
+        for match in set(base.glob("/".join(part if part == "**" else re.sub(r"\*+", "*", part) for part in parts)))
+        if hidden or not any(part.startswith(".") for part in match.relative_to(base).parts)
+    )
 
 
 def is_medium(path: Path) -> bool:
@@ -108,12 +156,9 @@ def is_medium(path: Path) -> bool:
 def _kinds(files: Sequence[Path]) -> str:
     kinds = Counter("hidden" if file.name.startswith(".") else file.suffix.lower() or "no suffix" for file in files)
     ranked = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
-    return _shortened([f"{count} {kind}" if len(kinds) > 1 else kind for kind, count in ranked])
+    return shortened([f"{count} {kind}" if len(kinds) > 1 else kind for kind, count in ranked])
 
 
-def _shortened(names: Sequence[str]) -> str:
+def shortened(names: Sequence[str]) -> str:
+    """The first names, for one line."""
     return ", ".join(names[:_MOST_NAMES]) + (" ..." if len(names) > _MOST_NAMES else "")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -38,6 +38,20 @@ def decode_heic(content: bytes, name: str, max_pixels: int) -> Pixels:
     return np.ascontiguousarray(pixels[:, :, :3], np.uint8)
 
 
+def heic_pictures(content: bytes) -> tuple[int, int]:
+    """How many pictures a HEIC file holds, without thumbnails and depth maps; which of them, from 0, is the main one.
+
+    (1, 0) where it cannot be read.
+    """
+    try:
+        import pillow_heif
+
+        file = pillow_heif.open_heif(content)
+        return len(file), int(file.primary_index)
+    except (ImportError, *_FAILURES):
+        return 1, 0
+
+
 def decode_avif(content: bytes, name: str, max_pixels: int) -> Pixels:
     """(H, W, 3) uint8 BGR of an AVIF picture.
 

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,13 +19,14 @@ from poseline.capture.camera import Camera
 from poseline.capture.container import Opened, is_url, open_container
 from poseline.capture.fetch import NoPicture, is_picture_address, picture_name
 from poseline.capture.file import Rehearsal, VideoFile, check_readable
-from poseline.capture.folder import Search, listed
+from poseline.capture.folder import Search, listed, matching, shortened
 from poseline.capture.network import STREAM_SCHEMES, may_be_live
 from poseline.capture.pictures import Pictures
 from poseline.capture.recognise import ANIMATED_WEBP, PICTURE_SUFFIXES, Kind, recognise
 from poseline.capture.source import Source
 from poseline.capture.stream import NetworkStream, is_live
 from poseline.errors import SourceError
+from poseline.words import counted
 
 if TYPE_CHECKING:
     from poseline.settings import CaptureSettings
@@ -63,17 +64,38 @@ def locate(sources: Sequence[str | Path], recursive: bool = False) -> list[Locat
     """One location a video, camera or address; pictures that follow each other are one location.
 
     Of a folder or pattern, what would open by itself is taken, and what is passed over is logged in one line. With
-    `recursive`, folders within a folder are searched too.
+    `recursive`, folders within a folder are searched too. A file that is reached in several ways is taken once.
 
     Raises:
         SourceError: a file, folder or pattern that leads to nothing readable.
     """
     found: list[Location] = []
+    seen: set[Path] = set()
     for source in sources:
-        for location in _expand(str(source), recursive):
+        for location in _unseen(_expand(str(source), recursive), seen):
             if location.pictures and found and found[-1].pictures:
                 location = Location("pictures", pictures=found.pop().pictures + location.pictures)
             found.append(location)
+    return found
+
+
+def _unseen(locations: Sequence[Location], seen: set[Path]) -> list[Location]:
+    """The locations without those files that were `seen` before, under this name or another."""
+    found, again = [], []
+    for location in locations:
+        new: list[Path | str] = []
+        for place in location.pictures or location.inputs:
+            real = place.resolve() if isinstance(place, Path) else None
+            if real in seen:
+                again.append(str(place))
+                continue
+            if real is not None:
+                seen.add(real)
+            new.append(place)
+        if new or not location.inputs:
+            found.append(replace(location, pictures=tuple(new)) if location.pictures else location)
+    if again:
+        log.info("%s passed over, given before: %s", counted(len(again), "file"), shortened(again))
     return found
 
 
@@ -155,7 +177,7 @@ def _expand(source: str, recursive: bool) -> list[Location]:
     if os.path.isdir(path):  # unlike Path.is_dir, also says no to a name that is too long
         return _folder(path, listed(path), recursive)
     if glob.has_magic(source) and not os.path.lexists(path):
-        matches = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+        matches = matching(path)
         if "**" in source:  # what folders hold is matched already
             matches = [match for match in matches if not match.is_dir()]
         return _folder(path, matches, recursive)

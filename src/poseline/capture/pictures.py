@@ -15,7 +15,7 @@ import numpy as np
 
 from poseline.capture.container import is_url
 from poseline.capture.fetch import fetch_picture
-from poseline.capture.heif import check_size, decode_avif, decode_heic
+from poseline.capture.heif import check_size, decode_avif, decode_heic, heic_pictures
 from poseline.capture.recognise import AVIF, GIF, HEAD, HEIC, TEXT, TIFF, Kind, recognise_bytes, recognise_file
 from poseline.capture.source import SourceInfo
 from poseline.errors import SourceError, redact
@@ -66,8 +66,10 @@ class Pictures:
     def _read(self, place: Path | str) -> Pixels:
         content = _content(place, self._settings.open_timeout)
         pixels = _decode(content, str(place), self._settings.max_pixels)
-        if (pages := _pages(content)) > 1:
-            self.notes.append(f"{redact(str(place))}: holds {pages} pictures; the first was taken")
+        count, taken = _held(content)
+        if count > 1:
+            which = "first" if taken == 0 else "main one"
+            self.notes.append(f"{redact(str(place))}: holds {count} pictures; the {which} was taken")
         return pixels
 
 
@@ -124,10 +126,16 @@ def _decode(content: bytes, name: str, max_pixels: int) -> Pixels:
     return np.asarray(pixels, np.uint8)
 
 
+def _held(content: bytes) -> tuple[int, int]:
+    """How many pictures a file holds, and which of them, from 0, is taken; (1, 0) where that is not known."""
+    found = recognise_bytes(content[:HEAD])
+    if found is HEIC:
+        return heic_pictures(content)
+    return (_pages(content), 0) if found is TIFF else (1, 0)
+
+
 def _pages(content: bytes) -> int:
-    """How many pictures a TIFF holds, without those that it calls reduced; 1 for all else."""
-    if recognise_bytes(content[:HEAD]) is not TIFF:
-        return 1
+    """How many pictures a TIFF holds, without those that it calls reduced."""
     from PIL import Image
 
     reduced_tag, reduced = 254, 1  # NewSubfileType, its lowest bit (TIFF 6.0, section 8)

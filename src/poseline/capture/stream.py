@@ -62,6 +62,7 @@ class _Shown(NamedTuple):
     """Its time in the run."""
     arrival: float
     """When it came or was due, whichever was later."""
+    pixel_aspect: Fraction
 
 
 class NetworkStream:
@@ -121,12 +122,15 @@ class NetworkStream:
             while (opened := self._opened or outage.until(self._open)) is not None:
                 self._opened = None
                 with closing(self._shown(opened)) as shown:
-                    for picture, corrupt, ticks, arrival in shown:
+                    for picture, corrupt, ticks, arrival, aspect in shown:
                         gap = self._advance(ticks)
                         outage.over()
                         picture.pts, picture.time_base = self._last, TICKS
                         time = self._last / TICKS.denominator
-                        yield Frame(picture, index, self._last, TICKS, time, arrival, self.info.name, corrupt, gap=gap)
+                        yield Frame(
+                            picture, index, self._last, TICKS, time, arrival, self.info.name, corrupt,
+                            gap=gap, pixel_aspect=aspect,
+                        )  # fmt: skip
                         index += 1
                 if self._stopped.is_set() or self._over():
                     return
@@ -158,13 +162,13 @@ class NetworkStream:
         with closing(receiver):
             if self._stopped.is_set():  # before there was a receiver to be told
                 return
-            for picture, corrupt in self._decoder.frames(receiver.packets()):
+            for picture, corrupt, aspect in self._decoder.frames(receiver.packets()):
                 seconds = float(picture.pts * tick) if picture.pts is not None else (self._last + 1) / TICKS.denominator
                 due, arrival = pace.due(seconds), receiver.arrival
                 if self._stopped.is_set() or (due > monotonic() and self._stopped.wait(due - monotonic())):
                     return
                 self._longest_delay = max(self._longest_delay, due - arrival)
-                yield _Shown(picture, corrupt, round(seconds * TICKS.denominator), max(due, arrival))
+                yield _Shown(picture, corrupt, round(seconds * TICKS.denominator), max(due, arrival), aspect)
 
     def _advance(self, ticks: int) -> Gap | None:
         """Take the next frame's time, which never runs back; returns the gap before it, if there is one."""

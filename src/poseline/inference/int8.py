@@ -25,6 +25,7 @@ from poseline.inference.quantize import check_nncf, quantize
 from poseline.inference.scaler import PAD, Scaler
 from poseline.inference.spec import ModelSpec
 from poseline.settings import InferenceSettings, Precision
+from poseline.words import counted
 
 log = logging.getLogger("poseline")
 
@@ -128,7 +129,8 @@ def _letterboxed(sample: Sample, reference: PoseEstimator, folder: Path) -> list
             np.save(folder / f"{count:04}.npy", planes)
     if count < _FEWEST:
         raise ModelError(
-            f"{sample.name}: gives {count} frames, and int8 needs {_FEWEST}; give a longer clip: --calibrate CLIP"
+            f"{sample.name}: gives {counted(count, 'frame')}, and int8 needs {_FEWEST}; "
+            "give a longer clip: --calibrate CLIP"
         )
     return held_back
 

@@ -4,7 +4,7 @@ from poseline.log.counts import Counts, Ended
 from poseline.log.reader import Ending, Log, LoggedFrame, LogReader, read_log
 from poseline.log.tables import write_csv, write_parquet
 from poseline.log.tracks import State, Tracks, read_tracks
-from poseline.log.writer import KeypointLog, RunHeader
+from poseline.log.writer import KeypointLog, RunHeader, written_aspect
 
 __all__ = [
     "Counts",
@@ -21,4 +21,5 @@ __all__ = [
     "read_tracks",
     "write_csv",
     "write_parquet",
+    "written_aspect",
 ]

@@ -50,6 +50,8 @@ class LoggedFrame:
     """Width of its picture in pixels; None where the log does not say, as old logs of separate pictures do not."""
     height: int | None = None
     """Height of its picture in pixels; None as `width`."""
+    pixel_aspect: float = 1.0
+    """Width of its pixels over their height, as the picture is to be shown."""
 
 
 class LogReader:
@@ -71,6 +73,7 @@ class LogReader:
         """The first line: source, model, skeleton and so on."""
         self._last_index: dict[str, int] = {}
         self._size: tuple[int | None, int | None] = _first_size(self.run)
+        self._aspect = self.pixel_aspect
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -107,12 +110,12 @@ class LogReader:
 
     def sizes_differ(self) -> bool:
         """Whether not all frames have pictures of one size; looks through the file once."""
-        told = {_first_size(self.run)} - {(None, None)}
-        with self._opened() as lines:
-            for line in lines:
-                if b'"size"' in line[:_BEGINNING] and (size := _told_size(line)) is not None:
-                    told.add(size)
-        return len(told) > 1
+        sizes = {(record["width"], record["height"]) for record in self._size_records()}
+        return len(sizes | {_first_size(self.run)} - {(None, None)}) > 1
+
+    def aspects_differ(self) -> bool:
+        """Whether not all frames have pixels of one shape; looks through the file once."""
+        return any(record.get("pixel_aspect") for record in self._size_records())
 
     def frames(self) -> Iterator[LoggedFrame]:
         """The frames in their order; `gaps`, `end` and `skipped` are whole when it is at its end."""
@@ -121,7 +124,7 @@ class LogReader:
     def records(self) -> Iterator[tuple[dict[str, Any], LoggedFrame]]:
         """Each frame's record as it stands in the file, and the frame that it holds."""
         self.gaps, self.end, self.skipped, self._last_index = [], None, 0, {}
-        self._size = _first_size(self.run)
+        self._size, self._aspect = _first_size(self.run), self.pixel_aspect
         with self._opened() as lines:
             next(lines, None)
             for line in lines:
@@ -132,6 +135,12 @@ class LogReader:
                 else:
                     if taken is not None:
                         yield taken
+
+    def _size_records(self) -> Iterator[dict[str, Any]]:
+        with self._opened() as lines:
+            for line in lines:
+                if b'"size"' in line[:_BEGINNING] and (record := _size_record(line)) is not None:
+                    yield record
 
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
@@ -166,6 +175,7 @@ class LogReader:
             self.gaps.append(Gap(float(record["from"]), float(record["to"]), str(record["reason"])))
         elif kind == "size":
             self._size = int(record["width"]), int(record["height"])
+            self._aspect = float(record.get("pixel_aspect") or self._aspect)
         elif kind == "end":
             self.end = record
         else:
@@ -183,6 +193,7 @@ class LogReader:
             bool(record["corrupt"]),
             source,
             *self._size,
+            self._aspect,
         )
         if index <= self._last_index.get(source, -1):
             raise ValueError(f"frame {index} again")
@@ -217,9 +228,9 @@ class Log:
 
     @property
     def pixel_aspect(self) -> float:
-        """A pixel's width over its height, as the picture is to be shown; 1 for square pixels.
+        """A pixel's width over its height at the start, as the picture is to be shown; 1 for square pixels.
 
-        Lengths and angles come out right when x is multiplied by it.
+        Lengths and angles come out right when x is multiplied by it; by each frame's own where it changes on the way.
         """
         return _pixel_aspect(self.run)
 
@@ -255,11 +266,11 @@ def _first_size(run: Mapping[str, Any]) -> tuple[int | None, int | None]:
     return video.get("width"), video.get("height")
 
 
-def _told_size(line: bytes) -> tuple[int, int] | None:
-    """(width, height) in a whole `size` record."""
+def _size_record(line: bytes) -> dict[str, Any] | None:
+    """A whole `size` record."""
     try:
-        record = json.loads(line)
-        return (int(record["width"]), int(record["height"])) if record["type"] == "size" else None
+        record: dict[str, Any] = json.loads(line)
+        return record if record["type"] == "size" and int(record["width"]) and int(record["height"]) else None
     except (ValueError, KeyError, TypeError):
         return None
 

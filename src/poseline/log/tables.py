@@ -1,13 +1,14 @@
 """Tables: the keypoint log as CSV or Parquet, one row per person per frame, made from the journal at the end.
 
 Columns: `frame,time,id,score,x1,y1,x2,y2`, then `<name>_x,<name>_y,<name>_c` for each keypoint. Where the pictures are
-not all of one size, `width,height` follow, in pixels; where the model knows more than one class, `class`; where the log
-is not of one video (its header has no `video`), `source` is last.
+not all of one size, `width,height` follow, in pixels; where their pixels are not all of one shape, `pixel_aspect`;
+where the model knows more than one class, `class`; where the log is not of one video (its header has no `video`),
+`source` is last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,8 +62,11 @@ def _scan(reader: LogReader) -> pl.LazyFrame:
 
     if len(set(reader.names)) < len(reader.names):
         raise OutputError(f"{reader.path}: two keypoints have one name, a table cannot tell them apart")
-    sized = reader.sizes_differ()
-    schema = pl.Schema(_columns(reader, sized))
+    changing = [
+        *(("width", "height") if reader.sizes_differ() else ()),
+        *(("pixel_aspect",) if reader.aspects_differ() else ()),
+    ]
+    schema = pl.Schema(_columns(reader, changing))
 
     def chunks(
         columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
@@ -70,21 +74,20 @@ def _scan(reader: LogReader) -> pl.LazyFrame:
         del predicate, n_rows, batch_size  # they may be asked for only in a query, and this is a copy
         records = reader.records()
         while batch := list(islice(records, _CHUNK)):
-            rows = chain.from_iterable(_rows(record, frame, reader, sized) for record, frame in batch)
+            rows = chain.from_iterable(_rows(record, frame, reader, changing) for record, frame in batch)
             table = pl.DataFrame(list(rows), schema=schema, orient="row")
             yield table if columns is None else table.select(columns)
 
     return register_io_source(chunks, schema=schema)
 
 
-def _columns(reader: LogReader, sized: bool) -> dict[str, Any]:
+def _columns(reader: LogReader, changing: Sequence[str]) -> dict[str, Any]:
     import polars as pl
 
     columns: dict[str, Any] = {"frame": pl.Int64, "time": pl.Float64, "id": pl.Int64}
     columns |= dict.fromkeys(("score", "x1", "y1", "x2", "y2"), pl.Float64)
     columns |= {f"{name}_{part}": pl.Float64 for name in reader.names for part in "xyc"}
-    if sized:
-        columns |= {"width": pl.Int64, "height": pl.Int64}
+    columns |= {name: pl.Float64 if name == "pixel_aspect" else pl.Int64 for name in changing}
     if reader.classes:
         columns["class"] = pl.Int64
     if reader.run.get("video") is None:
@@ -92,13 +95,15 @@ def _columns(reader: LogReader, sized: bool) -> dict[str, Any]:
     return columns
 
 
-def _rows(record: dict[str, Any], frame: LoggedFrame, reader: LogReader, sized: bool) -> Iterator[tuple[Any, ...]]:
-    size = (frame.width, frame.height) if sized else ()
+def _rows(
+    record: dict[str, Any], frame: LoggedFrame, reader: LogReader, changing: Sequence[str]
+) -> Iterator[tuple[Any, ...]]:
+    shape = tuple(getattr(frame, name) for name in changing)
     tail: tuple[Any, ...] = () if reader.run.get("video") else (frame.source,)
     for person in record["persons"]:
         values = chain.from_iterable(person["keypoints"])
         kind = (person.get("class", 0),) if reader.classes else ()
         yield (
             record["frame"], record["time"], person["id"], person["score"], *person["box"], *values,
-            *size, *kind, *tail,
+            *shape, *kind, *tail,
         )  # fmt: skip

@@ -11,7 +11,8 @@ One record a line, each written by a single unbuffered write: a killed run loses
   `"pictures/a.jpg"`, only where an annotated picture of it is written;
 - an outage, `{"type":"gap","from":s,"to":s,"reason":...}`, before the frame that ended it;
 - a picture size, `{"type":"size","frame":i,"width":w,"height":h}`, before the first frame that has another size than
-  the frame before it; the first frame is compared with the header's `video`, and has its record where that is null;
+  the frame before it; the first frame is compared with the header's `video`, and has its record where that is null.
+  Where the shape of the pixels changes, with or without the size, it has `"pixel_aspect"` as well;
 - last, `{"type":"end","ended":"complete","counts":{...},"elapsed":s,"fps":...,"error":null}`, with `"nulls":n` if there
   were any. `ended` is `complete` (the source came to its end), `interrupted` (the user ended the run) or `failed`
   (`error` says why). A log without this record belongs to a run that was killed.
@@ -22,6 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -43,6 +45,11 @@ _PER_PIXEL = 100.0
 """Steps in a pixel to which coordinates are rounded."""
 _PER_SCORE = 10_000.0
 """Steps from 0 to 1 to which scores and confidences are rounded."""
+
+
+def written_aspect(aspect: Fraction) -> float:
+    """A pixel's width over its height as the log has it."""
+    return round(float(aspect), 6)
 
 
 @dataclass(frozen=True)
@@ -115,6 +122,8 @@ class KeypointLog:
         """Frames written that the decoder marked as damaged."""
         self.sizes = 0
         """Picture sizes written: changes, and the first one of separate pictures."""
+        self.aspects = 0
+        """Changes of the pixels' shape written."""
         self.outages = 0.0
         """Seconds of all gaps written."""
         self._path = path
@@ -125,6 +134,8 @@ class KeypointLog:
         self._many_classes = len(header.classes) > 1
         video = header.video or {}
         self._size = (video.get("width"), video.get("height"))  # of the picture that was last told of
+        self._aspect: Fraction | None = None  # as the last frame said
+        self._written_aspect = video.get("pixel_aspect", 1.0)
         self._error: OutputError | None = None
         try:
             self._file = path.open("xb", buffering=0)
@@ -144,7 +155,7 @@ class KeypointLog:
         frame = observation.frame
         if frame.gap is not None:
             self.gap(frame.gap)
-        if self._size != (frame.width, frame.height):
+        if self._size != (frame.width, frame.height) or self._aspect is not frame.pixel_aspect:
             self._change_size(frame)
         record = {
             "type": "frame",
@@ -204,9 +215,17 @@ class KeypointLog:
         self.close()
 
     def _change_size(self, frame: Frame) -> None:
-        self._write({"type": "size", "frame": frame.index, "width": frame.width, "height": frame.height})
-        self._size = (frame.width, frame.height)
-        self.sizes += 1
+        """Write what has changed of size and shape of the pixels, if anything has."""
+        size, self._aspect = (frame.width, frame.height), frame.pixel_aspect
+        aspect = self._written_aspect if self._aspect is None else written_aspect(self._aspect)
+        reshaped = aspect != self._written_aspect
+        if size == self._size and not reshaped:
+            return
+        record = {"type": "size", "frame": frame.index, "width": frame.width, "height": frame.height}
+        self._write({**record, "pixel_aspect": aspect} if reshaped else record)
+        self.sizes += size != self._size
+        self.aspects += reshaped
+        self._size, self._written_aspect = size, aspect
 
     def _persons(self, poses: Poses) -> list[dict[str, Any]]:
         count, keypoints = poses.keypoints.shape[:2]

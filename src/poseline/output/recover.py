@@ -198,14 +198,15 @@ def _times(path: Path) -> list[float]:
 def _told_by(log: Path, video: Path, frames: int) -> tuple[float | None, Ending | None]:
     """How many seconds of the log come after the last of the video's frames, and how the run ended.
 
-    (None, None) where there is no log of this video. A run has one video for each stretch of frames of one size.
+    (None, None) where there is no log of this video. A run has one video for each stretch of frames of one size and one
+    shape of pixels.
     """
     number = video_number(video.name)
     if number is None:
         return None, None
     try:
         reader = LogReader(log)
-        stretches = groupby(reader.frames(), key=lambda frame: (frame.width, frame.height))
+        stretches = groupby(reader.frames(), key=lambda frame: (frame.width, frame.height, frame.pixel_aspect))
         times = [[frame.time for frame in stretch] for _, stretch in stretches]
     except SourceError:
         return None, None

@@ -41,7 +41,7 @@ _FAILURES = (av.error.FFmpegError, OSError, ValueError)
 
 
 class VideoWriter(Finished):
-    """Writes pictures to `path`, one file for each picture size; it is opened at the first picture.
+    """Writes pictures to `path`, one file for each picture size and shape of pixels; opened at the first picture.
 
     Args:
         path: the finished video; while it is written `.part` stands behind its name. Neither may exist.
@@ -49,7 +49,7 @@ class VideoWriter(Finished):
         encoder: as `choose_encoder` says.
         live: give up some size so that the encoder holds no frame back.
         frame_rate: frames a second as announced, for the encoder's rate control alone; None if unknown.
-        pixel_aspect: a pixel's width over its height, which players are told.
+        pixel_aspect: a pixel's width over its height, which players are told; `write` may give another.
         audio: encoded packets of the source's sound in their order, of a codec that `mp4_can_hold`; None for silence.
             Until the first of them is due, nothing is on the disk that a killed run could recover.
         audio_template: the stream that they come from; its container must stay open meanwhile.
@@ -78,7 +78,7 @@ class VideoWriter(Finished):
         self.sound_lost: str | None = None
         """Why the sound ends early or has holes, or None."""
         self.segments: list[Path] = []
-        """The finished files: `path`, then `annotated-2.mp4` ... after each change of size."""
+        """The finished files: `path`, then `annotated-2.mp4` ... after each change of size or shape."""
         self._path = path
         self._settings, self._encoder, self._live, self._frame_rate = settings, encoder, live, frame_rate
         self._pixel_aspect = pixel_aspect
@@ -88,15 +88,17 @@ class VideoWriter(Finished):
         self._clock: _Clock | None = None
         self._error: OutputError | None = None
 
-    def write(self, picture: av.VideoFrame) -> None:
+    def write(self, picture: av.VideoFrame, pixel_aspect: Fraction | None = None) -> None:
         """Append `picture` at its own `pts` and `time_base`; its `pict_type` is reset.
+
+        With another `pixel_aspect` than before, a new file begins.
 
         yuv420p goes to the encoder as it is, other formats are converted; odd sizes are padded by one pixel.
         """
         if self._error is not None:
             raise self._error
         try:
-            self._write(picture)
+            self._write(picture, pixel_aspect or self._pixel_aspect)
         except _FAILURES as error:
             raise self._failed(error) from error
         if (trouble := self._file.trouble() if self._file else None) is not None:
@@ -126,12 +128,14 @@ class VideoWriter(Finished):
         except _FAILURES as error:
             raise self._failed(error) from error
 
-    def _write(self, picture: av.VideoFrame) -> None:
+    def _write(self, picture: av.VideoFrame, pixel_aspect: Fraction) -> None:
         if self._clock is None:
             self._clock = _Clock(picture, self._frame_rate, _LATEST_LIVE_START if self._live else _LATEST_START)
         pts = self._clock.place(picture)
         self.repaired = self._clock.repaired
-        if self._file is not None and self._file.size != (picture.width, picture.height):
+        reshaped = pixel_aspect is not self._pixel_aspect and pixel_aspect != self._pixel_aspect
+        self._pixel_aspect = pixel_aspect
+        if self._file is not None and (reshaped or self._file.size != (picture.width, picture.height)):
             self._finish_file()
         if self._file is None:
             self._file = self._open_file(picture, self._clock.time_base)

@@ -13,6 +13,7 @@ from poseline.frame import Frame
 from poseline.output import VideoWriter, mp4_can_hold
 from poseline.output.encoder import EncoderName
 from poseline.settings import Settings
+from poseline.words import counted, were
 
 
 class AnnotatedVideo:
@@ -58,7 +59,7 @@ class AnnotatedVideo:
         """Append the drawn picture of `frame`."""
         if frame.gap is not None and picture.pts is not None:
             self._writer.move_sound((picture.pts - frame.pts) * frame.time_base, picture.pts * frame.time_base)
-        self._writer.write(picture)
+        self._writer.write(picture, frame.pixel_aspect)
 
     def conclude(self) -> list[str]:
         """Finish the file; returns what there is to note."""
@@ -67,7 +68,8 @@ class AnnotatedVideo:
         if self._writer.sound_lost:
             notes.append(f"the sound is not complete: {self._writer.sound_lost}")
         if self._writer.repaired:
-            notes.append(f"{self._writer.repaired} time stamps did not move on; the video's were mended")
+            count = self._writer.repaired
+            notes.append(f"{counted(count, 'time stamp')} did not move on and {were(count)} repaired in the video")
         return notes
 
     def __enter__(self) -> AnnotatedVideo:

@@ -33,6 +33,7 @@ from poseline.pipeline.observe import ENCODING_ADVICE, READING, overlay_stage
 from poseline.pose import Observation, Poses
 from poseline.settings import Settings
 from poseline.skeleton import Skeleton
+from poseline.words import counted
 
 _TOGETHER = 8
 """Frames of which one message tells."""
@@ -280,7 +281,8 @@ def _observed(
             else:
                 missing += 1
     if missing:
-        notes.append(f"{missing} frames are not in the video: the CPU's decoder did not give them")
+        are, them = ("is", "it") if missing == 1 else ("are", "them")
+        notes.append(f"{counted(missing, 'frame')} {are} not in the video: the CPU's decoder did not give {them}")
 
 
 class _Order:

@@ -114,26 +114,37 @@ class _Taken:
     def frames(self) -> Generator[Frame, None, None]:
         """On the source's thread."""
         gap: Gap | None = None
+        before: float | None = None
         with closing(self._source.frames()) as frames:
             for frame in frames:
                 gap = _joined(gap, frame.gap)
                 if frame.index % self._stride == 0:
                     self.count += 1
                     if gap is not None:
+                        gap = gap if self._stride == 1 else _between(before, frame, gap)
                         self._gaps.append((frame.index, gap))
                     yield frame if frame.gap is gap else replace(frame, gap=gap)
-                    gap = None
+                    gap, before = None, frame.time
 
     def told(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         """The frames that were not given up for newer ones; each knows how many were, and any outage among them."""
-        expected = 0
+        expected, before = 0, None
         for frame in frames:
             missed = (frame.index - expected) // self._stride
             expected = frame.index + self._stride
             gap: Gap | None = None
             while self._gaps and self._gaps[0][0] <= frame.index:
                 gap = _joined(gap, self._gaps.popleft()[1])
-            yield replace(frame, dropped_before=missed, gap=gap) if missed > 0 else frame
+            if missed > 0:
+                yield replace(frame, dropped_before=missed, gap=gap and _between(before, frame, gap))
+            else:
+                yield frame
+            before = frame.time
+
+
+def _between(before: float | None, frame: Frame, gap: Gap) -> Gap:
+    """The outage as seen by what takes `frame` and the one at the time `before`, and none of those in between."""
+    return replace(gap, start=gap.start if before is None else before, end=frame.time)
 
 
 def _joined(first: Gap | None, second: Gap | None) -> Gap | None:

@@ -15,7 +15,7 @@ from poseline.capture import Source, SourceInfo
 from poseline.errors import PoselineError
 from poseline.inference import PoseEstimator
 from poseline.interruption import Interruption
-from poseline.log import RunHeader, write_csv, write_parquet
+from poseline.log import RunHeader, write_csv, write_parquet, written_aspect
 from poseline.output import OutputFolder, write_summary
 from poseline.overlay import Overlay
 from poseline.pipeline.annotator import AnnotationResult
@@ -27,6 +27,7 @@ from poseline.pipeline.sink import Sink
 from poseline.pipeline.sinks import Sinks
 from poseline.pose import Observation
 from poseline.settings import Settings
+from poseline.words import often, were
 
 _AGES = 10_000
 """Frame ages kept for percentiles; the newest."""
@@ -221,18 +222,20 @@ def _remarks(source: Source, estimator: PoseEstimator, report: RunReport, record
     if estimator.size_note:
         yield estimator.size_note
     if counts.corrupt:
-        yield f"{counts.corrupt} of {counts.processed} pictures were damaged and patched by the decoder"
+        count = counts.corrupt
+        yield f"{count} of {counts.processed} pictures {were(count)} damaged and patched by the decoder"
     if source.info.width and log.sizes:
-        yield f"the picture's size changed {_times(log.sizes)}: `size` records in the log say from which frame on"
-    if aspect != 1:
+        yield f"the picture's size changed {often(log.sizes)}: `size` records in the log say from which frame on"
+    if log.aspects:
+        yield (
+            f"the shape of its pixels changed {often(log.aspects)}: `size` records in the log say from which frame on; "
+            "multiply x by the frame's own `pixel_aspect` before you measure lengths and angles"
+        )
+    elif aspect != 1:
         yield (
             f"its pixels are not square, but {aspect} times as wide as high: multiply x by {float(aspect):.6g} before "
             "you measure lengths and angles in the log (`pixel_aspect` there)"
         )
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
 
 
 def _write_tables(folder: OutputFolder, settings: Settings) -> None:
@@ -270,7 +273,7 @@ def _header(source: Source, estimator: PoseEstimator, settings: Settings) -> Run
             "height": info.height,
             "fps": float(info.frame_rate) if info.frame_rate else None,
             "time_base": str(info.time_base),
-            "pixel_aspect": round(float(info.pixel_aspect), 6),
+            "pixel_aspect": written_aspect(info.pixel_aspect),
         }
         if info.width
         else None,
