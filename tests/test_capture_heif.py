@@ -193,3 +193,29 @@ def test_an_old_pillow_and_a_damaged_avif_are_told(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("PIL.features.check", lambda _: False)
     with pytest.raises(SourceError, match="needs Pillow 11.3 or later"):
         read_picture(tmp_path / "a.avif", CAPTURE.max_pixels)
+
+
+@pytest.mark.usefixtures("with_heif")
+@pytest.mark.parametrize(("main", "which"), [(0, "the first"), (1, "the main one")])
+def test_several_photos_in_a_file_are_said(main: int, which: str, tmp_path: Path) -> None:
+    import pillow_heif
+
+    path = tmp_path / "two.heic"
+    file = pillow_heif.HeifFile()
+    for number in (3, 5):
+        file.add_from_pillow(Image.fromarray(picture(number, (128, 96))[:, :, ::-1].copy()))
+    try:
+        file.save(path, quality=90, primary_index=main)
+    except RuntimeError:
+        pytest.skip("this pillow-heif cannot write HEIC")
+    source = open_source(path, CAPTURE)
+    (frame,) = source.frames()
+    assert number_in(frame.bgr) == (3, 5)[main]
+    assert source.notes == [f"{path}: holds 2 pictures; {which} was taken"]
+
+
+@pytest.mark.usefixtures("with_heif")
+@pytest.mark.parametrize("extras", [False, True], ids=["plain", "thumbnail and depth"])
+def test_one_photo_with_its_parts_is_one(extras: bool, tmp_path: Path) -> None:
+    (tmp_path / "photo.heic").write_bytes(photo(extras=extras))
+    assert open_source(tmp_path / "photo.heic", CAPTURE).notes == []
