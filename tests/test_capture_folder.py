@@ -185,3 +185,78 @@ def test_an_empty_source_is_an_error_and_not_this_folder(
         locate([source])
     with pytest.raises(SourceError, match="a SOURCE is empty"):
         locate(["a.mp4", source], recursive=True)
+
+
+def test_links_that_lead_nowhere_and_pipes_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_clip(tmp_path / "a.mp4", range(3))
+    for name in ("dang.mp4", "gone"):
+        (tmp_path / name).symlink_to(tmp_path / "nowhere")
+    special = ""
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.mp4")
+        special = "; 1 device or pipe passed over: pipe.mp4"
+    with caplog.at_level(logging.INFO):
+        assert [location.name for location in locate([tmp_path])] == ["a"]
+        assert [location.name for location in locate([f"{tmp_path}/*.mp4"])] == ["a"]
+    assert said(caplog) == [
+        f"{tmp_path}: 2 links that lead nowhere: dang.mp4, gone{special}",
+        f"{tmp_path}/*.mp4: 1 link that leads nowhere: dang.mp4{special}",
+    ]
+
+
+def test_a_link_to_a_folder_is_followed_where_it_is_given(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "clips").mkdir()
+    write_clip(tmp_path / "clips" / "a.mp4", range(3))
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all" / "linked").symlink_to(tmp_path / "clips", target_is_directory=True)
+    with caplog.at_level(logging.INFO):
+        assert [location.name for location in locate([tmp_path / "all" / "linked"])] == ["a"]
+        with pytest.raises(SourceError) as caught:
+            locate([tmp_path / "all"], recursive=True)
+    assert str(caught.value).endswith("holds no picture or video (1 link to a folder not followed: linked)")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("*.mp4", "**/*.mp4"), ("**/*.mp4", "*.mp4", "sub/*.mp4"), ("**",), ("**/*",),
+        ("sub/b.mp4", "a.mp4", "**/*.mp4"), ("a.mp4", "a.mp4", "sub/b.mp4", "sub/../a.mp4"),
+        ("s**/*.mp4", "*.mp4"), ("*/loop/*.mp4", "sub/*"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_reached_in_several_ways_is_taken_once(
+    given: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / ".hidden").mkdir()
+    for name in ("a.mp4", "sub/b.mp4", ".hidden/c.mp4"):
+        write_clip(tmp_path / name, range(3))
+    for number in range(4):  # followed, they would give ways without end
+        (tmp_path / "sub" / f"loop{number or ''}").symlink_to(tmp_path, target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+    found = [path.resolve() for location in locate(given) for path in location.inputs]
+    assert sorted(found) == [tmp_path / "a.mp4", tmp_path / "sub" / "b.mp4"]
+
+
+def test_a_file_that_is_given_again_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_clip(tmp_path / "a.mp4", range(3))
+    (tmp_path / "b.mp4").symlink_to(tmp_path / "a.mp4")
+    save(tmp_path / "p.png", 1)
+    with caplog.at_level(logging.INFO):
+        found = locate([tmp_path, tmp_path / "p.png", "0", "0", "http://host/p.png", "http://host/p.png"])
+    assert [(location.name, len(location.pictures)) for location in found] == [
+        ("p", 1), ("a", 0), ("camera-0", 0), ("camera-0", 0), ("pictures", 2),
+    ]  # fmt: skip
+    assert said(caplog) == [
+        f"1 file passed over, given before: {tmp_path / 'b.mp4'}",
+        f"1 file passed over, given before: {tmp_path / 'p.png'}",
+    ]
+
+
+def test_what_is_hidden_is_matched_where_the_pattern_says_so(tmp_path: Path) -> None:
+    (tmp_path / ".hidden").mkdir()
+    write_clip(tmp_path / ".hidden" / "c.mp4", range(3))
+    write_clip(tmp_path / "a.mp4", range(3))
+    assert [location.name for location in locate([f"{tmp_path}/**/*.mp4"])] == ["a"]
+    assert [location.name for location in locate([f"{tmp_path}/.hidden/**/*.mp4"])] == ["c"]
+    assert [location.name for location in locate([f"{tmp_path}/.h*/**/*.mp4"])] == ["c"]

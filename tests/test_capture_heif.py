@@ -211,3 +211,29 @@ def test_damage_is_told_beside_ultralytics_too(name: str, tmp_path: Path, monkey
             read_picture(tmp_path / name, CAPTURE.max_pixels)
         else:
             Animation(tmp_path / name, CAPTURE)
+
+
+@pytest.mark.usefixtures("with_heif")
+@pytest.mark.parametrize(("main", "which"), [(0, "the first"), (1, "the main one")])
+def test_several_photos_in_a_file_are_said(main: int, which: str, tmp_path: Path) -> None:
+    import pillow_heif
+
+    path = tmp_path / "two.heic"
+    file = pillow_heif.HeifFile()
+    for number in (3, 5):
+        file.add_from_pillow(Image.fromarray(picture(number, (128, 96))[:, :, ::-1].copy()))
+    try:
+        file.save(path, quality=90, primary_index=main)
+    except RuntimeError:
+        pytest.skip("this pillow-heif cannot write HEIC")
+    source = open_source(path, CAPTURE)
+    (frame,) = source.frames()
+    assert number_in(frame.bgr) == (3, 5)[main]
+    assert source.notes == [f"{path}: holds 2 pictures; {which} was taken"]
+
+
+@pytest.mark.usefixtures("with_heif")
+@pytest.mark.parametrize("extras", [False, True], ids=["plain", "thumbnail and depth"])
+def test_one_photo_with_its_parts_is_one(extras: bool, tmp_path: Path) -> None:
+    (tmp_path / "photo.heic").write_bytes(photo(extras=extras))
+    assert open_source(tmp_path / "photo.heic", CAPTURE).notes == []

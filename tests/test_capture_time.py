@@ -386,7 +386,24 @@ def test_a_rounded_rate_means_the_exact_one(given: float, meant: Fraction) -> No
     assert exact_rate(given) == meant
 
 
-@pytest.mark.parametrize("given", [0, -25, 1001, "fast"])
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("30000/1001", Fraction(30000, 1001)), ("24000/1001", Fraction(24000, 1001)), ("50", Fraction(50)),
+        ("60000/1001", Fraction(60000, 1001)), ("1/2", Fraction(1, 2)), ("29.97", Fraction(30000, 1001)),
+        (Fraction(120000, 1001), Fraction(120000, 1001)), (" 25/1 ", Fraction(25)),
+    ],
+)  # fmt: skip
+def test_a_rate_may_be_a_fraction(given: object, meant: Fraction, tmp_path: Path) -> None:
+    capture = load(overrides={"capture": {"source_fps": given, "cam_fps": given}}).capture
+    assert capture.cam_fps == pytest.approx(float(Fraction(str(given).strip())))
+    source, _ = read(raw(tmp_path, "plain.h264", Fraction(60), count=3), capture)
+    assert source.info.frame_rate == meant
+
+
+@pytest.mark.parametrize(
+    "given", [0, -25, 1001, "fast", "30000/0", "0/1", "-25/1", "1/2/3", "nan", "inf", "2002000/1001"]
+)
 def test_a_rate_that_is_none_is_refused(given: object) -> None:
     with pytest.raises(SettingsError, match=r"capture\.source_fps"):
         load(overrides={"capture": {"source_fps": given}})

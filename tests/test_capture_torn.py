@@ -150,7 +150,8 @@ def test_settings_on_the_way_are_no_loss_and_damage_is(suffix: str, tmp_path: Pa
                 kept = av.Packet(len(message).to_bytes(4, "big") + message)
                 kept.pts = kept.dts = packet.pts
                 kept.time_base, kept.stream = packet.time_base, copy
-                packet = kept
+                out.mux(kept)
+                continue
             out.mux(packet)
     read_again, frames = read(path)
     assert (len(frames), read_again.bad) == (COUNT - 2 * (suffix == "mp4"), 0)

@@ -264,12 +264,13 @@ def test_the_log_has_the_input_that_runs(
     assert report.notes == ([note] if note else [])
 
 
-def test_damaged_pictures_are_told_at_the_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("every", "count", "were"), [(2, 4, "were"), (8, 1, "was")])
+def test_damaged_pictures_are_told_at_the_end(every: int, count: int, were: str, tmp_path: Path) -> None:
     class Damaged(ScriptedSource):
         def _frame(self, number: int) -> Frame:
-            return replace(super()._frame(number), corrupt=number % 2 == 1)
+            return replace(super()._frame(number), corrupt=number % every == 1)
 
     report = recorded(Damaged(9), tmp_path / "out")
-    assert (report.counts.processed, report.counts.corrupt, report.counts.bad) == (9, 4, 0)
-    assert report.notes == ["4 of 9 pictures were damaged and patched by the decoder"]
-    assert json.loads((tmp_path / "out" / "summary.json").read_text())["counts"]["corrupt"] == 4
+    assert (report.counts.processed, report.counts.corrupt, report.counts.bad) == (9, count, 0)
+    assert report.notes == [f"{count} of 9 pictures {were} damaged and patched by the decoder"]
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["counts"]["corrupt"] == count

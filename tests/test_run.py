@@ -321,17 +321,23 @@ class Broken(ScriptedSource):
 
     def _frame(self, number: int) -> Frame:
         frame = super()._frame(number)
-        return replace(frame, gap=Gap(number - 1, number, f"cable {number}")) if number in (10, 11) else frame
+        return (
+            replace(frame, gap=Gap((number - 1) / 30, number / 30, f"cable {number}")) if number in (10, 11) else frame
+        )
 
 
 @pytest.mark.parametrize(("stride", "slow"), [(1, 0.0), (7, 0.0), (1, 0.1)])
 def test_no_outage_is_lost_with_the_frame_that_ended_it(stride: int, slow: float, tmp_path: Path) -> None:
     source = Broken(40, live=True, rate=100)
     recorded(source, tmp_path / "out", estimator(seconds=slow), settings(capture={"vid_stride": stride}))
-    gaps = [record for record in lines(tmp_path / "out" / "keypoints.jsonl") if record["type"] == "gap"]
-    assert gaps[0]["from"] == 9
-    assert gaps[-1]["to"] == 11
-    assert len(gaps) <= 2
+    log = read_log(tmp_path / "out" / "keypoints.jsonl")
+    assert log.gaps[0].start <= 9 / 30
+    assert log.gaps[-1].end >= 11 / 30
+    assert len(log.gaps) <= 2
+    times = [frame.time for frame in log.frames]
+    for gap in log.gaps:  # between the frames that are in the log
+        place = next(place for place, time in enumerate(times) if time == pytest.approx(gap.end, abs=1e-5))
+        assert gap.start == pytest.approx(times[place - 1], abs=1e-5)
 
 
 def test_a_signal_ends_a_run_in_good_order(tmp_path: Path) -> None:

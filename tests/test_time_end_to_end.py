@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
@@ -291,3 +293,24 @@ def test_pictures_that_come_without_a_count_have_no_end(tmp_path: Path) -> None:
     assert isinstance(frame, Frame)
     assert RunReport("camera").expected(frame) is None
     assert ScriptedSource(None).info.frames is None
+
+
+@pytest.mark.parametrize("stride", [1, 3, 7])
+def test_a_gap_is_told_between_the_frames_that_are_in_the_log(stride: int, tmp_path: Path) -> None:
+    clip = joined(tmp_path / "clip.ts", [(100, 50), (5, 50), (5, 50)])
+    recorded(clip, tmp_path / "out", chosen=settings(capture={"vid_stride": stride}))
+    log = read_log(tmp_path / "out" / "keypoints.jsonl")
+    times = [frame.time for frame in log.frames]
+    assert times == pytest.approx([stride * index / 25 for index in range(len(times))])
+    assert len(log.gaps) == 2
+    for gap in log.gaps:
+        place = [round(time, 6) for time in times].index(round(gap.end, 6))
+        assert gap.start == pytest.approx(times[place - 1])
+
+
+def test_the_whole_command_takes_a_fraction_as_a_rate(builtin: Path, tmp_path: Path) -> None:
+    clip = raw(tmp_path, "plain.h264", Fraction(60), count=4)
+    words = ["run", str(clip), "-m", str(builtin), "-o", str(tmp_path / "out"), "--source-fps", "30000/1001"]
+    subprocess.run([sys.executable, "-m", "poseline", *words], check=True, capture_output=True)
+    log = read_log(tmp_path / "out" / "keypoints.jsonl")
+    assert [frame.time for frame in log.frames] == pytest.approx([index * 1001 / 30000 for index in range(4)], abs=1e-6)
