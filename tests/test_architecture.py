@@ -18,7 +18,7 @@ MODULES = sorted(SRC.rglob("*.py"))
 ENGINES = {"torch", "ultralytics", "openvino", "onnxruntime", "onnx", "nncf"}
 ENGINE_HOMES = (
     "inference/runtimes/",
-    "inference/bridge.py",
+    "inference/ultralytics_adapter.py",
     "inference/quantize.py",
     "inference/weights.py",
     "doctor.py",
@@ -31,25 +31,24 @@ MAY_IMPORT = {
     "atomic": {"errors"},
     "luma": set(),
     "forks": set(),
-    "interruption": {"last_resort"},
-    "last_resort": set(),
-    "light": set(),
+    "interruption": {"watchdog"},
+    "watchdog": set(),
     "cache": {"errors"},
     "openvino_core": {"errors", "forks"},
-    "head_start": {"cache", "openvino_core"},
+    "startup": {"cache", "openvino_core"},
     "frame": {"errors"},
     "skeleton": {"errors", "frame", "pose"},
     "settings": {"errors"},
     "pose": {"frame", "errors"},
-    "window_child": set(),
+    "window_process": set(),
     "words": set(),
     **dict.fromkeys(ROOMS, BASE),
     "log": BASE | {"atomic"},
-    "output": BASE | {"atomic", "log", "machine", "window_child"},
-    "inference": BASE | {"cache", "forks", "head_start", "openvino_core"},
+    "output": BASE | {"atomic", "log", "machine", "window_process"},
+    "inference": BASE | {"cache", "forks", "startup", "openvino_core"},
     "analysis": {"errors", "pose", "skeleton", "settings"},
     "result": BASE | {"overlay", "output"},
-    "pipeline": BASE | ROOMS | {"forks", "light", "log"},
+    "pipeline": BASE | ROOMS | {"forks", "startup", "log"},
     "model": BASE | ROOMS | {"forks", "result", "session"},
     "machine": set(),
     "doctor": BASE | ROOMS | {"machine", "cache", "openvino_core"},
@@ -57,12 +56,12 @@ MAY_IMPORT = {
     "progress": BASE | ROOMS | {"pipeline"},
     "bench": BASE
     | ROOMS
-    | {"atomic", "log", "pipeline", "session", "terminal", "result", "model", "machine", "light", "cache"},
+    | {"atomic", "log", "pipeline", "session", "terminal", "result", "model", "machine", "startup", "cache"},
     "session": BASE | ROOMS | {"machine", "pipeline"},
-    "runs": BASE | ROOMS | {"pipeline", "session", "terminal", "progress", "jobs", "light", "head_start"},
-    "cli": BASE | ROOMS | {"pipeline", "terminal", "doctor", "bench", "runs"},
-    "jobs": BASE | {"interruption"},
-    "__main__": {"cli", "interruption", "light", "head_start", "doctor"},
+    "batch": BASE | ROOMS | {"pipeline", "session", "terminal", "progress", "workers", "startup"},
+    "cli": BASE | ROOMS | {"pipeline", "terminal", "doctor", "bench", "batch"},
+    "workers": BASE | {"interruption"},
+    "__main__": {"cli", "interruption", "startup", "doctor"},
 }
 """What each part may import of the others, inside functions too; a name that is missing here is a part to be placed."""
 
@@ -179,7 +178,7 @@ print("LOADED")
 def test_a_start_imports_nothing_that_it_can_do_without(clip: Path, tmp_path: Path) -> None:
     code = f"""
 import os, sys
-from poseline import runs
+from poseline import batch
 from poseline.cli import command
 from poseline.interruption import Interruption
 def recorded(*_):
@@ -187,7 +186,7 @@ def recorded(*_):
     {LOADED}
     sys.stdout.flush()
     os._exit(0)  # as a run ends: a thread is loading the network
-runs._recorded = recorded
+batch._recorded = recorded
 command(Interruption())
 """
     told = child(code, "run", str(clip), "-m", "builtin", "-o", str(tmp_path / "out"))

@@ -23,7 +23,7 @@ def test_the_time_the_memory_and_the_first_sign(tmp_path: Path) -> None:
     assert watched.first is not None
     assert 0.3 <= watched.first < watched.wall - 0.3
     assert 200e6 <= watched.memory < 300e6
-    assert watched.said == "done\n"
+    assert watched.output == "done\n"
 
 
 def test_a_sign_that_never_comes(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_what_does_not_end_is_ended_with_all_that_it_started(tmp_path: Path) -> 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 def test_what_does_not_listen_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("poseline.bench.process._GRACE_SECONDS", 0.5)
+    monkeypatch.setattr("poseline.bench.process._STOP_TIMEOUT", 0.5)
     code = (
         "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "open('child', 'w').write(str(os.getpid())); time.sleep(99)"

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from media_worlds import CAPTURE, number_in, picture
-from poseline.capture import Rehearsal, VideoFile, locate, open_source, read_picture
+from poseline.capture import SimulatedCamera, VideoFile, locate, open_source, read_image
 from poseline.capture.animation import Animation
 from poseline.errors import SourceError
 from poseline.settings import CaptureSettings
@@ -65,7 +65,7 @@ def test_one_picture_of_the_same_format_is_a_picture(name: str, form: str, tmp_p
     images()[0].save(tmp_path / name, form)
     assert locate([tmp_path / name])[0].pictures == (tmp_path / name,)
     with pytest.raises(SourceError, match="not one picture, but an animated"):
-        read_picture(write(tmp_path / name, form), CAPTURE.max_pixels)
+        read_image(write(tmp_path / name, form), CAPTURE.max_pixels)
 
 
 def test_a_picture_that_stands_before_an_animation_is_no_part_of_it(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_an_animated_webp_is_read_once_and_can_be_stopped(tmp_path: Path) -> Non
 
 def test_an_animated_webp_may_play_the_camera(tmp_path: Path) -> None:
     source = open_source(write(tmp_path / "a.webp", "WEBP"), CaptureSettings(live=True))
-    assert isinstance(source, Rehearsal)
+    assert isinstance(source, SimulatedCamera)
     frames = list(source.frames())
     assert frames[-1].arrival - frames[0].arrival >= 0.33
     assert source.info.live

@@ -17,13 +17,13 @@ import pytest
 from heic_worlds import GRID
 from media_worlds import CAPTURE, number_in, write_clip
 from poseline import PoseModel, stream
-from poseline.capture import Location, NetworkStream, Pictures, VideoFile, fetch, locate, open_source, read_picture
-from poseline.capture.fetch import NoPicture, fetch_picture
+from poseline.batch import run_batch
+from poseline.capture import Images, Location, NetworkStream, VideoFile, fetch, locate, open_source, read_image
+from poseline.capture.fetch import NotAnImage, fetch_image
 from poseline.errors import SourceError
 from poseline.interruption import Interruption
-from poseline.runs import run_all
 from poseline.settings import CaptureSettings, load
-from test_capture_pictures import save
+from test_capture_images import save
 
 QUICK = CaptureSettings(open_timeout=1, read_timeout=1, max_outage=1)
 Answer = Callable[["Handler"], None]
@@ -105,7 +105,7 @@ def jpeg(tmp_path: Path) -> bytes:
 def test_a_picture_is_fetched_with_and_without_a_suffix(path: str, kind: str | None, serve: Serve, jpeg: bytes) -> None:
     server = serve({path: lambda handler: handler.send(jpeg, kind)})
     source = open_source(server.url(path), QUICK)
-    assert isinstance(source, Pictures)
+    assert isinstance(source, Images)
     (frame,) = source.frames()
     assert number_in(frame.bgr) == 77
     assert frame.source == server.url(path).replace("abc", "***")
@@ -197,7 +197,7 @@ def test_a_password_is_sent_when_asked_for_and_never_shown(serve: Serve, jpeg: b
         open_source(server.url("/w.jpg", "me:hunter2@"), QUICK)
     assert "hunter2" not in str(caught.value)
     with pytest.raises(SourceError, match="wants a user name and password"):
-        read_picture(server.url("/w.jpg"), CAPTURE.max_pixels)
+        read_image(server.url("/w.jpg"), CAPTURE.max_pixels)
 
 
 def test_a_password_does_not_follow_to_another_server(serve: Serve, jpeg: bytes) -> None:
@@ -211,10 +211,10 @@ def test_a_password_does_not_follow_to_another_server(serve: Serve, jpeg: bytes)
 
     server = serve({"/w.jpg": away})
     with pytest.raises(SourceError, match=r"\(401\)"):
-        fetch_picture(server.url("/w.jpg", "me:pass%20word%2F%40@"), 1)
+        fetch_image(server.url("/w.jpg", "me:pass%20word%2F%40@"), 1)
     assert {authorization for _, authorization in other.asked} == {None}
     other.answers["/w.jpg"] = lambda handler: handler.send(jpeg)
-    assert fetch_picture(server.url("/w.jpg"), 1) == jpeg
+    assert fetch_image(server.url("/w.jpg"), 1) == jpeg
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x.jpg", "gopher://127.0.0.1/x"])
@@ -227,7 +227,7 @@ def test_a_redirection_to_anything_but_http_is_not_followed(target: str, serve: 
 
     server = serve({"/w.jpg": away})
     with pytest.raises(SourceError, match="where we do not go|refuses it"):
-        fetch_picture(server.url("/w.jpg"), 1)
+        fetch_image(server.url("/w.jpg"), 1)
 
 
 def test_a_redirection_in_a_circle_ends(serve: Serve) -> None:
@@ -239,7 +239,7 @@ def test_a_redirection_in_a_circle_ends(serve: Serve) -> None:
 
     loop = serve({"/w.jpg": again})
     with pytest.raises(SourceError, match=r"refuses it \(302\)"):
-        fetch_picture(loop.url("/w.jpg"), 1)
+        fetch_image(loop.url("/w.jpg"), 1)
     assert len(loop.asked) < 20
 
 
@@ -314,7 +314,7 @@ def test_servers_that_fail_are_told_in_words(serve: Serve, jpeg: bytes, monkeypa
     }.items():
         began = time.monotonic()
         with pytest.raises(SourceError, match=words):
-            fetch_picture(server.url(name), 0.4)
+            fetch_image(server.url(name), 0.4)
         assert time.monotonic() - began < 3
 
 
@@ -329,12 +329,12 @@ def test_an_address_that_leads_nowhere_is_told_in_words() -> None:
         "http://me:sec[ret@host/w.jpg": "its host or port cannot be understood",
     }.items():
         with pytest.raises(SourceError, match=words) as caught:
-            read_picture(url, CAPTURE.max_pixels)
+            read_image(url, CAPTURE.max_pixels)
         assert "sec[ret" not in str(caught.value)
     with pytest.raises(SourceError, match="a picture is read from a file, or from an http or https address"):
-        read_picture("ftp://host/w.jpg", CAPTURE.max_pixels)
+        read_image("ftp://host/w.jpg", CAPTURE.max_pixels)
     with pytest.raises(SourceError, match="the picture's name is empty"):
-        read_picture("", CAPTURE.max_pixels)
+        read_image("", CAPTURE.max_pixels)
 
 
 def test_python_takes_an_address_as_it_takes_a_file(serve: Serve, jpeg: bytes) -> None:
@@ -345,7 +345,7 @@ def test_python_takes_an_address_as_it_takes_a_file(serve: Serve, jpeg: bytes) -
     assert result.orig_shape == (48, 64)
     assert "hunter2" not in str(result.path)
     assert [observation.frame.width for observation in stream(url, model=model)] == [64]
-    with pytest.raises(NoPicture):
+    with pytest.raises(NotAnImage):
         server.answers["/w.jpg"] = lambda handler: handler.send(b"<html>", "text/html")
         model(url)
 
@@ -356,7 +356,7 @@ def test_a_run_of_an_address_end_to_end(path: str, serve: Serve, jpeg: bytes, tm
     settings = load(
         overrides={"output": {"directory": tmp_path / "out"}, "inference": {"model": "builtin", "imgsz": 64}}
     )
-    assert run_all([server.url(path)], settings, Interruption()) == 0
+    assert run_batch([server.url(path)], settings, Interruption()) == 0
     (picture,) = (tmp_path / "out" / "pictures").iterdir()
     assert picture.name == {"/w.jpg?key=s3cret": "w.jpg", "/snap.cgi?user=me": "snap.cgi.jpg", "/": "picture.jpg"}[path]
     journal = (tmp_path / "out" / "keypoints.jsonl").read_text(encoding="utf-8")

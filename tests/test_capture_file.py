@@ -13,7 +13,7 @@ import pytest
 
 from media_worlds import CAPTURE, number_in, numbers, probed_pts, turn, upright_luma, write_clip
 from output_worlds import CLIPS, SAMPLES, stamps, tone
-from poseline.capture import Rehearsal, VideoFile
+from poseline.capture import SimulatedCamera, VideoFile
 from poseline.capture.clock import SourceClock
 from poseline.errors import SourceError
 from poseline.frame import plane_pixels
@@ -344,7 +344,7 @@ def test_stop_ends_it_at_the_next_frame(clip: Path) -> None:
 
 def test_a_rehearsal_keeps_the_clips_pace(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", [0, 6, 7, 8, 20, 24])
-    source = Rehearsal(VideoFile(path, CAPTURE))
+    source = SimulatedCamera(VideoFile(path, CAPTURE))
     assert source.info.live
     frames = list(source.frames())
     began = frames[0].arrival
@@ -355,7 +355,7 @@ def test_a_rehearsal_keeps_the_clips_pace(tmp_path: Path) -> None:
 
 
 def test_a_rehearsal_stops_between_two_frames(tmp_path: Path) -> None:
-    source = Rehearsal(VideoFile(write_clip(tmp_path / "clip.mp4", [0, 3000]), CAPTURE))
+    source = SimulatedCamera(VideoFile(write_clip(tmp_path / "clip.mp4", [0, 3000]), CAPTURE))
     frames = source.frames()
     next(frames)
     source.stop()

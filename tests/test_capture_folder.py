@@ -12,7 +12,7 @@ import pytest
 from media_worlds import CAPTURE, write_clip
 from poseline.capture import Location, locate, open_source
 from poseline.errors import SourceError
-from test_capture_pictures import save
+from test_capture_images import save
 
 DATA = Path(__file__).parent / "data"
 

@@ -13,12 +13,12 @@ from PIL import Image
 from heic_worlds import GRID, photo, whole
 from media_worlds import CAPTURE, number_in, picture
 from poseline import PoseModel
-from poseline.capture import Pictures, VideoFile, locate, open_source, read_picture
+from poseline.capture import Images, VideoFile, locate, open_source, read_image
 from poseline.capture.animation import Animation
 from poseline.errors import SourceError
 from poseline.frame import Pixels
 from poseline.settings import CaptureSettings
-from test_capture_pictures import save
+from test_capture_images import save
 
 ADVICE = r"is a HEIC picture, and needs pillow-heif: pip install 'poseline\[heif\]', or convert it to JPEG"
 
@@ -47,7 +47,7 @@ def test_tiles_are_joined_and_stand_upright(turns: int, mirror: int | None, extr
     path.write_bytes(photo(turns, mirror, extras=extras))
     stored = whole()
     mirrored = stored if mirror is None else np.flip(stored, mirror)
-    assert near(read_picture(path, CAPTURE.max_pixels), np.rot90(mirrored, turns))
+    assert near(read_image(path, CAPTURE.max_pixels), np.rot90(mirrored, turns))
 
 
 @pytest.mark.usefixtures("with_heif")
@@ -56,7 +56,7 @@ def test_tiles_are_joined_and_stand_upright(turns: int, mirror: int | None, extr
 def test_its_content_tells_it_from_a_video(name: str, brand: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(photo(brand=brand))
     source = open_source(tmp_path / name, CAPTURE)
-    assert isinstance(source, Pictures)
+    assert isinstance(source, Images)
     (frame,) = source.frames()
     assert near(frame.bgr, whole())
     assert frame.bgr.flags.c_contiguous
@@ -107,14 +107,14 @@ def test_a_damaged_photo_and_a_large_one(tmp_path: Path) -> None:
     world = np.random.default_rng(1)
     (tmp_path / "cut.heic").write_bytes(content[: len(content) // 3])
     with pytest.raises(SourceError, match="cut.heic: the HEIC picture cannot be decoded"):
-        read_picture(tmp_path / "cut.heic", CAPTURE.max_pixels)
+        read_image(tmp_path / "cut.heic", CAPTURE.max_pixels)
     for _ in range(40):
         damaged = bytearray(content)
         for place in world.integers(30, len(content), 20):
             damaged[place] ^= int(world.integers(1, 256))
         (tmp_path / "damaged.heic").write_bytes(damaged)
         try:
-            assert read_picture(tmp_path / "damaged.heic", CAPTURE.max_pixels).ndim == 3
+            assert read_image(tmp_path / "damaged.heic", CAPTURE.max_pixels).ndim == 3
         except SourceError as error:
             assert "damaged.heic: " in str(error)  # noqa: PT017 # it may as well be decoded
     with pytest.raises(SourceError, match="picture 1024x512 is over the limit of 1000 pixels"):
@@ -134,7 +134,7 @@ def test_other_pixels_become_bgr(mode: str, tmp_path: Path) -> None:
     else:
         done = pillow_heif.from_pillow(image.convert(mode))
     done.save(tmp_path / "a.heic", quality=95)
-    read = read_picture(tmp_path / "a.heic", CAPTURE.max_pixels)
+    read = read_image(tmp_path / "a.heic", CAPTURE.max_pixels)
     assert read.shape == (192, 256, 3)
     assert read.dtype == np.uint8
     assert number_in(read[::4, ::4]) == 200
@@ -156,7 +156,7 @@ def avif(size: tuple[int, int] = (128, 96), orientation: int = 1, count: int = 1
 def test_an_avif_is_a_picture(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(avif())
     source = open_source(tmp_path / name, CAPTURE)
-    assert isinstance(source, Pictures)
+    assert isinstance(source, Images)
     assert [number_in(frame.bgr) for frame in source.frames()] == [3]
 
 
@@ -171,7 +171,7 @@ def test_an_avif_is_a_picture(name: str, tmp_path: Path) -> None:
 def test_an_avif_stands_upright_as_its_boxes_say(orientation: int, moved: object, tmp_path: Path) -> None:
     assert callable(moved)
     (tmp_path / "a.avif").write_bytes(avif(orientation=orientation))
-    assert near(read_picture(tmp_path / "a.avif", CAPTURE.max_pixels), moved(picture(3, (128, 96))))
+    assert near(read_image(tmp_path / "a.avif", CAPTURE.max_pixels), moved(picture(3, (128, 96))))
 
 
 def test_a_sequence_of_avif_pictures_is_a_video(tmp_path: Path) -> None:
@@ -187,13 +187,13 @@ def test_a_sequence_of_avif_pictures_is_a_video(tmp_path: Path) -> None:
 def test_an_old_pillow_and_a_damaged_avif_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.avif").write_bytes(avif()[:200])
     with pytest.raises(SourceError, match="the AVIF picture cannot be decoded; is it complete"):
-        read_picture(tmp_path / "a.avif", CAPTURE.max_pixels)
+        read_image(tmp_path / "a.avif", CAPTURE.max_pixels)
     (tmp_path / "a.avif").write_bytes(avif())
     with pytest.raises(SourceError, match="picture 128x96 is over the limit of 100 pixels"):
-        read_picture(tmp_path / "a.avif", 100)
+        read_image(tmp_path / "a.avif", 100)
     monkeypatch.setattr("PIL.features.check", lambda _: False)
     with pytest.raises(SourceError, match="needs Pillow 11.3 or later"):
-        read_picture(tmp_path / "a.avif", CAPTURE.max_pixels)
+        read_image(tmp_path / "a.avif", CAPTURE.max_pixels)
 
 
 @pytest.mark.parametrize("name", ["a.avif", "a.webp"])
@@ -208,7 +208,7 @@ def test_damage_is_told_beside_ultralytics_too(name: str, tmp_path: Path, monkey
     (tmp_path / name).write_bytes(avif()[:200] if name == "a.avif" else animated)
     with pytest.raises(SourceError, match=f"{name}: .*; is it complete"):
         if name == "a.avif":
-            read_picture(tmp_path / name, CAPTURE.max_pixels)
+            read_image(tmp_path / name, CAPTURE.max_pixels)
         else:
             Animation(tmp_path / name, CAPTURE)
 

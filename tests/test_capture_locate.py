@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from media_worlds import CAPTURE, write_clip
-from poseline.capture import Location, Rehearsal, VideoFile, locate, open_source
+from poseline.capture import Location, SimulatedCamera, VideoFile, locate, open_source
 from poseline.errors import SourceError
 from poseline.settings import CaptureSettings
-from test_capture_pictures import save
+from test_capture_images import save
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_a_folder_without_permission_is_told(no_one: Path) -> None:
 
 def test_open_source_picks_the_source(folder: Path) -> None:
     assert isinstance(open_source(folder / "clip0.mp4", CAPTURE), VideoFile)
-    assert isinstance(open_source(folder / "clip0.mp4", CaptureSettings(live=True)), Rehearsal)
+    assert isinstance(open_source(folder / "clip0.mp4", CaptureSettings(live=True)), SimulatedCamera)
     with pytest.raises(SourceError, match="holds 3 sources"):
         open_source(folder, CAPTURE)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from media_worlds import estimator
-from poseline import runs, stream
+from poseline import batch, stream
 from poseline.capture import Location, check_present, locate
 from poseline.capture.network import may_be_live
 from poseline.errors import ModelError, SettingsError, SourceError
@@ -121,7 +121,7 @@ NOWHERE = [pytest.param(MISSING, marks=linux), "rtsp:///live"]
 def test_a_source_that_is_not_there_is_told_before_a_model_is_looked_for(source: str, tmp_path: Path) -> None:
     settings = load(overrides={"inference": {"model": str(tmp_path / "none.pt")}})
     with pytest.raises(SourceError, match=r"there is no /dev/video98765|names no host"):
-        runs.run_all([source], settings, Interruption())
+        batch.run_batch([source], settings, Interruption())
     with pytest.raises(SourceError, match=r"there is no /dev/video98765|names no host"):
         next(stream(source, tmp_path / "none.pt"))
 
@@ -132,7 +132,7 @@ def test_a_stream_is_opened_after_the_model_is_loaded(tmp_path: Path) -> None:
         address = f"http://127.0.0.1:{server.getsockname()[1]}/live.ts"
         settings = load(overrides={"inference": {"model": str(tmp_path / "none.pt")}})
         with pytest.raises(ModelError):
-            runs.run_all([address], settings, Interruption())
+            batch.run_batch([address], settings, Interruption())
         with pytest.raises(ModelError):
             next(stream(address, tmp_path / "none.pt"))
         with pytest.raises(TimeoutError):
@@ -162,7 +162,7 @@ def test_a_window_shows_one_live_source(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(Window, "check", lambda: None)
     with pytest.raises(SettingsError, match="--show shows one source at a time"):
-        runs.run_all(["0", "1"], load(overrides={"output": {"show": True}}), Interruption())
+        batch.run_batch(["0", "1"], load(overrides={"output": {"show": True}}), Interruption())
 
 
 def test_each_live_source_has_a_process_of_its_own_and_files_share_one(
@@ -174,19 +174,19 @@ def test_each_live_source_has_a_process_of_its_own_and_files_share_one(
         begun.append(([location.name for location in locations], jobs))
         return 0
 
-    monkeypatch.setattr(runs, "_run_at_once", at_once)
+    monkeypatch.setattr(batch, "_run_at_once", at_once)
     for name in ("a.mp4", "b.mp4"):
         (tmp_path / name).write_bytes(b"x")
     files = [str(tmp_path / name) for name in ("a.mp4", "b.mp4")]
-    runs.run_all(["0", "1"], load(), Interruption())
-    runs.run_all([*files, "0", "http://h/film.mp4"], load(), Interruption())
-    runs.run_all([*files, "0", "1"], load(), Interruption(), jobs=5)
-    runs.run_all(files, load(), Interruption(), jobs=2)
+    batch.run_batch(["0", "1"], load(), Interruption())
+    batch.run_batch([*files, "0", "http://h/film.mp4"], load(), Interruption())
+    batch.run_batch([*files, "0", "1"], load(), Interruption(), jobs=5)
+    batch.run_batch(files, load(), Interruption(), jobs=2)
     assert begun == [
         (["camera-0", "camera-1"], 2),
         (["camera-0", "a", "b", "http-h"], 2),
         (["camera-0", "camera-1", "a", "b"], 5),
         (["a", "b"], 2),
     ]
-    assert runs.run_all(files, load(), Interruption()) == SourceError.exit_code, "one after another, as ever"
+    assert batch.run_batch(files, load(), Interruption()) == SourceError.exit_code, "one after another, as ever"
     assert len(begun) == 4

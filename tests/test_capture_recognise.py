@@ -16,11 +16,11 @@ from PIL import Image
 
 from media_worlds import CAPTURE, number_in, numbers, picture, turn, write_clip
 from output_worlds import tone
-from poseline.capture import Pictures, VideoFile, open_source, read_picture
+from poseline.capture import Images, VideoFile, open_source, read_image
 from poseline.capture.container import _FILE_FORMATS, _moving, explain, open_container
 from poseline.capture.recognise import Kind, recognise
 from poseline.errors import SourceError
-from test_capture_pictures import save
+from test_capture_images import save
 
 DATA = Path(__file__).parent / "data"
 COVER = int(Disposition.attached_pic)
@@ -40,9 +40,9 @@ def test_a_picture_is_a_picture_whatever_it_is_called(form: str, name: str, tmp_
     path.write_bytes(pillow(form))
     found = recognise(path)
     assert found is not None
-    assert found.kind is Kind.PICTURE
+    assert found.kind is Kind.IMAGE
     source = open_source(path, CAPTURE)
-    assert isinstance(source, Pictures)
+    assert isinstance(source, Images)
     assert [number_in(frame.bgr) for frame in source.frames()] == [9]
     with pytest.raises(SourceError, match=f"not a video that FFmpeg can read: it is {found.name}"):
         VideoFile(path, CAPTURE)
@@ -52,7 +52,7 @@ def test_a_video_called_a_picture_is_a_video(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", range(3)).rename(tmp_path / "photo.jpg")
     assert numbers(open_source(path, CAPTURE).frames()) == [0, 1, 2]
     with pytest.raises(SourceError, match="not one picture, but an MP4 or QuickTime video; `poseline run` and stream"):
-        read_picture(path, CAPTURE.max_pixels)
+        read_image(path, CAPTURE.max_pixels)
 
 
 @pytest.mark.parametrize("name", ["clip.mjpeg", "clip.mp4", "clip"])

@@ -14,7 +14,7 @@ from media_worlds import estimator, number_in, settings, until, write_clip
 from poseline.capture import NetworkStream, Source, open_source
 from poseline.errors import SourceError
 from poseline.frame import Frame
-from poseline.pipeline import observing
+from poseline.pipeline import open_pose_stream
 from poseline.settings import CaptureSettings
 from stream_worlds import (
     RATE,
@@ -241,7 +241,7 @@ def test_hls_loses_no_frame_to_newer_ones_and_ends_with_its_list(clip: Path, tmp
         assert until(playlist.exists, 20)
         source = open_source(f"{address}/live.m3u8", PATIENT)
         assert isinstance(source, NetworkStream)
-        with observing(source, estimator(seconds=0.005), settings()) as running:
+        with open_pose_stream(source, estimator(seconds=0.005), settings()) as running:
             seen = [observation.frame for observation in running.items]
             dropped = running.channels[0].dropped
     assert len(seen) + dropped >= 4 * RATE, "six seconds, of which one or two were over"

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from media_worlds import number_in, numbers, turn, write_clip
-from poseline.capture import NetworkStream, Rehearsal, Source, VideoFile, open_source
+from poseline.capture import NetworkStream, SimulatedCamera, Source, VideoFile, open_source
 from poseline.capture.stream import _threads
 from poseline.errors import SourceError
 from poseline.frame import Frame
@@ -291,7 +291,7 @@ def test_a_recording_behind_an_address_keeps_its_own_time(recording: Path, serve
 def test_a_recording_can_be_rehearsed_from_an_address(recording: Path, serve: Callable[..., Server]) -> None:
     url = serve(recording.read_bytes(), with_length).url
     source = open_source(url, QUICK.model_copy(update={"live": True}))
-    assert isinstance(source, Rehearsal)
+    assert isinstance(source, SimulatedCamera)
     assert source.info.live
     assert source.info.path is None
 

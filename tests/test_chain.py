@@ -65,7 +65,7 @@ def consume(world: World, depth: int = 2, overflow: Overflow = Overflow.WAIT, en
     """Every item, as the caller's thread gets it; at item `end` the consumer itself raises."""
     seen: list[int] = []
     try:
-        with chain(world.source(), world.stages(), depth=depth, overflow=overflow, patience=20) as (items, _):
+        with chain(world.source(), world.stages(), depth=depth, overflow=overflow, stall_timeout=20) as (items, _):
             for item in items:
                 if item == end:
                     raise Torn("output")
@@ -178,7 +178,7 @@ def test_a_stage_that_hangs_is_found_and_named(hung: str, monkeypatch: pytest.Mo
     names = "inference", "tracking", "overlay"
     stages = [Stage(name, hang if name == hung else World().stages()[0].run) for name in names]
     after = {"capture": "inference", "inference": "tracking", "tracking": "overlay"}[hung]
-    flow = chain(hang(source) if hung == "capture" else source, stages, depth=2, patience=1)
+    flow = chain(hang(source) if hung == "capture" else source, stages, depth=2, stall_timeout=1)
     seen: list[int] = []
     began = time.monotonic()
     with pytest.raises(StageStalled, match=f"nothing came to {after} for"), flow as (items, _):

@@ -104,7 +104,7 @@ def test_cancel_releases_a_waiting_reader() -> None:
 
 
 def test_a_reader_without_an_item_gives_up() -> None:
-    channel: Channel[int] = Channel("tracking", 1, patience=0.1)
+    channel: Channel[int] = Channel("tracking", 1, stall_timeout=0.1)
     began = time.monotonic()
     with pytest.raises(StageStalled, match=r"nothing came to tracking for 0\.1 s"):
         next(iter(channel))
@@ -112,7 +112,7 @@ def test_a_reader_without_an_item_gives_up() -> None:
 
 
 def test_patience_begins_anew_with_every_item() -> None:
-    channel: Channel[int] = Channel("tracking", 1, patience=0.4)
+    channel: Channel[int] = Channel("tracking", 1, stall_timeout=0.4)
 
     def write() -> None:
         for number in range(4):

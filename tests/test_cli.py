@@ -16,7 +16,7 @@ import pytest
 
 from media_worlds import until, write_clip
 from output_worlds import decoded, lines, seconds
-from test_capture_pictures import save
+from test_capture_images import save
 
 POSELINE = (sys.executable, "-m", "poseline")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "COLUMNS")}
@@ -84,7 +84,7 @@ def test_a_picture_is_told_as_the_tutorial_tells_it(picture: Path, builtin: Path
 
 def test_what_is_logged_is_one_line_where_nobody_watches() -> None:
     code = (
-        "import logging\nfrom poseline.runs import show_log\nshow_log()\n"
+        "import logging\nfrom poseline.batch import show_log\nshow_log()\n"
         "logging.getLogger('poseline').info('kept in %s', '/a path[0]/' + 'x' * 200)"
     )
     done = scripted(code)
@@ -242,9 +242,9 @@ def test_no_password_is_told_anywhere(builtin: Path) -> None:
 
 def test_a_fault_of_ours_is_1_with_its_traceback_and_no_password() -> None:
     code = (
-        "import sys, poseline.__main__, poseline.runs as runs\n"
+        "import sys, poseline.__main__, poseline.batch as batch\n"
         "def torn(*_): raise ZeroDivisionError('rtsp://me:secret@host/x')\n"
-        "runs.run_all = torn\nsys.argv = ['poseline', 'run', 'x']\nposeline.__main__.main()"
+        "batch.run_batch = torn\nsys.argv = ['poseline', 'run', 'x']\nposeline.__main__.main()"
     )
     done = scripted(code)
     assert done.returncode == 1
@@ -358,13 +358,13 @@ def test_a_second_signal_ends_it_at_once(
 def test_a_signal_between_two_sources_ends_all(builtin: Path, tmp_path: Path) -> None:
     sources = [write_clip(tmp_path / name, range(3)) for name in ("a.mp4", "b.mp4")]
     code = (
-        "import os, signal, sys, poseline.__main__, poseline.runs as runs\n"
-        "run_one = runs._run_one\n"
+        "import os, signal, sys, poseline.__main__, poseline.batch as batch\n"
+        "run_one = batch.run_source\n"
         "def torn(*arguments):\n"
         "    report = run_one(*arguments)\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "    return report\n"
-        "runs._run_one = torn\nposeline.__main__.main()"
+        "batch.run_source = torn\nposeline.__main__.main()"
     )
     done = scripted(code, "run", *sources, "-m", builtin, "-o", tmp_path / "out")
     assert (done.returncode, done.stderr) == (130, "")
@@ -390,8 +390,8 @@ def test_a_signal_before_the_first_frame_leaves_nothing_torn(
 @posix
 def test_a_signal_while_nothing_runs_yet_is_130_too() -> None:
     code = (
-        "import os, signal, sys, poseline.__main__, poseline.runs as runs\n"
-        "runs.run_all = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
+        "import os, signal, sys, poseline.__main__, poseline.batch as batch\n"
+        "batch.run_batch = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.argv = ['poseline', 'run', 'x']\nposeline.__main__.main()"
     )
     done = scripted(code)

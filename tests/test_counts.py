@@ -11,13 +11,13 @@ import pytest
 from numpy.typing import NDArray
 
 from media_worlds import ScriptedSource, estimator, one_person, settings
-from poseline import runs
+from poseline import batch
 from poseline.errors import ModelError, PoselineError
 from poseline.frame import Pixels
 from poseline.interruption import Interruption
 from poseline.log import KeypointLog, read_log
 from poseline.output import prepare
-from poseline.pipeline import RunReport, observe, run
+from poseline.pipeline import RunReport, pose_stream, run
 from poseline.pose import Observation
 from poseline.tracking import track
 from test_run import live, recorded
@@ -53,14 +53,14 @@ def doubling(stage: Stage, doubled: int) -> Stage:
 def test_a_stage_that_loses_or_doubles_a_frame_is_an_internal_error(
     name: str, wrong: Callable[[Stage, int], Stage], made: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(observe, name, wrong(getattr(observe, name), 7))
+    monkeypatch.setattr(pose_stream, name, wrong(getattr(pose_stream, name), 7))
     with prepare(tmp_path / "out", "", False, []) as out:
         report = run(ScriptedSource(20), estimator(), settings(), out)
     assert not report.counts.balanced
     assert type(report.error) is PoselineError
     words = f"internal error: 20 frames were read, but {made} processed, 0 dropped and 0 bad make {made}"
     assert str(report.error).startswith(words)
-    assert runs._code(report) == 1
+    assert batch._code(report) == 1
     log = read_log(tmp_path / "out" / "keypoints.jsonl")
     assert log.ended == report.ended == "failed"
     assert log.end is not None
@@ -68,7 +68,7 @@ def test_a_stage_that_loses_or_doubles_a_frame_is_an_internal_error(
 
 
 def test_it_is_no_excuse_that_the_source_is_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(observe, "track", losing(track, 29))
+    monkeypatch.setattr(pose_stream, "track", losing(track, 29))
     with prepare(tmp_path / "out", "", False, []) as out:
         report = run(live(30, 120), estimator(seconds=0.02), settings(), out)
     assert report.counts.dropped > 0
@@ -80,7 +80,7 @@ def test_a_loss_beside_an_error_is_noted_and_hides_no_error(
     wrong: Callable[[Stage, int], Stage], made: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     error = ModelError("torn")
-    monkeypatch.setattr(observe, "track", wrong(track, 7))
+    monkeypatch.setattr(pose_stream, "track", wrong(track, 7))
 
     def step(number: int) -> None:
         if number == 15:

@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 
 from poseline.errors import DeviceError, ModelError  # noqa: E402 # torch first, or there is nothing to test
 from poseline.frame import Frame  # noqa: E402
-from poseline.inference import Letterbox, ModelSpec, PoseEstimator, bridge, infer, suppress, weights  # noqa: E402
+from poseline.inference import Letterbox, ModelSpec, PoseEstimator, infer, suppress, ultralytics_adapter, weights  # noqa: E402
 from poseline.inference.colours import colour_matrix  # noqa: E402
 from poseline.inference.runtimes import cuda, torch_head, torch_input, torch_suppress  # noqa: E402
 from poseline.inference.runtimes.cuda import CudaRuntime  # noqa: E402
@@ -110,7 +110,7 @@ def test_planes_on_the_device_are_packed_as_those_of_the_host(monkeypatch: pytes
 
 
 def test_the_best_anchors_are_decoded_as_the_head_decodes_all(spec: ModelSpec) -> None:
-    network, _ = bridge.load_network(spec.path)
+    network, _ = ultralytics_adapter.load_network(spec.path)
     head = network.float().model[-1]
     assert torch_head.is_plain(head)
     picture = torch.from_numpy(np.random.default_rng(3).random((2, 3, 192, 256), np.float32))

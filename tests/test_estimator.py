@@ -132,7 +132,7 @@ def test_what_was_prepared_is_used_and_its_error_is_raised_by_the_first_picture(
         return request(height, width)
 
     estimator.runtime.request = slow  # type: ignore[method-assign] # watched
-    estimator.runtime.dry_runs = 2
+    estimator.runtime.warmup_runs = 2
     estimator.prepare(64, 48)
     estimator.prepare(64, 48)
     go_on.set()  # and nobody has waited for it

@@ -53,7 +53,7 @@ def opened(clip: Path, decoder: str) -> VideoFile:
     return VideoFile(clip, settings, consumer=DEVICE)
 
 
-def on_card(clip: Path) -> VideoFile:
+def on_gpu(clip: Path) -> VideoFile:
     source = opened(clip, "cuda")
     if source.notes:
         pytest.skip(source.notes[0])
@@ -95,7 +95,7 @@ def test_half_precision_agrees_with_the_cpus_full(spec: ModelSpec, shared: Path,
 
 @pytest.mark.parametrize("decoder", ["cpu", "cuda"])
 def test_colours_and_sampling_are_swscales(clip: Path, decoder: str) -> None:
-    source = on_card(clip) if decoder == "cuda" else opened(clip, "cpu")
+    source = on_gpu(clip) if decoder == "cuda" else opened(clip, "cpu")
     frame, upright = next(source.frames()), next(opened(clip, "cpu").frames())
     letterbox = Letterbox.fit(frame.width, frame.height, 640, 32)
     expected = np.full((3, *letterbox.size[::-1]), PAD, np.uint8)
@@ -121,7 +121,7 @@ def planes(frame: Frame) -> list[Pixels]:
 
 
 def test_the_cards_decoder_gives_the_same_pictures(clip: Path) -> None:
-    for ours, theirs in zip(on_card(clip).frames(), opened(clip, "cpu").frames(), strict=True):
+    for ours, theirs in zip(on_gpu(clip).frames(), opened(clip, "cpu").frames(), strict=True):
         assert (ours.pts, ours.index, ours.width, ours.height) == (
             theirs.pts,
             theirs.index,
@@ -151,7 +151,7 @@ def test_what_is_to_be_turned_or_mirrored_is_decoded_by_the_cpu(
 
 def test_pictures_from_the_cards_decoder_are_seen_as_those_of_the_cpus(spec: ModelSpec, clip: Path) -> None:
     ours = estimator(spec, 16)
-    one = list(infer(on_card(clip).frames(), ours))
+    one = list(infer(on_gpu(clip).frames(), ours))
     other = list(infer(opened(clip, "cpu").frames(), ours))
     assert [seen.frame.pts for seen in one] == [seen.frame.pts for seen in other]
     assert agreement(one, other) > 0.999
@@ -182,7 +182,7 @@ def test_sizes_share_the_card_and_none_reads_anothers_anchors(spec: ModelSpec, s
 
 def endless(clip: Path, count: int) -> Iterator[Frame]:
     """`count` frames from the card's decoder, the clip again and again."""
-    sources = (on_card(clip).frames() for _ in itertools.count())
+    sources = (on_gpu(clip).frames() for _ in itertools.count())
     return itertools.islice(itertools.chain.from_iterable(sources), count)
 
 

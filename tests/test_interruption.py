@@ -16,7 +16,7 @@ def test_outside_a_run_the_first_signal_breaks_off_and_the_next_only_count() -> 
     with pytest.raises(KeyboardInterrupt):
         interruption()
     interruption()
-    assert (interruption.asked, interruption.broken_off) == (2, True)
+    assert (interruption.signal_count, interruption.aborted) == (2, True)
 
 
 def test_in_a_run_the_first_stops_and_the_second_breaks_off_the_wait_for_an_item() -> None:
@@ -32,8 +32,8 @@ def test_in_a_run_the_first_stops_and_the_second_breaks_off_the_wait_for_an_item
         yield 2  # never reached
 
     taken: list[int] = []
-    with interruption.held(), interruption.stopping(lambda: told.append("stop")), pytest.raises(KeyboardInterrupt):
-        taken.extend(interruption.breakable(items()))
+    with interruption.shielded(), interruption.stopping(lambda: told.append("stop")), pytest.raises(KeyboardInterrupt):
+        taken.extend(interruption.interruptible(items()))
     assert taken == [0, 1]
     assert told == ["stop"]
 
@@ -41,8 +41,8 @@ def test_in_a_run_the_first_stops_and_the_second_breaks_off_the_wait_for_an_item
 def test_nothing_is_broken_off_while_an_item_is_worked_on() -> None:
     interruption = Interruption()
     whole: list[int] = []
-    with interruption.held(), interruption.stopping(lambda: None), pytest.raises(KeyboardInterrupt):
-        for item in interruption.breakable(iter(range(3))):
+    with interruption.shielded(), interruption.stopping(lambda: None), pytest.raises(KeyboardInterrupt):
+        for item in interruption.interruptible(iter(range(3))):
             interruption()
             interruption()
             interruption()
@@ -53,14 +53,14 @@ def test_nothing_is_broken_off_while_an_item_is_worked_on() -> None:
 def test_a_signal_that_came_while_files_were_opened_stops_what_follows() -> None:
     interruption = Interruption()
     told: list[str] = []
-    with interruption.held():
+    with interruption.shielded():
         interruption()
-        assert not interruption.broken_off
+        assert not interruption.aborted
         with interruption.stopping(lambda: told.append("stop")):
-            assert list(interruption.breakable(iter(range(2)))) == [0, 1], "what is on its way is drained"
+            assert list(interruption.interruptible(iter(range(2)))) == [0, 1], "what is on its way is drained"
         interruption()
     assert told == ["stop"]
-    assert not interruption.broken_off
+    assert not interruption.aborted
 
 
 LATE = """
@@ -87,7 +87,7 @@ exit_with(command)
     ("body", "code"),
     [
         ("pass", 0),
-        ("interruption.over(); os.kill(os.getpid(), signal.SIGTERM)", 130),
+        ("interruption.disarm(); os.kill(os.getpid(), signal.SIGTERM)", 130),
         ("os.kill(os.getpid(), signal.SIGINT)", 130),
         ("exec('os.kill(os.getpid(), signal.SIGTERM)')", 130),  # Python would end itself by SIGINT for this one
         ("return 3", 3),

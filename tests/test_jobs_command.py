@@ -10,8 +10,8 @@ import pytest
 
 from media_worlds import write_clip
 from poseline.interruption import Interruption
-from poseline.jobs import Outcome, run_jobs
-from test_jobs import Scripted
+from poseline.workers import Outcome, run_jobs
+from test_workers import Scripted
 
 
 @pytest.fixture(scope="module")

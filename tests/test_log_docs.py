@@ -25,7 +25,7 @@ from poseline.log import read_log
 from poseline.log.reader import Ending
 from poseline.output import prepare
 from poseline.pipeline import run
-from test_capture_pictures import save
+from test_capture_images import save
 
 PAGE = (Path(__file__).parents[1] / "docs" / "log.md").read_text(encoding="utf-8")
 

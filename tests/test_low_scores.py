@@ -14,9 +14,9 @@ from media_worlds import ScriptedSource, number_in, settings
 from output_worlds import SKELETON
 from poseline.frame import Frame, Pixels
 from poseline.inference import ModelSpec, PoseEstimator, ScriptedRuntime, infer
-from poseline.inference.focus import Focus
 from poseline.inference.letterbox import Letterbox
-from poseline.pipeline import observing
+from poseline.inference.roi import RoiSelector
+from poseline.pipeline import open_pose_stream
 from poseline.pose import UNTRACKED, Floats, Observation, Poses
 from poseline.settings import InferenceSettings, TrackingSettings
 from poseline.tracking import Tracker, track
@@ -95,7 +95,7 @@ def counts(**sections: dict[str, Any]) -> list[int]:
     chosen = settings(**{"tracking": {"enabled": True}, **sections})
     inference = chosen.inference.model_copy(update={"imgsz": 64})
     estimator = PoseEstimator(spec, ScriptedRuntime(by_number), inference)
-    with observing(ScriptedSource(len(SCORES)), estimator, chosen) as running:
+    with open_pose_stream(ScriptedSource(len(SCORES)), estimator, chosen) as running:
         return [len(one.poses) for one in running.items]
 
 
@@ -123,10 +123,10 @@ def test_a_run_of_ones_own_gives_low_scores_if_asked() -> None:
 @pytest.mark.parametrize("faint", [0.2, 0.3])
 def test_a_part_of_the_picture_holds_those_who_count(faint: float) -> None:
     """Somebody faint at the other edge widens the part only if they are above `conf`."""
-    focus, whole = Focus(12, 32, conf=0.25), Letterbox.fit(640, 360, 640, 32)
-    focus.letterbox(observation(0).frame, whole)
+    roi, whole = RoiSelector(12, 32, conf=0.25), Letterbox.fit(640, 360, 640, 32)
+    roi.letterbox(observation(0).frame, whole)
     for number in range(3):
         seen = observation(number, (100.0, 0.9), (100 + FAR, faint))
-        focus.note(seen, whole)
-        part = focus.letterbox(observation(number + 1).frame, whole)
+        roi.note(seen, whole)
+        part = roi.letterbox(observation(number + 1).frame, whole)
     assert (part.size[0] < 400) == (faint < 0.25)

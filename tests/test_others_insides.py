@@ -29,8 +29,8 @@ def test_ultralytics_has_what_the_adapter_and_the_gpu_head_reach_for() -> None:
     assert done.returncode == 0, f"ultralytics {version('ultralytics')}: {done.stderr[-2000:]}"
     moved = done.stdout.strip().splitlines()[-1:] or [""]
     assert moved == [""], (
-        f"ultralytics {version('ultralytics')} has moved {moved[0]}; see inference/bridge.py, torch_head.py and "
-        "runtimes/cuda.py, and set the upper bound in pyproject.toml until they follow"
+        f"ultralytics {version('ultralytics')} has moved {moved[0]}; see inference/ultralytics_adapter.py, "
+        "torch_head.py and runtimes/cuda.py, and set the upper bound in pyproject.toml until they follow"
     )
 
 

@@ -14,11 +14,11 @@ from av.video.reformatter import ColorRange
 from media_worlds import ScriptedSource, estimator, settings, write_clip
 from output_worlds import decoded, flat, opened, pictures, seconds
 from poseline import machine
+from poseline.batch import run_batch
 from poseline.errors import DeviceError
 from poseline.interruption import Interruption
 from poseline.output import VideoWriter, choose_encoder, encoder, encodes, mp4
 from poseline.output.encoder import encoder_options, x264_threads
-from poseline.runs import run_all
 from poseline.settings import OutputSettings
 from test_run import recorded
 
@@ -69,7 +69,7 @@ def test_nvenc_that_is_not_there_is_an_error_before_anything_is_loaded(
     clip = write_clip(tmp_path / "clip.mp4", range(3))
     chosen = settings(output={"encoder": "nvenc", "directory": tmp_path / "out"}, inference={"model": "missing.pt"})
     with pytest.raises(DeviceError, match=r"--encoder nvenc: no NVENC opens here.*--encoder x264"):
-        run_all([str(clip)], chosen, Interruption())
+        run_batch([str(clip)], chosen, Interruption())
     assert not (tmp_path / "out").exists()
 
 

@@ -11,7 +11,7 @@ import poseline.output
 from poseline.atomic import replacing
 from poseline.errors import OutputError
 from poseline.log import Counts
-from poseline.output import save_picture, write_summary
+from poseline.output import save_image, write_summary
 
 RAMP = np.broadcast_to(np.arange(0, 240, 5, dtype=np.uint8)[:, None, None], (48, 64, 3)).copy()
 
@@ -19,7 +19,7 @@ RAMP = np.broadcast_to(np.arange(0, 240, 5, dtype=np.uint8)[:, None, None], (48,
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".JPG", ".jpeg", ".bmp", ".webp", ".tif"])
 def test_a_picture_keeps_its_format(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / "new" / f"out{suffix}"
-    assert save_picture(RAMP, path) == path
+    assert save_image(RAMP, path) == path
     back = cv2.imread(str(path))
     assert back is not None
     assert np.abs(back.astype(int) - RAMP).max() <= (0 if suffix in (".png", ".bmp", ".tif") else 20)
@@ -30,7 +30,7 @@ def test_a_picture_keeps_its_format(suffix: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["out", "out.heic", "frame.v2"])
 def test_an_unknown_format_becomes_jpeg(name: str, tmp_path: Path) -> None:
-    path = save_picture(RAMP, tmp_path / name)
+    path = save_image(RAMP, tmp_path / name)
     assert path == tmp_path / f"{name}.jpg"
     assert path.read_bytes()[:2] == b"\xff\xd8"
 
@@ -38,12 +38,12 @@ def test_an_unknown_format_becomes_jpeg(name: str, tmp_path: Path) -> None:
 def test_a_picture_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match="file: the folder cannot be created"):
-        save_picture(RAMP, tmp_path / "file" / "out.jpg")
+        save_image(RAMP, tmp_path / "file" / "out.jpg")
     (tmp_path / "out.jpg").mkdir()
     with pytest.raises(OutputError, match=r"out\.jpg: cannot be written"):
-        save_picture(RAMP, tmp_path / "out.jpg")
+        save_image(RAMP, tmp_path / "out.jpg")
     with pytest.raises(OutputError, match="cannot be encoded"):
-        save_picture(np.zeros((0, 0, 3), np.uint8), tmp_path / "empty.jpg")
+        save_image(np.zeros((0, 0, 3), np.uint8), tmp_path / "empty.jpg")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "out.jpg"]
 
 

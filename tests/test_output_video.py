@@ -165,7 +165,7 @@ def test_sound_is_copied_and_in_time(tmp_path: Path) -> None:
         assert time_base is not None
         frames = pictures(stamps(path), time_base)
         writer = write(tmp_path / "out.mp4", frames, audio=sound.demux(stream), audio_template=stream)
-    assert writer.sound_lost is None
+    assert writer.audio_lost is None
     assert stamps(tmp_path / "out.mp4", "a") == stamps(path, "a")
     assert seconds(tmp_path / "out.mp4") == seconds(path)
 
@@ -248,12 +248,12 @@ def test_broken_sound_ends_and_says_so_and_the_video_goes_on(tmp_path: Path) -> 
         stream = sound.streams.audio[0]
         frames = pictures(range(30), THIRTIETH)
         writer = write(tmp_path / "out.mp4", frames, audio=breaking(sound.demux(stream)), audio_template=stream)
-    assert "bad packet" in str(writer.sound_lost)
+    assert "bad packet" in str(writer.audio_lost)
     assert decoded(tmp_path / "out.mp4") == 30
     assert len(stamps(tmp_path / "out.mp4", "a")) == 10
 
 
-@pytest.mark.parametrize("codec", sorted(mp4._SOUNDS))
+@pytest.mark.parametrize("codec", sorted(mp4._AUDIO_CODECS))
 def test_every_sound_that_is_said_to_fit_does(codec: str, tmp_path: Path) -> None:
     encoder = {"mp3": "libmp3lame", "opus": "libopus"}.get(codec, codec)
     tone(tmp_path / "tone.mkv", encoder, "matroska")
@@ -262,7 +262,7 @@ def test_every_sound_that_is_said_to_fit_does(codec: str, tmp_path: Path) -> Non
         assert mp4_can_hold(stream.codec_context.name.removesuffix("float"))
         frames = pictures(range(30), THIRTIETH)
         writer = write(tmp_path / "out.mp4", frames, audio=sound.demux(stream), audio_template=stream)
-    assert writer.sound_lost is None
+    assert writer.audio_lost is None
     with av.open(str(tmp_path / "out.mp4")) as result:
         samples = sum(frame.samples for frame in result.decode(audio=0))
     assert 0.9 * 48000 < samples < 1.2 * 48000

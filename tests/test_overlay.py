@@ -30,7 +30,7 @@ from poseline.overlay import (
     draw_poses,
     id_colour,
     render,
-    skeleton_picture,
+    skeleton_image,
     writable_yuv,
 )
 from poseline.overlay.style import KEYPOINT_COLOURS, LIMB_COLOURS
@@ -530,7 +530,7 @@ def test_words_with_and_without_tails_stand_level() -> None:
 
 
 def test_the_picture_of_coco_has_the_persons_left_on_its_right() -> None:
-    picture = skeleton_picture(COCO17)
+    picture = skeleton_image(COCO17)
     assert picture.dtype == np.uint8
     assert picture.shape[0] == 900
     assert 600 <= picture.shape[1] <= 1000
@@ -554,7 +554,7 @@ def test_any_skeleton_has_a_picture_on_which_no_name_covers_another(
         stamp(canvas, corner, mask, ground, ink)
 
     monkeypatch.setattr(BgrCanvas, "stamp", recorded)
-    picture = skeleton_picture(Skeleton(names, tuple((index, index + 1) for index in range(count - 1))))
+    picture = skeleton_image(Skeleton(names, tuple((index, index + 1) for index in range(count - 1))))
     assert len(covered) == count
     for index, (x1, y1, x2, y2) in enumerate(covered):
         assert x1 >= 0

@@ -82,7 +82,7 @@ def test_a_clip_whose_pixels_change_their_shape_says_so_everywhere(apart: bool, 
     source = open_source(clip, settings().capture)
     assert source.info.pixel_aspect == WIDE
     out = tmp_path / "out"
-    report = recorded(source, out, chosen=settings(output={"log": ("csv", "parquet")}), apart=apart)
+    report = recorded(source, out, chosen=settings(output={"log": ("csv", "parquet")}), render_in_subprocess=apart)
     assert report.error is None
     log = read_log(out / "keypoints.jsonl")
     truth = [1.333333] * 10 + [1.0] * 10 + [1.454545] * 10
@@ -230,7 +230,7 @@ def test_the_video_has_the_aspect_that_the_source_is_opened_with(apart: bool, tm
             out.mux(stream.encode(picture.reformat(format="yuv420p")))
         out.mux(stream.encode(None))
     source = open_source(clip, settings().capture)
-    recorded(source, tmp_path / "out", apart=apart)
+    recorded(source, tmp_path / "out", render_in_subprocess=apart)
     aspect = source.info.pixel_aspect
     told = aspect_of(tmp_path / "out" / "annotated.mp4")
     assert told == f"{aspect.numerator}:{aspect.denominator}" or (aspect == 1 and told == "None")

@@ -12,7 +12,7 @@ import pytest
 from openvino import opset13 as ov
 
 from poseline.frame import Pixels
-from poseline.inference.runtimes.prepared import prepared
+from poseline.inference.runtimes.graph_rewrite import rewrite_graph
 from poseline.inference.runtimes.quick_silu import quick_silu, silu
 from poseline.openvino_core import core
 from poseline.pose import Floats
@@ -77,7 +77,7 @@ def test_a_network_with_it_finds_the_same_people(scene: Pixels) -> None:
 
 
 def rows(picture: Pixels, *, quick: bool) -> Floats:
-    model = prepared(core().read_model(BUILTIN), (384, 640), 3, quick=quick)
+    model = rewrite_graph(core().read_model(BUILTIN), (384, 640), 3, quick=quick)
     assert (len([node for node in model.get_ops() if node.get_type_name() == "Swish"]) < 60) == quick
     found = core().compile_model(model, "CPU", FULL)([picture, np.array([0.3], np.float32)])[0]
     return np.asarray(found[found[:, 4] > 0.3], np.float32)

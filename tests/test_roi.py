@@ -1,4 +1,4 @@
-"""Focus: squares for people on a plain ground, and a network that finds whatever is bright in what it is given."""
+"""Region of interest: squares for people on a plain ground, and a network that finds what is bright in its input."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from poseline.errors import SettingsError
 from poseline.frame import Frame, Pixels
 from poseline.inference import Letterbox, ModelSpec, PoseEstimator, ScriptedRuntime, infer, load_estimator, weights
 from poseline.inference.agreement import agreement
-from poseline.inference.focus import Focus
+from poseline.inference.roi import RoiSelector
 from poseline.inference.scaler import PAD, Scaler
 from poseline.openvino_core import core
 from poseline.pose import Observation
@@ -146,14 +146,14 @@ def test_few_sizes_are_used_however_people_spread() -> None:
 
 
 def test_another_source_is_looked_at_anew() -> None:
-    focus, whole = Focus(EVERY, 32), Letterbox.fit(WIDTH, HEIGHT, IMGSZ, 32)
+    roi, whole = RoiSelector(EVERY, 32), Letterbox.fit(WIDTH, HEIGHT, IMGSZ, 32)
     other = Letterbox.fit(HEIGHT, WIDTH, IMGSZ, 32)
     first = seen(standing, 1, roi=False)[0]
-    assert focus.letterbox(first.frame, whole) == whole
-    focus.note(first, whole)
-    assert focus.letterbox(first.frame, whole).size == (160, 96)
+    assert roi.letterbox(first.frame, whole) == whole
+    roi.note(first, whole)
+    assert roi.letterbox(first.frame, whole).size == (160, 96)
     upright = Frame(np.zeros((WIDTH, HEIGHT, 3), np.uint8), 1, 1, Fraction(1), 0.0, 0.0)
-    assert focus.letterbox(upright, other) == other
+    assert roi.letterbox(upright, other) == other
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (1768, 994), (641, 481)])

@@ -27,7 +27,7 @@ from media_worlds import (
     write_clip,
 )
 from output_worlds import decoded, lines, seconds, stamps
-from poseline import runs
+from poseline import batch
 from poseline.capture import Source, open_source
 from poseline.errors import OutputError
 from poseline.frame import Frame, Gap, Pixels
@@ -35,11 +35,11 @@ from poseline.inference import PoseEstimator
 from poseline.interruption import Interruption
 from poseline.log import read_log
 from poseline.output import prepare
-from poseline.pipeline import RunReport, observing, run
+from poseline.pipeline import RunReport, open_pose_stream, run
 from poseline.pose import Observation
 from poseline.settings import Settings
 from test_capture_file import flipped
-from test_capture_pictures import save
+from test_capture_images import save
 
 
 def recorded(
@@ -215,9 +215,9 @@ def test_pictures_of_one_name_are_all_kept(tmp_path: Path) -> None:
     for number, name in enumerate("ab"):
         (tmp_path / name).mkdir()
         paths.append(save(tmp_path / name / "x.png", number))
-    from poseline.capture import Pictures  # beside its use: the other tests need none
+    from poseline.capture import Images  # beside its use: the other tests need none
 
-    recorded(Pictures(paths, settings().capture), tmp_path / "out")
+    recorded(Images(paths, settings().capture), tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out" / "pictures").iterdir()) == ["x-2.png", "x.png"]
 
 
@@ -413,7 +413,7 @@ def test_ids_are_given_when_tracking(tmp_path: Path) -> None:
 
 def test_observing_gives_what_is_seen_and_leaves_nothing() -> None:
     source = ScriptedSource(None)
-    with observing(source, estimator(), settings()) as flow:
+    with open_pose_stream(source, estimator(), settings()) as flow:
         seen: Iterator[Observation] = flow.items
         for number in range(10):
             observation = next(seen)
@@ -448,9 +448,9 @@ def test_the_garbage_of_one_run_does_not_outlive_the_next_ones_start() -> None:
             self.itself = self
 
     try:
-        runs._set_apart_what_is_loaded()
+        batch._freeze_loaded_objects()
         knot = weakref.ref(Knot())
-        runs._set_apart_what_is_loaded()
+        batch._freeze_loaded_objects()
         assert knot() is None
     finally:
         gc.unfreeze()

@@ -72,7 +72,7 @@ def test_log_video_and_sound_of_a_recorder_that_restarted_agree(
         return
     path = tmp_path / "clip.ts"
     path.write_bytes(b"".join(with_sound(tmp_path / "part.ts", start).read_bytes() for start in starts))
-    report = recorded(path, tmp_path / "out", chosen=TRACKED, apart=apart)
+    report = recorded(path, tmp_path / "out", chosen=TRACKED, render_in_subprocess=apart)
     assert report.error is None
     frames, video = logged(tmp_path / "out"), tmp_path / "out" / "annotated.mp4"
     assert [frame["time"] for frame in frames] == pytest.approx([index / 25 for index in range(100)], abs=1e-6)
@@ -171,7 +171,7 @@ def moving(stamps: Sequence[int], moved: dict[int, float], folder: Path, sound: 
         writer = VideoWriter(folder / "out.mp4", SETTINGS, audio=sound, audio_template=stream)
         for index, shown in enumerate(pictures(stamps, Fraction(1, 25))):
             if index in moved:
-                writer.move_sound(Fraction(moved[index]), Fraction(stamps[index], 25))
+                writer.move_audio(Fraction(moved[index]), Fraction(stamps[index], 25))
             writer.write(shown)
         writer.close()
     return writer
@@ -222,7 +222,7 @@ def heard(folder: Path, jumps: dict[int, float]) -> Iterator[av.Packet[Any]]:
 
 def test_sound_goes_on_where_only_the_pictures_stamps_were_wild(tmp_path: Path) -> None:
     writer = moving(range(100), {50: -100.0, 52: 0.04}, tmp_path, heard(tmp_path, {}))
-    assert writer.sound_lost is None
+    assert writer.audio_lost is None
     stamps = offsets(tmp_path / "out.mp4", "a")
     assert stamps[-1] > 4.5
     assert max(later - earlier for earlier, later in pairwise(stamps)) < 0.2, "a short hole at most"
@@ -230,19 +230,19 @@ def test_sound_goes_on_where_only_the_pictures_stamps_were_wild(tmp_path: Path) 
 
 def test_sound_that_does_not_follow_the_pictures_ends_and_says_so(tmp_path: Path) -> None:
     writer = moving(range(150), {50: -100.0}, tmp_path, heard(tmp_path, {}))
-    assert writer.sound_lost == "its time stamps do not follow the pictures'"
+    assert writer.audio_lost == "its time stamps do not follow the pictures'"
     assert 1.9 < offsets(tmp_path / "out.mp4", "a")[-1] < 2.1
 
 
 def test_sound_that_steps_back_alone_ends_and_says_so(tmp_path: Path) -> None:
     writer = moving(range(150), {}, tmp_path, heard(tmp_path, {100: -50.0}))
-    assert writer.sound_lost == "its time stamps step back where the pictures' do not"
+    assert writer.audio_lost == "its time stamps step back where the pictures' do not"
     assert 2.0 < offsets(tmp_path / "out.mp4", "a")[-1] < 2.2
 
 
 def test_sound_that_pauses_comes_back_in_its_place(tmp_path: Path) -> None:
     writer = moving([*range(50), *range(400, 500)], {}, tmp_path, heard(tmp_path, {80: 14.0}))
-    assert writer.sound_lost is None
+    assert writer.audio_lost is None
     stamps = offsets(tmp_path / "out.mp4", "a")
     assert max(later - earlier for earlier, later in pairwise(stamps)) == pytest.approx(14, abs=0.05)
     assert stamps[-1] > 19

@@ -162,7 +162,7 @@ def test_a_live_source_does_not_pause_and_closing_the_window_ends_it(run_of: Cal
 
 def test_a_run_goes_on_without_a_window_that_crashed(run_of: Callable[..., Shown]) -> None:
     run = run_of()
-    [window] = [child for child in family(run) if "poseline.window_child" in child.cmdline()]
+    [window] = [child for child in family(run) if "poseline.window_process" in child.cmdline()]
     window.kill()
     assert run.goes_on()
     run.process.send_signal(signal.SIGINT)
@@ -243,8 +243,8 @@ def test_the_window_takes_the_systems_own_way_to_the_display() -> None:
 
 @pytest.mark.usefixtures("on_it")
 def test_a_window_that_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(screen, "_PATIENCE", 0.2)  # it speaks once a second: what is old is looked at twice
-    monkeypatch.setattr(screen, "_SURE_SECONDS", 1.3)
+    monkeypatch.setattr(screen, "_STALL_TIMEOUT", 0.2)  # it speaks once a second: what is old is looked at twice
+    monkeypatch.setattr(screen, "_RECHECK_SECONDS", 1.3)
     shown = WindowProcess("hangs")
     shown.show(picture(1, SIZE))
     assert shown.opens(WAIT)

@@ -3,20 +3,20 @@
 import sys
 
 from poseline.interruption import INTERRUPTED, Interruption, exit_with
-from poseline.light import travel_light
+from poseline.startup import tune_process
 
 
 def main() -> None:
     """The console script. Signals are heard before anything that takes time is imported."""
-    travel_light()
+    tune_process()
     exit_with(_command)
 
 
 def _command(interruption: Interruption) -> int:
     if sys.argv[1:2] == ["run"]:
-        from poseline.head_start import head_start
+        from poseline.startup.model_preload import model_preload
 
-        head_start.begin(sys.argv[2:])
+        model_preload.begin(sys.argv[2:])
     try:
         if sys.argv[1:] == ["doctor"]:  # which goes without what the command line needs
             from poseline.doctor import show
@@ -26,7 +26,7 @@ def _command(interruption: Interruption) -> int:
 
         return command(interruption)
     except ImportError as error:
-        if interruption.broken_off:  # some libraries make this of an import that is interrupted
+        if interruption.aborted:  # some libraries make this of an import that is interrupted
             return INTERRUPTED
         if str(error.name).startswith("poseline"):
             raise

@@ -38,9 +38,9 @@ def keep(file: Path, content: Callable[[], bytes]) -> None:
             written.write_bytes(content())
             written.replace(file)
     except (OSError, RuntimeError) as error:  # OpenVINO's own are RuntimeErrors
-        _tell_once(file.parent, last_line(error))
+        _log_once(file.parent, last_line(error))
 
 
 @cache
-def _tell_once(folder: Path, why: str) -> None:
+def _log_once(folder: Path, why: str) -> None:
     log.info("the compiled network cannot be kept in %s: %s", folder, why)

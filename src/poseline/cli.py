@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from poseline import __version__, runs
+from poseline import __version__
+from poseline import batch as runner
 from poseline import settings as configuration
 from poseline.errors import PoselineError, SettingsError, redact
 from poseline.interruption import INTERRUPTED, Interruption
@@ -131,7 +132,7 @@ def run(
     overrides = {
         section: {key: value for key, value in values.items() if value is not None} for section, values in given.items()
     }
-    raise typer.Exit(runs.run_all(sources, configuration.load(config, overrides), context.obj, jobs, recursive))
+    raise typer.Exit(runner.run_batch(sources, configuration.load(config, overrides), context.obj, jobs, recursive))
 
 
 @app.command()
@@ -183,8 +184,8 @@ def skeleton(
 ) -> None:  # fmt: skip
     """Show which keypoint is which body part, as a table and a picture."""
     from poseline.inference import weights
-    from poseline.output import save_picture
-    from poseline.overlay import skeleton_picture
+    from poseline.output import save_image
+    from poseline.overlay import skeleton_image
     from poseline.skeleton import COCO17, Skeleton
     from poseline.terminal import console, show_skeleton
 
@@ -193,7 +194,7 @@ def skeleton(
     if model:
         chosen = weights.read_spec(weights.find(model), convert=False, skeleton=chosen if names else None).skeleton
     show_skeleton(chosen)
-    console.print(f"picture: {save_picture(skeleton_picture(chosen), target)}", soft_wrap=True)
+    console.print(f"picture: {save_image(skeleton_image(chosen), target)}", soft_wrap=True)
 
 
 @app.command()
@@ -223,12 +224,12 @@ def command(interruption: Interruption) -> int:
     try:
         return int(app(standalone_mode=False, obj=interruption) or 0)  # typer returns its Exit's code, and 130
     except Exception as error:  # the last line of defence: a fault of ours, or typer's word on usage
-        if interruption.broken_off:  # inside an import, and some libraries make another error of it
+        if interruption.aborted:  # inside an import, and some libraries make another error of it
             return INTERRUPTED
         if isinstance(error, ImportError):  # what would show it may be missing too
             raise
         _show(error)
-        return int(getattr(error, "exit_code", runs.INTERNAL))
+        return int(getattr(error, "exit_code", runner.INTERNAL))
 
 
 def _show(error: Exception) -> None:

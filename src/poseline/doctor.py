@@ -135,8 +135,8 @@ def _broken(modules: list[str]) -> dict[str, str]:
     """Why which of the modules cannot be imported."""
     broken: dict[str, str] = {}
     while modules:
-        code, said = _child(_IMPORTING, *modules)
-        words = [line.split()[1:] for line in said.splitlines() if line.startswith("poseline: ")]
+        code, output = _run_python(_IMPORTING, *modules)
+        words = [line.split()[1:] for line in output.splitlines() if line.startswith("poseline: ")]
         at = ""
         for verb, *rest in words:
             if verb == "begin":
@@ -152,16 +152,18 @@ def _broken(modules: list[str]) -> dict[str, str]:
     return broken
 
 
-def _child(code: str, *arguments: str) -> tuple[int | str, str]:
-    """The exit code of this interpreter for `code`, or what is in its place, and what it said on stdout."""
+def _run_python(code: str, *arguments: str) -> tuple[int | str, str]:
+    """The exit code of this interpreter for `code`, or what is in its place, and what it output on stdout."""
     try:
         done = subprocess.run(  # noqa: S603 # our own interpreter and a constant
             [sys.executable, "-c", code, *arguments], env=os.environ | _QUIET, check=False, timeout=_SECONDS,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace",
         )  # fmt: skip
     except subprocess.TimeoutExpired as late:
-        said = late.stdout or b""
-        return f"it took longer than {_SECONDS:g} s", said if isinstance(said, str) else said.decode(errors="replace")
+        output = late.stdout or b""
+        return f"it took longer than {_SECONDS:g} s", output if isinstance(output, str) else output.decode(
+            errors="replace"
+        )
     except OSError as error:
         return str(error), ""
     return done.returncode, done.stdout
@@ -171,7 +173,9 @@ def _cameras() -> Iterator[Finding]:
     from poseline.capture import cameras
 
     seen = cameras()
-    yield Finding("cameras", ", ".join(seen) or "none", "" if seen else "connect one, or rehearse with a clip: --live")
+    yield Finding(
+        "cameras", ", ".join(seen) or "none", "" if seen else "connect one, or try a clip as a camera: --live"
+    )
 
 
 def _display() -> Iterator[Finding]:
@@ -221,8 +225,8 @@ def _torch() -> Iterator[Finding]:
         "import torch; print('poseline:', torch.cuda.is_available(), torch.backends.mps.is_available(), "
         "torch.version.cuda, *[torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())], sep='|')"
     )
-    code, said = _child(question)
-    answers = [line.split("|")[1:] for line in said.splitlines() if line.startswith("poseline:|")]
+    code, output = _run_python(question)
+    answers = [line.split("|")[1:] for line in output.splitlines() if line.startswith("poseline:|")]
     if not answers:
         raise ImportError(f"its process ended with {code}")
     cuda, mps, build, *names = answers[-1]

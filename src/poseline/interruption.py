@@ -1,4 +1,4 @@
-"""Interruption: what Ctrl-C and SIGTERM ask for, and where the program may be broken off for it."""
+"""Interruption: Ctrl-C and SIGTERM. The first signal stops a run gracefully, the second aborts it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn, TypeVar
 
-from poseline.last_resort import stand_by
+from poseline.watchdog import start_watchdog
 
 T = TypeVar("T")
 
@@ -19,97 +19,97 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """The user's wish to end. In a run the first signal ends it in good order and the second at once; else the first.
+    """Handler of SIGINT and SIGTERM. The first stops a run gracefully, the second aborts it; the first aborts all else.
 
-    At once means a KeyboardInterrupt. There is one at most, and none where it would tear a file: further signals only
-    count. Calling it is hearing a signal. What does not end by all this, `last_resort` ends.
+    To abort means to raise a KeyboardInterrupt, once at most, and never while files are `shielded`. Later signals only
+    count. The watchdog ends whatever does not end by this.
     """
 
     def __init__(self) -> None:
-        self.asked = 0
-        """Signals heard."""
-        self.broken_off = False
+        self.signal_count = 0
+        """Signals received."""
+        self.aborted = False
         """Whether there was a KeyboardInterrupt."""
         self._stop: Callable[[], object] | None = None
-        self._held = False
+        self._shielded = False
 
     def __call__(self, number: int = signal.SIGINT, frame: FrameType | None = None) -> None:
-        """Hear a signal, as its handler."""
+        """Handle a signal."""
         del number, frame
-        self.asked += 1
-        if self.asked == 1 and self._stop is not None:
+        self.signal_count += 1
+        if self.signal_count == 1 and self._stop is not None:
             self._stop()
         else:
-            self._break_off()
+            self._abort()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Within, no signal breaks off, but where something is `breakable`."""
-        before, self._held = self._held, True
+    def shielded(self) -> Iterator[None]:
+        """Within, no signal raises a KeyboardInterrupt, but where items are `interruptible`."""
+        before, self._shielded = self._shielded, True
         try:
             yield
         finally:
-            self._held = before
+            self._shielded = before
 
     @contextmanager
     def stopping(self, stop: Callable[[], object]) -> Iterator[None]:
-        """Within, the first signal calls `stop`; at the beginning, if it has come already."""
+        """Within, the first signal calls `stop`; if it has come already, `stop` is called at once."""
         self._stop = stop
-        if self.asked:
+        if self.signal_count:
             stop()
         try:
             yield
         finally:
             self._stop = None
 
-    def breakable(self, items: Iterator[T]) -> Iterator[T]:
-        """The same items; a second signal breaks off while one is waited for, and not while it is worked on."""
+    def interruptible(self, items: Iterator[T]) -> Iterator[T]:
+        """The same items; a second signal aborts while the next is waited for, not while one is worked on."""
         while True:
-            before, self._held = self._held, False
+            before, self._shielded = self._shielded, False
             try:
-                if self.asked > 1:
-                    self._break_off()
+                if self.signal_count > 1:
+                    self._abort()
                 item = next(items)
             except StopIteration:
                 return
             finally:
-                self._held = before
+                self._shielded = before
             yield item
 
-    def over(self) -> None:
-        """Break off no more."""
-        self._held = True
+    def disarm(self) -> None:
+        """From now on, do not raise."""
+        self._shielded = True
 
-    def _break_off(self) -> None:
-        if not self._held and not self.broken_off:
-            self.broken_off = True
+    def _abort(self) -> None:
+        if not self._shielded and not self.aborted:
+            self.aborted = True
             raise KeyboardInterrupt
 
 
 def exit_with(command: Callable[[Interruption], int], *, quiet: bool = False) -> NoReturn:
-    """Run `command` with the signals heard, and end the process with its exit code, or with 130 after a signal.
+    """Run `command` with signals handled, then end the process with its exit code, or with 130 after a signal.
 
-    Soon after a second signal it ends in any case, see `last_resort`; `quiet` has that said by nobody, for a process
-    whose parent says it.
+    The watchdog ends it in any case soon after a second signal; with `quiet` it prints nothing, for a process whose
+    parent does.
     """
     interruption = Interruption()
     try:
         for number in _SIGNALS:
             signal.signal(number, interruption)
-        stand_by(_SIGNALS, INTERRUPTED, quiet=quiet)
+        start_watchdog(_SIGNALS, INTERRUPTED, quiet=quiet)
         code = command(interruption)
-        interruption.over()
+        interruption.disarm()
     except KeyboardInterrupt:
         code = INTERRUPTED
-    for number in _SIGNALS:  # as it ends, Python puts back the default of any other handler, and a late signal kills
+    for number in _SIGNALS:  # when Python ends it restores default handlers, and a late signal would kill
         signal.signal(number, signal.SIG_IGN)
-    _leave(code or (INTERRUPTED if interruption.asked else 0))
+    _exit(code or (INTERRUPTED if interruption.signal_count else 0))
 
 
-def _leave(code: int) -> NoReturn:
-    """End without Python's own tidying: all files are closed, and it takes a tenth of a second.
+def _exit(code: int) -> NoReturn:
+    """End without Python's own clean-up: all files are closed, and it takes a tenth of a second.
 
-    It may wait for ever, too: an import that is broken off leaves its lock held, and a thread may be compiling.
+    It could also wait for ever: an aborted import leaves its lock held, and a thread may be compiling.
     """
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # nobody reads it any more

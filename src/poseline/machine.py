@@ -44,10 +44,10 @@ def clock() -> float | None:
     import psutil  # a run asks this module for the number of its cores alone, and goes without
 
     try:
-        told = psutil.cpu_freq()
+        frequency = psutil.cpu_freq()
     except (OSError, NotImplementedError):
         return None
-    return round(told.current, 1) if told and told.current else None
+    return round(frequency.current, 1) if frequency and frequency.current else None
 
 
 def governor() -> str | None:

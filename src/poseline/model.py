@@ -20,7 +20,7 @@ from poseline.capture import (
     is_tensor,
     locate,
     pixels_of,
-    read_picture,
+    read_image,
 )
 from poseline.errors import PoselineError, SettingsError, SourceError, redact
 from poseline.frame import Frame, Pixels
@@ -241,7 +241,7 @@ def _read(source: str) -> Pixels:
     if source.isdecimal():
         raise SourceError(f"{source}: is a camera; use stream({source})")
     if source.lower().startswith(("http://", "https://")):
-        return read_picture(source, CaptureSettings().max_pixels)
+        return read_image(source, CaptureSettings().max_pixels)
     if "://" in source:
         raise SourceError(f"{source}: is a stream; use stream(...) with it")
     if os.path.isdir(path):
@@ -252,4 +252,4 @@ def _read(source: str) -> Pixels:
         raise SourceError(f"{source!r}: is not the name of a file")
     if os.path.exists(path) and locate([source])[0].video:
         raise SourceError(f"{source}: is not a picture; if it is a video, use stream({source!r})")
-    return read_picture(Path(path), CaptureSettings().max_pixels)
+    return read_image(Path(path), CaptureSettings().max_pixels)

@@ -18,7 +18,7 @@ from poseline.pipeline import OnFrame, RunReport
 from poseline.pose import Observation
 
 _SHOWING_SECONDS = 0.1
-"""How often the terminal is told of a run's progress."""
+"""How often the terminal is report_progress of a run's progress."""
 
 
 def now_and_then(show: OnFrame, seconds: float) -> OnFrame:
@@ -59,11 +59,11 @@ def progress_of_several(names: Sequence[str], console: Console) -> Iterator[Call
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         tasks = [bars.add_task(escape(name), total=None, start=False) for name in names]
 
-        def told(index: int, done: int, total: int | None) -> None:
+        def report_progress(index: int, done: int, total: int | None) -> None:
             bars.start_task(tasks[index])
             bars.update(tasks[index], completed=done, total=total)
 
-        yield told
+        yield report_progress
 
 
 class _Frames(ProgressColumn):

@@ -183,12 +183,12 @@ class Result:
         return str(self._write(self.plot(**plot_options), filename))
 
     def _write(self, picture: Pixels, filename: str | Path | None) -> Path:
-        from poseline.output import save_picture
+        from poseline.output import save_image
 
         target = Path(filename) if filename else Path(f"results_{Path(self.path).name or 'image0.jpg'}")
         if Path(self.path).exists() and target.exists() and target.samefile(self.path):
             raise OutputError(f"{target}: is the picture itself; give another filename")
-        return save_picture(picture, target)
+        return save_image(picture, target)
 
 
 def describe(poses: Poses, names: dict[int, str]) -> str:

@@ -114,7 +114,7 @@ class Session:
     ) -> None:  # fmt: skip
         self._request, self._models = request, models
         self._sinks, self._stages, self._into_folder = sinks, stages, into_folder
-        self._renders_apart = False
+        self._render_in_subprocess = False
         self._read = False
 
     def __enter__(self) -> Session:
@@ -128,11 +128,13 @@ class Session:
         output = settings.output
         pictured = any(sink.needs_picture for sink in self._sinks)
         drawn_on = self._into_folder and (output.video or output.show or pictured)
-        apart = drawn_on and not pictured and may_render_apart(self._request)
-        self.source = _open(location, settings, drawn_on=drawn_on and not apart)
+        in_subprocess = drawn_on and not pictured and may_render_in_subprocess(self._request)
+        self.source = _open(location, settings, drawn_on=drawn_on and not in_subprocess)
         try:
             info = self.source.info
-            self._renders_apart = apart and info.on_device  # else the pictures are here, and may be drawn on here
+            self._render_in_subprocess = (
+                in_subprocess and info.on_device
+            )  # else the pictures are here, and may be drawn on here
             live = info.live or (self._request.separately and not info.width)
             size = info.width, info.height
             self.estimator = estimator or self._models.get(settings, live=live, clip=location.video, size=size)
@@ -151,12 +153,14 @@ class Session:
 
     def observations(self) -> Iterator[Observation]:
         """What is seen, frame by frame, as it comes; decoding and inference run beside the caller's loop."""
-        from poseline.pipeline import observing
+        from poseline.pipeline import open_pose_stream
 
         self._read = True
         settings = self._request.settings
-        with observing(self.source, self.estimator, settings, self._stages, inference=settings.inference) as running:
-            items: Iterator[Observation] = running.items
+        with open_pose_stream(
+            self.source, self.estimator, settings, self._stages, inference=settings.inference
+        ) as stream:
+            items: Iterator[Observation] = stream.items
             yield from items
 
     def run(
@@ -168,11 +172,11 @@ class Session:
         self._read = True
         return run(
             self.source, self.estimator, self._request.settings, folder, on_frame, interruption,
-            apart=self._renders_apart, sinks=self._sinks, stages=self._stages,
+            render_in_subprocess=self._render_in_subprocess, sinks=self._sinks, stages=self._stages,
         )  # fmt: skip
 
 
-def may_render_apart(request: RunRequest) -> bool:
+def may_render_in_subprocess(request: RunRequest) -> bool:
     """Whether a second process may draw a file's pictures, so that a GPU can keep them: this one has no time.
 
     Not beside a window, which shows each picture when its poses are found; not with --jobs, where Python runs in many

@@ -68,7 +68,7 @@ def progress(info: SourceInfo) -> Iterator[OnFrame | None]:
         yield on_frame
 
 
-def show_picture(observation: Observation, number: int, total: int | None, names: dict[int, str]) -> None:
+def show_image(observation: Observation, number: int, total: int | None, names: dict[int, str]) -> None:
     """One picture's line, such as `image 1/1 bus.jpg: 640x480 4 persons, 31.2ms`."""
     height, width = observation.input_shape
     console.print(

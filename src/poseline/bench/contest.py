@@ -85,7 +85,7 @@ def _their_turn(bench: Bench, rival: Rival) -> schema.Sample:
     written = [path.stat().st_size for path in folder.rglob("*") if path.suffix in (".avi", ".mp4")]
     return schema.Sample(
         wall=watched.wall,
-        fps=rival.reported(watched.said) if rival.reported else None,
+        fps=rival.reported(watched.output) if rival.reported else None,
         memory_bytes=watched.memory,
         output_bytes=sum(written) if written else None,
     )

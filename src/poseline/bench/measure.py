@@ -87,14 +87,14 @@ class Bench:
             return False
 
     def _network(self, case: Case) -> schema.Network:
-        told = watch(
+        watched = watch(
             python(
                 "-m", "poseline.bench.network", str(self._config(case)), str(self.clip.absolute()),
                 str(self.options.network_seconds),
             ),
             self.scratch, self.options.timeout,
         )  # fmt: skip
-        return schema.Network.model_validate_json(told.said.splitlines()[-1])
+        return schema.Network.model_validate_json(watched.output.splitlines()[-1])
 
     def _accuracy(self, measured: Case, header: dict[str, Any]) -> schema.Accuracy | None:
         """Against a run in fp32 of the same frames: all of them, since a live one would give up others."""

@@ -19,7 +19,7 @@ from poseline.inference import Letterbox, PoseEstimator, Request
 from poseline.session import Models, RunRequest, Session
 from poseline.settings import InferenceSettings, load
 
-_WARM_UP = 3
+_WARMUP_RUNS = 3
 """Runs of each request that are not counted."""
 
 
@@ -35,26 +35,26 @@ def measure(estimator: PoseEstimator, frame: Frame, seconds: float) -> Network:
     for request in requests:
         for index in range(runtime.batch):
             request.place(index, frame, letterbox)
-    _turn(requests, settings, runs=_WARM_UP * len(requests))
+    _run_requests(requests, settings, runs=_WARMUP_RUNS * len(requests))
     began, used = time.perf_counter(), time.process_time()
-    pictures = runtime.batch * _turn(requests, settings, until=began + seconds)
+    pictures = runtime.batch * _run_requests(requests, settings, until=began + seconds)
     passed, cpu = time.perf_counter() - began, time.process_time() - used
     return Network(fps=pictures / passed, cpu_ms=1e3 * cpu / pictures, width=width, height=height)
 
 
-def _turn(requests: list[Request], settings: InferenceSettings, *, runs: int = 0, until: float = 0.0) -> int:
+def _run_requests(requests: list[Request], settings: InferenceSettings, *, runs: int = 0, until: float = 0.0) -> int:
     """Start each request again as soon as it is done, at least `runs` times in all; how often that was."""
-    flying = deque(requests)
+    in_progress = deque(requests)
     for request in requests:
         request.start(settings)
     done = 0
-    while flying:
-        request = flying.popleft()
+    while in_progress:
+        request = in_progress.popleft()
         request.wait()
         done += 1
-        if done + len(flying) < runs or time.perf_counter() < until:
+        if done + len(in_progress) < runs or time.perf_counter() < until:
             request.start(settings)
-            flying.append(request)
+            in_progress.append(request)
     return done
 
 

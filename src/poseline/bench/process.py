@@ -15,10 +15,10 @@ from pathlib import Path
 import psutil
 
 from poseline.errors import ModelError, OutputError, PoselineError, SettingsError, SourceError, StageStalled
-from poseline.light import OURS
+from poseline.startup import ENVIRONMENT
 
-_LOOK_SECONDS = 0.02
-_GRACE_SECONDS = 10.0
+_POLL_SECONDS = 0.02
+_STOP_TIMEOUT = 10.0
 """How long a program that is told to end may take to close its files."""
 _ERRORS = {kind.exit_code: kind for kind in (SettingsError, SourceError, OutputError, ModelError)}
 
@@ -33,7 +33,7 @@ class Watched:
     """Most resident memory in bytes, looked at every 20 ms."""
     first: float | None
     """Seconds to the first look at which `sign` was there."""
-    said: str
+    output: str
     """Its stdout and stderr."""
 
 
@@ -55,13 +55,13 @@ def watch(
         StageStalled: it did not end in time.
         PoselineError: it ended with an exit code other than 0; of the kind that the code stands for.
     """
-    log = folder / "said.txt"
+    log = folder / "output.txt"
     first: float | None = None
     memory = 0
-    with log.open("wb") as said:
-        child = _Child(command, cwd, said.fileno(), environment)
+    with log.open("wb") as output:
+        child = _ChildProcess(command, cwd, output.fileno(), environment)
         with child:
-            while not child.ended.wait(_LOOK_SECONDS):
+            while not child.ended.wait(_POLL_SECONDS):
                 now = time.perf_counter()
                 if now - child.began > timeout:
                     raise StageStalled(
@@ -91,17 +91,17 @@ def _without_folder(part: str) -> str:
     return name + sign + (Path(value).name if Path(value).is_absolute() else value)
 
 
-class _Child:
+class _ChildProcess:
     """A process of its own session, so that a Ctrl-C in the terminal reaches it through us alone."""
 
     def __init__(
-        self, command: Sequence[str], cwd: Path | None, said: int, environment: Mapping[str, str] | None
+        self, command: Sequence[str], cwd: Path | None, output: int, environment: Mapping[str, str] | None
     ) -> None:
         self.ended = threading.Event()
         self.began = time.perf_counter()
         try:
             self._process = subprocess.Popen(  # noqa: S603 # commands of our own making
-                command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
+                command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                 env={**_environment(), **(environment or {})}, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
@@ -120,28 +120,28 @@ class _Child:
     def memory(self) -> int:
         """Resident bytes now, of all its processes."""
         resident = 0
-        for member in self._family():
+        for member in self._process_tree():
             with suppress(psutil.Error):  # it has just ended
                 resident += member.memory_info().rss
         return resident
 
-    def __enter__(self) -> _Child:
+    def __enter__(self) -> _ChildProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.ended.is_set():
             return
-        family = self._family()
+        family = self._process_tree()
         for member in family:
             with suppress(psutil.Error):
                 member.terminate()
-        self.ended.wait(_GRACE_SECONDS)
+        self.ended.wait(_STOP_TIMEOUT)
         for member in family:
             with suppress(psutil.Error):
                 member.kill()
-        self._waiter.join(_GRACE_SECONDS)
+        self._waiter.join(_STOP_TIMEOUT)
 
-    def _family(self) -> list[psutil.Process]:
+    def _process_tree(self) -> list[psutil.Process]:
         with suppress(psutil.Error):
             return [self._seen, *self._seen.children(recursive=True)]
         return []
@@ -154,14 +154,14 @@ class _Child:
 
 def _environment() -> dict[str, str]:
     """Our own, without what only we have set for ourselves: a rival runs as its user would run it."""
-    return {name: value for name, value in os.environ.items() if OURS.get(name) != value}
+    return {name: value for name, value in os.environ.items() if ENVIRONMENT.get(name) != value}
 
 
-def _failure(command: Sequence[str], code: int, said: str) -> PoselineError:
+def _failure(command: Sequence[str], code: int, output: str) -> PoselineError:
     """Our own children tell their error in one line; a peer's last line is the likeliest reason."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    told = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    if told:
-        return _ERRORS.get(code, PoselineError)(told[-1])
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    if errors:
+        return _ERRORS.get(code, PoselineError)(errors[-1])
     reason = lines[-1] if lines else "it said nothing"
     return PoselineError(f"{command_line(command)} failed with exit code {code}: {reason}")

@@ -2,10 +2,10 @@
 
 from poseline.capture.audio import AudioTrack
 from poseline.capture.camera import Camera, cameras
-from poseline.capture.file import Rehearsal, VideoFile
+from poseline.capture.file import SimulatedCamera, VideoFile
+from poseline.capture.images import Images, read_image
 from poseline.capture.locate import Location, locate, open_source
 from poseline.capture.memory import is_tensor, pixels_of
-from poseline.capture.pictures import Pictures, read_picture
 from poseline.capture.presence import check_present
 from poseline.capture.sample import ClipSample
 from poseline.capture.scripted import ScriptedCamera
@@ -16,11 +16,11 @@ __all__ = [
     "AudioTrack",
     "Camera",
     "ClipSample",
+    "Images",
     "Location",
     "NetworkStream",
-    "Pictures",
-    "Rehearsal",
     "ScriptedCamera",
+    "SimulatedCamera",
     "Source",
     "SourceInfo",
     "VideoFile",
@@ -30,5 +30,5 @@ __all__ = [
     "locate",
     "open_source",
     "pixels_of",
-    "read_picture",
+    "read_image",
 ]

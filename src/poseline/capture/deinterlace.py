@@ -13,7 +13,7 @@ from av.filter.graph import Graph
 from av.video.frame import VideoFrame
 
 
-class _Told(NamedTuple):
+class _Stamp(NamedTuple):
     """What is known of a frame on its way through the filter, which may change it."""
 
     pts: int | None
@@ -36,7 +36,7 @@ class Deinterlacer:
 
     def __init__(self, first: VideoFrame) -> None:
         self._layout = _layout(first)
-        self._inside: deque[_Told] = deque()
+        self._inside: deque[_Stamp] = deque()
         self._graph = Graph()
         source = self._graph.add_buffer(
             width=first.width, height=first.height, format=first.format, time_base=Fraction(1, 90_000)
@@ -50,7 +50,7 @@ class Deinterlacer:
 
     def give(self, frame: VideoFrame) -> Iterator[tuple[VideoFrame, bool]]:
         """Give a frame; yields those that are ready, and whether they were corrupt."""
-        self._inside.append(_Told(frame.pts, frame.time_base or Fraction(0), frame.is_corrupt))
+        self._inside.append(_Stamp(frame.pts, frame.time_base or Fraction(0), frame.is_corrupt))
         self._graph.vpush(frame)
         return self._ready()
 
@@ -65,9 +65,9 @@ class Deinterlacer:
                 frame = self._graph.vpull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
-            told = self._inside.popleft()
-            frame.pts, frame.time_base = told.pts, told.time_base
-            yield frame, told.corrupt
+            stamp = self._inside.popleft()
+            frame.pts, frame.time_base = stamp.pts, stamp.time_base
+            yield frame, stamp.corrupt
 
 
 def _layout(frame: VideoFrame) -> tuple[int, int, str]:

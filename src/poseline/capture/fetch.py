@@ -13,7 +13,7 @@ from typing import IO
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from poseline import __version__
-from poseline.capture.recognise import HEAD, PICTURE_SUFFIXES, Kind, recognise_bytes
+from poseline.capture.recognise import HEAD, IMAGE_SUFFIXES, Kind, recognise_bytes
 from poseline.errors import SourceError
 
 _MOST_BYTES = 64 << 20
@@ -29,21 +29,21 @@ _CODES = {
 }
 
 
-class NoPicture(SourceError):
+class NotAnImage(SourceError):
     """The address answers with something that is no picture: perhaps a video stream."""
 
 
-def is_picture_address(url: str) -> bool:
+def is_image_address(url: str) -> bool:
     """Whether an http address names a picture by its suffix."""
-    return url.lower().startswith(("http://", "https://")) and _path(url).suffix.lower() in PICTURE_SUFFIXES
+    return url.lower().startswith(("http://", "https://")) and _path(url).suffix.lower() in IMAGE_SUFFIXES
 
 
-def picture_name(url: str) -> str:
+def image_name(url: str) -> str:
     """A short name of the picture at an address, without suffix; empty where its path has none."""
     return _path(url).stem
 
 
-def fetch_picture(url: str, timeout: float) -> bytes:
+def fetch_image(url: str, timeout: float) -> bytes:
     """The content of the picture at an http address. A user name and password before its @ are sent when asked for.
 
     Proxies are used as the environment says. At most 64 MB are read, for at most six times `timeout`.
@@ -53,7 +53,7 @@ def fetch_picture(url: str, timeout: float) -> bytes:
         timeout: seconds to wait for the connection and for each piece.
 
     Raises:
-        NoPicture: what is sent is no picture.
+        NotAnImage: what is sent is no picture.
         SourceError: no answer, a refusal, or too large; no text holds the password.
     """
     request, opener = _request(url)
@@ -74,7 +74,7 @@ def fetch_picture(url: str, timeout: float) -> bytes:
 def _content(response: HTTPResponse, url: str, deadline: float) -> bytes:
     kind = response.headers.get_content_type() if response.headers.get("Content-Type") else ""
     if kind.startswith(("multipart/", "video/", "audio/")):
-        raise NoPicture(f"{url}: the server sends {kind}, not a picture")
+        raise NotAnImage(f"{url}: the server sends {kind}, not a picture")
     content, checked = bytearray(), False
     while piece := response.read1(_PIECE):
         content += piece
@@ -95,10 +95,10 @@ def _content(response: HTTPResponse, url: str, deadline: float) -> bytes:
 
 
 def _check(content: bytearray, kind: str, url: str) -> None:
-    """Raise NoPicture where the first bytes say so, or where they say nothing and the server says so."""
+    """Raise NotAnImage where the first bytes say so, or where they say nothing and the server says so."""
     found = recognise_bytes(bytes(content[:HEAD]))
-    if not (found.kind is Kind.PICTURE if found else kind.startswith("image/")):
-        raise NoPicture(f"{url}: the server sends {found.name if found else kind or 'something'}, not a picture")
+    if not (found.kind is Kind.IMAGE if found else kind.startswith("image/")):
+        raise NotAnImage(f"{url}: the server sends {found.name if found else kind or 'something'}, not a picture")
 
 
 def _request(url: str) -> tuple[urllib.request.Request, urllib.request.OpenerDirector]:

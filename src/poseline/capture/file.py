@@ -215,8 +215,8 @@ def _cause(error: SourceError) -> str:
     return str(getattr(cause, "strerror", None) or cause or error)
 
 
-class Rehearsal:
-    """A video file that behaves as a camera: frames arrive at the clip's own pace, whoever is ready for them."""
+class SimulatedCamera:
+    """A video file that behaves as a camera (`--live`): each frame arrives at its own time."""
 
     def __init__(self, file: Source) -> None:
         self._file = file

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from poseline.capture.recognise import AMBIGUOUS_SUFFIXES, PICTURE_SUFFIXES, VIDEO_SUFFIXES, Kind, recognise
+from poseline.capture.recognise import AMBIGUOUS_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES, Kind, recognise
 from poseline.errors import SourceError
 from poseline.words import counted
 
@@ -57,7 +57,7 @@ class Search:
                 self.broken.append(entry)
             elif is_medium(entry):
                 self.media.append((entry, f"{prefix}{entry.stem}"))
-            elif entry.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES and not entry.is_file():
+            elif entry.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES and not entry.is_file():
                 self.special.append(entry)
             else:
                 self.files.append(entry)
@@ -150,7 +150,7 @@ def is_medium(path: Path) -> bool:
         return True
     if suffix in AMBIGUOUS_SUFFIXES:
         return found is None
-    return suffix in PICTURE_SUFFIXES | VIDEO_SUFFIXES  # a damaged one, too: whoever reads it says what is wrong
+    return suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES  # a damaged one, too: whoever reads it says what is wrong
 
 
 def _kinds(files: Sequence[Path]) -> str:

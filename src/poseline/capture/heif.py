@@ -38,7 +38,7 @@ def decode_heic(content: bytes, name: str, max_pixels: int) -> Pixels:
     return np.ascontiguousarray(pixels[:, :, :3], np.uint8)
 
 
-def heic_pictures(content: bytes) -> tuple[int, int]:
+def heic_images(content: bytes) -> tuple[int, int]:
     """How many pictures a HEIC file holds, without thumbnails and depth maps; which of them, from 0, is the main one.
 
     (1, 0) where it cannot be read.
@@ -85,5 +85,5 @@ def check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
 def _undecodable(error: BaseException, name: str, kind: str) -> SourceError:
     if isinstance(error, SourceError):
         return error
-    said = f" ({error})" if isinstance(error, OSError | RuntimeError) else ""  # the others speak of Python
-    return SourceError(f"{name}: the {kind} picture cannot be decoded; is it complete?{said}")
+    detail = f" ({error})" if isinstance(error, OSError | RuntimeError) else ""  # the others speak of Python
+    return SourceError(f"{name}: the {kind} picture cannot be decoded; is it complete?{detail}")

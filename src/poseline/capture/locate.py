@@ -17,12 +17,12 @@ import av.error
 from poseline.capture.animation import Animation
 from poseline.capture.camera import Camera
 from poseline.capture.container import Opened, is_url, open_container
-from poseline.capture.fetch import NoPicture, is_picture_address, picture_name
-from poseline.capture.file import Rehearsal, VideoFile, check_readable
+from poseline.capture.fetch import NotAnImage, image_name, is_image_address
+from poseline.capture.file import SimulatedCamera, VideoFile, check_readable
 from poseline.capture.folder import Search, listed, matching, shortened
+from poseline.capture.images import Images
 from poseline.capture.network import STREAM_SCHEMES, may_be_live
-from poseline.capture.pictures import Pictures
-from poseline.capture.recognise import ANIMATED_WEBP, PICTURE_SUFFIXES, Kind, recognise
+from poseline.capture.recognise import ANIMATED_WEBP, IMAGE_SUFFIXES, Kind, recognise
 from poseline.capture.source import Source
 from poseline.capture.stream import NetworkStream, is_live
 from poseline.errors import SourceError
@@ -116,7 +116,7 @@ def open_source(location: Location | str | Path, settings: CaptureSettings, cons
     if location.camera is not None:
         return Camera(location.camera, settings)
     if location.pictures:
-        return _open_pictures(location.pictures, settings)
+        return _open_images(location.pictures, settings)
     if location.url:
         return _open_address(location.url, settings)
     assert location.video is not None
@@ -125,13 +125,13 @@ def open_source(location: Location | str | Path, settings: CaptureSettings, cons
         recording = Animation(location.video, settings)
     else:
         recording = VideoFile(location.video, settings, consumer=consumer)
-    return Rehearsal(recording) if settings.live else recording
+    return SimulatedCamera(recording) if settings.live else recording
 
 
-def _open_pictures(places: Sequence[Path | str], settings: CaptureSettings) -> Source:
+def _open_images(places: Sequence[Path | str], settings: CaptureSettings) -> Source:
     try:
-        return Pictures(places, settings)
-    except NoPicture as error:  # of a camera that calls its stream video.jpg
+        return Images(places, settings)
+    except NotAnImage as error:  # of a camera that calls its stream video.jpg
         try:
             return _open_address(str(places[0]), settings)
         except SourceError:
@@ -147,18 +147,18 @@ def _open_address(url: str, settings: CaptureSettings) -> Source:
         if not http or not isinstance(error.__cause__, _NO_VIDEO):
             raise
         try:
-            return Pictures([url], settings)
-        except NoPicture:
+            return Images([url], settings)
+        except NotAnImage:
             raise error from None
     if http and _may_be_a_photo(opened):
-        with suppress(NoPicture):
-            pictures = Pictures([url], settings)
+        with suppress(NotAnImage):
+            pictures = Images([url], settings)
             opened.container.close()
             return pictures
     if is_live(opened):
         return NetworkStream(url, settings, opened)
     recording = VideoFile(url, settings, opened)
-    return Rehearsal(recording) if settings.live else recording
+    return SimulatedCamera(recording) if settings.live else recording
 
 
 def _may_be_a_photo(opened: Opened) -> bool:
@@ -191,7 +191,7 @@ def _address(url: str) -> Location:
         raise SourceError(f"{url}: {scheme}:// is not among {', '.join(STREAM_SCHEMES)}")
     if re.search(r"\s", url):
         raise SourceError(f"an address of {scheme}:// holds a space; write it as %20")  # the rest may be a password
-    if is_picture_address(url) and (name := picture_name(url)):
+    if is_image_address(url) and (name := image_name(url)):
         return Location(name, pictures=(url,))
     # Not urlsplit: a password may hold / # ? and [ too, and must not become a part of the folder's name.
     host = re.split(r"[/?#]", rest.rpartition("@")[2])[0]
@@ -223,8 +223,8 @@ def _file(path: Path, name: str | None = None) -> Location:
     """A picture or a video, by its content, and by its name where that says nothing."""
     found = recognise(path)
     if found is not None and found.kind is not Kind.OTHER:
-        picture = found.kind is Kind.PICTURE
+        picture = found.kind is Kind.IMAGE
     else:
-        picture = path.suffix.lower() in PICTURE_SUFFIXES
+        picture = path.suffix.lower() in IMAGE_SUFFIXES
     name = path.stem if name is None else name
     return Location(name, pictures=(path,)) if picture else Location(name, video=path)

@@ -13,10 +13,10 @@ HEAD = 4096
 """Bytes of a file's beginning that tell what it is."""
 _TS_PACKETS = (188, 192, 204)
 """Bytes from one packet of an MPEG transport stream to the next: plain, with arrival times, with error correction."""
-_MOST_OF_A_PICTURE = 32 << 20
+_MOST_OF_AN_IMAGE = 32 << 20
 """Bytes in which the first picture of a motion JPEG must end."""
 
-PICTURE_SUFFIXES = frozenset(
+IMAGE_SUFFIXES = frozenset(
     {".avif", ".bmp", ".dib", ".heic", ".heif", ".hif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo",
      ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
 )  # fmt: skip
@@ -31,14 +31,14 @@ AMBIGUOUS_SUFFIXES = frozenset({".mod", ".mts", ".ts"})
 """Of videos, and of programs' source: the content decides."""
 _MOTION_JPEG_SUFFIXES = frozenset({".mjpeg", ".mjpg"})
 _RAW_SUFFIXES = frozenset({".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw"})
-_SOUND_SUFFIXES = frozenset({".m4a", ".m4b", ".mka", ".wma"})
+_AUDIO_SUFFIXES = frozenset({".m4a", ".m4b", ".mka", ".wma"})
 """Of sound in a container for videos; a cover picture may be in it."""
 
 
 class Kind(Enum):
     """What can be done with a file."""
 
-    PICTURE = "picture"
+    IMAGE = "image"
     VIDEO = "video"
     """Pictures with times: also what moves in a format for pictures."""
     OTHER = "other"
@@ -54,26 +54,26 @@ class Recognised:
     """With its article, to stand in a sentence."""
 
 
-HEIC = Recognised(Kind.PICTURE, "a HEIC picture")
-AVIF = Recognised(Kind.PICTURE, "an AVIF picture")
-JPEG = Recognised(Kind.PICTURE, "a JPEG picture")
-PNG = Recognised(Kind.PICTURE, "a PNG picture")
-TIFF = Recognised(Kind.PICTURE, "a TIFF picture")
-WEBP = Recognised(Kind.PICTURE, "a WebP picture")
+HEIC = Recognised(Kind.IMAGE, "a HEIC picture")
+AVIF = Recognised(Kind.IMAGE, "an AVIF picture")
+JPEG = Recognised(Kind.IMAGE, "a JPEG picture")
+PNG = Recognised(Kind.IMAGE, "a PNG picture")
+TIFF = Recognised(Kind.IMAGE, "a TIFF picture")
+WEBP = Recognised(Kind.IMAGE, "a WebP picture")
 ANIMATED_WEBP = Recognised(Kind.VIDEO, "an animated WebP picture")
 ANIMATED_PNG = Recognised(Kind.VIDEO, "an animated PNG picture")
 _MOTION_JPEG = Recognised(Kind.VIDEO, "a motion JPEG video")
 _RAW = Recognised(Kind.OTHER, "a camera's raw picture; export it as JPEG")
-_SOUND = Recognised(Kind.OTHER, "sound without pictures")
+_AUDIO = Recognised(Kind.OTHER, "sound without pictures")
 TEXT = Recognised(Kind.OTHER, "text")
 GIF = Recognised(Kind.VIDEO, "a GIF")
 
-_PICTURES = (
+_IMAGES = (
     (0, b"\xff\xd8\xff", JPEG),
     (0, b"\x89PNG\r\n\x1a\n", PNG),
-    (0, b"BM", Recognised(Kind.PICTURE, "a BMP picture")),
-    (0, b"\0\0\0\x0cjP  \r\n", Recognised(Kind.PICTURE, "a JPEG 2000 picture")),
-    (0, b"\xff\x4f\xff\x51", Recognised(Kind.PICTURE, "a JPEG 2000 picture")),
+    (0, b"BM", Recognised(Kind.IMAGE, "a BMP picture")),
+    (0, b"\0\0\0\x0cjP  \r\n", Recognised(Kind.IMAGE, "a JPEG 2000 picture")),
+    (0, b"\xff\x4f\xff\x51", Recognised(Kind.IMAGE, "a JPEG 2000 picture")),
     (0, b"II*\0", TIFF),
     (0, b"MM\0*", TIFF),
     (0, b"II+\0", TIFF),
@@ -114,8 +114,8 @@ _OTHERS = (
     (0, b"PAR1", "a Parquet table"),
     (0, b"\x89HDF", "an HDF5 file"),
     (0, b"\x93NUMPY", "a NumPy array"),
-    (0, b"ID3", _SOUND.name),
-    (0, b"fLaC", _SOUND.name),
+    (0, b"ID3", _AUDIO.name),
+    (0, b"fLaC", _AUDIO.name),
     (0, b"8BPS", "a Photoshop picture; export it as PNG"),
     (0, b"\0\0\0\x0cJXL ", "a JPEG XL picture; convert it to PNG"),
     (0, b"\xff\x0a", "a JPEG XL picture; convert it to PNG"),
@@ -131,7 +131,7 @@ _OTHERS = (
     (0, b"v=0\n", "a description of a stream (SDP); give the stream's address"),
 )
 _KNOWN = (
-    *_PICTURES,
+    *_IMAGES,
     (0, b"GIF8", GIF),
     *((place, magic, Recognised(Kind.VIDEO, name)) for place, magic, name in _VIDEOS),
     *((place, magic, Recognised(Kind.OTHER, name)) for place, magic, name in _OTHERS),
@@ -159,10 +159,10 @@ def recognise_file(file: BinaryIO, suffix: str = "") -> Recognised | None:
     found = recognise_bytes(file.read(HEAD))
     if found is PNG and _png_is_animated(file):
         return ANIMATED_PNG
-    if found is JPEG and suffix not in PICTURE_SUFFIXES and _jpeg_goes_on(file, suffix):
+    if found is JPEG and suffix not in IMAGE_SUFFIXES and _jpeg_goes_on(file, suffix):
         return _MOTION_JPEG
-    if found is not None and found.kind is Kind.VIDEO and suffix in _SOUND_SUFFIXES:
-        return _SOUND
+    if found is not None and found.kind is Kind.VIDEO and suffix in _AUDIO_SUFFIXES:
+        return _AUDIO
     return _RAW if found in (None, TIFF) and suffix in _RAW_SUFFIXES else found
 
 
@@ -193,7 +193,7 @@ def _iso_media(head: bytes) -> Recognised | None:
         return HEIC
     if brand == b"crx ":
         return _RAW
-    return _SOUND if brand in (b"M4A ", b"M4B ") else Recognised(Kind.VIDEO, "an MP4 or QuickTime video")
+    return _AUDIO if brand in (b"M4A ", b"M4B ") else Recognised(Kind.VIDEO, "an MP4 or QuickTime video")
 
 
 def _riff(head: bytes) -> Recognised | None:
@@ -203,14 +203,14 @@ def _riff(head: bytes) -> Recognised | None:
     if form == b"WEBP":
         animated = head[12:16] == b"VP8X" and len(head) > 20 and head[20] & 2
         return ANIMATED_WEBP if animated else WEBP
-    return {b"AVI ": Recognised(Kind.VIDEO, "an AVI video"), b"WAVE": _SOUND}.get(form)
+    return {b"AVI ": Recognised(Kind.VIDEO, "an AVI video"), b"WAVE": _AUDIO}.get(form)
 
 
 def _ogg(head: bytes) -> Recognised | None:
     if head[:4] != b"OggS":
         return None
     seen = any(codec in head[:512] for codec in (b"\x80theora", b"video\0", b"BBCD", b"OVP80"))
-    return Recognised(Kind.VIDEO, "an Ogg video") if seen else _SOUND
+    return Recognised(Kind.VIDEO, "an Ogg video") if seen else _AUDIO
 
 
 def _raw_stream(head: bytes) -> Recognised | None:
@@ -231,7 +231,7 @@ def _transport_stream(head: bytes) -> Recognised | None:
 def _written(head: bytes) -> Recognised | None:
     """What begins in letters, with more freedom than a few fixed bytes."""
     if re.match(rb"P[1-7]\s", head):
-        return Recognised(Kind.PICTURE, "a PNM picture")
+        return Recognised(Kind.IMAGE, "a PNM picture")
     if re.match(rb"\s*--\S+\s*\r?\nContent-[Tt]ype: image/jpeg", head):
         return _MOTION_JPEG
     start = head[:1024].removeprefix(codecs.BOM_UTF8).lstrip().lower()
@@ -269,5 +269,5 @@ def _jpeg_goes_on(file: BinaryIO, suffix: str) -> bool:
     if suffix in _MOTION_JPEG_SUFFIXES:
         return True
     file.seek(0)
-    content = file.read(_MOST_OF_A_PICTURE)
+    content = file.read(_MOST_OF_AN_IMAGE)
     return b"MPF\0" not in content[: 1 << 16] and b"\xff\xd9\xff\xd8" in content

@@ -1,4 +1,4 @@
-"""ScriptedCamera: a camera for tests and rehearsals, with a script of pictures, pauses and cables pulled."""
+"""ScriptedCamera: a camera for tests, with a script of pictures, pauses and cables pulled."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ _PIXELS_A_CORE = 100_000_000
 _MOST_THREADS = 8
 _ENDING = 1.0
 """Seconds before the announced end of a recording from which on it counts as played; of a short one half its length."""
-_TOLD_DELAY = 1.5
+_NOTED_DELAY = 1.5
 """Seconds for which a frame was kept until its time, from which on the user is told."""
 
 
@@ -201,7 +201,7 @@ class NetworkStream:
         if self._outage:
             self.notes.append("outage at {:.1f} s: {}".format(*self._outage))
         self.notes += self._clock.notes() + (self._decoder.notes if self._decoder else [])
-        if self._longest_delay > _TOLD_DELAY:
+        if self._longest_delay > _NOTED_DELAY:
             delay = f"{self._longest_delay:.1f}"
             self.notes.append(f"frames came in bursts, and were given at their own times, up to {delay} s later")
 

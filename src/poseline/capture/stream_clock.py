@@ -19,7 +19,7 @@ _USUAL_STEP = 0.04
 """Seconds between two frames, until the stream's own interval is known."""
 _LONGEST_STEP = 1.0
 """Seconds between two frames, at most, for the interval to be taken as the stream's own."""
-_TOLD_SILENCE = 1.0
+_NOTED_SILENCE = 1.0
 """Seconds without a frame, at least, for a new beginning of the stamps to count as an interruption."""
 
 
@@ -133,7 +133,7 @@ class StreamClock:
             return offset
         self._before = self._before or last
         time = self._next(last, self._step, at)
-        if time - last.time > _TOLD_SILENCE:
+        if time - last.time > _NOTED_SILENCE:
             self.interruptions.append(time)
         return time - stamp
 

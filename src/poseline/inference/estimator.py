@@ -17,8 +17,8 @@ from poseline import forks
 from poseline.errors import ModelError
 from poseline.frame import Frame, plane_pixels
 from poseline.inference.decode import decode_batch
-from poseline.inference.focus import Focus
 from poseline.inference.letterbox import Letterbox, round_up
+from poseline.inference.roi import RoiSelector
 from poseline.inference.runtimes import Request, Runtime
 from poseline.inference.spec import ModelSpec
 from poseline.pose import Observation, Speed
@@ -117,16 +117,16 @@ class PoseEstimator:
 
         def get_ready() -> None:
             try:
-                coming.set_result(self._exercised(_blank(width, height), letterbox, kind))
+                coming.set_result(self._warmed_up(_blank(width, height), letterbox, kind))
             except BaseException as error:  # noqa: BLE001 # carried to whoever waits for it
                 coming.set_exception(error)
 
         threading.Thread(target=get_ready, name="prepare", daemon=True).start()
 
-    def _exercised(self, blank: Frame, letterbox: Letterbox, kind: Kind) -> Request:
-        """A new request, after as many dry runs as the runtime needs."""
+    def _warmed_up(self, blank: Frame, letterbox: Letterbox, kind: Kind) -> Request:
+        """A new request, after as many warm-up runs as the runtime needs."""
         request = self._made(kind)
-        for _ in range(self.runtime.dry_runs):
+        for _ in range(self.runtime.warmup_runs):
             request.place(0, blank, letterbox)
             with self._starting:
                 request.start(self.settings)
@@ -160,14 +160,14 @@ class PoseEstimator:
 
     def batch(
         self, frame: Frame, settings: InferenceSettings | None = None, *,
-        focus: Focus | None = None, places: int | None = None, alone: bool = False,
+        roi: RoiSelector | None = None, places: int | None = None, alone: bool = False,
     ) -> Batch:  # fmt: skip
         """A batch without frames yet, for frames like this one.
 
         Args:
             frame: it is not placed.
             settings: of whoever asks; the estimator's own if None.
-            focus: says which part of the picture to look at.
+            roi: chooses the part of the frame (region of interest).
             places: most frames; as many as the runtime takes if None.
             alone: no other batch is in flight beside it.
 
@@ -181,8 +181,8 @@ class PoseEstimator:
             )
         settings = settings or self.settings
         letterbox = self._letterbox(frame.width, frame.height, settings)
-        if focus is not None:
-            letterbox = focus.letterbox(frame, letterbox)
+        if roi is not None:
+            letterbox = roi.letterbox(frame, letterbox)
         kind = self._kind(letterbox, places, alone)
         return Batch(letterbox, settings, kind, self._request(kind))
 
@@ -261,27 +261,27 @@ def infer(
     """
     settings = settings or estimator.settings
     in_flight = 1 if live else estimator.runtime.in_flight
-    focus = Focus(settings.roi_every, estimator.spec.stride, settings.conf) if settings.roi else None
+    roi = RoiSelector(settings.roi_every, estimator.spec.stride, settings.conf) if settings.roi else None
     if low is not None and low < settings.conf:
         settings = settings.model_copy(update={"conf": low})
-    batches = _batches(frames, estimator, settings, focus, live)
-    flying: deque[Batch] = deque()
+    batches = _batches(frames, estimator, settings, roi, live)
+    in_progress: deque[Batch] = deque()
     ended: Exception | None = None
     try:
-        while flying or ended is None:
+        while in_progress or ended is None:
             if ended is None:
                 try:
-                    flying.append(estimator.start(next(batches)))
+                    in_progress.append(estimator.start(next(batches)))
                 except Exception as error:  # noqa: BLE001 # it waits its turn, and is raised below
                     ended = error
-            if flying and (ended is not None or len(flying) >= in_flight):
-                batch = flying.popleft()
+            if in_progress and (ended is not None or len(in_progress) >= in_flight):
+                batch = in_progress.popleft()
                 for seen in estimator.finish(batch):
-                    if focus is not None:
-                        focus.note(seen, batch.letterbox)
+                    if roi is not None:
+                        roi.note(seen, batch.letterbox)
                     yield seen
     except GeneratorExit:
-        for batch in flying:  # left early: their requests are wanted by whoever uses the estimator next
+        for batch in in_progress:  # left early: their requests are wanted by whoever uses the estimator next
             estimator.finish(batch)
         raise
     if not isinstance(ended, StopIteration):
@@ -289,7 +289,7 @@ def infer(
 
 
 def _batches(
-    frames: Iterator[Frame], estimator: PoseEstimator, settings: InferenceSettings, focus: Focus | None, live: bool
+    frames: Iterator[Frame], estimator: PoseEstimator, settings: InferenceSettings, roi: RoiSelector | None, live: bool
 ) -> Iterator[Batch]:
     """The frames in batches, each as full as the runtime takes it; an error comes behind the frames before it."""
     batch: Batch | None = None
@@ -300,7 +300,7 @@ def _batches(
                 yield batch
                 batch = None
             if batch is None:
-                fresh = estimator.batch(frame, settings, focus=focus, places=1 if live else None, alone=live)
+                fresh = estimator.batch(frame, settings, roi=roi, places=1 if live else None, alone=live)
                 fresh.place(frame)
                 batch = fresh
             else:

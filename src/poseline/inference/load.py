@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Literal
 
 from poseline.cache import compiled_folder
 from poseline.errors import DeviceError, SettingsError
-from poseline.head_start import head_start
-from poseline.inference import focus, weights
+from poseline.inference import roi, weights
 from poseline.inference.estimator import PoseEstimator
 from poseline.inference.runtimes import Runtime
 from poseline.inference.spec import ModelSpec
 from poseline.settings import InferenceSettings
 from poseline.skeleton import Skeleton
+from poseline.startup.model_preload import model_preload
 
 if TYPE_CHECKING:
     from poseline.inference.int8 import Sample
@@ -109,14 +109,14 @@ def _runtime(spec: ModelSpec, engine: Engine, device: str, settings: InferenceSe
         kept = CompiledNetworks(compiled_folder(), f"{spec.sha256} {spec.path}")
         runtime = OpenVinoRuntime(
             spec.path, precision=settings.arithmetic, live=live, kept=kept, keypoint_values=values,
-            sizes=focus.SIZES if settings.roi else 2,
+            sizes=roi.SIZES if settings.roi else 2,
         )  # fmt: skip
         if settings.roi and runtime.fixed_size:
             raise SettingsError(
                 f"--roi needs a network that takes any size, and {spec.name} takes one; leave --roi out"
             )
         return runtime
-    head_start.dismiss()
+    model_preload.cancel()
     if engine == "onnx":
         from poseline.inference.runtimes.onnx import OnnxRuntime
 

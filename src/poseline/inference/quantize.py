@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from poseline.errors import ModelError, last_line
-from poseline.inference.child import answer, in_child
+from poseline.inference.subprocess_task import answer, run_in_subprocess
 
 _SECONDS = 1800
 _FLOAT = re.compile(r"cv[24]\.\d+\.\d|model\.[01]\.conv")
@@ -38,7 +38,9 @@ def quantize(network: Path, inputs: Path, target: Path) -> None:
         ModelError: NNCF is not installed, or failed.
     """
     check_nncf()
-    in_child(__name__, ["quantize", *(str(path.absolute()) for path in (network, inputs, target))], _SECONDS, _QUIET)
+    run_in_subprocess(
+        __name__, ["quantize", *(str(path.absolute()) for path in (network, inputs, target))], _SECONDS, _QUIET
+    )
 
 
 def _quantize_here(network: Path, inputs: Path, target: Path) -> None:

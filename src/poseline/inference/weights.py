@@ -15,7 +15,7 @@ from typing import Any
 
 from poseline.cache import cache_folder
 from poseline.errors import ModelError, PoselineError
-from poseline.inference import bridge
+from poseline.inference import ultralytics_adapter
 from poseline.inference.spec import ModelSpec
 from poseline.skeleton import Skeleton
 
@@ -48,7 +48,7 @@ def find(model: str | None) -> Path:
     path = Path(model).expanduser()
     if path.exists():
         return path
-    if path.name != model or not bridge.PUBLISHED.fullmatch(model):
+    if path.name != model or not ultralytics_adapter.PUBLISHED.fullmatch(model):
         raise ModelError(
             f"{model}: no such model file; give a .pt, .onnx or OpenVINO folder, or a name like yolo11n-pose.pt"
         )
@@ -56,7 +56,7 @@ def find(model: str | None) -> Path:
     if not kept.exists():
         log.info("fetching %s", model)
         try:
-            bridge.fetch(model, kept.parent)
+            ultralytics_adapter.fetch(model, kept.parent)
         except ModelError as error:
             raise ModelError(f"{model}: not here, not in {kept.parent}, and not to be fetched: {error}") from error
     return kept
@@ -93,7 +93,7 @@ def read_spec(path: Path, *, convert: bool, skeleton: Skeleton | None = None) ->
     if convert:
         folder = _shipped(path) if path == _BUILTIN_WEIGHTS else _converted(path, digest)
         return _openvino_spec(folder, path.name, digest, skeleton)
-    _, metadata = bridge.load_network(path)
+    _, metadata = ultralytics_adapter.load_network(path)
     return ModelSpec.from_metadata(metadata, path, "pt", path.name, digest, skeleton)
 
 
@@ -124,7 +124,7 @@ def _converted(weights: Path, digest: str) -> Path:
 
 
 def _convert(weights: Path, folder: Path) -> None:
-    bridge.convert(weights, folder)
+    ultralytics_adapter.convert(weights, folder)
     write_quick_metadata(folder)
 
 
@@ -195,8 +195,8 @@ def _quick_metadata(folder: Path) -> Any:
 
 def write_quick_metadata(folder: Path) -> None:
     """Beside the metadata.yaml of a conversion of our own, write the same so that it is quickly read."""
-    told = json.dumps(_metadata(folder), default=str)
-    (folder / _QUICK_METADATA).write_text(told, encoding="utf-8")
+    text = json.dumps(_metadata(folder), default=str)
+    (folder / _QUICK_METADATA).write_text(text, encoding="utf-8")
 
 
 def _onnx_metadata(path: Path) -> dict[str, Any]:

@@ -54,8 +54,8 @@ def choose_encoder(wanted: Literal["auto", "x264", "nvenc"], device: str = "") -
     Raises:
         DeviceError: NVENC was asked for and is not there.
     """
-    on_card = device.startswith("cuda")
-    if wanted == "x264" or (wanted == "auto" and not on_card):
+    on_gpu = device.startswith("cuda")
+    if wanted == "x264" or (wanted == "auto" and not on_gpu):
         return "x264", ""
     if encodes(CODECS["nvenc"]):
         return "nvenc", "encoded by the card (NVENC)" if wanted == "auto" else ""

@@ -57,7 +57,7 @@ class OutputFolder:
 
     @property
     def pictures(self) -> Path:
-        """The folder of annotated pictures; `save_picture` creates it."""
+        """The folder of annotated pictures; `save_image` creates it."""
         return self.path / "pictures"
 
     def results(self) -> list[Path]:
@@ -175,13 +175,13 @@ def _clear(path: Path, overwrite: bool) -> None:
             raise OutputError(
                 f"{path} already holds {', '.join(names)}: try --overwrite, or another folder with -o{kept}"
             )
-    for result in [*_logged_pictures(path), *held]:  # the log last: it names the pictures
+    for result in [*_logged_images(path), *held]:  # the log last: it names the pictures
         _remove(result)
     with suppress(OSError):  # there is none, or it holds pictures of the user's own
         pictures.rmdir()
 
 
-def _logged_pictures(path: Path) -> list[Path]:
+def _logged_images(path: Path) -> list[Path]:
     """The annotated pictures that are there of the run whose log is in `path`."""
     journal, pictures = path / "keypoints.jsonl", path / "pictures"
     if not (journal.is_file() and pictures.is_dir()):

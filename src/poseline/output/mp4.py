@@ -26,7 +26,7 @@ from poseline.settings import OutputSettings
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
 
-_SOUNDS = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
+_AUDIO_CODECS = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
 _MOST_BETWEEN_KEYS = 600
 """Frames from one key frame to the next at most, also where time hardly moves on."""
 _CONTAINER = {
@@ -35,13 +35,13 @@ _CONTAINER = {
     "movflags": "+hybrid_fragmented+delay_moov",
     "frag_duration": "200000",  # microseconds; a fragment is what a killed run loses
     "flush_packets": "1",  # or FFmpeg keeps the last 256 KiB in the process
-    "max_interleave_delta": "100000",  # microseconds to wait for a sound that has fallen silent
+    "max_interleave_delta": "100000",  # microseconds to wait for a audio that has fallen silent
 }
 
 
 def mp4_can_hold(codec_name: str) -> bool:
-    """Whether sound of this codec (FFmpeg's name, such as `aac`) can be copied into MP4 and played from it."""
-    return codec_name in _SOUNDS
+    """Whether audio of this codec (FFmpeg's name, such as `aac`) can be copied into MP4 and played from it."""
+    return codec_name in _AUDIO_CODECS
 
 
 def part_of(path: Path) -> Path:
@@ -49,10 +49,10 @@ def part_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.part")
 
 
-def clock_options(time_base: Fraction, sound: AudioStream | None) -> dict[str, str]:
-    """FFmpeg's options for a video whose stamps are exact in `time_base`, and a `sound` that starts on its sample."""
+def clock_options(time_base: Fraction, audio: AudioStream | None) -> dict[str, str]:
+    """FFmpeg's options for a video whose stamps are exact in `time_base`, and a `audio` that starts on its sample."""
     ticks = time_base.denominator
-    common = math.lcm(ticks, sound.sample_rate or 1) if sound is not None else ticks
+    common = math.lcm(ticks, audio.sample_rate or 1) if audio is not None else ticks
     return {
         "video_track_timescale": str(ticks),  # or FFmpeg multiplies a coarse one
         "movie_timescale": str(common if common < 2**31 else ticks),  # where streams start is told in it; else in ms
@@ -60,7 +60,7 @@ def clock_options(time_base: Fraction, sound: AudioStream | None) -> dict[str, s
 
 
 class Mp4:
-    """One file of one picture size, opened for its `first` picture; sound if there is a `template`.
+    """One file of one picture size, opened for its `first` picture; audio if there is a `template`.
 
     Whatever fails in here raises the error of PyAV or of the system; `VideoWriter` says what it means.
     """
@@ -122,8 +122,8 @@ class Mp4:
             prepared.pict_type, self._key_due = PictureType.I, pts + self._second
         self._container.mux(self._video.encode(prepared))
 
-    def mux_sound(self, packet: av.Packet[Any]) -> None:
-        """Copy one packet of sound; its time stamps are already this file's."""
+    def mux_audio(self, packet: av.Packet[Any]) -> None:
+        """Copy one packet of audio; its time stamps are already this file's."""
         if self._audio is not None:
             packet.stream = self._audio
             self._container.mux(packet)

@@ -1,4 +1,4 @@
-"""Screens: where a window shows its pictures. A real one is a process of its own; `poseline.window_child` says why."""
+"""Screens: where a window shows its pictures. The real one is a process of its own: see `poseline.window_process`."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ import numpy as np
 
 from poseline.errors import OutputError
 from poseline.frame import Pixels, reformatted
-from poseline.window_child import HEADER
+from poseline.window_process import HEADER
 
 if TYPE_CHECKING:
     import av
 
     Picture: TypeAlias = "av.VideoFrame | Pixels"
 
-_PATIENCE = 30.0
+_STALL_TIMEOUT = 30.0
 """Seconds without a word from the window's process after which it counts as hung. Starting it can take some."""
-_SURE_SECONDS = 2.0
+_RECHECK_SECONDS = 2.0
 """Seconds for which it is listened to once more before that: this process may have been the one that slept."""
-_LOOK_SECONDS = 0.05
-_GOODBYE_SECONDS = 2.0
+_POLL_SECONDS = 0.05
+_STOP_TIMEOUT = 2.0
 """Seconds that it may take to end by itself."""
 _NOISE = ("QFontDatabase:", "Note that Qt")
 """Beginnings of lines that Qt writes at every start."""
@@ -53,7 +53,7 @@ class Screen(Protocol):
 
 
 class ScriptedScreen:
-    """A screen for tests and rehearsals: it keeps what it is shown, and presses the given keys, one a look.
+    """A screen for tests: it keeps what it is shown, and presses the given keys, one a look.
 
     Args:
         keys: what is pressed at each look: a character, or None for nothing; nothing after the last.
@@ -103,7 +103,7 @@ class WindowProcess:
     def __init__(self, title: str, pixel_aspect: Fraction = Fraction(1)) -> None:
         if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             raise OutputError("this machine has no display (DISPLAY is not set)")
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 # closed in `close`
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 # closed in `close`
         self._keys: Queue[int] = Queue()
         self._newest: Picture | None = None
         self._changed = threading.Condition()
@@ -112,17 +112,17 @@ class WindowProcess:
         self._ended = threading.Event()
         self._user_closed = False
         self._error = ""
-        self._heard = time.monotonic()
-        command = [sys.executable, "-m", "poseline.window_child", title.replace("\0", ""), str(float(pixel_aspect))]
+        self._last_message = time.monotonic()
+        command = [sys.executable, "-m", "poseline.window_process", title.replace("\0", ""), str(float(pixel_aspect))]
         try:
             self._process = subprocess.Popen(  # noqa: S603 # our own interpreter and module
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said,
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr,
                 start_new_session=True,  # the terminal's Ctrl-C is for this process
             )  # fmt: skip
         except OSError as error:
-            self._said.close()
+            self._stderr.close()
             raise OutputError(f"no window can be opened here: its process cannot be started: {error}") from error
-        for work in (self._send, self._hear):
+        for work in (self._send, self._read_messages):
             threading.Thread(target=work, name="window", daemon=True).start()
 
     def show(self, picture: Picture) -> None:
@@ -147,7 +147,7 @@ class WindowProcess:
     def opens(self, seconds: float) -> bool:
         """Whether the first picture comes to stand on the screen within so many seconds."""
         deadline = time.monotonic() + seconds
-        while not self._opened.wait(_LOOK_SECONDS):
+        while not self._opened.wait(_POLL_SECONDS):
             self._check()
             if time.monotonic() > deadline:
                 return False
@@ -159,22 +159,22 @@ class WindowProcess:
             self._closing = True
             self._changed.notify()
         try:
-            self._process.wait(_GOODBYE_SECONDS)
+            self._process.wait(_STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             with suppress(subprocess.TimeoutExpired):  # the system itself holds on to it; it holds nothing of ours
-                self._process.wait(_GOODBYE_SECONDS)
-        self._said.close()
+                self._process.wait(_STOP_TIMEOUT)
+        self._stderr.close()
 
     def _check(self) -> None:
         """Raise where the window went away by itself, or has said nothing for too long."""
-        if not self._ended.is_set() and time.monotonic() - self._heard > _PATIENCE:
-            heard = self._heard
-            time.sleep(_SURE_SECONDS)
-            if heard == self._heard:
+        if not self._ended.is_set() and time.monotonic() - self._last_message > _STALL_TIMEOUT:
+            last_message = self._last_message
+            time.sleep(_RECHECK_SECONDS)
+            if last_message == self._last_message:
                 self._error = "it hangs"
                 self._process.kill()
-                self._ended.wait(_GOODBYE_SECONDS)
+                self._ended.wait(_STOP_TIMEOUT)
         if (self._ended.is_set() or self._error) and not self._user_closed:
             what = "the window went away" if self._opened.is_set() else "no window can be opened here"
             raise OutputError(f"{what}: {self._reason()}")
@@ -182,7 +182,7 @@ class WindowProcess:
     def _reason(self) -> str:
         if "not implemented" in self._error:
             return "OpenCV was built without windows (opencv-python has them, opencv-python-headless has not)"
-        return self._error or f"its process ended with {self._process.wait()}: {self._last_words()}"
+        return self._error or f"its process ended with {self._process.wait()}: {self._first_error_line()}"
 
     def _send(self) -> None:
         """Send the newest picture as often as it is taken; close the pipe at the end, which ends the process."""
@@ -201,12 +201,12 @@ class WindowProcess:
             picture, self._newest = self._newest, None
             return None if self._closing else picture
 
-    def _hear(self) -> None:
+    def _read_messages(self) -> None:
         """Take in what the window says, up to its end."""
         assert self._process.stdout is not None
         with self._process.stdout as words:
             for line in words:
-                self._heard = time.monotonic()
+                self._last_message = time.monotonic()
                 word, _, rest = line.decode(errors="replace").strip().partition(" ")
                 if word == "key":
                     self._keys.put(int(rest))
@@ -218,10 +218,10 @@ class WindowProcess:
                     self._error = rest
         self._ended.set()
 
-    def _last_words(self) -> str:
+    def _first_error_line(self) -> str:
         """The first line of what the libraries wrote on stderr that says something."""
-        self._said.seek(0)
-        lines = [line.strip() for line in self._said.read().decode(errors="replace").splitlines()]
+        self._stderr.seek(0)
+        lines = [line.strip() for line in self._stderr.read().decode(errors="replace").splitlines()]
         return next((line for line in lines if line and not line.startswith(_NOISE)), "without a word")
 
 

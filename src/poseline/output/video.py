@@ -1,4 +1,4 @@
-"""Video: annotated pictures as an MP4 with the source's own time stamps, and its sound."""
+"""Video: annotated pictures as an MP4 with the source's own time stamps, and its audio."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import av
 
 from poseline.atomic import cause
 from poseline.errors import OutputError
+from poseline.output.closeable import Closeable
 from poseline.output.encoder import EncoderName
-from poseline.output.finished import Finished
 from poseline.output.mp4 import Mp4, part_of
 from poseline.settings import OutputSettings
 
@@ -32,15 +32,15 @@ A file's pictures come with their time repaired (`SourceClock`): this is for who
 _LONGEST_STEP = 1
 """Seconds: a longer step between two pictures is a pause, and not the interval to go on with."""
 _LONGEST_SILENCE = 5
-"""Seconds by which sound may jump ahead where the pictures break, before we take it for the same break."""
+"""Seconds by which audio may jump ahead where the pictures break, before we take it for the same break."""
 _SAME_TIME = Fraction(1, 2)
-"""Seconds: a break that takes the pictures back to the sound's own time, as after several wild time stamps."""
-_SOUND_TAIL = 1
-"""Seconds of sound copied past the last picture, and by which its breaks may come before or after the pictures'."""
+"""Seconds: a break that takes the pictures back to the audio's own time, as after several wild time stamps."""
+_AUDIO_TAIL = 1
+"""Seconds of audio copied past the last picture, and by which its breaks may come before or after the pictures'."""
 _FAILURES = (av.error.FFmpegError, OSError, ValueError)
 
 
-class VideoWriter(Finished):
+class VideoWriter(Closeable):
     """Writes pictures to `path`, one file for each picture size and shape of pixels; opened at the first picture.
 
     Args:
@@ -50,7 +50,7 @@ class VideoWriter(Finished):
         live: give up some size so that the encoder holds no frame back.
         frame_rate: frames a second as announced, for the encoder's rate control alone; None if unknown.
         pixel_aspect: a pixel's width over its height, which players are told; `write` may give another.
-        audio: encoded packets of the source's sound in their order, of a codec that `mp4_can_hold`; None for silence.
+        audio: encoded packets of the source's audio in their order, of a codec that `mp4_can_hold`; None for silence.
             Until the first of them is due, nothing is on the disk that a killed run could recover.
         audio_template: the stream that they come from; its container must stay open meanwhile.
 
@@ -75,14 +75,14 @@ class VideoWriter(Finished):
         """Pictures written."""
         self.repaired = 0
         """Pictures whose time stamp was missing or did not move on, and was made to."""
-        self.sound_lost: str | None = None
-        """Why the sound ends early or has holes, or None."""
+        self.audio_lost: str | None = None
+        """Why the audio ends early or has holes, or None."""
         self.segments: list[Path] = []
         """The finished files: `path`, then `annotated-2.mp4` ... after each change of size or shape."""
         self._path = path
         self._settings, self._encoder, self._live, self._frame_rate = settings, encoder, live, frame_rate
         self._pixel_aspect = pixel_aspect
-        self._sound = _Sound(audio) if audio is not None and audio_template is not None else None
+        self._audio = _Audio(audio) if audio is not None and audio_template is not None else None
         self._template = audio_template
         self._file: Mp4 | None = None
         self._clock: _Clock | None = None
@@ -106,24 +106,24 @@ class VideoWriter(Finished):
             self._error = OutputError(f"{self._path}: {trouble}: the recording was closed at this point")
             raise self._error
 
-    def move_sound(self, seconds: Fraction, begin: Fraction) -> None:
-        """Tell that the pictures' time stamps broke, and were repaired: the sound's broke there as well.
+    def move_audio(self, seconds: Fraction, begin: Fraction) -> None:
+        """Tell that the pictures' time stamps broke, and were repaired: the audio's broke there as well.
 
         Args:
             seconds: what was added to the source's time, from the next picture on.
             begin: the repaired time of that picture, in seconds.
         """
-        if self._sound is not None:
-            self._sound.move(seconds, begin)
+        if self._audio is not None:
+            self._audio.move(seconds, begin)
 
     def close(self) -> None:
         """Finish the file and give it its name; after that the writer is empty. A second call does nothing."""
         if self._file is None:
             return
         try:
-            self._copy_sound(self._clock.now + _SOUND_TAIL if self._clock else None)
-            if self._sound is not None and self._clock is not None and self._sound.has_waited(self._clock.now):
-                self.sound_lost = "its time stamps step back where the pictures' do not"
+            self._copy_audio(self._clock.now + _AUDIO_TAIL if self._clock else None)
+            if self._audio is not None and self._clock is not None and self._audio.has_waited(self._clock.now):
+                self.audio_lost = "its time stamps step back where the pictures' do not"
             self._finish_file()
         except _FAILURES as error:
             raise self._failed(error) from error
@@ -139,7 +139,7 @@ class VideoWriter(Finished):
             self._finish_file()
         if self._file is None:
             self._file = self._open_file(picture, self._clock.time_base)
-        self._copy_sound(self._clock.now)
+        self._copy_audio(self._clock.now)
         self._file.encode(picture, pts)
         self.frames += 1
 
@@ -155,7 +155,7 @@ class VideoWriter(Finished):
             live=self._live,
             frame_rate=self._frame_rate,
             pixel_aspect=self._pixel_aspect,
-            template=self._template if self._sound is not None and self._sound.more() else None,
+            template=self._template if self._audio is not None and self._audio.more() else None,
         )
 
     def _finish_file(self) -> None:
@@ -164,13 +164,13 @@ class VideoWriter(Finished):
             self.segments.append(self._file.path)
             self._file = None
 
-    def _copy_sound(self, until: Fraction | None) -> None:
-        """Sound up to the picture's time and not beyond, so that neither waits for the other in the muxer."""
-        if self._sound is None or self._file is None or self._clock is None or until is None:
+    def _copy_audio(self, until: Fraction | None) -> None:
+        """Audio up to the picture's time and not beyond, so that neither waits for the other in the muxer."""
+        if self._audio is None or self._file is None or self._clock is None or until is None:
             return
-        for packet in self._sound.until(until, self._clock.shift):
-            self._file.mux_sound(packet)
-        self.sound_lost = self._sound.lost
+        for packet in self._audio.until(until, self._clock.shift):
+            self._file.mux_audio(packet)
+        self.audio_lost = self._audio.lost
 
     def _failed(self, error: BaseException) -> OutputError:
         """Keep the first error, and the file as far as it came."""
@@ -230,8 +230,8 @@ class _Clock:
         return pts if not time_base or time_base == self.time_base else round(pts * time_base / self.time_base)
 
 
-class _Sound:
-    """The source's sound, given out up to a time; where the pictures' time was moved, so is its own."""
+class _Audio:
+    """The source's audio, given out up to a time; where the pictures' time was moved, so is its own."""
 
     def __init__(self, packets: Iterator[av.Packet[Any]]) -> None:
         self.lost: str | None = None
@@ -241,12 +241,12 @@ class _Sound:
         self._last: Fraction | None = None
         self._moved = Fraction(0)
         self._breaks: deque[tuple[Fraction, Fraction]] = deque()
-        """Breaks that the pictures had and the sound not yet: seconds to move it by then, and when."""
+        """Breaks that the pictures had and the audio not yet: seconds to move it by then, and when."""
         self._waits_since: Fraction | None = None
 
     def move(self, seconds: Fraction, begin: Fraction) -> None:
-        """As `VideoWriter.move_sound`."""
-        if abs(seconds - self._moved) <= _SAME_TIME:  # the pictures are back where the sound has always been
+        """As `VideoWriter.move_audio`."""
+        if abs(seconds - self._moved) <= _SAME_TIME:  # the pictures are back where the audio has always been
             self._breaks.clear()
             self._moved = seconds
         else:
@@ -267,7 +267,7 @@ class _Sound:
                 return
             self._next, self._stated = None, stated
             if self._breaks and time >= self._breaks[0][1] + shift:  # it went on for longer than the pictures
-                if time > self._breaks[0][1] + shift + _SOUND_TAIL:
+                if time > self._breaks[0][1] + shift + _AUDIO_TAIL:
                     self.lost, self._packets = "its time stamps do not follow the pictures'", iter(())
                 continue
             if self._last is not None and time <= self._last:
@@ -282,10 +282,10 @@ class _Sound:
 
     def has_waited(self, now: Fraction) -> bool:
         """Whether it steps back in time, and the pictures have not done so until `now`, in seconds."""
-        return self._waits_since is not None and now - self._waits_since > _SOUND_TAIL
+        return self._waits_since is not None and now - self._waits_since > _AUDIO_TAIL
 
     def _follow(self, stated: Fraction) -> bool:
-        """Go on to the pictures' next break where the sound breaks too; False where they have not come to it."""
+        """Go on to the pictures' next break where the audio breaks too; False where they have not come to it."""
         step = Fraction(0) if self._stated is None else stated - self._stated
         if self._breaks and (step < 0 or step > _LONGEST_SILENCE):
             self._moved, self._stated = self._breaks.popleft()[0], None

@@ -2,7 +2,7 @@
 
 from poseline.overlay.canvas import BgrCanvas, Canvas, Colour, YuvCanvas
 from poseline.overlay.draw import Trails, draw_hud, draw_poses
-from poseline.overlay.skeleton_picture import skeleton_picture
+from poseline.overlay.skeleton_image import skeleton_image
 from poseline.overlay.stage import Drawn, Overlay, render
 from poseline.overlay.style import Style, id_colour
 from poseline.overlay.text import Font
@@ -22,6 +22,6 @@ __all__ = [
     "draw_poses",
     "id_colour",
     "render",
-    "skeleton_picture",
+    "skeleton_image",
     "writable_yuv",
 ]

@@ -3,7 +3,7 @@
 from poseline.pipeline.chain import Stage, chain
 from poseline.pipeline.channel import Cancelled, Channel, Overflow
 from poseline.pipeline.meter import Meter
-from poseline.pipeline.observe import observing
+from poseline.pipeline.pose_stream import open_pose_stream
 from poseline.pipeline.report import OnFrame, RunReport
 from poseline.pipeline.run import run, versions
 from poseline.pipeline.sink import Sink
@@ -18,7 +18,7 @@ __all__ = [
     "Sink",
     "Stage",
     "chain",
-    "observing",
+    "open_pose_stream",
     "run",
     "versions",
 ]

@@ -1,4 +1,4 @@
-"""AnnotatedVideo: the video of one run, with the source's sound."""
+"""AnnotatedVideo: the video of one run, with the source's audio."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from poseline.words import counted, were
 
 
 class AnnotatedVideo:
-    """Writes drawn pictures to `path` with the sound of their source; one thread only.
+    """Writes drawn pictures to `path` with the audio of their source; one thread only.
 
     Raises (from `write` and `conclude`):
         OutputError: see `VideoWriter`.
@@ -27,7 +27,7 @@ class AnnotatedVideo:
         self._notes: list[str] = []
         self._closing = ExitStack()
         with self._closing:  # if the second cannot be opened, the first is closed
-            sound = self._sound(info, settings)
+            audio = self._audio(info, settings)
             writer = VideoWriter(
                 path,
                 settings.output,
@@ -35,38 +35,38 @@ class AnnotatedVideo:
                 live=info.live,
                 frame_rate=info.frame_rate / settings.capture.vid_stride if info.frame_rate else None,
                 pixel_aspect=info.pixel_aspect,
-                audio=sound.packets() if sound else None,
-                audio_template=sound.stream if sound else None,
+                audio=audio.packets() if audio else None,
+                audio_template=audio.stream if audio else None,
             )
             self._writer = self._closing.enter_context(writer)
             self._closing = self._closing.pop_all()
 
-    def _sound(self, info: SourceInfo, settings: Settings) -> AudioTrack | None:
-        """The file's sound, where there is one and MP4 can hold it; a rehearsal of live use has none, as a camera."""
+    def _audio(self, info: SourceInfo, settings: Settings) -> AudioTrack | None:
+        """The file's audio, where there is one and MP4 can hold it; a simulated camera has none."""
         if info.path is None or info.live or not settings.output.audio:
             return None
-        sound = AudioTrack(info.path, settings.capture)
-        self._closing.callback(sound.close)
-        if sound.stream is None:
+        audio = AudioTrack(info.path, settings.capture)
+        self._closing.callback(audio.close)
+        if audio.stream is None:
             return None
-        codec = sound.stream.codec_context.name
+        codec = audio.stream.codec_context.name
         if not mp4_can_hold(codec):
             self._notes.append(f"the sound ({codec}) does not fit into an MP4 and was left out")
             return None
-        return sound
+        return audio
 
     def write(self, picture: VideoFrame, frame: Frame) -> None:
         """Append the drawn picture of `frame`."""
         if frame.gap is not None and picture.pts is not None:
-            self._writer.move_sound((picture.pts - frame.pts) * frame.time_base, picture.pts * frame.time_base)
+            self._writer.move_audio((picture.pts - frame.pts) * frame.time_base, picture.pts * frame.time_base)
         self._writer.write(picture, frame.pixel_aspect)
 
     def conclude(self) -> list[str]:
         """Finish the file; returns what there is to note."""
         self._writer.close()
         notes = list(self._notes)
-        if self._writer.sound_lost:
-            notes.append(f"the sound is not complete: {self._writer.sound_lost}")
+        if self._writer.audio_lost:
+            notes.append(f"the sound is not complete: {self._writer.audio_lost}")
         if self._writer.repaired:
             count = self._writer.repaired
             notes.append(f"{counted(count, 'time stamp')} did not move on and {were(count)} repaired in the video")

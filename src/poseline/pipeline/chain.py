@@ -33,8 +33,8 @@ class Stage(NamedTuple):
 
 _JOIN_SECONDS = 15.0
 """How long a stage may take to leave a native call; longer than a source's read timeout."""
-_PATIENCE_STEP = 0.1
-"""Share of its patience that each further stage waits longer."""
+_STALL_TIMEOUT_STEP = 0.1
+"""Share of its time-out that each further stage waits longer."""
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def chain(
     *,
     depth: int,
     overflow: Overflow = Overflow.WAIT,
-    patience: float | None = None,
+    stall_timeout: float | None = None,
 ) -> Iterator[tuple[Flow, list[Channel[Any]]]]:
     """Yield the last stage's output, which runs on the caller's thread, and the channels; the rest have threads.
 
@@ -56,7 +56,7 @@ def chain(
         stages: in order.
         depth: items in flight between two stages.
         overflow: what a full first channel does; the others always wait.
-        patience: seconds without an item after which a stage counts as hung.
+        stall_timeout: seconds without an item after which a stage counts as hung.
     """
     channels: list[Channel[Any]] = []
     threads: list[threading.Thread] = []
@@ -64,7 +64,7 @@ def chain(
     for reader, stage, *_ in stages:
         policy = overflow if not channels else Overflow.WAIT  # only the camera may drop
         # Each waits a little longer than the one before it, so that the first to give up is the one behind the hang.
-        limit = None if patience is None else patience * (1 + _PATIENCE_STEP * len(channels))
+        limit = None if stall_timeout is None else stall_timeout * (1 + _STALL_TIMEOUT_STEP * len(channels))
         channel: Channel[Any] = Channel(reader, depth, policy, limit)
         # Daemons, so that a driver that never returns cannot keep the process alive after its time.
         threads.append(threading.Thread(target=_pump, args=(upstream, channel), name=name, daemon=True))

@@ -31,11 +31,11 @@ class Channel(Generic[T]):
         name: the stage that reads, for messages.
         capacity: the most items in flight.
         overflow: what happens to the next one.
-        patience: seconds after which a reader that got nothing gives up; None waits as long as the writer lives.
+        stall_timeout: seconds after which a reader that got nothing gives up; None waits as long as the writer lives.
     """
 
     def __init__(
-        self, name: str, capacity: int, overflow: Overflow = Overflow.WAIT, patience: float | None = None
+        self, name: str, capacity: int, overflow: Overflow = Overflow.WAIT, stall_timeout: float | None = None
     ) -> None:
         if capacity < 1:
             raise ValueError(f"capacity must be at least 1, got {capacity}")
@@ -45,7 +45,7 @@ class Channel(Generic[T]):
         self.discarded = 0
         """Items thrown away because the reader has gone: what was in flight when it was cancelled, or came later."""
         self._taken = self._found = 0
-        self._patience = patience
+        self._stall_timeout = stall_timeout
         self._items: deque[T] = deque()
         self._changed = threading.Condition()
         self._finished = False
@@ -96,9 +96,9 @@ class Channel(Generic[T]):
         while True:
             with self._changed:
                 waiting = len(self._items)
-                if not waiting and not self._changed.wait_for(self._has_news, self._patience):
+                if not waiting and not self._changed.wait_for(self._has_item, self._stall_timeout):
                     raise StageStalled(
-                        f"nothing came to {self.name} for {self._patience:g} s; the stage before it hangs"
+                        f"nothing came to {self.name} for {self._stall_timeout:g} s; the stage before it hangs"
                     )
                 if self._cancelled:
                     raise Cancelled(self.name)
@@ -114,5 +114,5 @@ class Channel(Generic[T]):
     def _has_room(self) -> bool:
         return self._cancelled or len(self._items) < self.capacity
 
-    def _has_news(self) -> bool:
+    def _has_item(self) -> bool:
         return bool(self._items) or self._finished or self._cancelled

@@ -18,10 +18,10 @@ from poseline.interruption import Interruption
 from poseline.log import RunHeader, write_csv, write_parquet, written_aspect
 from poseline.output import OutputFolder, write_summary
 from poseline.overlay import Overlay
-from poseline.pipeline.annotator import AnnotationResult
 from poseline.pipeline.chain import Stage
 from poseline.pipeline.meter import Meter
-from poseline.pipeline.observe import ENCODING_ADVICE, Running, observing, overlay_stage
+from poseline.pipeline.pose_stream import ENCODING_ADVICE, PoseStream, open_pose_stream, overlay_stage
+from poseline.pipeline.renderer import RenderResult
 from poseline.pipeline.report import OnFrame, RunReport
 from poseline.pipeline.sink import Sink
 from poseline.pipeline.sinks import Sinks
@@ -41,7 +41,7 @@ def run(
     on_frame: OnFrame | None = None,
     interruption: Interruption | None = None,
     *,
-    apart: bool = False,
+    render_in_subprocess: bool = False,
     sinks: Sequence[Sink] = (),
     stages: Sequence[Stage] = (),
 ) -> RunReport:
@@ -57,8 +57,8 @@ def run(
         folder: prepared, empty.
         on_frame: called after each frame was recorded.
         interruption: hears the user's signals.
-        apart: draw and encode the pictures of a file in a second process; nothing is drawn in this one.
-        sinks: where results go beside the folder; none of them may need a picture with `apart`.
+        render_in_subprocess: draw and encode the pictures of a file in a second process; nothing is drawn in this one.
+        sinks: where results go beside the folder; none of them may need a picture with `render_in_subprocess`.
         stages: further stages, behind tracking, from observations to observations.
     """
     interruption = interruption or Interruption()
@@ -70,7 +70,12 @@ def run(
     started, used = time.monotonic(), time.process_time()
     try:
         with Sinks(
-            folder, header, source.info, settings, sinks, renders_apart=estimator.spec if apart else None
+            folder,
+            header,
+            source.info,
+            settings,
+            sinks,
+            render_in_subprocess=estimator.spec if render_in_subprocess else None,
         ) as recorder:
             with _noting_errors(report):
                 _drive(source, estimator, settings, recorder, report, on_frame, interruption, stages)
@@ -115,25 +120,25 @@ def _drive(
     output = Meter("output", "logging" if recorder.renderer else "encoding and logging", ENCODING_ADVICE)
     wanted = settings.output.video or settings.output.show or any(each.sink.needs_picture for each in recorder.others)
     drawing = _drawing(source, estimator, settings) if wanted and not recorder.renderer else []
-    running: Running | None = None
+    stream: PoseStream | None = None
     try:
-        with observing(source, estimator, settings, [*stages, *drawing]) as running:
-            report.meters = [*running.meters, output, *(each.meter for each in recorder.others)]
+        with open_pose_stream(source, estimator, settings, [*stages, *drawing]) as stream:
+            report.meters = [*stream.meters, output, *(each.meter for each in recorder.others)]
             try:
-                _record(running, output, source, recorder, report, on_frame, interruption)
+                _record(stream, output, source, recorder, report, on_frame, interruption)
                 output.ended = True
             finally:
                 source.stop()  # wakes one that waits; not within `stopping`: a signal would stop it inside its stop
-                report.queues = {channel.name: channel.fill for channel in running.channels}
+                report.queues = {channel.name: channel.fill for channel in stream.channels}
     finally:
-        if running is not None:  # and has stopped: what each stage still had in hand is known now
-            _note(report, running, source, recorder)
+        if stream is not None:  # and has stopped: what each stage still had in hand is known now
+            _note(report, stream, source, recorder)
             unwritten = 0 if output.ended else output.taken - recorder.log.frames
-            report.counts.dropped = running.given_up + unwritten
+            report.counts.dropped = stream.lost_frames + unwritten
 
 
 def _record(
-    running: Running,
+    stream: PoseStream,
     output: Meter,
     source: Source,
     recorder: Sinks,
@@ -143,15 +148,15 @@ def _record(
 ) -> None:
     """Record what comes out of the last stage, until it ends or the user has had enough."""
 
-    def wind_down() -> None:
+    def stop_gracefully() -> None:
         source.stop()
         recorder.resume()
 
     ages: deque[float] = deque(maxlen=_AGES)
     drawn: deque[float] = deque(maxlen=_AGES)
     try:
-        with interruption.stopping(wind_down):
-            for item in interruption.breakable(running.items):
+        with interruption.stopping(stop_gracefully):
+            for item in interruption.interruptible(stream.items):
                 output.taken += 1
                 observation = item if isinstance(item, Observation) else item.observation
                 if item is not observation:
@@ -163,13 +168,13 @@ def _record(
                 report.last_recorded = now = time.monotonic()
                 report.first_recorded = report.first_recorded or now
                 ages.append(now - observation.frame.arrival)
-                _note(report, running, source, recorder)
+                _note(report, stream, source, recorder)
                 if on_frame:
                     on_frame(observation, report)
                 if not goes_on:
                     report.interrupted = True
                     break
-        report.interrupted |= interruption.asked > 0
+        report.interrupted |= interruption.signal_count > 0
     finally:
         report.ages, report.drawn_ages = list(ages), list(drawn)
 
@@ -180,7 +185,7 @@ def _drawing(source: Source, estimator: PoseEstimator, settings: Settings) -> li
     return [overlay_stage(draw)]
 
 
-def _join(report: RunReport, annotated: AnnotationResult) -> None:
+def _join(report: RunReport, annotated: RenderResult) -> None:
     """Count the second process in: a frame is done when it is encoded."""
     report.last_recorded = time.monotonic()
     report.cpu += annotated.cpu
@@ -188,12 +193,12 @@ def _join(report: RunReport, annotated: AnnotationResult) -> None:
     report.queues |= annotated.queues
 
 
-def _note(report: RunReport, running: Running, source: Source, recorder: Sinks) -> None:
+def _note(report: RunReport, stream: PoseStream, source: Source, recorder: Sinks) -> None:
     """The counts so far; frames on their way are in none of them but `read`."""
     counts, log = report.counts, recorder.log
     counts.bad, counts.processed, counts.persons, counts.corrupt = source.bad, log.frames, log.persons, log.corrupt
-    counts.read = running.read() + counts.bad
-    counts.dropped = running.channels[0].dropped
+    counts.read = stream.read() + counts.bad
+    counts.dropped = stream.channels[0].dropped
     report.outages = log.outages
 
 

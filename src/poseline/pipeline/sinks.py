@@ -16,10 +16,10 @@ from poseline.capture import SourceInfo
 from poseline.errors import OutputError
 from poseline.inference import ModelSpec
 from poseline.log import KeypointLog, RunHeader
-from poseline.output import OutputFolder, Window, choose_encoder, picture_file, save_picture
+from poseline.output import OutputFolder, Window, choose_encoder, image_file, save_image
 from poseline.overlay import Drawn
 from poseline.pipeline.annotated import AnnotatedVideo
-from poseline.pipeline.annotator import AnnotationTask, Annotator
+from poseline.pipeline.renderer import Renderer, RenderTask
 from poseline.pipeline.sink import Picture, Sink, SinkWriter
 from poseline.pose import Observation
 from poseline.settings import Settings
@@ -69,8 +69,8 @@ class SubprocessVideoSink(Sink):
         assert info.path is not None
         encoder, note = choose_encoder(self._settings.output.encoder, header.device)
         self._notes = [note] if note else []
-        task = AnnotationTask(info.path, self._path, self._settings, encoder, self._spec.skeleton, self._spec.names)
-        self.renderer = self._closing.enter_context(Annotator(task))
+        task = RenderTask(info.path, self._path, self._settings, encoder, self._spec.skeleton, self._spec.names)
+        self.renderer = self._closing.enter_context(Renderer(task))
 
     def write(self, observation: Observation, picture: Picture | None) -> None:
         """Tell the process who was found."""
@@ -84,7 +84,7 @@ class SubprocessVideoSink(Sink):
             return [*self._notes, *self.renderer.result.notes]
 
 
-class PictureSink(Sink):
+class ImageSink(Sink):
     """Annotated pictures, a file each."""
 
     name, needs_picture = "pictures", True
@@ -102,11 +102,11 @@ class PictureSink(Sink):
         """Write the picture under its own name, or beside a file that has it."""
         assert picture is not None
         assert not isinstance(picture, VideoFrame)
-        target = picture_file(self._folder.pictures / _file_of(observation.frame.source).name)
+        target = image_file(self._folder.pictures / _file_of(observation.frame.source).name)
         first, number = target, 2
         while os.path.lexists(target):  # of a picture of this name in another folder, or the user's own
             target, number = first.with_stem(f"{first.stem}-{number}"), number + 1
-        self.written.append(save_picture(picture, target))
+        self.written.append(save_image(picture, target))
 
 
 class WindowSink(Sink):
@@ -157,15 +157,15 @@ class Sinks:
         info: of the source.
         settings: which of the run's own sinks there are.
         others: of the caller's making.
-        renders_apart: the model whose poses a second process is to draw; None: drawn by this one.
+        render_in_subprocess: the model whose poses a second process is to draw; None: drawn by this one.
     """
 
     def __init__(
         self, folder: OutputFolder, header: RunHeader, info: SourceInfo, settings: Settings,
-        others: Sequence[Sink] = (), *, renders_apart: ModelSpec | None = None,
+        others: Sequence[Sink] = (), *, render_in_subprocess: ModelSpec | None = None,
     ) -> None:  # fmt: skip
         self.notes: list[str] = []
-        self.video = _video(folder, info, settings, renders_apart)
+        self.video = _video(folder, info, settings, render_in_subprocess)
         self.window = WindowSink() if settings.output.show else None
         self._own = [sink for sink in (self.video, self.window) if sink is not None]
         self._open: list[Sink] = []
@@ -180,7 +180,7 @@ class Sinks:
         self.others = [SinkWriter(sink) for sink in others]
 
     @property
-    def renderer(self) -> Annotator | None:
+    def renderer(self) -> Renderer | None:
         """The second process, where one draws."""
         return self.video.renderer if isinstance(self.video, SubprocessVideoSink) else None
 
@@ -192,14 +192,14 @@ class Sinks:
     @property
     def pictures(self) -> list[Path]:
         """Annotated pictures written."""
-        return self.video.written if isinstance(self.video, PictureSink) else []
+        return self.video.written if isinstance(self.video, ImageSink) else []
 
     def write(self, item: Drawn | Observation) -> bool:
         """Give a frame to the run's own sinks, the log among them; False when the user closed the window."""
         observation, picture = _parts(item)
         if self.video:
             self.video.write(observation, picture)
-        self.log.frame(observation, self.video.last if isinstance(self.video, PictureSink) else None)
+        self.log.frame(observation, self.video.last if isinstance(self.video, ImageSink) else None)
         return self.window is None or self.window.write(observation, picture)
 
     def write_others(self, item: Drawn | Observation) -> bool:
@@ -243,13 +243,15 @@ class Sinks:
         self._closing.__exit__(kind, error, trace)
 
 
-def _video(folder: OutputFolder, info: SourceInfo, settings: Settings, renders_apart: ModelSpec | None) -> Sink | None:
+def _video(
+    folder: OutputFolder, info: SourceInfo, settings: Settings, render_in_subprocess: ModelSpec | None
+) -> Sink | None:
     if not settings.output.video:
         return None
     if not info.width:  # separate pictures
-        return PictureSink(folder)
-    if renders_apart is not None and info.path is not None:
-        return SubprocessVideoSink(folder.video, settings, renders_apart)
+        return ImageSink(folder)
+    if render_in_subprocess is not None and info.path is not None:
+        return SubprocessVideoSink(folder.video, settings, render_in_subprocess)
     return VideoSink(folder.video, settings)
 
 

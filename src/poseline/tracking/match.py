@@ -69,8 +69,8 @@ def likeness(boxes: Floats, keypoints: Floats, other_boxes: Floats, other_keypoi
     similar = np.add.reduce(np.exp(exponents, out=np.zeros(squared.shape, np.float32), where=both), axis=1)
     count = np.add.reduce(both, axis=1)
     near = overlap[rows, columns]
-    told = np.divide(similar, count, out=near.astype(np.float64), where=count >= _ENOUGH)
-    overlap[rows, columns] = (near + told) / 2
+    similarity = np.divide(similar, count, out=near.astype(np.float64), where=count >= _ENOUGH)
+    overlap[rows, columns] = (near + similarity) / 2
     return overlap
 
 

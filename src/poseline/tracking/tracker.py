@@ -92,11 +92,11 @@ class Tracker:
         self._check(poses, time)
         first = self._time is None
         self._advance(time)
-        sound = np.logical_and.reduce(np.isfinite(poses.boxes), axis=1) & (poses.scores >= self._settings.low)
-        if np.count_nonzero(sound) == len(poses):
+        valid = np.logical_and.reduce(np.isfinite(poses.boxes), axis=1) & (poses.scores >= self._settings.low)
+        if np.count_nonzero(valid) == len(poses):
             return poses.with_ids(self._identify(poses, colours, first))
         ids = np.full(len(poses), UNTRACKED, np.int64)
-        ids[sound] = self._identify(poses[sound], None if colours is None else colours[sound], first)
+        ids[valid] = self._identify(poses[valid], None if colours is None else colours[valid], first)
         return poses.with_ids(ids)
 
     def _identify(self, found: Poses, worn: Floats | None, first: bool) -> Integers:

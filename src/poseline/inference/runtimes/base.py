@@ -40,7 +40,7 @@ class Runtime(Protocol):
     """The arithmetic really used: fp32, bf16, fp16 or int8."""
     channels: int
     """Of the network's input: 3 for RGB, 1 for grey."""
-    dry_runs: int
+    warmup_runs: int
     """Runs after which one takes no longer than the next: an engine may get ready in its first ones."""
     in_flight: int
     """Requests that keep the device busy."""

@@ -18,8 +18,8 @@ import openvino
 
 from poseline.cache import keep
 from poseline.errors import ModelError, last_line
-from poseline.head_start import head_start
 from poseline.openvino_core import compile_network, core, import_network
+from poseline.startup.model_preload import model_preload
 
 log = logging.getLogger("poseline")
 
@@ -50,7 +50,7 @@ class CompiledNetworks:
         if compiled is None:
             made = compiled = compile_network(make(), options)
             keep(file, lambda: made.export_model().getvalue())
-        head_start.leave(file, options)
+        model_preload.record(file, options)
         return compiled
 
     def facts(self, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -72,8 +72,8 @@ class CompiledNetworks:
 
     def _hash(self, *known: object) -> str:
         """Of the weights, of what is done to them, of the engine, and of what else is known."""
-        told = repr((self._origin, self._rewriting, openvino.get_version(), *known))
-        return hashlib.sha256(told.encode()).hexdigest()[:32]
+        text = repr((self._origin, self._rewriting, openvino.get_version(), *known))
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     @cached_property
     def _rewriting(self) -> str:
@@ -84,7 +84,7 @@ class CompiledNetworks:
 
 def _loaded(file: Path, options: Mapping[str, str]) -> openvino.CompiledModel | None:
     try:
-        return head_start.taken(file) or import_network(file.read_bytes(), options)
+        return model_preload.take(file) or import_network(file.read_bytes(), options)
     except FileNotFoundError:
         pass  # the first run with it
     except ModelError:  # nothing is amiss with the file

@@ -14,7 +14,7 @@ import torch
 
 from poseline.errors import DeviceError, ModelError
 from poseline.frame import Frame
-from poseline.inference import bridge
+from poseline.inference import ultralytics_adapter
 from poseline.inference.colours import network_matrix
 from poseline.inference.letterbox import Letterbox
 from poseline.inference.runtimes.pytorch import checked_device, device_name, number_type
@@ -47,7 +47,7 @@ class CudaRuntime:
     """
 
     def __init__(self, weights: Path, device: str, *, precision: Arithmetic, batch: int) -> None:
-        network, self.metadata = bridge.load_network(weights)
+        network, self.metadata = ultralytics_adapter.load_network(weights)
         chosen = checked_device(device)
         self.on_gpu = chosen.type == "cuda"
         self.precision = number_type(precision, chosen.type)
@@ -66,7 +66,7 @@ class CudaRuntime:
         self.device = device_name(chosen)
         self.batch, self.final = batch, True
         self.in_flight = _IN_FLIGHT if batch > 1 else 1
-        self.dry_runs = 2  # the first finds its kernels, the second is recorded
+        self.warmup_runs = 2  # the first finds its kernels, the second is recorded
         self.fixed_size: tuple[int, int] | None = None
         self._programs: OrderedDict[tuple[Packing, Letterbox, int], Program] = OrderedDict()
 
@@ -165,7 +165,7 @@ class Program:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            log.info("this GPU runs the network step by step: %s", bridge.first_line(error))
+            log.info("this GPU runs the network step by step: %s", ultralytics_adapter.first_line(error))
             return
         self._graph, self._rows = graph, rows
 
@@ -242,7 +242,7 @@ def explained(device: Any) -> Iterator[None]:
     except RuntimeError as error:
         if isinstance(error, ModelError):
             raise
-        raise ModelError(f"PyTorch failed on {device}: {bridge.first_line(error)}") from error
+        raise ModelError(f"PyTorch failed on {device}: {ultralytics_adapter.first_line(error)}") from error
 
 
 def _prepared(network: Any, device: Any, number_type: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from poseline.errors import DeviceError, ModelError
-from poseline.inference.runtimes.host import HostInput
+from poseline.inference.runtimes.cpu_input import CpuInput
 from poseline.inference.spec import checked_channels
 from poseline.pose import Floats
 from poseline.settings import Arithmetic, InferenceSettings
@@ -42,8 +42,8 @@ class OnnxRuntime:
         if self._type is None:
             raise ModelError(f"{network}: its input is {given.type}; poseline feeds float and float16")
         batch, channels, height, width = given.shape
-        told = self._session.get_modelmeta().custom_metadata_map.get("channels", "3")
-        self.channels = checked_channels(channels if isinstance(channels, int) else int(told), network.name)
+        stated = self._session.get_modelmeta().custom_metadata_map.get("channels", "3")
+        self.channels = checked_channels(channels if isinstance(channels, int) else int(stated), network.name)
         self._batch = batch if isinstance(batch, int) else 1
         self.fixed_size = (height, width) if isinstance(height, int) and isinstance(width, int) else None
         self.name = f"ONNX Runtime {onnxruntime.__version__}"
@@ -54,7 +54,7 @@ class OnnxRuntime:
                 f"{network}: is an {self.precision} network; export it in the precision that you want, "
                 "or leave --precision and --half out"
             )
-        self.in_flight, self.batch, self.final, self.dry_runs = 1, 1, False, 0
+        self.in_flight, self.batch, self.final, self.warmup_runs = 1, 1, False, 0
 
     def request(self, height: int, width: int, places: int | None = None, *, alone: bool = False) -> OnnxRequest:
         """A new request for inputs of this size, in pixels."""
@@ -63,7 +63,7 @@ class OnnxRuntime:
         return OnnxRequest(self._session, self._input, np.empty(shape, self._type))
 
 
-class OnnxRequest(HostInput):
+class OnnxRequest(CpuInput):
     """One run; ONNX Runtime has no queue, so `start` does the work."""
 
     def __init__(self, session: Any, name: str, scaled: np.ndarray[Any, Any]) -> None:

@@ -12,7 +12,7 @@ import openvino
 
 from poseline.errors import DeviceError, ModelError, last_line
 from poseline.inference.runtimes.compiled import CompiledNetworks
-from poseline.inference.runtimes.host import HostInput
+from poseline.inference.runtimes.cpu_input import CpuInput
 from poseline.inference.spec import checked_channels
 from poseline.openvino_core import core
 from poseline.pose import Floats
@@ -53,7 +53,7 @@ class OpenVinoRuntime:
         if precision not in ("auto", "half") and self.precision != precision:
             raise ModelError(f"{network}: is an {self.precision} network, not {precision}; leave --precision out")
         # One request more than there are streams, so that none waits while the next frame is being scaled.
-        self.in_flight, self.batch, self.dry_runs = 1 if live else 3, 1, 0
+        self.in_flight, self.batch, self.warmup_runs = 1 if live else 3, 1, 0
         self.final = False
 
     def request(self, height: int, width: int, places: int | None = None, *, alone: bool = False) -> OpenVinoRequest:
@@ -74,7 +74,7 @@ class OpenVinoRuntime:
 
     def _facts(self) -> dict[str, Any]:
         """What must be known of the network before it is compiled."""
-        from poseline.inference.runtimes.prepared import input_channels
+        from poseline.inference.runtimes.graph_rewrite import input_channels
 
         shape = self._model.input(0).partial_shape
         size = [shape[2].get_length(), shape[3].get_length()] if shape[2].is_static else None
@@ -83,16 +83,18 @@ class OpenVinoRuntime:
     def _compile(self, size: tuple[int, int] | None, alone: bool) -> Any:
         options = {"PERFORMANCE_HINT": "LATENCY" if alone else "THROUGHPUT", **self._options}
         try:
-            return self._kept.get(size, options, lambda: self._prepared(size))
+            return self._kept.get(size, options, lambda: self._rewritten(size))
         except ModelError:  # it cannot be read, which is said already
             raise
         except RuntimeError as error:
             raise ModelError(f"{self._network}: OpenVINO cannot run it: {last_line(error)}") from error
 
-    def _prepared(self, size: tuple[int, int] | None) -> openvino.Model:
-        from poseline.inference.runtimes.prepared import prepared  # most runs find a compiled network, and go without
+    def _rewritten(self, size: tuple[int, int] | None) -> openvino.Model:
+        from poseline.inference.runtimes.graph_rewrite import (
+            rewrite_graph,  # most runs find a compiled network, and go without
+        )
 
-        return prepared(self._model, size, self._keypoint_values, quick=self.precision == "bf16")
+        return rewrite_graph(self._model, size, self._keypoint_values, quick=self.precision == "bf16")
 
     def _float_precision(self) -> str:
         hint = self._options.get("INFERENCE_PRECISION_HINT")
@@ -101,7 +103,7 @@ class OpenVinoRuntime:
         return _PRECISIONS.get(hint, hint)
 
 
-class OpenVinoRequest(HostInput):
+class OpenVinoRequest(CpuInput):
     """One inference request; its input is the engine's own memory."""
 
     def __init__(self, request: Any, channels: int, height: int, width: int) -> None:

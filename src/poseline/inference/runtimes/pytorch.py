@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from poseline.errors import DeviceError, ModelError
-from poseline.inference import bridge
-from poseline.inference.runtimes.host import HostInput
+from poseline.inference import ultralytics_adapter
+from poseline.inference.runtimes.cpu_input import CpuInput
 from poseline.pose import Floats
 from poseline.settings import Arithmetic, InferenceSettings
 
@@ -21,25 +21,25 @@ class TorchRuntime:
     def __init__(self, weights: Path, device: str, *, precision: Arithmetic) -> None:
         import torch
 
-        network, self.metadata = bridge.load_network(weights)
+        network, self.metadata = ultralytics_adapter.load_network(weights)
         self._device = checked_device(device)
         self.precision = number_type(precision, self._device.type)
         self._type = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
         self._network = network.to(self._device, self._type)
         self.name = f"PyTorch {torch.__version__}"
         self.device = device_name(self._device)
-        self.in_flight, self.batch, self.final, self.dry_runs = 1, 1, False, 1
+        self.in_flight, self.batch, self.final, self.warmup_runs = 1, 1, False, 1
         self.channels = self.metadata["channels"]
         self.fixed_size: tuple[int, int] | None = None
 
     def request(self, height: int, width: int, places: int | None = None, *, alone: bool = False) -> TorchRequest:
         """A new request for inputs of this size, in pixels."""
         del places, alone  # it takes one picture, and works on nothing beside it
-        bridge.be_safe_in_a_fork()
+        ultralytics_adapter.be_safe_in_a_fork()
         return TorchRequest(self._network, self._device, self._type, (1, self.channels, height, width))
 
 
-class TorchRequest(HostInput):
+class TorchRequest(CpuInput):
     """One run; on a GPU `start` only queues it."""
 
     def __init__(self, network: Any, device: Any, number_type: Any, shape: tuple[int, int, int, int]) -> None:

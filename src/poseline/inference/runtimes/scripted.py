@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from poseline.frame import Pixels
-from poseline.inference.runtimes.host import HostInput
+from poseline.inference.runtimes.cpu_input import CpuInput
 from poseline.pose import Floats
 from poseline.settings import InferenceSettings
 
@@ -23,7 +23,7 @@ class ScriptedRuntime:
         self._script, self._seconds = script, seconds
         self.name, self.device, self.precision = "scripted", "none", "fp32"
         self.in_flight, self.batch, self.final, self.fixed_size = in_flight, batch, final, fixed_size
-        self.channels, self.dry_runs = channels, 0
+        self.channels, self.warmup_runs = channels, 0
 
     def request(self, height: int, width: int, places: int | None = None, *, alone: bool = False) -> ScriptedRequest:
         """A new request for inputs of this size, in pixels."""
@@ -32,7 +32,7 @@ class ScriptedRuntime:
         return ScriptedRequest(self._script, self._seconds, np.zeros(shape, np.uint8))
 
 
-class ScriptedRequest(HostInput):
+class ScriptedRequest(CpuInput):
     """One scripted answer."""
 
     def __init__(self, script: Callable[[Pixels], Floats], seconds: float, pixels: Pixels) -> None:

@@ -73,8 +73,8 @@ def sparse_head(model: openvino.Model, values: int) -> openvino.Model | None:
         return None
     conf = ov.parameter([1], np.float32, name="conf")
     conf.output(0).tensor.set_names({"conf"})
-    told = [_told(level, conf) for level in levels]
-    raw, scores, places = (ov.concat(list(parts), 0) for parts in zip(*told, strict=True))
+    outputs = [_level_outputs(level, conf) for level in levels]
+    raw, scores, places = (ov.concat(list(parts), 0) for parts in zip(*outputs, strict=True))
     rows = _rows(raw, scores, places, levels[0].keypoints[-1].bias.size // values, values)
     rows.output(0).tensor.set_names({"rows"})
     return openvino.Model([ov.result(rows)], [*model.get_parameters(), conf], "sparse_head")
@@ -134,7 +134,7 @@ def _biased(node: Any) -> Any | None:
     return None
 
 
-def _told(level: _Level, conf: Any) -> tuple[Any, Any, Any]:
+def _level_outputs(level: _Level, conf: Any) -> tuple[Any, Any, Any]:
     """What the head says of one level's chosen anchors.
 
     Returns (m, 64 + K·values) raw answers of its box and keypoint branches, (m, classes) scores, and (m, 3) the

@@ -1,4 +1,4 @@
-"""HostInput: the input of an engine that reads its pictures from host memory."""
+"""CpuInput: network input in main memory, filled by the CPU."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from poseline.inference.letterbox import Letterbox
 from poseline.inference.scaler import PAD, Scaler
 
 
-class HostInput:
+class CpuInput:
     """Pictures scaled by the CPU; requests inherit from it."""
 
     def __init__(self, pixels: Pixels) -> None:

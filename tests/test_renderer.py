@@ -21,8 +21,8 @@ from poseline import session
 from poseline.capture import Location, VideoFile
 from poseline.errors import OutputError, PoselineError, SourceError
 from poseline.frame import Frame
-from poseline.pipeline import annotator
-from poseline.pipeline.annotator import AnnotationTask, Annotator
+from poseline.pipeline import renderer
+from poseline.pipeline.renderer import Renderer, RenderTask
 from poseline.pose import Observation
 from poseline.session import RunRequest
 from test_run import logged, recorded
@@ -46,7 +46,7 @@ def test_the_video_is_the_one_that_one_process_draws(tmp_path: Path) -> None:
     clip = with_sound(write_clip(tmp_path / "silent.mp4", range(50), size=(320, 240)))
     chosen = settings(capture={"vid_stride": 2})
     for name, apart in (("one", False), ("two", True)):
-        report = recorded(clip, tmp_path / name, chosen=chosen, apart=apart)
+        report = recorded(clip, tmp_path / name, chosen=chosen, render_in_subprocess=apart)
         assert report.error is None
         assert report.counts.processed == 25
     one, two = (tmp_path / name / "annotated.mp4" for name in ("one", "two"))
@@ -84,10 +84,10 @@ def test_when_there_are_two_processes(
         RunRequest(source, settings(**changes))
         for source in (location, Location("pictures", pictures=(Path("a.jpg"),)))
     )
-    assert session.may_render_apart(request) == apart
-    assert not session.may_render_apart(pictures)
+    assert session.may_render_in_subprocess(request) == apart
+    assert not session.may_render_in_subprocess(pictures)
     monkeypatch.setattr(multiprocessing.current_process(), "_config", {"daemon": True})
-    assert not session.may_render_apart(request), "a worker of --jobs"
+    assert not session.may_render_in_subprocess(request), "a worker of --jobs"
 
 
 def test_a_run_that_is_stopped_ends_its_video_where_its_log_ends(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_run_that_is_stopped_ends_its_video_where_its_log_ends(tmp_path: Path)
         if observation.frame.index == 20:
             opened.stop()
 
-    report = recorded(opened, tmp_path / "out", apart=True, on_frame=stop)
+    report = recorded(opened, tmp_path / "out", render_in_subprocess=True, on_frame=stop)
     assert report.error is None
     assert 20 < len(logged(tmp_path / "out")) < 100
     assert decoded(tmp_path / "out" / "annotated.mp4") == len(logged(tmp_path / "out"))
@@ -114,7 +114,7 @@ def test_who_draws_is_killed(tmp_path: Path) -> None:
             children.extend(child.pid or 0 for child in multiprocessing.active_children())
             os.kill(children[-1], signal.SIGKILL)
 
-    report = recorded(clip, tmp_path / "out", apart=True, on_frame=kill)
+    report = recorded(clip, tmp_path / "out", render_in_subprocess=True, on_frame=kill)
     assert isinstance(report.error, OutputError)
     assert "ended with -9; try `poseline recover`" in str(report.error)
     assert len(children) == 1
@@ -123,20 +123,20 @@ def test_who_draws_is_killed(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def annotation(tmp_path: Path) -> AnnotationTask:
+def annotation(tmp_path: Path) -> RenderTask:
     clip = write_clip(tmp_path / "clip.mp4", range(30))
-    return AnnotationTask(clip, tmp_path / "annotated.mp4", settings(), "x264", SKELETON, {0: "person"})
+    return RenderTask(clip, tmp_path / "annotated.mp4", settings(), "x264", SKELETON, {0: "person"})
 
 
-def seen(annotation: AnnotationTask) -> list[Observation]:
+def seen(annotation: RenderTask) -> list[Observation]:
     source, model = VideoFile(annotation.clip, annotation.settings.capture), estimator()
     return [model.estimate(frame) for frame in source.frames()]
 
 
-def test_frames_that_only_one_of_two_decoders_gives(annotation: AnnotationTask) -> None:
+def test_frames_that_only_one_of_two_decoders_gives(annotation: RenderTask) -> None:
     told = [(observation.frame.pts, observation.poses) for observation in seen(annotation)]
     strange = [(pts + 1, poses) for pts, poses in told[5:8]]
-    result = annotator.annotate(annotation, iter([*told[:5], *strange, *told[10:]]))
+    result = renderer.render(annotation, iter([*told[:5], *strange, *told[10:]]))
     assert decoded(annotation.video) == 25, "what was not told of is left out, as it is not in the log"
     assert result.notes == ["3 frames are not in the video: the CPU's decoder did not give them"]
 
@@ -156,16 +156,16 @@ def test_time_stamps_that_repeat_or_begin_anew(stamps: list[int]) -> None:
     nobody = estimator().estimate(frames[0]).poses
     notes: list[str] = []
     told = ((frame.pts, nobody) for frame in frames)
-    drawn = [seen.frame.index for seen in annotator._observed((frame for frame in frames), told, notes)]
+    drawn = [seen.frame.index for seen in renderer._observed((frame for frame in frames), told, notes)]
     assert drawn == list(range(len(stamps)))
     told = ((frame.pts, nobody) for frame in frames)
     few = (frame for frame in frames if frame.index != 7)
-    drawn = [seen.frame.index for seen in annotator._observed(few, told, notes)]
+    drawn = [seen.frame.index for seen in renderer._observed(few, told, notes)]
     assert drawn == [index for index in range(len(stamps)) if index != 7]
     assert notes == ["1 frame is not in the video: the CPU's decoder did not give it"]
 
 
-def test_errors_come_over_as_they_are(annotation: AnnotationTask, tmp_path: Path) -> None:
+def test_errors_come_over_as_they_are(annotation: RenderTask, tmp_path: Path) -> None:
     observations = seen(annotation)
     (tmp_path / "not a folder").write_text("")
     for wrong, kind, words in (
@@ -173,7 +173,7 @@ def test_errors_come_over_as_they_are(annotation: AnnotationTask, tmp_path: Path
         ({"clip": tmp_path / "gone.mp4"}, SourceError, "no such file"),
         ({"names": None}, PoselineError, "drawing failed: "),
     ):
-        drawer = Annotator(AnnotationTask(**{**vars(annotation), **wrong}))
+        drawer = Renderer(RenderTask(**{**vars(annotation), **wrong}))
         with pytest.raises(kind, match=words) as raised:  # by which, depends on who is quicker
             for _ in range(20):
                 for observation in observations:
@@ -184,9 +184,9 @@ def test_errors_come_over_as_they_are(annotation: AnnotationTask, tmp_path: Path
 
 @posix
 @pytest.mark.parametrize("wait", [0.0, 0.3, 1.5])
-def test_a_signal_does_not_end_it_at_any_time(annotation: AnnotationTask, wait: float) -> None:
+def test_a_signal_does_not_end_it_at_any_time(annotation: RenderTask, wait: float) -> None:
     observations = seen(annotation)
-    drawer = Annotator(annotation)
+    drawer = Renderer(annotation)
     for number in (signal.SIGINT, signal.SIGTERM):
         os.kill(drawer._process.pid or 0, number)
         time.sleep(wait)
@@ -199,14 +199,14 @@ def test_a_signal_does_not_end_it_at_any_time(annotation: AnnotationTask, wait: 
 @posix
 @pytest.mark.parametrize("persons", [1, 200])
 def test_one_that_hangs_is_not_waited_for(
-    annotation: AnnotationTask, persons: int, monkeypatch: pytest.MonkeyPatch
+    annotation: RenderTask, persons: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     observations = seen(annotation)
-    drawer = Annotator(annotation)
+    drawer = Renderer(annotation)
     for observation in observations[:7]:  # of many persons the pipe cannot hold eight frames
         drawer.write(replace(observation, poses=observation.poses[np.zeros(persons, np.intp)]))
     os.kill(drawer._process.pid or 0, signal.SIGSTOP)
-    monkeypatch.setattr(annotator, "_PATIENCE", 0.5)
+    monkeypatch.setattr(renderer, "_STALL_TIMEOUT", 0.5)
     began = time.monotonic()
     with pytest.raises(PoselineError, match="nothing was drawn|ended with -9"):
         drawer.close()
@@ -214,9 +214,9 @@ def test_one_that_hangs_is_not_waited_for(
     assert not drawer._process.is_alive()
 
 
-def test_it_finishes_the_video_when_the_first_process_is_gone(annotation: AnnotationTask) -> None:
+def test_it_finishes_the_video_when_the_first_process_is_gone(annotation: RenderTask) -> None:
     observations = seen(annotation)
-    drawer = Annotator(annotation)
+    drawer = Renderer(annotation)
     for observation in observations[:16]:
         drawer.write(observation)
     drawer._telling.close()  # as if it were

@@ -38,7 +38,7 @@ _STANDING = np.array(
 """(17, 2) x, y of COCO's keypoints on a person who faces us, so that the left is on our right."""
 
 
-def skeleton_picture(skeleton: Skeleton) -> Pixels:
+def skeleton_image(skeleton: Skeleton) -> Pixels:
     """(H, W, 3) uint8 BGR, white: `skeleton`'s keypoints, numbered, joined, and named at the side.
 
     COCO's 17 stand as a person who faces us, others round a circle. The picture is 900 pixels high, and higher where

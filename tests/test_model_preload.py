@@ -13,9 +13,9 @@ import pytest
 from openvino import opset13 as ov
 
 from media_worlds import write_clip
-from poseline.head_start import HeadStart
 from poseline.inference.runtimes import compiled
 from poseline.inference.runtimes.compiled import CompiledNetworks
+from poseline.startup.model_preload import ModelPreload
 
 WORDS = ["clip.mp4", "-m", "yolo11n-pose.pt", "-o", "out"]
 OPTIONS = {"INFERENCE_PRECISION_HINT": "f32"}
@@ -28,15 +28,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def process(monkeypatch: pytest.MonkeyPatch) -> HeadStart:
+def process(monkeypatch: pytest.MonkeyPatch) -> ModelPreload:
     """A process that has just begun, as it were."""
     return begun(monkeypatch)
 
 
-def begun(monkeypatch: pytest.MonkeyPatch, words: list[str] = WORDS) -> HeadStart:
-    start = HeadStart()
+def begun(monkeypatch: pytest.MonkeyPatch, words: list[str] = WORDS) -> ModelPreload:
+    start = ModelPreload()
     start.begin(words)
-    monkeypatch.setattr(compiled, "head_start", start)
+    monkeypatch.setattr(compiled, "model_preload", start)
     return start
 
 
@@ -58,7 +58,7 @@ def file_of(folder: Path) -> Path:
 def test_the_next_process_in_the_same_words_begins_with_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     get(folder)
     for words in (WORDS, ["other.mp4", "-m", "yolo11n-pose.pt", "--no-video"], ["-m", "yolo11n-pose.pt", "a", "b"]):
-        taken = begun(monkeypatch, words).taken(file_of(folder))
+        taken = begun(monkeypatch, words).take(file_of(folder))
         assert taken is not None
         assert taken([np.zeros(4, np.float32)])[0][0] == 1
 
@@ -70,7 +70,7 @@ def test_other_words_begin_with_nothing(more: str, folder: Path, monkeypatch: py
     before = threading.active_count()
     start = begun(monkeypatch, [*WORDS, more, "2"])
     assert threading.active_count() == before
-    assert start.taken(file_of(folder)) is None
+    assert start.take(file_of(folder)) is None
 
 
 @pytest.mark.usefixtures("process")
@@ -79,9 +79,9 @@ def test_a_wrong_guess_is_let_go(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     small = file_of(folder)
     start = begun(monkeypatch)
     get(folder, 8)
-    assert start.taken(small) is None, "it is asked for once"
+    assert start.take(small) is None, "it is asked for once"
     [large] = set(folder.glob("*.network")) - {small}
-    assert begun(monkeypatch).taken(large) is not None, "and the last one is the next guess"
+    assert begun(monkeypatch).take(large) is not None, "and the last one is the next guess"
 
 
 @pytest.mark.usefixtures("process")
@@ -90,7 +90,7 @@ def test_a_damaged_network_is_made_anew(folder: Path, monkeypatch: pytest.Monkey
     file_of(folder).write_bytes(b"damaged")
     begun(monkeypatch)
     assert get(folder)([np.zeros(4, np.float32)])[0][0] == 1
-    assert begun(monkeypatch).taken(file_of(folder)) is not None
+    assert begun(monkeypatch).take(file_of(folder)) is not None
 
 
 @pytest.mark.usefixtures("process")
@@ -107,7 +107,7 @@ def test_a_network_that_fails_late_is_made_anew(folder: Path, monkeypatch: pytes
     start = begun(monkeypatch)
     threading.Timer(0.2, asked.set).start()  # when it is waited for already
     with pytest.raises(RuntimeError, match="too early"):
-        start.taken(file_of(folder))
+        start.take(file_of(folder))
 
 
 @pytest.mark.usefixtures("process")
@@ -117,16 +117,16 @@ def test_of_several_networks_the_first_is_left(folder: Path, monkeypatch: pytest
     begun(monkeypatch)
     get(folder)
     get(folder, 8)
-    assert begun(monkeypatch).taken(first) is not None
+    assert begun(monkeypatch).take(first) is not None
 
 
 @pytest.mark.usefixtures("process")
 def test_what_nobody_asks_for_is_not_begun_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     get(folder)
     start = begun(monkeypatch)
-    start.dismiss()
-    assert start.taken(file_of(folder)) is None
-    assert begun(monkeypatch).taken(file_of(folder)) is None
+    start.cancel()
+    assert start.take(file_of(folder)) is None
+    assert begun(monkeypatch).take(file_of(folder)) is None
 
 
 def test_a_note_that_cannot_be_read_is_no_trouble(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,18 +137,18 @@ def test_a_note_that_cannot_be_read_is_no_trouble(folder: Path, monkeypatch: pyt
 
 def test_a_cache_that_cannot_be_found_is_told_of_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POSELINE_CACHE", "~nosuchuser/cache")
-    HeadStart().begin(WORDS)
+    ModelPreload().begin(WORDS)
 
 
 @pytest.mark.parametrize("left", [b"", b"[]", b"{}", b'{"words": 1, "network": 2, "options": 3}', b"\xff"])
 def test_whatever_lies_there_is_no_trouble(left: bytes, folder: Path) -> None:
     folder.mkdir()
     (folder / "last.json").write_bytes(left)
-    HeadStart().begin(WORDS)
+    ModelPreload().begin(WORDS)
 
 
 def test_a_library_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled, "head_start", HeadStart())
+    monkeypatch.setattr(compiled, "model_preload", ModelPreload())
     get(folder)
     assert not (folder / "last.json").exists()
 
@@ -158,12 +158,12 @@ def test_a_run_begins_with_the_network_of_the_last_one(builtin: Path, folder: Pa
     code = """
 import sys
 from poseline import __main__ as poseline
-from poseline.head_start import head_start
-begin = head_start.begin
+from poseline.startup.model_preload import model_preload
+begin = model_preload.begin
 def told(words):
     begin(words)
     print("engine before the command line:", "openvino" in sys.modules and "typer" not in sys.modules)
-head_start.begin = told
+model_preload.begin = told
 poseline.main()
 """
     said = [

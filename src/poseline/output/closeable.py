@@ -1,4 +1,4 @@
-"""Finished: what is closed with its `with`, so that the first error is the one that is seen."""
+"""Closeable: a context manager whose `close` may fail, without hiding an earlier error."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TypeVar
 
 from poseline.errors import PoselineError
 
-T = TypeVar("T", bound="Finished")
+T = TypeVar("T", bound="Closeable")
 
 
-class Finished(ABC):
+class Closeable(ABC):
     """Something whose results are complete once it is closed, which may fail."""
 
     @abstractmethod

@@ -21,12 +21,12 @@ from typing import Any, TypeAlias
 
 from poseline.interruption import Interruption, exit_with
 
-Tell: TypeAlias = Callable[[Any], None]
-Work: TypeAlias = Callable[[Any, Tell, Interruption], Any]
+OnProgress: TypeAlias = Callable[[Any], None]
+Work: TypeAlias = Callable[[Any, OnProgress, Interruption], Any]
 
 _TICK = 0.2
 """Seconds between two looks at what cannot wake us."""
-_PATIENCE = 60.0
+_STOP_TIMEOUT = 60.0
 """Seconds for which a worker that was told to stop may finish its files."""
 
 
@@ -63,18 +63,18 @@ class _Worker:
 
 def run_jobs(
     jobs: Sequence[Any], most: int, work: Work, interruption: Interruption,
-    told: Callable[[int, Any], None], ended: Callable[[int, Outcome], bool | None],
+    on_progress: Callable[[int, Any], None], on_done: Callable[[int, Outcome], bool | None],
 ) -> list[Outcome]:  # fmt: skip
     """Run all jobs, at most so many at once, and return their outcomes in their order.
 
     Args:
         jobs: each is given to `work`; they are pickled.
         most: workers, at least 1.
-        work: called as work(job, tell, interruption) in a worker; pickled once for each worker, so what it keeps is the
-            worker's own.
+        work: called as work(job, report_progress, interruption) in a worker; pickled once for each worker, so what it
+            keeps is the worker's own.
         interruption: hears the signals: each reaches every worker, and no job is begun after the first.
-        told: called here with a job's index and what its work tells.
-        ended: called here with a job's index and outcome, as they end; if it returns False, no more jobs are begun.
+        on_progress: called here with a job's index and what its work reports.
+        on_done: called here with a job's index and outcome, as they end; if it returns False, no more jobs are begun.
     """
     waiting, outcomes = deque(range(len(jobs))), [Outcome(started=False)] * len(jobs)
     workers: list[_Worker] = []
@@ -82,30 +82,30 @@ def run_jobs(
 
     def stop() -> None:
         nonlocal deadline
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _STOP_TIMEOUT
         _terminate(workers)
 
     try:
         with interruption.stopping(stop):
             while True:
-                while waiting and not interruption.asked and (worker := _free(workers, most, work)):
+                while waiting and not interruption.signal_count and (worker := _idle_worker(workers, most, work)):
                     worker.job = waiting.popleft()
                     _send(worker, jobs[worker.job])
                 busy = [worker for worker in workers if worker.job is not None]
                 if not busy:
                     return outcomes
-                for index, outcome in _news(busy, told):
+                for index, outcome in _finished_jobs(busy, on_progress):
                     outcomes[index] = outcome
-                    if ended(index, outcome) is False:
+                    if on_done(index, outcome) is False:
                         waiting.clear()
                 workers[:] = [worker for worker in workers if not worker.ended]
                 if time.monotonic() > deadline:
                     _kill(workers)
     finally:
-        _dismiss(workers)
+        _shut_down(workers)
 
 
-def _free(workers: list[_Worker], most: int, work: Work) -> _Worker | None:
+def _idle_worker(workers: list[_Worker], most: int, work: Work) -> _Worker | None:
     """A worker who has nothing to do, hired if need be; None where all are busy."""
     for worker in workers:
         if worker.job is None:
@@ -126,20 +126,20 @@ def _send(worker: _Worker, message: Any) -> None:
         worker.pipe.send(message)
 
 
-def _news(busy: list[_Worker], told: Callable[[int, Any], None]) -> Iterator[tuple[int, Outcome]]:
+def _finished_jobs(busy: list[_Worker], on_progress: Callable[[int, Any], None]) -> Iterator[tuple[int, Outcome]]:
     """Wait a little for what workers say; yield the jobs that ended."""
     wait([handle for worker in busy for handle in (worker.pipe, worker.process.sentinel)], _TICK)
     for worker in busy:
         assert worker.job is not None
         index = worker.job
         for kind, content in worker.messages():
-            if kind == "told":
-                told(index, content)
+            if kind == "progress":
+                on_progress(index, content)
             else:
                 worker.job = None
                 yield index, Outcome(content)
         if worker.ended and worker.job is not None:
-            worker.process.join(_PATIENCE)
+            worker.process.join(_STOP_TIMEOUT)
             worker.job = None
             yield index, Outcome(exitcode=worker.process.exitcode)
 
@@ -155,12 +155,12 @@ def _kill(workers: list[_Worker]) -> None:
         worker.process.kill()
 
 
-def _dismiss(workers: list[_Worker]) -> None:
+def _shut_down(workers: list[_Worker]) -> None:
     """Wait for all to go, which they do when their pipe ends; those still at work are told, and at last made to."""
     for worker in workers:
         worker.pipe.close()
     _terminate([worker for worker in workers if worker.job is not None])
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _STOP_TIMEOUT
     for worker in workers:
         worker.process.join(max(0.0, deadline - time.monotonic()))
     _kill(workers)
@@ -170,13 +170,13 @@ def _serve(pipe: Connection, work: Work) -> None:
     """A worker's life."""
     if hasattr(os, "setsid"):
         os.setsid()  # the terminal's Ctrl-C is for the parent, which passes it on
-    exit_with(lambda interruption: _work_off(pipe, work, interruption), quiet=True)
+    exit_with(lambda interruption: _run_jobs_of(pipe, work, interruption), quiet=True)
 
 
-def _work_off(pipe: Connection, work: Work, interruption: Interruption) -> int:
+def _run_jobs_of(pipe: Connection, work: Work, interruption: Interruption) -> int:
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     while (job := _next(pipe)) is not None:
-        result = work(job, lambda content: pipe.send(("told", content)), interruption)
+        result = work(job, lambda content: pipe.send(("progress", content)), interruption)
         pipe.send(("done", result))
     return 0
 
@@ -193,5 +193,5 @@ def _leave_with_parent() -> None:
     assert parent is not None
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(_PATIENCE)
+    time.sleep(_STOP_TIMEOUT)
     os.kill(os.getpid(), signal.SIGTERM)  # the second, which ends it in any case

@@ -15,7 +15,7 @@ import psutil
 
 from media_worlds import until
 from poseline.interruption import Interruption
-from poseline.jobs import Outcome, Tell, run_jobs
+from poseline.workers import OnProgress, Outcome, run_jobs
 
 TESTS = Path(__file__).parent
 
@@ -26,7 +26,7 @@ class Scripted:
     def __init__(self) -> None:
         self.done = 0
 
-    def __call__(self, job: str, tell: Tell, interruption: Interruption) -> tuple[str, int, int]:
+    def __call__(self, job: str, report_progress: OnProgress, interruption: Interruption) -> tuple[str, int, int]:
         verb, _, rest = job.partition(" ")
         if verb == "die":
             os._exit(7)
@@ -38,7 +38,7 @@ class Scripted:
             return "stopped", self.done, os.getpid()
         if verb == "count":
             for number in range(int(rest)):
-                tell(number)
+                report_progress(number)
         self.done += 1
         return job, self.done, os.getpid()
 
@@ -98,7 +98,7 @@ def test_workers_leave_when_their_parent_is_killed(tmp_path: Path) -> None:
     code = f"""
 import sys
 sys.path.insert(0, {str(TESTS)!r})
-from test_jobs import Interruption, Scripted, run_jobs
+from test_workers import Interruption, Scripted, run_jobs
 if __name__ == "__main__":
     run_jobs(["sleep {mark}"], 1, Scripted(), Interruption(), print, print)
 """

@@ -1,4 +1,4 @@
-"""Pictures: one annotated picture as a file."""
+"""Images: one annotated image as a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from poseline.errors import OutputError
 from poseline.frame import Pixels
 
 
-def save_picture(bgr: Pixels, path: Path) -> Path:
+def save_image(bgr: Pixels, path: Path) -> Path:
     """Write (H, W, 3) uint8 BGR in the format that the suffix names, JPEG where OpenCV does not know it.
 
     Missing folders are created. A file of that name is replaced, and only once the new one is whole.
@@ -22,7 +22,7 @@ def save_picture(bgr: Pixels, path: Path) -> Path:
     """
     import cv2
 
-    path = picture_file(path)
+    path = image_file(path)
     try:
         done, encoded = cv2.imencode(path.suffix, bgr)
     except cv2.error as error:
@@ -38,8 +38,8 @@ def save_picture(bgr: Pixels, path: Path) -> Path:
     return path
 
 
-def picture_file(path: Path) -> Path:
-    """Where `save_picture` writes what is to go to `path`: with `.jpg` behind a suffix that OpenCV cannot write."""
+def image_file(path: Path) -> Path:
+    """Where `save_image` writes what is to go to `path`: with `.jpg` behind a suffix that OpenCV cannot write."""
     import cv2
 
     writable = path.suffix and cv2.haveImageWriter(f"picture{path.suffix}")

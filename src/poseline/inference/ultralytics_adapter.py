@@ -1,4 +1,4 @@
-"""The bridge to ultralytics, which reads, converts and fetches `.pt` weights: the only module that imports it.
+"""Adapter of ultralytics, which reads, converts and downloads `.pt` weights: the only module that imports it.
 
 Conversion and fetching run in a child process, so that torch's start-up and memory never burden a run.
 """
@@ -16,8 +16,8 @@ from typing import Any
 
 from poseline import forks
 from poseline.errors import ModelError
-from poseline.inference.child import answer, in_child
 from poseline.inference.spec import checked_channels
+from poseline.inference.subprocess_task import answer, run_in_subprocess
 
 log = logging.getLogger("poseline")
 
@@ -40,7 +40,7 @@ def convert(weights: Path, folder: Path) -> None:
     Raises:
         ModelError: the weights are unsafe, damaged, or not of a pose model.
     """
-    in_child(
+    run_in_subprocess(
         __name__, ["convert", str(weights.absolute()), str(folder)], _CONVERT_SECONDS, _SAFE | {"YOLO_OFFLINE": "True"}
     )
 
@@ -54,7 +54,7 @@ def fetch(name: str, folder: Path) -> Path:
     if not _online():
         raise ModelError(f"{name}: could not be downloaded: this machine reaches no network")
     folder.mkdir(parents=True, exist_ok=True)
-    in_child(__name__, ["fetch", name, str(folder)], _FETCH_SECONDS, _SAFE | {"YOLO_OFFLINE": "False"})
+    run_in_subprocess(__name__, ["fetch", name, str(folder)], _FETCH_SECONDS, _SAFE | {"YOLO_OFFLINE": "False"})
     return folder / name
 
 

@@ -117,7 +117,7 @@ def test_the_first_signal_waits_for_good_order() -> None:
 
 
 def test_who_ends_in_good_order_after_the_second_is_let_be() -> None:
-    body = "interruption._held = True; os.write(1, b'blocked\\n'); time.sleep(0.7); time.sleep(0.7); return 3"
+    body = "interruption._shielded = True; os.write(1, b'blocked\\n'); time.sleep(0.7); time.sleep(0.7); return 3"
     with started(COMMAND.format(body=body)) as running:
         running.send(SIGINT, SIGINT)
         assert running.end() == (3, "")
@@ -162,7 +162,7 @@ if apart:  # as beside a GPU: a second process draws
     entered = Session.__enter__
     def enter(session):
         entered(session)
-        session._renders_apart = True
+        session._render_in_subprocess = True
         return session
     Session.__enter__ = enter
 frame = KeypointLog.frame
@@ -181,7 +181,7 @@ if __name__ == "__main__":
 
 CHILD_OF_A_RUN = """
 import sys, time
-from poseline.inference.child import answer
+from poseline.inference.subprocess_task import answer
 
 if __name__ == "__main__":
     print("begun", flush=True)
@@ -192,10 +192,11 @@ if __name__ == "__main__":
 def test_a_child_that_converts_a_model_leaves_with_its_parent(tmp_path: Path) -> None:
     (tmp_path / "converting.py").write_text(CHILD_OF_A_RUN)
     code = BLOCKED + (
-        "import threading\nfrom poseline.inference.child import in_child\nsys.path.insert(0, sys.argv[1])\n"
+        "import threading\nfrom poseline.inference.subprocess_task import run_in_subprocess\n"
+        "sys.path.insert(0, sys.argv[1])\n"
         "os.environ['PYTHONPATH'] = os.pathsep.join(sys.path)\n"
         "given = 'converting', ['convert', 'model.pt'], 60, {}\n"
-        "threading.Thread(target=in_child, args=given, daemon=True).start()\ntime.sleep(1)\nblock('CDLL')"
+        "threading.Thread(target=run_in_subprocess, args=given, daemon=True).start()\ntime.sleep(1)\nblock('CDLL')"
     )
     with started(code, tmp_path) as running:
         assert "converting" in running.family[0].cmdline()
@@ -231,7 +232,7 @@ JOBS = (
     BLOCKED
     + """
 from poseline.interruption import exit_with
-from poseline.jobs import run_jobs
+from poseline.workers import run_jobs
 
 def work(job, tell, interruption):
     tell(job)

@@ -1,4 +1,4 @@
-"""Runs: the sources of one command, one after another or several at once, and what they have in common: the models."""
+"""Batch: runs the sources of one command, one after another or several at once, with the same models."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from poseline.errors import OutputError, PoselineError, SettingsError, SourceError
 from poseline.interruption import INTERRUPTED, Interruption
-from poseline.light import travel_light
 from poseline.session import Models, RunRequest, Session
 from poseline.settings import OutputSettings, Settings
+from poseline.startup import tune_process
 
 # All else is imported where it is first wanted: the network is compiled on a thread of its own as soon as the source
 # is open, and the rest is loaded beside it.
@@ -27,25 +27,25 @@ if TYPE_CHECKING:
 log = logging.getLogger("poseline")
 
 INTERNAL = 1
-_TELLING_SECONDS = 0.2
-"""How often a worker says how far it has come."""
+_PROGRESS_SECONDS = 0.2
+"""How often a worker reports its progress."""
 
 
 def show_log() -> None:
-    """Show what Poseline's modules have to say, above the progress bar."""
+    """Show the messages that Poseline's modules log, above the progress bar."""
     logger = logging.getLogger("poseline")
-    logger.addHandler(_Shown())
+    logger.addHandler(_LogHandler())
     logger.setLevel(logging.INFO)
 
 
-class _Shown(logging.Handler):
+class _LogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         from poseline.terminal import show_message  # with the first message: few starts have one
 
         show_message(record.getMessage())
 
 
-def run_all(
+def run_batch(
     sources: list[str], settings: Settings, interruption: Interruption, jobs: int = 1, recursive: bool = False
 ) -> int:
     """Run one source after another, or `jobs` at once; the code of the first that failed.
@@ -64,9 +64,9 @@ def run_all(
     if settings.output.video and settings.output.encoder == "nvenc":
         from poseline.output import choose_encoder
 
-        choose_encoder("nvenc")  # told before a model is loaded
+        choose_encoder("nvenc")  # on_progress before a model is loaded
     several = len(locations) > 1
-    locations = _told_apart(locations)
+    locations = with_unique_names(locations)
     if several and any(location.live for location in locations):
         locations, jobs = _beside_live(locations, jobs)
     if jobs > 1 and several:
@@ -75,7 +75,7 @@ def run_all(
     code = 0
     for location in locations:
         try:
-            report = _run_one(location, _for_one(settings, location, several), models, interruption)
+            report = run_source(location, _for_one(settings, location, several), models, interruption)
         except (SourceError, OutputError) as error:  # this source's own trouble; a model's is everybody's
             if not several:
                 raise
@@ -84,7 +84,7 @@ def run_all(
             show_error(error)
             code = code or error.exit_code
             continue
-        if report.interrupted or interruption.asked:
+        if report.interrupted or interruption.signal_count:
             return _code(report) or INTERRUPTED
         code = code or _code(report)
     return code
@@ -101,28 +101,28 @@ def _beside_live(locations: list[Location], jobs: int) -> tuple[list[Location], 
 
 
 def _run_at_once(locations: list[Location], settings: Settings, interruption: Interruption, jobs: int) -> int:
-    from poseline.head_start import head_start
-    from poseline.jobs import Outcome, run_jobs
     from poseline.progress import progress_of_several
+    from poseline.startup.model_preload import model_preload
     from poseline.terminal import console, show_error, show_message
+    from poseline.workers import Outcome, run_jobs
 
     if settings.output.show:
         raise SettingsError("--show shows one source at a time; give one live SOURCE, and leave --jobs out")
-    head_start.dismiss()  # each worker loads its own
+    model_preload.cancel()  # each worker loads its own
     tasks = [(location, _for_one(settings, location, several=True)) for location in locations]
 
-    said: set[str] = set()
+    shown_before: set[str] = set()
     fatal: list[PoselineError] = []
 
-    def ended(index: int, outcome: Outcome) -> bool:
-        """Show how it ended; whether another source may do better."""
+    def on_done(index: int, outcome: Outcome) -> bool:
+        """Show how it on_done; whether another source may do better."""
         if outcome.result is None:
-            show_error(PoselineError(f"{locations[index].name}: its process ended with {outcome.exitcode}"))
+            show_error(PoselineError(f"{locations[index].name}: its process on_done with {outcome.exitcode}"))
             return True
-        done: _Done = outcome.result
+        done: _SourceResult = outcome.result
         for message in done.messages:
-            if message not in said:  # each worker has its own model, and the same to say of it
-                said.add(message)
+            if message not in shown_before:  # each worker has its own model, and the same to say of it
+                shown_before.add(message)
                 show_message(message)
         console.print(done.shown, end="", markup=False, soft_wrap=True)
         if done.error is not None and not fatal:
@@ -131,8 +131,8 @@ def _run_at_once(locations: list[Location], settings: Settings, interruption: In
         return done.error is None
 
     with progress_of_several([location.name for location in locations], console) as show:
-        outcomes = run_jobs(tasks, jobs, _Job(), interruption, lambda index, done: show(index, *done), ended)
-    if interruption.asked:
+        outcomes = run_jobs(tasks, jobs, _SourceWork(), interruption, lambda index, done: show(index, *done), on_done)
+    if interruption.signal_count:
         return INTERRUPTED
     if fatal:
         return fatal[0].exit_code
@@ -141,29 +141,29 @@ def _run_at_once(locations: list[Location], settings: Settings, interruption: In
 
 
 @dataclass(frozen=True)
-class _Done:
-    """What a worker tells of one source."""
+class _SourceResult:
+    """What a worker returns of one source."""
 
     code: int
     messages: list[str]
-    """What there is to say that is not about this source alone."""
+    """Messages that are not about this source alone."""
     shown: str
-    """What there is to show of it."""
+    """What its run printed."""
     error: PoselineError | None = None
-    """What no other source would escape, such as a model that cannot be loaded."""
+    """An error that every other source would meet too, such as a model that cannot be loaded."""
 
 
-class _Job:
-    """What a worker does with each source; its model is loaded once."""
+class _SourceWork:
+    """Runs one source after another in a worker; the model is loaded once."""
 
     def __init__(self) -> None:
         self._models = Models(_show_loaded)
 
     def __call__(
-        self, task: tuple[Location, Settings], tell: Callable[[Any], None], interruption: Interruption
-    ) -> _Done:
+        self, task: tuple[Location, Settings], report_progress: Callable[[Any], None], interruption: Interruption
+    ) -> _SourceResult:
         """Run one source."""
-        travel_light()
+        tune_process()
         from poseline import terminal
 
         shown, messages = StringIO(), list[str]()
@@ -171,13 +171,13 @@ class _Job:
         if not len(self._models):
             show_log()
         try:
-            code = _code(_run_one(*task, self._models, interruption, _telling(tell)))
+            code = _code(run_source(*task, self._models, interruption, _progress_reporter(report_progress)))
         except (SourceError, OutputError) as error:  # this source's own trouble; a model's is everybody's
             terminal.show_error(error)
             code = error.exit_code
         except PoselineError as error:
-            return _Done(error.exit_code, messages, shown.getvalue(), error)
-        return _Done(code, messages, shown.getvalue())
+            return _SourceResult(error.exit_code, messages, shown.getvalue(), error)
+        return _SourceResult(code, messages, shown.getvalue())
 
 
 def _show_loaded(estimator: PoseEstimator) -> None:
@@ -187,18 +187,18 @@ def _show_loaded(estimator: PoseEstimator) -> None:
     show_model(estimator)
 
 
-def _telling(tell: Callable[[Any], None]) -> OnFrame:
-    """Tell how far a run has come, now and then."""
+def _progress_reporter(report_progress: Callable[[Any], None]) -> OnFrame:
+    """A callback of a run that reports its progress now and then."""
     from poseline.progress import now_and_then
 
     def say(observation: Observation, report: RunReport) -> None:
-        tell((report.counts.processed, report.expected(observation.frame)))
+        report_progress((report.counts.processed, report.expected(observation.frame)))
 
-    return now_and_then(say, _TELLING_SECONDS)
+    return now_and_then(say, _PROGRESS_SECONDS)
 
 
-def _told_apart(locations: list[Location]) -> list[Location]:
-    """No two of the same name, so that the second's results never replace the first's."""
+def with_unique_names(locations: list[Location]) -> list[Location]:
+    """Rename sources so that no two have the same name, and no results replace another's."""
     taken: set[str] = set()
     for index, location in enumerate(locations):
         name, number = location.name, 2
@@ -218,15 +218,20 @@ def _for_one(settings: Settings, location: Location, several: bool) -> Settings:
     return settings.model_copy(update={"output": output})
 
 
-def _run_one(
-    location: Location, settings: Settings, models: Models, interruption: Interruption, told: OnFrame | None = None
+def run_source(
+    location: Location,
+    settings: Settings,
+    models: Models,
+    interruption: Interruption,
+    on_progress: OnFrame | None = None,
 ) -> RunReport:
+    """Run one source: open it, load its model if that is new, and take it through the pipeline into its folder."""
     with Session(RunRequest(location, settings, separately=True), models, into_folder=True) as session:
-        return _recorded(session, location, settings, interruption, told)
+        return _recorded(session, location, settings, interruption, on_progress)
 
 
 def _recorded(
-    session: Session, location: Location, settings: Settings, interruption: Interruption, told: OnFrame | None
+    session: Session, location: Location, settings: Settings, interruption: Interruption, on_progress: OnFrame | None
 ) -> RunReport:
     """Run the source into a folder of its own, and show how it went."""
     from poseline.output import prepare
@@ -235,14 +240,14 @@ def _recorded(
     source, estimator = session.source, session.estimator
     seen: list[Observation] = []
     with (
-        interruption.held(),
+        interruption.shielded(),
         prepare(settings.output.directory, location.name, settings.output.overwrite, location.inputs) as folder,
     ):
-        with nullcontext(told) if told else progress(source.info) as on_frame:
-            on_frame = _pictures(source, estimator, seen) if _are_pictures(source) else on_frame
-            _set_apart_what_is_loaded()
+        with nullcontext(on_progress) if on_progress else progress(source.info) as on_frame:
+            on_frame = _show_images(source, estimator, seen) if _are_images(source) else on_frame
+            _freeze_loaded_objects()
             report = session.run(folder, on_frame, interruption)
-        if _are_pictures(source):
+        if _are_images(source):
             show_speed(seen, estimator.runtime.channels)
         show_report(report)
         if report.error is not None and not isinstance(report.error, KeyboardInterrupt):
@@ -250,28 +255,28 @@ def _recorded(
     return report
 
 
-def _are_pictures(source: Source) -> bool:
+def _are_images(source: Source) -> bool:
     """Separate pictures, each of a size of its own; of an address only its content tells."""
     return not source.info.width
 
 
-def _set_apart_what_is_loaded() -> None:
-    """Have Python look for garbage among new objects alone: what is loaded stays, and is most of all there is.
+def _freeze_loaded_objects() -> None:
+    """Exclude all objects that exist now, modules above all, from garbage collection (`gc.freeze`).
 
-    Before a process's first run there is next to no garbage, and looking for it would take 45 ms of the start. After a
-    run that takes 0.3 ms, and the garbage of that run would stay with the rest for ever.
+    Before a process's first run there is next to no garbage, and a collection would take 45 ms of the start. Later it
+    takes 0.3 ms, and without it the garbage of the last run would be frozen too.
     """
     if gc.get_freeze_count():
         gc.collect()
     gc.freeze()
 
 
-def _pictures(source: Source, estimator: PoseEstimator, seen: list[Observation]) -> Any:
-    from poseline.terminal import show_picture
+def _show_images(source: Source, estimator: PoseEstimator, seen: list[Observation]) -> Any:
+    from poseline.terminal import show_image
 
     def on_frame(observation: Observation, _: RunReport) -> None:
         seen.append(_without_pixels(observation))
-        show_picture(observation, observation.frame.index + 1, source.info.frames, estimator.spec.names)
+        show_image(observation, observation.frame.index + 1, source.info.frames, estimator.spec.names)
 
     return on_frame
 

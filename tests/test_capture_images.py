@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from media_worlds import CAPTURE, number_in, picture
-from poseline.capture import Pictures, locate, open_source, read_picture
+from poseline.capture import Images, locate, open_source, read_image
 from poseline.errors import SourceError
 from poseline.frame import Pixels
 from poseline.settings import CaptureSettings
@@ -56,7 +56,7 @@ def test_exif_turns_a_picture_upright(orientation: int, as_stored: object, tmp_p
     stored: Pixels = np.ascontiguousarray(as_stored(picture(91)))
     path = tmp_path / "phone.jpg"
     path.write_bytes(with_exif(cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes(), orientation))
-    pixels = read_picture(path, CAPTURE.max_pixels)
+    pixels = read_image(path, CAPTURE.max_pixels)
     assert pixels.shape == (48, 64, 3)
     assert number_in(pixels) == 91
 
@@ -116,7 +116,7 @@ def test_a_missing_picture_and_one_without_permission(no_one: Path) -> None:
     with pytest.raises(SourceError, match=r"a\.png: no such file"):
         open_source(no_one / "a.png", CAPTURE)
     with pytest.raises(SourceError, match=r"a\.png: No such file"):
-        read_picture(no_one / "a.png", 100)
+        read_image(no_one / "a.png", 100)
     save(no_one / "b.png", 1).chmod(0)
     with pytest.raises(SourceError, match="no permission"):
         open_source(no_one / "b.png", CAPTURE)
@@ -131,13 +131,13 @@ def test_other_pixels_become_bgr(kind: str, tmp_path: Path) -> None:
     }[kind]
     path = tmp_path / "a.png"
     path.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
-    read = read_picture(path, CAPTURE.max_pixels)
+    read = read_image(path, CAPTURE.max_pixels)
     assert read.dtype == np.uint8
     assert np.array_equal(read, picture(200))
 
 
 def test_stop_ends_it_after_the_present_picture(tmp_path: Path) -> None:
-    source = Pictures([save(tmp_path / f"{number}.png", number) for number in range(3)], CAPTURE)
+    source = Images([save(tmp_path / f"{number}.png", number) for number in range(3)], CAPTURE)
     frames = source.frames()
     next(frames)
     source.stop()

@@ -1,7 +1,7 @@
-"""Annotator: a second process that draws and encodes a file's pictures, beside the one that finds the poses.
+"""Renderer: a second process that draws poses on a file's frames and encodes the annotated video.
 
-One Python interpreter finds the poses of a thousand pictures a second on a GPU, or draws on some hundreds; not both. So
-the second process decodes the file for itself, on the CPU, and only poses go from the first one to it.
+One Python interpreter can find the poses of a thousand frames a second on a GPU, or draw on some hundreds, but not
+both. So the second process decodes the file itself, on the CPU, and only poses are sent to it.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from av.video.frame import VideoFrame
 from poseline.capture import VideoFile
 from poseline.errors import OutputError, PoselineError, StageStalled
 from poseline.frame import Frame
-from poseline.light import travel_light
-from poseline.output import Finished
+from poseline.output import Closeable
 from poseline.output.encoder import EncoderName
 from poseline.overlay import Drawn, Overlay
 from poseline.pipeline.annotated import AnnotatedVideo
 from poseline.pipeline.chain import Stage, chain
 from poseline.pipeline.meter import Meter
-from poseline.pipeline.observe import ENCODING_ADVICE, READING, overlay_stage
+from poseline.pipeline.pose_stream import ENCODING_ADVICE, READING, overlay_stage
 from poseline.pose import Observation, Poses
 from poseline.settings import Settings
 from poseline.skeleton import Skeleton
+from poseline.startup import tune_process
 from poseline.words import counted
 
 _TOGETHER = 8
@@ -42,12 +42,12 @@ _AHEAD = 4
 _DEPTH = 8
 """Pictures between two stages."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_PATIENCE = 60.0
+_STALL_TIMEOUT = 60.0
 """Seconds without a word from it after which it counts as hung."""
 
 
 @dataclass(frozen=True)
-class AnnotationTask:
+class RenderTask:
     """What is to be drawn, and where it goes."""
 
     clip: Path
@@ -59,7 +59,7 @@ class AnnotationTask:
 
 
 @dataclass
-class AnnotationResult:
+class RenderResult:
     """What came of it."""
 
     notes: list[str] = field(default_factory=list)
@@ -69,15 +69,15 @@ class AnnotationResult:
     """Seconds of all its threads on cores."""
 
 
-class Annotator(Finished):
+class Renderer(Closeable):
     """The process, as the first one sees it: observations in, an annotated video out.
 
     Raises (from `write` and `close`):
         PoselineError: what went wrong over there. The first one is kept and raised again by later writes.
     """
 
-    def __init__(self, task: AnnotationTask) -> None:
-        self.result = AnnotationResult()
+    def __init__(self, task: RenderTask) -> None:
+        self.result = RenderResult()
         """Complete once it is closed."""
         self.waited = 0.0
         """Seconds for which it was waited for."""
@@ -116,7 +116,7 @@ class Annotator(Finished):
         finally:
             self._telling.close()
             self._hearing.close()
-            self._process.join(_PATIENCE)
+            self._process.join(_STALL_TIMEOUT)
             self._process.kill()
         if self._error is not None:
             raise self._error
@@ -133,7 +133,7 @@ class Annotator(Finished):
     def _tell(self) -> bool:
         """Hand over what is gathered; False where the other process has gone, and left word."""
         began = time.perf_counter()
-        guard = threading.Timer(_PATIENCE, self._process.kill)  # many poses fill the pipe: this may wait as well
+        guard = threading.Timer(_STALL_TIMEOUT, self._process.kill)  # many poses fill the pipe: this may wait as well
         guard.start()
         try:
             self._telling.send(self._told)
@@ -147,23 +147,25 @@ class Annotator(Finished):
 
     def _hear(self) -> None:
         """Take in one word of it: that it has read a message, or how it ended."""
-        said: AnnotationResult | PoselineError | None
+        said: RenderResult | PoselineError | None
         began = time.perf_counter()
         try:
-            if self._hearing.poll(_PATIENCE):
+            if self._hearing.poll(_STALL_TIMEOUT):
                 said = self._hearing.recv()
             else:
                 self._process.kill()
-                said = StageStalled(f"{self._video}: nothing was drawn for {_PATIENCE:g} s; try `poseline recover`")
+                said = StageStalled(
+                    f"{self._video}: nothing was drawn for {_STALL_TIMEOUT:g} s; try `poseline recover`"
+                )
         except (EOFError, OSError):
-            self._process.join(_PATIENCE)
+            self._process.join(_STALL_TIMEOUT)
             said = OutputError(
                 f"{self._video}: the process that draws ended with {self._process.exitcode}; try `poseline recover`"
             )
         self.waited += time.perf_counter() - began
         if said is None:
             self._waiting -= 1
-        elif isinstance(said, AnnotationResult):
+        elif isinstance(said, RenderResult):
             self.result, self._ended = said, True
         else:
             self._error, self._ended = said, True
@@ -184,16 +186,16 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(heard: Connection, answered: Connection, task: AnnotationTask) -> None:
+def _serve(heard: Connection, answered: Connection, task: RenderTask) -> None:
     """The process' life."""
-    travel_light()
+    tune_process()
     if hasattr(os, "setsid"):
         os.setsid()  # the terminal's Ctrl-C is for the first process
     for number in _SIGNALS:  # it ends when there is no more to draw, and not before
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     try:
-        result: AnnotationResult | PoselineError = annotate(task, _messages(heard, answered))
+        result: RenderResult | PoselineError = render(task, _messages(heard, answered))
     except PoselineError as error:
         result = error
     except Exception as error:  # noqa: BLE001 # raised in the first process
@@ -207,7 +209,7 @@ def _leave_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
-    time.sleep(_PATIENCE)
+    time.sleep(_STALL_TIMEOUT)
     os._exit(1)
 
 
@@ -220,7 +222,7 @@ def _messages(heard: Connection, answered: Connection) -> Iterator[tuple[int, Po
             yield from told
 
 
-def annotate(task: AnnotationTask, told: Iterator[tuple[int, Poses]]) -> AnnotationResult:
+def render(task: RenderTask, told: Iterator[tuple[int, Poses]]) -> RenderResult:
     """Draw poses on the clip's pictures and encode them.
 
     Args:
@@ -230,7 +232,7 @@ def annotate(task: AnnotationTask, told: Iterator[tuple[int, Poses]]) -> Annotat
     Raises:
         PoselineError: the clip cannot be read, or the video cannot be written.
     """
-    settings, result, used = task.settings, AnnotationResult(), time.process_time()
+    settings, result, used = task.settings, RenderResult(), time.process_time()
     source = VideoFile(task.clip, settings.capture.model_copy(update={"decoder": "cpu"}))
     overlay = Overlay(settings.overlay, task.skeleton, task.names)
     with AnnotatedVideo(task.video, source.info, settings, task.encoder) as video:

@@ -1,4 +1,4 @@
-"""A child process for work that needs torch: its start-up and memory never burden a run."""
+"""Runs a task that needs torch in a subprocess, so that torch's start-up and memory never burden a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from poseline.errors import ModelError
 _ANSWER = '{"poseline"'
 
 
-def in_child(module: str, arguments: list[str], seconds: float, environment: dict[str, str]) -> None:
+def run_in_subprocess(module: str, arguments: list[str], seconds: float, environment: dict[str, str]) -> None:
     """Run `python -m module arguments` with `environment` added; arguments are a verb, what it works on, and more.
 
     Raises:

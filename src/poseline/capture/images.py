@@ -1,4 +1,4 @@
-"""Pictures: still image files, or pictures behind an address, as a source."""
+"""Images: still image files, or images behind an address, as a source."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from poseline.capture.container import is_url
-from poseline.capture.fetch import fetch_picture
-from poseline.capture.heif import check_size, decode_avif, decode_heic, heic_pictures
+from poseline.capture.fetch import fetch_image
+from poseline.capture.heif import check_size, decode_avif, decode_heic, heic_images
 from poseline.capture.recognise import AVIF, GIF, HEAD, HEIC, TEXT, TIFF, Kind, recognise_bytes, recognise_file
 from poseline.capture.source import SourceInfo
 from poseline.errors import SourceError, redact
@@ -28,7 +28,7 @@ _TIMEOUT = 10.0
 """Seconds to wait for a picture behind an address."""
 
 
-class Pictures:
+class Images:
     """Pictures, one frame each, one a second; `frame.source` is the file or address."""
 
     def __init__(self, places: Sequence[Path | str], settings: CaptureSettings) -> None:
@@ -73,7 +73,7 @@ class Pictures:
         return pixels
 
 
-def read_picture(place: Path | str, max_pixels: int, timeout: float = _TIMEOUT) -> Pixels:
+def read_image(place: Path | str, max_pixels: int, timeout: float = _TIMEOUT) -> Pixels:
     """(H, W, 3) uint8 BGR, turned upright as the file says.
 
     Args:
@@ -92,7 +92,7 @@ def _content(place: Path | str, timeout: float) -> bytes:
     if isinstance(place, str) and is_url(place):
         if not place.lower().startswith(("http://", "https://")):
             raise SourceError(f"{place}: a picture is read from a file, or from an http or https address")
-        return fetch_picture(place, timeout)
+        return fetch_image(place, timeout)
     if not str(place).strip():
         raise SourceError("the picture's name is empty")
     try:
@@ -130,7 +130,7 @@ def _held(content: bytes) -> tuple[int, int]:
     """How many pictures a file holds, and which of them, from 0, is taken; (1, 0) where that is not known."""
     found = recognise_bytes(content[:HEAD])
     if found is HEIC:
-        return heic_pictures(content)
+        return heic_images(content)
     return (_pages(content), 0) if found is TIFF else (1, 0)
 
 

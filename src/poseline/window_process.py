@@ -1,6 +1,6 @@
-"""Window child: the process that owns the window on the screen, and imports nothing but OpenCV.
+"""Window process: it owns the window on the screen, and imports nothing but OpenCV.
 
-`python -m poseline.window_child TITLE PIXEL_ASPECT`. Pictures come in by stdin: a header (`HEADER`, height and width)
+`python -m poseline.window_process TITLE PIXEL_ASPECT`. Pictures come in by stdin: a header (`HEADER`, height and width)
 and the picture's bytes, (H, W, 3) uint8 BGR. Words go out by stdout, one a line: `open` when the first picture is on
 the screen, `key N` for a key, `alive` once a second, `closed` when the user closed the window, `error TEXT`. It all
 ends when stdin does.

@@ -1,4 +1,4 @@
-"""The network as Poseline has it compiled: one picture in 8-bit planes goes in, and it does no more than it must."""
+"""Graph rewrite: changes a network before compilation: it takes 8-bit images and computes only what is used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from poseline.inference.runtimes.quick_silu import quick_silu
 from poseline.inference.runtimes.sparse_head import sparse_head
 
 
-def prepared(
+def rewrite_graph(
     model: openvino.Model, size: tuple[int, int] | None, keypoint_values: int | None, *, quick: bool
 ) -> openvino.Model:
     """`model`, which stays as it is, rewritten for one size.

@@ -1,4 +1,4 @@
-"""Observing: from a source to tracked poses, each stage on its own thread."""
+"""Pose stream: a source taken through inference and tracking, each stage on its own thread."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FILE_DEPTH = 4
 """Frames between two stages of a file: enough to bridge one slow frame, or else to fill a batch."""
 _LIVE_DEPTH = 1
 """Frames between two stages of a live source: each one more would add its own age to every frame after it."""
-_PATIENCE = 60.0
+_STALL_TIMEOUT = 60.0
 """Seconds, beyond the source's own time-outs, after which a silent stage counts as hung."""
 
 
@@ -37,7 +37,7 @@ def overlay_stage(draw: Work) -> Stage:
 
 
 @dataclass
-class Running:
+class PoseStream:
     """A running pipeline: its items, and what it has cost so far."""
 
     items: Iterator[Any]
@@ -48,25 +48,25 @@ class Running:
     """Frames that the source gave and the pipeline took, so far."""
 
     @property
-    def given_up(self) -> int:
-        """Frames that were read and never given by the last stage, each counted where that happened.
+    def lost_frames(self) -> int:
+        """Frames that were read, but that the last stage never yielded.
 
-        They made way for newer ones, or were on their way when the pipeline was left. To be read once that is so: until
-        then, frames on their way count too.
+        They were dropped for newer ones, or were between two stages when the pipeline was closed. Read it after that:
+        before, frames in the pipeline count too.
         """
         between = sum(channel.dropped + channel.discarded for channel in self.channels)
         return between + sum(meter.discarded for meter in self.meters[1:])  # the first is the source's own
 
 
 @contextmanager
-def observing(
+def open_pose_stream(
     source: Source, estimator: PoseEstimator, settings: Settings, extra: Sequence[Stage] = (),
     *, inference: InferenceSettings | None = None,
-) -> Iterator[Running]:  # fmt: skip
-    """Run `source` through inference and tracking, and through `extra` stages behind them.
+) -> Iterator[PoseStream]:  # fmt: skip
+    """Run `source` through inference and tracking, then through `extra` stages.
 
     Leaving the `with` stops everything. An error of any stage is raised by `items`, behind the frames before it.
-    What counts as found is said by `inference`, or else by the estimator's own settings.
+    `inference` holds the thresholds of this run; without it the estimator's own settings do.
     """
     capture = settings.capture
     live = source.info.live
@@ -76,11 +76,13 @@ def observing(
     inference = inference or estimator.settings
     tracker = Tracker(settings.tracking, skeleton.sigmas, inference.conf) if tracked else None
     low = settings.tracking.low if tracked else None
-    taken = _Taken(source, capture.vid_stride)
+    counter = _FrameCounter(source, capture.vid_stride)
     stages = [
         Stage(
             "inference",
-            lambda frames: infer(taken.told(frames) if drops else frames, estimator, inference, live=live, low=low),
+            lambda frames: infer(
+                counter.with_drops(frames) if drops else frames, estimator, inference, live=live, low=low
+            ),
             "the network with its scaling and decoding",
             "a smaller --imgsz, a smaller model, or a GPU",
         ),
@@ -94,17 +96,17 @@ def observing(
     ]
     meters = [Meter("capture", *READING), *(Meter.of(stage) for stage in stages)]
     with chain(
-        meters[0].source(taken.frames()),
+        meters[0].source(counter.frames()),
         [stage._replace(run=meter.measured(stage.run)) for meter, stage in zip(meters[1:], stages, strict=True)],
         depth=_LIVE_DEPTH if live else max(_FILE_DEPTH, estimator.runtime.batch),
         overflow=Overflow.DROP_OLDEST if drops else Overflow.WAIT,
-        patience=_PATIENCE + capture.max_outage + capture.read_timeout,
+        stall_timeout=_STALL_TIMEOUT + capture.max_outage + capture.read_timeout,
     ) as (items, channels):
-        yield Running(items, channels, meters, lambda: taken.count)
+        yield PoseStream(items, channels, meters, lambda: counter.count)
 
 
-class _Taken:
-    """The source's frames, every n-th of them, counted; the outage that a lost frame would tell of, the next tells."""
+class _FrameCounter:
+    """Every n-th frame of the source, counted. The gap of a frame that is dropped is passed on to the next one."""
 
     def __init__(self, source: Source, stride: int) -> None:
         self._source, self._stride = source, stride
@@ -126,8 +128,8 @@ class _Taken:
                     yield frame if frame.gap is gap else replace(frame, gap=gap)
                     gap, before = None, frame.time
 
-    def told(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        """The frames that were not given up for newer ones; each knows how many were, and any outage among them."""
+    def with_drops(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """The frames that were not dropped; each gets the number of frames dropped before it, and their gap."""
         expected, before = 0, None
         for frame in frames:
             missed = (frame.index - expected) // self._stride

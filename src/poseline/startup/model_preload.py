@@ -1,8 +1,8 @@
-"""A head start: the network of the last run is loaded while Python still imports what else a run needs.
+"""Model preload: loads the compiled network of the last run on a thread, while Python still imports the rest.
 
-To load a compiled network takes a core a third of a second, without Python. Python's imports take longer, and leave the
-other cores idle. So a command line that names the network in the same words as the last one begins with it. It is a
-guess: the clip may have another size, and then what was loaded is let go.
+Loading a compiled network takes a third of a second of one core, and no Python. The imports take longer, and leave the
+other cores idle. So when the options that choose the network are the same as last time, the network of last time is
+loaded at once. It is a guess: the clip may have another size, and then the loaded network is dropped.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 
     Loading = Future[openvino.CompiledModel]
 
-_TELLING = {
+_DECISIVE = {
     "-m", "--model", "-c", "--config", "--device", "--runtime", "--imgsz", "--precision", "--calibrate", "--live",
     "--half", "--no-half", "--roi", "--no-roi", "--jobs",
 }  # fmt: skip
-"""Options that decide which network is loaded, and whether by this process."""
+"""Options that decide which network is loaded, and whether this process loads it."""
 _SHORT = ("-m", "-c")
-"""Those that may have their value in the same word."""
+"""Options that may have their value in the same word, such as `-mNAME`."""
 
 
-class HeadStart:
-    """What one process begins with, and what it leaves for the next."""
+class ModelPreload:
+    """What this process preloads, and what it records for the next one."""
 
     def __init__(self) -> None:
         self._words: list[list[str]] | None = None
         self._begun: tuple[Path, Loading] | None = None
 
     def begin(self, arguments: list[str]) -> None:
-        """Begin to load what a command line in these words used last, on a thread of its own, if there is any."""
+        """Start loading what the last command line with the same decisive options used, if anything."""
         if not {"-h", "--help"}.isdisjoint(arguments):
             return
-        self._words = _telling(arguments)
+        self._words = _decisive_options(arguments)
         try:
             last = json.loads(_last().read_bytes())
             file, options = _last().with_name(last["network"]), dict(last["options"])
@@ -52,13 +52,13 @@ class HeadStart:
 
             core()  # imported and made here: two threads that import take turns
         except (OSError, ValueError, LookupError, TypeError, RuntimeError, ImportError):
-            return  # the first start, or whatever else lies there; what is amiss is told where it is wanted
+            return  # the first start, or a damaged record; real faults are reported where the network is loaded
         loading: Loading = Future()
         self._begun = file, loading
-        threading.Thread(target=_load, args=(file, options, loading), name="head start", daemon=True).start()
+        threading.Thread(target=_load, args=(file, options, loading), name="model preload", daemon=True).start()
 
-    def taken(self, file: Path) -> openvino.CompiledModel | None:
-        """The compiled network of `file`, if this process began with it; waits until it is loaded.
+    def take(self, file: Path) -> openvino.CompiledModel | None:
+        """The compiled network of `file`, if it is the preloaded one; waits until it is loaded.
 
         Raises:
             OSError, RuntimeError: it cannot be loaded.
@@ -66,22 +66,22 @@ class HeadStart:
         begun, self._begun = self._begun, None
         return begun[1].result() if begun and begun[0] == file else None
 
-    def leave(self, file: Path, options: Mapping[str, str]) -> None:
-        """Let the next process in the same words begin with this file of the compiled networks.
+    def record(self, file: Path, options: Mapping[str, str]) -> None:
+        """Record that the next process with the same options should preload this file.
 
-        Of several networks in one process the first counts: it is what the next one waits for.
+        Of several networks in one process the first counts: it is the one that the next process waits for.
         """
         words, self._words = self._words, None
         if words is None or file.parent != compiled_folder():
             return
-        left = json.dumps({"words": words, "network": file.name, "options": dict(options)}).encode()
+        recorded = json.dumps({"words": words, "network": file.name, "options": dict(options)}).encode()
         with suppress(OSError):
-            if _last().read_bytes() == left:
+            if _last().read_bytes() == recorded:
                 return
-        keep(_last(), lambda: left)
+        keep(_last(), lambda: recorded)
 
-    def dismiss(self) -> None:
-        """Let go of a guess that nobody will ask for, and do not let the next process make it again."""
+    def cancel(self) -> None:
+        """Drop what was preloaded, since nobody will take it, and delete the record of it."""
         if self._begun is not None:
             self._begun = None
             with suppress(OSError):
@@ -101,14 +101,14 @@ def _last() -> Path:
     return compiled_folder() / "last.json"
 
 
-def _telling(arguments: list[str]) -> list[list[str]]:
-    """Each telling option with the word behind it, which is its value if it takes one."""
+def _decisive_options(arguments: list[str]) -> list[list[str]]:
+    """Each decisive option with the word behind it, which is its value if it takes one."""
     return [
         arguments[index : index + 2]
         for index, word in enumerate(arguments)
-        if word.partition("=")[0] in _TELLING or (word.startswith(_SHORT) and not word.startswith("--"))
+        if word.partition("=")[0] in _DECISIVE or (word.startswith(_SHORT) and not word.startswith("--"))
     ]
 
 
-head_start = HeadStart()
+model_preload = ModelPreload()
 """This process's."""

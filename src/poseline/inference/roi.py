@@ -1,8 +1,8 @@
-"""Focus: the part of the picture that holds everybody, so that the network need not look at the rest.
+"""Region of interest (ROI): the part of the frame that holds all persons; the network runs on that part alone.
 
-The part is an input of the network's own, smaller, at the same scale: people look in it as they do in the whole. The
-whole picture is looked at again every so many frames, and at once when somebody was lost or came near the part's edge,
-or when something changed outside it: that may be somebody who walks in.
+The part is a smaller input at the same scale, so people have the same size in it. The network runs on the whole frame
+every so many frames, and at once when a person was lost or came near the part's edge, or when something changed outside
+the part: that may be somebody who walks in.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _CHANGE = 12
 """Grey levels by which a cell's brightness changes where something is going on; coding noise is below 3."""
 
 SIZES = _MOST_SIZES + 1
-"""Sizes of input that a run with focus uses, the whole one among them."""
+"""Input sizes that a run with a region of interest uses, the whole frame's among them."""
 
 
-class Focus:
-    """Decides frame by frame what the network looks at. For one run, in one thread.
+class RoiSelector:
+    """Decides frame by frame which part of the frame the network runs on. For one run, in one thread.
 
     Args:
         every: the whole picture is looked at again after so many frames.
