@@ -88,7 +88,7 @@ def test_benchmarks_side_by_side(tmp_path: Path) -> None:
         (SettingsError, "is no .pt model", ["short.mp4"], {}, "ultralytics"),
         (SourceError, "none.mp4", ["none.mp4"], {}, None),
         (SourceError, "a benchmark runs one video file", ["0"], {}, None),
-        (SourceError, "a benchmark runs one video file", ["short.mp4", "short.mp4"], {}, None),
+        (SourceError, "a benchmark runs one video file", ["short.mp4", "1"], {}, None),
         (ModelError, "none.pt", ["short.mp4"], {"models": ["none.pt"]}, None),
     ],
 )

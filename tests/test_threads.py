@@ -164,7 +164,7 @@ def test_calls_beside_a_stream_change_nothing_in_it(model: PoseModel, picture: P
         disturbed = pool.submit(disturb)
         found = at_once([lambda: streamed(20), lambda: streamed(20, conf=0.8)])
         ended.set()
-        assert disturbed.result(20) >= 2
+        assert disturbed.result(20) >= 1
     assert found == [usual, strict]
 
 
