@@ -47,6 +47,7 @@ MAY_IMPORT = {
     "output": BASE | {"atomic", "log", "machine", "window_child"},
     "inference": BASE | {"cache", "forks", "head_start", "openvino_core"},
     "analysis": {"errors", "pose", "skeleton", "settings"},
+    "recording": BASE | ROOMS | {"pipeline", "session"},
     "result": BASE | {"overlay", "output"},
     "pipeline": BASE | ROOMS | {"forks", "light", "log"},
     "model": BASE | ROOMS | {"forks", "result", "session"},
@@ -57,7 +58,6 @@ MAY_IMPORT = {
     "bench": BASE
     | ROOMS
     | {"atomic", "log", "pipeline", "session", "terminal", "result", "model", "machine", "light", "cache"},
-    "recording": BASE | ROOMS | {"pipeline", "session"},
     "session": BASE | ROOMS | {"machine", "pipeline"},
     "runs": BASE | ROOMS | {"pipeline", "session", "terminal", "progress", "jobs", "light", "head_start"},
     "cli": BASE | ROOMS | {"pipeline", "terminal", "doctor", "bench", "runs"},
