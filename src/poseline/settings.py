@@ -40,12 +40,22 @@ def _classes(given: Any) -> Any:
     return None if isinstance(given, list | tuple) and not given else given
 
 
+LOG_FORMATS = ["jsonl", "csv", "parquet"]
+"""Names of the formats of the keypoint log; `poseline.log.log_format` adds one."""
+
+
+def _log_format(name: str) -> str:
+    if name not in LOG_FORMATS:
+        raise ValueError(f"a format of the keypoint log is {', '.join(LOG_FORMATS)}, got {name!r}")
+    return name
+
+
+LogFormat = Annotated[str, AfterValidator(_log_format)]
 Device = Annotated[str, AfterValidator(_device)]
 RuntimeName = Literal["auto", "openvino", "torch", "onnx"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 Arithmetic = Literal["auto", "fp32", "bf16", "fp16", "int8", "half"]
 """What a runtime is asked for: a precision, or `half`, whichever of bf16 and fp16 the device has."""
-LogFormat = Literal["jsonl", "csv", "parquet"]
 Decoder = Literal["auto", "cpu", "cuda"]
 Deinterlacing = Literal["auto", "no"]
 RtspTransport = Literal["auto", "tcp", "udp"]
