@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "log": BASE | {"atomic"},
     "output": BASE | {"atomic", "log", "machine", "window_child"},
     "inference": BASE | {"cache", "forks", "head_start", "openvino_core"},
-    "analysis": BASE | {"atomic", "log"},
+    "analysis": BASE | {"atomic", "capture", "log", "overlay"},
     "result": BASE | {"overlay", "output"},
     "pipeline": BASE | ROOMS | {"forks", "light", "log"},
     "model": BASE | ROOMS | {"forks", "result", "session"},
