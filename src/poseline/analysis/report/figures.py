@@ -85,7 +85,7 @@ def speed(subject: Subject) -> Markup | None:
     curve = Curve("middle", subject.times, across, spread)
     told = "Speed of the hips across the picture over time in metres a second, positive to the right"
     return _figure(
-        Plot("Speed of the hips, m/s, + to the right", told, "m/s", [curve], _span(subject), marks=_marks(subject))
+        Plot("Speed of the hips, m/s", told, "m/s", [curve], _span(subject), marks=_marks(subject))
     )
 
 

@@ -118,7 +118,7 @@ def _person(
         tag(
             "div",
             _part("Angles", tables.angle_table(subject)),
-            _part("How it was seen", tables.fact_table(tables.facts(subject))),
+            _part("How it was seen", tables.fact_list(tables.facts(subject))),
             class_="two",
         ),
         *(_part(_repetitions(kind), tables.event_table(subject, kind)) for kind in subject.kinds),

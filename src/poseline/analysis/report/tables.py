@@ -41,10 +41,10 @@ def facts(subject: Subject) -> list[Fact]:
     return [*_movement(subject), *_view(subject), *_quality(subject)]
 
 
-def fact_table(told: Sequence[Fact]) -> Markup:
-    """Facts as a table of two columns."""
-    rows = [tag("tr", tag("th", fact.name, scope="row"), tag("td", fact.value, _remark(fact.remark))) for fact in told]
-    return tag("table", tag("tbody", *rows), class_="facts")
+def fact_list(told: Sequence[Fact]) -> Markup:
+    """Facts one after another, each with its name."""
+    pairs = (tag("div", tag("dt", fact.name), tag("dd", fact.value, _remark(fact.remark))) for fact in told)
+    return tag("dl", *pairs, class_="facts")
 
 
 def headlines(subject: Subject) -> list[Fact]:
