@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from poseline.analysis import Analysis, analyze
     from poseline.capture import SourceInfo
     from poseline.errors import (
         DeviceError,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 # Where each public name lives. It is imported when it is first asked for, so that `import poseline` costs nothing.
 _HOMES = {
+    "Analysis": "analysis",
     "COCO17": "skeleton",
     "DeviceError": "errors",
     "Frame": "frame",
@@ -60,6 +62,7 @@ _HOMES = {
     "Stage": "pipeline",
     "StageStalled": "errors",
     "Tracks": "log",
+    "analyze": "analysis",
     "log_format": "log",
     "oks": "skeleton",
     "read_log": "log",
@@ -70,6 +73,7 @@ _HOMES = {
 
 __all__ = [
     "COCO17",
+    "Analysis",
     "DeviceError",
     "Frame",
     "Gap",
@@ -93,6 +97,7 @@ __all__ = [
     "Stage",
     "StageStalled",
     "Tracks",
+    "analyze",
     "log_format",
     "oks",
     "read_log",
