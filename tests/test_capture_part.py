@@ -271,10 +271,8 @@ def test_the_video_begins_with_the_part_and_its_sound_is_cut_to_match(apart: boo
     heard = [float(stamp) for stamp in seconds(video, "a")]
     assert heard == pytest.approx([stamp - begin for stamp in truth if begin <= stamp < begin + 1], abs=1e-3)
     with av.open(str(video)) as container:
-        numbers = [
-            number_in(np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)) for frame in container.decode(video=0)
-        ]
-    assert numbers == list(range(25, 50))
+        shown_pictures = [np.asarray(frame.to_ndarray(format="bgr24"), np.uint8) for frame in container.decode(video=0)]
+    assert [number_in(shown) for shown in shown_pictures] == list(range(25, 50))
 
 
 def test_sound_is_left_out_where_nobody_knows_its_time(tmp_path: Path) -> None:

@@ -65,6 +65,7 @@ def run(
     batch: Annotated[int | None, _option("--batch", help="Maximum batch size for a file on a GPU.", panel=_MODEL, of="inference.batch")] = None,
     augment: Annotated[bool, typer.Option("--augment", hidden=True)] = False,
     track: Annotated[bool | None, _option("--track/--no-track", help="Track persons: give each an id.", panel=_MODEL, of="tracking.enabled")] = None,
+    main: Annotated[bool | None, _option("--main/--no-main", help="Draw and log the main person only: the largest, surest and most central one.", panel=_MODEL, of="tracking.main")] = None,
     live: Annotated[bool | None, _option("--live", help="Treat a file as a camera: newest frame first, late frames are dropped.", panel=_SOURCE)] = None,
     every_frame: Annotated[bool | None, _option("--every-frame", help="Drop no frame, even of a live source.", panel=_SOURCE)] = None,
     vid_stride: Annotated[int | None, _option("--vid-stride", help="Process every N-th frame.", panel=_SOURCE, of="capture.vid_stride")] = None,
@@ -115,7 +116,7 @@ def run(
             "precision": precision, "half": half, "calibrate": calibrate,
             "roi": roi, "roi_every": roi_every, "batch": batch,
         },
-        "tracking": {"enabled": track},
+        "tracking": {"enabled": track, "main": main},
         "overlay": {
             "boxes": boxes, "labels": labels, "hud": hud, "trail": trail, "line_width": line_width,
             "font_size": font_size,

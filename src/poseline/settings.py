@@ -201,6 +201,8 @@ class TrackingSettings(_Section):
 
     enabled: bool = True
     """Off: every id is -1."""
+    main: bool = False
+    """Keep the main person only: the most prominent one, by size, score and nearness to the picture's middle."""
     high: Fraction01 = 0.5
     """Score from which a person is matched in the first round."""
     low: Fraction01 = 0.1
@@ -211,6 +213,12 @@ class TrackingSettings(_Section):
     """Seconds for which a track waits for its person to come back."""
     match: Fraction01 = 0.2
     """Least likeness (of box overlap, OKS and colour) of a match; twice that for one of low score."""
+
+    @model_validator(mode="after")
+    def _main_is_tracked(self) -> TrackingSettings:
+        if self.main and not self.enabled:
+            raise ValueError("the main person is followed by their id, so --main needs tracking; leave out --no-track")
+        return self
 
 
 class OverlaySettings(_Section):
