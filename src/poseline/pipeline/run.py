@@ -64,8 +64,8 @@ def run(
     interruption = interruption or Interruption()
     info = source.info
     report = RunReport(
-        info.name, total=info.frames, duration=info.duration, live=info.live, timed=info.width > 0
-    )  # fmt: skip
+        info.name, total=info.frames, start=info.start, duration=info.duration, live=info.live, timed=info.width > 0
+    )
     header = _header(source, estimator, settings)
     started, used = time.monotonic(), time.process_time()
     try:
