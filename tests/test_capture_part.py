@@ -262,7 +262,7 @@ def test_the_log_has_the_clips_times_and_the_counts_add_up(tmp_path: Path) -> No
 @pytest.mark.parametrize("apart", [False, True], ids=["one process", "two"])
 def test_the_video_begins_with_the_part_and_its_sound_is_cut_to_match(apart: bool, tmp_path: Path) -> None:
     path = with_sound(tmp_path / "a.ts", start=7, length=4)
-    report = recorded(path, tmp_path / "out", chosen=PART, apart=apart)
+    report = recorded(path, tmp_path / "out", chosen=PART, render_in_subprocess=apart)
     assert (report.error, report.notes) == (None, [])
     video, truth = tmp_path / "out" / "annotated.mp4", [float(stamp) for stamp in seconds(path, "a")]
     shown = [float(stamp) for stamp in seconds(video)]
