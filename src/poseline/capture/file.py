@@ -106,6 +106,7 @@ class VideoFile:
 
     def close(self) -> None:
         """Close the file, where it was never read."""
+        self._timed = iter(())
         self._opened.container.close()
 
     def frames(self) -> Generator[Frame, None, None]:
@@ -115,9 +116,10 @@ class VideoFile:
         (`SourceClock`).
         """
         index, time_base, name = 0, self._clock.time_base, self.info.name
+        timed, self._timed = self._timed, iter(())  # which refers to this file: kept here, both would outlive their use
         try:
             with self._opened.container:
-                for (picture, corrupt, aspect), pts, seconds, gap in self._timed:
+                for (picture, corrupt, aspect), pts, seconds, gap in timed:
                     if self._stopped.is_set() or self._part.is_behind(seconds):
                         return
                     yield Frame(
@@ -215,8 +217,9 @@ class VideoFile:
         if opened is None:
             self.notes += [f"decoded by the CPU: {failure}"] if failure else []
             return None
+        settings = self._settings  # not `self`: a file that refers to itself would keep its decoder's memory
         self._opened = opened
-        self._again = lambda: open_container(str(path), self._settings, hardware)
+        self._again = lambda: open_container(str(path), settings, hardware)
         self._decoder = Decoder(self._opened, self._again)
         self._rest = self._decoder.frames()
         first = next(self._rest, None)
