@@ -84,9 +84,7 @@ def speed(subject: Subject) -> Markup | None:
         return None
     curve = Curve("middle", subject.times, across, spread)
     told = "Speed of the hips across the picture over time in metres a second, positive to the right"
-    return _figure(
-        Plot("Speed of the hips, m/s", told, "m/s", [curve], _span(subject), marks=_marks(subject))
-    )
+    return _figure(Plot("Speed of the hips, m/s", told, "m/s", [curve], _span(subject), marks=_marks(subject)))
 
 
 def ticked(subject: Subject) -> bool:

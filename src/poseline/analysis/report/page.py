@@ -161,7 +161,7 @@ def _pictures(
     ]
     return _part(
         "Best frames",
-        join(tag("div", *shown, class_="pictures"), tag("p", missing, class_="hint") if missing else None),
+        join(tag("div", *shown, class_="pictures"), tag("p", missing, class_="hint below") if missing else None),
     )
 
 
