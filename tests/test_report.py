@@ -25,11 +25,15 @@ from poseline.analysis.motion import Doubles
 from poseline.analysis.report import write_report
 from poseline.analysis.report.cautions import plain
 from poseline.analysis.report.cycles import cycle, spans
+from poseline.analysis.report.highlights import highlights
 from poseline.analysis.report.markup import Markup, join, tag
-from poseline.analysis.report.numbers import percent, seconds, with_unit
+from poseline.analysis.report.numbers import finely, percent, seconds, with_unit
 from poseline.analysis.report.page import MOST_BYTES, page
+from poseline.analysis.report.pictures import picture
 from poseline.analysis.report.plot import Curve, Plot, drawn
+from poseline.analysis.report.subject import Subject
 from poseline.errors import OutputError
+from poseline.skeleton import Skeleton
 from report_worlds import Element, analysis, logged, parsed
 
 THIN = "\N{NARROW NO-BREAK SPACE}"
@@ -84,6 +88,13 @@ def steps(count: int = 200, rate: float = 25.0) -> Motion:
 )
 def test_numbers_end_where_their_uncertainty_does(value: float, sigma: float, unit: str, expected: str) -> None:
     assert with_unit(value, sigma, unit) == expected
+
+
+def test_a_spread_ends_one_place_behind_the_uncertainty_of_one() -> None:
+    assert finely(0.01634, 0.06, "s") == f"0.016{THIN}s"
+    assert finely(0.0017, 0.04, "") == f"0.2{THIN}%"
+    assert finely(-1e-12, 0.06, "s") == f"0.000{THIN}s"
+    assert finely(0.383, float("nan"), "deg") == "0.38°"
 
 
 def test_a_share_that_is_not_nothing_is_not_told_as_nothing() -> None:
@@ -526,9 +537,9 @@ def test_the_best_frames_are_the_clip_s_with_the_skeleton_on_the_person(tmp_path
     assert titles == ["Start of squat 3", "Halfway down", "Deepest point: squat 3 of 3, all about as deep"]
     moments = [squats[2].start, (squats[2].start + squats[2].time) / 2, squats[2].time]
     heights = []
-    for picture, moment in zip(pictures, moments, strict=True):
-        shown, row = pixels(picture), int(np.abs(made.main.times - moment).argmin())
-        assert shown.shape[:2] == (int(picture.attributes["height"]), int(picture.attributes["width"]))
+    for image, moment in zip(pictures, moments, strict=True):
+        shown, row = pixels(image), int(np.abs(made.main.times - moment).argmin())
+        assert shown.shape[:2] == (int(image.attributes["height"]), int(image.attributes["width"]))
         assert np.median(shown) == pytest.approx(20 + int(made.main.frames[row]), abs=4)
         drawn_on = np.argwhere(np.abs(shown - np.median(shown)).max(axis=2) > 50)
         (top, left), (bottom, right) = drawn_on.min(axis=0), drawn_on.max(axis=0)
@@ -537,6 +548,31 @@ def test_the_best_frames_are_the_clip_s_with_the_skeleton_on_the_person(tmp_path
         assert (right - left) / (bottom - top) == pytest.approx(wide / high, rel=0.06)
         heights.append((bottom - top) / high)
     assert heights == pytest.approx([heights[0]] * 3, rel=0.03)  # all at one scale
+
+
+def test_pixels_that_are_not_square_make_the_same_picture() -> None:
+    square = truth("squat")
+    narrow = replace(square, points=square.points / [2.0, 1.0], width=270, pixel_aspect=2.0)
+    shown = []
+    for given in (square, narrow):
+        subject = Subject("A", analysis([given]).main.result, (1,), 0.08)
+        frame = np.full((960, given.width, 3), 90, np.uint8)
+        frame[: 960 // 2] = 160
+        drawing = picture(frame, subject, highlights(subject), 0, Skeleton.for_count(17))
+        shown.append(pixels(parsed(drawing).all("img")[0]))
+    assert shown[0].shape == shown[1].shape
+    assert np.abs(shown[0] - shown[1]).mean() < 1
+    assert len(np.unique(shown[0].round(-1))) > 3
+
+
+def test_a_clip_in_slow_motion_has_its_pictures(tmp_path: Path) -> None:
+    grey_clip(tmp_path / "clip.mp4", 210)
+    made = logged(tmp_path, "builtin", "squat", source="clip.mp4", slowmo=4, start=2.0)
+    root = parsed(page(made))
+    assert "filmed 4 times slower" in root.all("header")[0].text
+    assert len(root.all("img")) >= 2
+    row = highlights(Subject("A", made.main.result, (1,), 0.08))[0].row
+    assert np.median(pixels(root.all("img")[0])) == pytest.approx(20 + int(made.main.frames[row]), abs=4)
 
 
 @pytest.mark.parametrize("source", ["not there.mp4", "rtsp://camera/1", ""])
