@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from poseline.analysis.motion import Doubles
+from poseline.analysis.motion import Bools, Doubles
 from poseline.analysis.report.highlights import Highlight
 from poseline.analysis.report.markup import Markup, number, tag
 from poseline.analysis.report.subject import Subject
@@ -132,7 +132,7 @@ def _cut(pixels: Pixels, wide: int, crop: _Crop) -> Pixels:
     return np.asarray(result, np.uint8)
 
 
-def _draw(pixels: Pixels, places: Doubles, hidden: np.ndarray, skeleton: Skeleton) -> None:
+def _draw(pixels: Pixels, places: Doubles, hidden: Bools, skeleton: Skeleton) -> None:
     """Draw the points, but for those that were seen with little confidence, on `pixels`."""
     keypoints = np.zeros((1, len(places), 3), np.float32)
     keypoints[0, :, :2] = places

@@ -47,7 +47,7 @@ class Curve:
     away: Bools | None = None
     """(N,) where the movement is out of the picture's plane."""
     hidden: Bools | None = None
-    """(N,) where a point was seen with little confidence."""
+    """(N,) where it was not seen well."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ class _Frame:
 
     def x(self, value: float) -> float:
         first, last = self.across
+        value = min(max(value, first), last)
         return _LEFT + (value - first) / (last - first) * (WIDTH - _LEFT - _RIGHT)
 
     def y(self, value: float) -> float:
@@ -208,7 +209,7 @@ def ticked(marks: Sequence[Mark]) -> bool:
 
 
 def _strip(curve: Curve, frame: _Frame, row: int) -> Markup:
-    """Under the axis: where a curve is out of the plane, and where its points were seen with little confidence."""
+    """Under the axis: where a curve is out of the plane, and where it was not seen well."""
     y = HEIGHT - _BOTTOM + 4 + row * (_STRIP + 2)
     parts = []
     known = np.isfinite(curve.y)

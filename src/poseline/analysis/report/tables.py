@@ -141,13 +141,12 @@ def _shared(subject: Subject, events: Sequence[Event], name: str, mean: float) -
     own = [event for event in events if name in event.values]
     if name in subject.names:
         column = subject.names.index(name)
-        rows = [subject.row(event.time) for event in own]
-        return float(np.sqrt(np.nanmean(subject.sigma[rows, column] ** 2)))
+        sigma = subject.sigma[[subject.row(event.time) for event in own], column]
+        known = sigma[np.isfinite(sigma)]
+        return float(np.sqrt((known**2).mean())) if len(known) else 0.0
     bias = float(np.mean([subject.lasting(event, name) for event in own]))
-    scale = (
-        subject.relative * abs(mean) if own[0].values[name].unit.startswith("m") and name != "height_by_flight" else 0.0
-    )
-    return float(np.hypot(bias, scale))
+    metric = own[0].values[name].unit in ("m", "m/s") and name != "height_by_flight"
+    return float(np.hypot(bias, subject.relative * abs(mean) if metric else 0.0))
 
 
 def _means(subject: Subject, kind: str, events: Sequence[Event]) -> list[Fact]:
