@@ -53,14 +53,15 @@ MAY_IMPORT = {
     "model": BASE | ROOMS | {"forks", "result", "session"},
     "machine": set(),
     "doctor": BASE | ROOMS | {"machine", "cache", "openvino_core"},
-    "terminal": BASE | ROOMS | {"pipeline", "result", "progress"},
+    "terminal": BASE | ROOMS | {"analysis", "pipeline", "result", "progress"},
     "progress": BASE | ROOMS | {"pipeline"},
     "bench": BASE
     | ROOMS
     | {"atomic", "log", "pipeline", "session", "terminal", "result", "model", "machine", "light", "cache"},
     "session": BASE | ROOMS | {"machine", "pipeline"},
     "runs": BASE | ROOMS | {"pipeline", "session", "terminal", "progress", "jobs", "light", "head_start"},
-    "cli": BASE | ROOMS | {"pipeline", "terminal", "doctor", "bench", "runs"},
+    "commands": BASE | ROOMS | {"analysis", "log", "runs", "terminal"},
+    "cli": BASE | ROOMS | {"commands", "pipeline", "terminal", "doctor", "bench", "runs"},
     "jobs": BASE | {"interruption"},
     "__main__": {"cli", "interruption", "light", "head_start", "doctor"},
 }

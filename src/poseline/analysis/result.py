@@ -272,7 +272,7 @@ class Analysis:
         """
         from poseline.analysis import files
 
-        return files.write(self, folder, files.parse_formats(",".join(formats)), overwrite)
+        return files.write(self, folder, files.parse_formats(",".join(formats)), overwrite).files
 
 
 PersonChoice = int | Literal["main", "all"]

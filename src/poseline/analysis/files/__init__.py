@@ -1,5 +1,5 @@
 """The files of an analysis: tables, summaries, and what OpenSim and other programs of the field read."""
 
-from poseline.analysis.files.write import FORMATS, Format, existing, parse_formats, write
+from poseline.analysis.files.write import FORMATS, Format, Written, existing, parse_formats, write
 
-__all__ = ["FORMATS", "Format", "existing", "parse_formats", "write"]
+__all__ = ["FORMATS", "Format", "Written", "existing", "parse_formats", "write"]

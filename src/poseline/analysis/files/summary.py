@@ -98,7 +98,7 @@ def person_record(person: Person) -> dict[str, Any]:
         },
         "start": person.times[0],
         "end": person.times[-1],
-        "facing": {"agreement": result.facing.agreement, "stretches": _facings(person)},
+        "facing": {"agreement": result.facing.agreement, "stretches": facings(person)},
         "camera": {"verdict": result.camera.verdict, "reason": result.camera.reason},
         "floor": _floor(result.floor.degrees, result.floor.sigma, result.floor.footprints),
         "stature_px": result.stature,
@@ -144,7 +144,7 @@ def _scale(person: Person) -> dict[str, Any] | None:
     }
 
 
-def _facings(person: Person) -> list[dict[str, Any]]:
+def facings(person: Person) -> list[dict[str, Any]]:
     """From when to when the person faces where."""
     starts = np.r_[0, np.flatnonzero(np.diff(person.facings)) + 1]
     ends = np.r_[starts[1:] - 1, len(person.facings) - 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from poseline.analysis.files.summary import analysis_record, events_record, writ
 from poseline.analysis.files.tables import angle_table, point_table, write_table
 from poseline.analysis.files.trc import write_trc
 from poseline.analysis.result import Analysis, Person
+from poseline.analysis.scale import Known
 from poseline.atomic import cause, replacing
 from poseline.errors import OutputError, SettingsError
 
@@ -47,13 +48,22 @@ def existing(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if _OURS.fullmatch(path.name)) if folder.is_dir() else []
 
 
+class Written(NamedTuple):
+    """What was written."""
+
+    files: list[Path]
+    """In order; `analysis.json` last."""
+    notes: dict[str, str]
+    """By a file's name, what is not plain from it: what it holds a part of, or why it was not written."""
+
+
 def write(
     analysis: Analysis,
     folder: str | Path,
     formats: Sequence[Format] = ("csv", "trc", "mot"),
     overwrite: bool = False,
     report: Callable[[Analysis, Path], object] | None = None,
-) -> list[Path]:
+) -> Written:
     """Write an analysis into a folder, which is made if it is missing.
 
     Always `events.json` and `analysis.json`; by format tables of everybody (`angles`, `points`), and for each person
@@ -65,9 +75,6 @@ def write(
         formats: which of `FORMATS`.
         overwrite: replace the files of an earlier analysis; others stay.
         report: writes `report.html` to a path.
-
-    Returns:
-        The files that were written, `analysis.json` last.
 
     Raises:
         OutputError: a file cannot be written, the folder holds an earlier analysis, or c3d is asked for without ezc3d.
@@ -82,12 +89,12 @@ def write(
             files.add(f"angles.{kind}", write_table, angle_table(analysis), kind)
             files.add(f"points.{kind}", write_table, point_table(analysis), kind)
     for person in analysis.persons:
-        _person_files(files, person, formats)
+        _person_files(files, person, formats, asked=analysis.options.known != Known())
     files.add("events.json", write_json, events_record(analysis))
     if report is not None:
         files.add("report.html", lambda path: report(analysis, path))
     files.add("analysis.json", write_json, analysis_record(analysis, __version__, files.notes))
-    return files.written
+    return Written(files.written, {name: note for name, note in files.notes.items() if note})
 
 
 class _Files:
@@ -115,7 +122,8 @@ class _Files:
         self.notes[name] = f"not written: {reason}"
 
 
-def _person_files(files: _Files, person: Person, formats: Sequence[Format]) -> None:
+def _person_files(files: _Files, person: Person, formats: Sequence[Format], asked: bool) -> None:
+    """Write what there is of one person; that there are no metres is news only where they were `asked` for."""
     stem, metric = f"person{max(person.id, 0)}", person.points_m is not None
     if "trc" in formats:
         names = marker_names(person.names)
@@ -123,7 +131,7 @@ def _person_files(files: _Files, person: Person, formats: Sequence[Format]) -> N
         files.add(pixels, write_trc, pixels, person.times, names, pixel_markers(person), "px")
         if metric:
             files.add(metres, write_trc, metres, person.times, names, metric_markers(person), "m")
-        else:
+        elif asked:
             files.leave_out(metres, _NO_METRES)
     if "mot" in formats:
         _add_mot(files, f"{stem}.mot", person)
