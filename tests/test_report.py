@@ -17,6 +17,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from analysis_worlds import NAMES, jumper, motion, truth
 from poseline.analysis import Analysis, AnalysisOptions, Event, Known, Motion, Movement, Quantity, event_finder
@@ -32,7 +33,9 @@ from poseline.analysis.report.page import MOST_BYTES, page
 from poseline.analysis.report.pictures import picture
 from poseline.analysis.report.plot import Curve, Plot, drawn
 from poseline.analysis.report.subject import Subject
+from poseline.cli import app
 from poseline.errors import OutputError
+from poseline.interruption import Interruption
 from poseline.skeleton import Skeleton
 from report_worlds import Element, analysis, logged, parsed
 
@@ -172,6 +175,35 @@ def test_names_are_text_and_nothing_else(tmp_path: Path) -> None:
     root = parsed(page(logged(tmp_path, "builtin", "squat", source=odd)))
     assert root.all("h1")[0].text == odd
     assert root.all("title")[0].text == f"Movement analysis: {odd}"
+
+
+def test_it_is_among_the_files_where_it_is_asked_for(squat: Analysis, tmp_path: Path) -> None:
+    assert "report.html" not in [path.name for path in squat.write(tmp_path / "without", formats=())]
+    written = squat.write(tmp_path / "with", formats=(), report=True)
+    assert tmp_path / "with" / "report.html" in written
+    assert (tmp_path / "with" / "report.html").read_text(encoding="utf-8") == page_of(squat)
+
+
+def test_the_command_writes_it(squat: Analysis, tmp_path: Path) -> None:
+    assert squat.log is not None
+    command = [
+        "analyze",
+        str(squat.log),
+        "--height",
+        "1.8",
+        "--formats",
+        "csv",
+        "--report",
+        "-o",
+        str(tmp_path / "out"),
+    ]
+    done = CliRunner().invoke(app, command, obj=Interruption())
+    assert done.exit_code == 0, done.output
+    assert "report.html" in done.output
+    assert (tmp_path / "out" / "report.html").read_text(encoding="utf-8") == page_of(squat)
+    again = CliRunner().invoke(app, command, obj=Interruption())
+    assert isinstance(again.exception, OutputError)
+    assert "report.html" in str(again.exception)
 
 
 def test_a_report_that_cannot_be_written_says_so_and_leaves_nothing(squat: Analysis, tmp_path: Path) -> None:

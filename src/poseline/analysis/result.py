@@ -254,7 +254,11 @@ class Analysis:
         raise KeyError(number)
 
     def write(
-        self, folder: str | Path, formats: Sequence[str] = ("csv", "trc", "mot"), overwrite: bool = False
+        self,
+        folder: str | Path,
+        formats: Sequence[str] = ("csv", "trc", "mot"),
+        overwrite: bool = False,
+        report: bool = False,
     ) -> list[Path]:
         """Write the files of `poseline analyze` into a folder.
 
@@ -262,6 +266,7 @@ class Analysis:
             folder: to write to; it is made if it is missing.
             formats: of csv, parquet, trc, mot and c3d.
             overwrite: replace the files of an earlier analysis in it.
+            report: write `report.html` too.
 
         Returns:
             The files that were written.
@@ -271,8 +276,10 @@ class Analysis:
             SettingsError: a format that there is not.
         """
         from poseline.analysis import files
+        from poseline.analysis.report import write_report
 
-        return files.write(self, folder, files.parse_formats(",".join(formats)), overwrite).files
+        asked = files.parse_formats(",".join(formats))
+        return files.write(self, folder, asked, overwrite, write_report if report else None).files
 
 
 PersonChoice = int | Literal["main", "all"]

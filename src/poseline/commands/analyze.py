@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 JOURNAL, FOLDER = "keypoints.jsonl", "analysis"
 _PACKAGE = Path(__file__).parents[1]
-_REPORT, _VIDEO = _PACKAGE / "analysis" / "report", _PACKAGE / "rendering" / "analysis.py"
-"""What writes the report and the video; their options are shown where these are part of the package."""
+_VIDEO = _PACKAGE / "rendering" / "analysis.py"
+"""What writes the video; its option is shown where it is part of the package."""
 WHAT, HOW, WRITE = "What", "How", "Output"
 
 
@@ -41,7 +41,7 @@ def analyze(
     slowmo: Annotated[float, typer.Option("--slowmo", metavar="N", help="The clip is N times slower than what it shows: 8 for 240 fps played at 30.", rich_help_panel=HOW)] = 1.0,
     swap_repair: Annotated[bool, typer.Option("--swap-repair/--no-swap-repair", help="Exchange left and right where they were taken for each other.", rich_help_panel=HOW)] = True,
     formats: Annotated[str, typer.Option("--formats", help="Of csv,parquet,trc,mot,c3d.", rich_help_panel=WRITE)] = "csv,trc,mot",
-    report: Annotated[bool, typer.Option("--report", help="Write report.html too.", rich_help_panel=WRITE, hidden=not _REPORT.exists())] = False,
+    report: Annotated[bool, typer.Option("--report", help="Write report.html too: one page for the athlete, to read or print.", rich_help_panel=WRITE)] = False,
     video: Annotated[bool, typer.Option("--video", help="Write angles.mp4 too: the clip with angles drawn.", rich_help_panel=WRITE, hidden=not _VIDEO.exists())] = False,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder of the files. (analysis/ beside the log)", rich_help_panel=WRITE)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier analysis in the folder.", rich_help_panel=WRITE)] = False,
@@ -192,10 +192,10 @@ def _writer(asked: bool, what: str) -> Any:
     """What writes the report or the video; None where it is not asked for."""
     if not asked:
         return None
-    if what == "report" and _REPORT.exists():
-        from importlib import import_module
+    if what == "report":
+        from poseline.analysis.report import write_report
 
-        return import_module("poseline.analysis.report").write_report
+        return write_report
     if what == "video" and _VIDEO.exists():
         from importlib import import_module
 
