@@ -45,10 +45,10 @@ MAY_IMPORT = {
     **dict.fromkeys(ROOMS, BASE),
     "log": BASE | {"atomic"},
     "output": BASE | {"atomic", "log", "machine", "window_process"},
-    "inference": BASE | {"cache", "forks", "startup", "openvino_core"},
+    "inference": BASE | {"cache", "forks", "startup", "openvino_core", "workers"},
     "analysis": {"errors", "pose", "skeleton", "settings"},
     "result": BASE | {"overlay", "output"},
-    "pipeline": BASE | ROOMS | {"forks", "startup", "log"},
+    "pipeline": BASE | ROOMS | {"forks", "startup", "log", "workers"},
     "model": BASE | ROOMS | {"forks", "result", "session"},
     "machine": set(),
     "doctor": BASE | ROOMS | {"machine", "cache", "openvino_core"},
@@ -57,10 +57,10 @@ MAY_IMPORT = {
     "bench": BASE
     | ROOMS
     | {"atomic", "log", "pipeline", "session", "terminal", "result", "model", "machine", "startup", "cache"},
-    "session": BASE | ROOMS | {"machine", "pipeline"},
+    "session": BASE | ROOMS | {"machine", "pipeline", "workers"},
     "batch": BASE | ROOMS | {"pipeline", "session", "terminal", "progress", "workers", "startup"},
     "cli": BASE | ROOMS | {"pipeline", "terminal", "doctor", "bench", "batch"},
-    "workers": BASE | {"interruption"},
+    "workers": {"errors", "interruption"},
     "__main__": {"cli", "interruption", "startup", "doctor"},
 }
 """What each part may import of the others, inside functions too; a name that is missing here is a part to be placed."""
