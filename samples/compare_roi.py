@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from poseline import PoseModel, stream
-from poseline.skeleton import oks
+from poseline import PoseModel, oks, stream
 
 SURE, BODY = 0.5, 0.53  # the least score of a person that counts; a body's area as a share of its box's
 

@@ -6,14 +6,13 @@ import ast
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import poseline
+from rooms import SRC, imports, part
 
-SRC = Path(poseline.__file__).parent
 MODULES = sorted(SRC.rglob("*.py"))
 ENGINES = {"torch", "ultralytics", "openvino", "onnxruntime", "onnx", "nncf"}
 ENGINE_HOMES = (
@@ -46,7 +45,8 @@ MAY_IMPORT = {
     "log": BASE | {"atomic"},
     "output": BASE | {"atomic", "log", "machine", "window_process"},
     "inference": BASE | {"cache", "forks", "startup", "openvino_core", "workers"},
-    "analysis": {"errors", "pose", "skeleton", "settings"},
+    "analysis": BASE | {"atomic", "capture", "log", "overlay"},
+    "recording": BASE | ROOMS | {"pipeline", "session"},
     "result": BASE | {"overlay", "output"},
     "pipeline": BASE | ROOMS | {"forks", "startup", "log", "workers"},
     "model": BASE | ROOMS | {"forks", "result", "session"},
@@ -64,36 +64,6 @@ MAY_IMPORT = {
     "__main__": {"cli", "interruption", "startup", "doctor"},
 }
 """What each part may import of the others, inside functions too; a name that is missing here is a part to be placed."""
-
-
-def part(module: str) -> str:
-    """`poseline.capture.file` is of `capture`; `poseline` itself is ""."""
-    return ".".join(module.split(".")[1:2])
-
-
-def imports(path: Path) -> Iterator[tuple[str, int]]:
-    """Every module that a file imports, wherever in it, but for what is for the type checker alone."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    skipped = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for child in node.body
-        for inner in ast.walk(child)
-    }
-    for node in ast.walk(tree):
-        if id(node) in skipped:
-            continue
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports name the whole way"
-            for (
-                alias
-            ) in node.names:  # `from poseline import cli` imports a part; `from poseline import __version__` not
-                inner = f"{node.module}.{alias.name}"
-                is_part = node.module == "poseline" and part(inner) in MAY_IMPORT
-                yield (inner if is_part else str(node.module)), node.lineno
 
 
 def name(path: Path) -> str:
@@ -124,9 +94,9 @@ def test_every_module_says_what_it_is(path: Path) -> None:
 
 
 def test_the_public_names_are_sorted_and_all_there() -> None:
-    assert poseline.__all__ == sorted(poseline.__all__)
+    assert poseline.__all__ == sorted(poseline.__all__, key=lambda public: (not public.isupper(), public))
     assert set(poseline.__all__) == set(poseline._HOMES)
-    assert dir(poseline) == poseline.__all__
+    assert dir(poseline) == sorted(poseline.__all__)
     for public in poseline.__all__:
         assert getattr(poseline, public).__doc__
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):

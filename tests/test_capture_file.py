@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import os
 import time
+import weakref
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -362,3 +364,23 @@ def test_a_rehearsal_stops_between_two_frames(tmp_path: Path) -> None:
     began = time.monotonic()
     assert next(frames, None) is None
     assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("read", ["all of it", "a part of it", "nothing of it"])
+def test_a_file_and_its_decoder_go_when_nobody_holds_them(read: str, tmp_path: Path) -> None:
+    file = VideoFile(write_clip(tmp_path / "clip.mp4", range(9)), CAPTURE)
+    kept = [weakref.ref(file), weakref.ref(file._decoder)]
+    gc.collect()
+    gc.disable()  # a decoder may hold much of a card's memory, and Python does not know how much
+    try:
+        frames = file.frames()
+        if read != "nothing of it":
+            next(frames)
+        if read == "all of it":
+            assert sum(1 for _ in frames)
+        frames.close()
+        file.close()
+        del file, frames
+        assert [reference() for reference in kept] == [None, None]
+    finally:
+        gc.enable()

@@ -172,13 +172,14 @@ def test_a_source_that_was_never_read_is_closed(clip: Path) -> None:
     assert session.source.info.frames == 20
 
 
-@pytest.mark.parametrize("way", ["run", "stream", "a worker", "the benchmark's network"])
+@pytest.mark.parametrize("way", ["run", "stream", "record", "a worker", "the benchmark's network"])
 def test_every_way_goes_through_a_session(way: str, clip: Path, tmp_path: Path) -> None:
     """Each in a process in which a session cannot be entered."""
     clip_is = f"import sys; clip = {str(clip)!r}\n"
     code = {
         "run": "sys.argv[1:] = 'run', clip, '-m', 'builtin'\nfrom poseline.__main__ import main; main()",
         "stream": "from poseline import stream; next(stream(clip, 'builtin'))",
+        "record": "from poseline import record; record(clip, 'out', inference={'model': 'builtin'})",
         "a worker": (
             "from poseline import batch; from poseline.capture import locate\n"
             "from poseline.interruption import Interruption\n"

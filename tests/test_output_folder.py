@@ -68,7 +68,13 @@ def test_processes_that_start_together_never_share_a_folder() -> None:
 
 def test_the_paths_are_the_documented_ones() -> None:
     with prepare(Path("a/b"), "clip", False, []) as folder:
-        paths = (folder.video, folder.journal, folder.csv, folder.parquet, folder.summary, folder.pictures)
+        paths = (
+            folder.video,
+            folder.journal,
+            *map(folder.keypoints, ("csv", "parquet")),
+            folder.summary,
+            folder.pictures,
+        )
     names = ["annotated.mp4", "keypoints.jsonl", "keypoints.csv", "keypoints.parquet", "summary.json", "pictures"]
     assert [path.relative_to("a/b").as_posix() for path in paths] == names
 

@@ -46,3 +46,24 @@ def test_torn_metadata_is_made_up_for(torn: str, folder: Path) -> None:
     (folder / "metadata.yaml").unlink()
     with pytest.raises(ModelError, match=r"metadata\.yaml cannot be read"):
         weights._openvino_spec(folder, "a.pt", "digest")
+
+
+def test_a_default_model_that_cannot_be_fetched_is_tried_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tried: list[str | None] = []
+
+    def unreachable(model: str | None) -> Path:
+        tried.append(model)
+        raise ModelError("no network")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(weights, "find", unreachable)
+    monkeypatch.setattr(weights, "_unavailable", set())
+    found = [weights._default() for _ in range(3)]
+    assert found == [BUILTIN.parent.with_name("poseline-builtin.pt")] * 3
+    assert tried == ["yolo11n-pose.pt"]
+    assert caplog.text.count("running poseline's built-in model") == 1
+    Path("yolo11n-pose.pt").touch()
+    weights._default()
+    assert len(tried) == 2, "one that has come meanwhile is taken"

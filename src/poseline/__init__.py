@@ -1,4 +1,4 @@
-"""Poseline: real-time keypoints from a webcam, a stream, a video or a picture.
+"""Poseline: real-time keypoints from a webcam, a stream, a video or a picture. docs/python.md has every public name.
 
 >>> from poseline import PoseModel, stream
 >>> result = PoseModel("yolo11n-pose.pt")("picture.jpg")
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from poseline.analysis import Analysis, analyze
+    from poseline.capture import SourceInfo
     from poseline.errors import (
         DeviceError,
         ModelError,
@@ -24,15 +26,18 @@ if TYPE_CHECKING:
         StageStalled,
     )
     from poseline.frame import Frame, Gap
-    from poseline.log import Log, Tracks, read_log, read_tracks
+    from poseline.log import Log, RunHeader, Tracks, log_format, read_log, read_tracks
     from poseline.model import PoseModel, stream
+    from poseline.pipeline import Overflow, RunReport, Sink, Stage
     from poseline.pose import Observation, Poses
+    from poseline.recording import record
     from poseline.result import Result
     from poseline.settings import Settings
-    from poseline.skeleton import COCO17, Skeleton
+    from poseline.skeleton import COCO17, Skeleton, oks
 
 # Where each public name lives. It is imported when it is first asked for, so that `import poseline` costs nothing.
 _HOMES = {
+    "Analysis": "analysis",
     "COCO17": "skeleton",
     "DeviceError": "errors",
     "Frame": "frame",
@@ -41,23 +46,34 @@ _HOMES = {
     "ModelError": "errors",
     "Observation": "pose",
     "OutputError": "errors",
+    "Overflow": "pipeline",
     "PoseModel": "model",
     "PoselineError": "errors",
     "Poses": "pose",
     "Result": "result",
+    "RunHeader": "log",
+    "RunReport": "pipeline",
     "Settings": "settings",
     "SettingsError": "errors",
+    "Sink": "pipeline",
     "Skeleton": "skeleton",
     "SourceError": "errors",
+    "SourceInfo": "capture",
+    "Stage": "pipeline",
     "StageStalled": "errors",
     "Tracks": "log",
+    "analyze": "analysis",
+    "log_format": "log",
+    "oks": "skeleton",
     "read_log": "log",
     "read_tracks": "log",
+    "record": "recording",
     "stream": "model",
 }
 
 __all__ = [
     "COCO17",
+    "Analysis",
     "DeviceError",
     "Frame",
     "Gap",
@@ -65,18 +81,28 @@ __all__ = [
     "ModelError",
     "Observation",
     "OutputError",
+    "Overflow",
     "PoseModel",
     "PoselineError",
     "Poses",
     "Result",
+    "RunHeader",
+    "RunReport",
     "Settings",
     "SettingsError",
+    "Sink",
     "Skeleton",
     "SourceError",
+    "SourceInfo",
+    "Stage",
     "StageStalled",
     "Tracks",
+    "analyze",
+    "log_format",
+    "oks",
     "read_log",
     "read_tracks",
+    "record",
     "stream",
 ]
 

@@ -66,9 +66,12 @@ def run(
     batch: Annotated[int | None, _option("--batch", help="Maximum batch size for a file on a GPU.", panel=_MODEL, of="inference.batch")] = None,
     augment: Annotated[bool, typer.Option("--augment", hidden=True)] = False,
     track: Annotated[bool | None, _option("--track/--no-track", help="Track persons: give each an id.", panel=_MODEL, of="tracking.enabled")] = None,
+    main: Annotated[bool | None, _option("--main/--no-main", help="Draw and log the main person only: the largest, surest and most central one.", panel=_MODEL, of="tracking.main")] = None,
     live: Annotated[bool | None, _option("--live", help="Treat a file as a camera: newest frame first, late frames are dropped.", panel=_SOURCE)] = None,
     every_frame: Annotated[bool | None, _option("--every-frame", help="Drop no frame, even of a live source.", panel=_SOURCE)] = None,
     vid_stride: Annotated[int | None, _option("--vid-stride", help="Process every N-th frame.", panel=_SOURCE, of="capture.vid_stride")] = None,
+    start: Annotated[str | None, _option("--from", metavar="TIME", help="Read a recording from this time on: seconds or h:m:s from its first frame.", panel=_SOURCE)] = None,
+    end: Annotated[str | None, _option("--to", metavar="TIME", help="Read a recording up to this time, which is not included.", panel=_SOURCE)] = None,
     decoder: Annotated[configuration.Decoder | None, _option("--decoder", help="Where files are decoded.", panel=_SOURCE, of="capture.decoder")] = None,
     source_fps: Annotated[str | None, _option("--source-fps", metavar="RATE", help="Frames a second of a file without time stamps, such as raw .h264: 25, or 30000/1001. (as its codec says, else 25)", panel=_SOURCE)] = None,
     deinterlace: Annotated[configuration.Deinterlacing | None, _option("--deinterlace", help="Deinterlace interlaced frames (bwdif).", panel=_SOURCE, of="capture.deinterlace")] = None,
@@ -102,7 +105,7 @@ def run(
     """
     given: dict[str, dict[str, Any]] = {
         "capture": {
-            "live": live, "every_frame": every_frame, "vid_stride": vid_stride,
+            "live": live, "every_frame": every_frame, "vid_stride": vid_stride, "start": start, "end": end,
             "decoder": decoder, "deinterlace": deinterlace,
             "source_fps": source_fps, "cam_size": _size(cam_size), "cam_fps": cam_fps, "fourcc": fourcc,
             "rtsp_transport": rtsp_transport, "open_timeout": timeout, "read_timeout": timeout,
@@ -114,7 +117,7 @@ def run(
             "precision": precision, "half": half, "calibrate": calibrate,
             "roi": roi, "roi_every": roi_every, "batch": batch,
         },
-        "tracking": {"enabled": track},
+        "tracking": {"enabled": track, "main": main},
         "overlay": {
             "boxes": boxes, "labels": labels, "hud": hud, "trail": trail, "line_width": line_width,
             "font_size": font_size,

@@ -153,6 +153,8 @@ def stream(
     live: bool = False,
     vid_stride: int = 1,
     source_fps: float | str | None = None,
+    start: float | str | None = None,
+    end: float | str | None = None,
     **options: Any,
 ) -> Generator[Observation, None, None]:
     """Observations of a video, camera or stream, in order, as they come; decoding and inference run beside the loop.
@@ -165,6 +167,9 @@ def stream(
         vid_stride: take every n-th frame.
         source_fps: frames a second of a file without time stamps, such as raw H.264: 25, or "30000/1001"; None: as its
             codec says, else 25.
+        start: give the frames of a recording from this time on, in seconds from its first frame, or "h:m:s"; the
+            frames keep the times that they have in the whole recording, and are numbered from 0.
+        end: and those before this time.
         options: conf, iou, imgsz and so on, as `PoseModel` takes them; of a loaded one, as its calls take them.
 
     Raises:
@@ -178,7 +183,7 @@ def stream(
     settings = configuration.load(
         overrides={
             "tracking": {"enabled": track},
-            "capture": {"live": live, "vid_stride": vid_stride, "source_fps": source_fps},
+            "capture": {"live": live, "vid_stride": vid_stride, "source_fps": source_fps, "start": start, "end": end},
         }
     ).model_copy(update={"inference": inference})
     found = locate([source])

@@ -121,10 +121,11 @@ class Session:
     def __enter__(self) -> Session:
         # A file is opened before the model is loaded, so that a bad one is told at once; a camera after, so that no
         # stale picture waits in it: of that it is only looked whether it is there.
-        from poseline.capture import check_present
+        from poseline.capture import check_part, check_present
 
         location, settings = self._request.source, self._request.settings
         check_present(location)
+        check_part(location, settings.capture)
         estimator = None if location.inputs else self._models.get(settings, live=True, clip=location.video)
         output = settings.output
         pictured = any(sink.needs_picture for sink in self._sinks)

@@ -40,12 +40,22 @@ def _classes(given: Any) -> Any:
     return None if isinstance(given, list | tuple) and not given else given
 
 
+LOG_FORMATS = ["jsonl", "csv", "parquet"]
+"""Names of the formats of the keypoint log; `poseline.log.log_format` adds one."""
+
+
+def _log_format(name: str) -> str:
+    if name not in LOG_FORMATS:
+        raise ValueError(f"a format of the keypoint log is {', '.join(LOG_FORMATS)}, got {name!r}")
+    return name
+
+
+LogFormat = Annotated[str, AfterValidator(_log_format)]
 Device = Annotated[str, AfterValidator(_device)]
 RuntimeName = Literal["auto", "openvino", "torch", "onnx"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 Arithmetic = Literal["auto", "fp32", "bf16", "fp16", "int8", "half"]
 """What a runtime is asked for: a precision, or `half`, whichever of bf16 and fp16 the device has."""
-LogFormat = Literal["jsonl", "csv", "parquet"]
 Decoder = Literal["auto", "cpu", "cuda"]
 Deinterlacing = Literal["auto", "no"]
 RtspTransport = Literal["auto", "tcp", "udp"]
@@ -63,6 +73,27 @@ def _rate(value: Any) -> Any:
         return value
 
 
+_MOMENT = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
+
+
+def _moment(value: Any) -> Any:
+    """A moment may be written as h:m:s, m:s or s; what is none is left for pydantic to refuse."""
+    found = _MOMENT.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        return value
+    hours, minutes, seconds = found.groups(default="0")
+    return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+
+
+def _real(value: Any) -> Any:
+    if isinstance(value, str):
+        raise ValueError(f"a time is seconds or h:m:s, such as 83.5 or 1:23.5, got {value!r}")
+    return value
+
+
+Moment = Annotated[
+    float, BeforeValidator(_real), BeforeValidator(_moment), Field(ge=0, allow_inf_nan=False)
+]  # validators that come later here are called sooner
 FrameRate = Annotated[float, BeforeValidator(_rate), Field(gt=0)]
 
 
@@ -79,6 +110,10 @@ class CaptureSettings(_Section):
     """Give up no frame even of a live source: it waits, and falls behind where the machine is too slow."""
     vid_stride: int = Field(default=1, ge=1)
     """Take every n-th frame."""
+    start: Moment | None = None
+    """Time from which a recording is read: seconds from its first frame, or h:m:s; unset: from the first frame."""
+    end: Moment | None = None
+    """Time before which reading ends, likewise; unset: at the last frame."""
     decoder: Decoder = "auto"
     """Where video files are decoded; auto: on the GPU that runs the network, unless their pictures are drawn on."""
     source_fps: Annotated[FrameRate, Field(le=1000)] | None = None
@@ -106,6 +141,17 @@ class CaptureSettings(_Section):
     @classmethod
     def _yaml_no(cls, value: object) -> object:
         return "no" if value is False else value  # what YAML makes of a bare `no`
+
+    @model_validator(mode="after")
+    def _start_before_end(self) -> CaptureSettings:
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise ValueError(f"a part from {self.start:g} s to {self.end:g} s is empty; give an end behind its start")
+        return self
+
+    @property
+    def in_part(self) -> bool:
+        """Whether only a part of the recording is read."""
+        return self.start is not None or self.end is not None
 
 
 class InferenceSettings(_Section):
@@ -165,6 +211,8 @@ class TrackingSettings(_Section):
 
     enabled: bool = True
     """Off: every id is -1."""
+    main: bool = False
+    """Keep the main person only: the most prominent one, by size, score and nearness to the picture's middle."""
     high: Fraction01 = 0.5
     """Score from which a person is matched in the first round."""
     low: Fraction01 = 0.1
@@ -175,6 +223,12 @@ class TrackingSettings(_Section):
     """Seconds for which a track waits for its person to come back."""
     match: Fraction01 = 0.2
     """Least likeness (of box overlap, OKS and colour) of a match; twice that for one of low score."""
+
+    @model_validator(mode="after")
+    def _main_is_tracked(self) -> TrackingSettings:
+        if self.main and not self.enabled:
+            raise ValueError("the main person is followed by their id, so --main needs tracking; leave out --no-track")
+        return self
 
 
 class OverlaySettings(_Section):

@@ -4,7 +4,7 @@ from poseline.capture.audio import AudioTrack
 from poseline.capture.camera import Camera, cameras
 from poseline.capture.file import SimulatedCamera, VideoFile
 from poseline.capture.images import Images, read_image
-from poseline.capture.locate import Location, locate, open_source
+from poseline.capture.locate import Location, check_part, locate, open_source
 from poseline.capture.memory import is_tensor, pixels_of
 from poseline.capture.presence import check_present
 from poseline.capture.sample import ClipSample
@@ -25,6 +25,7 @@ __all__ = [
     "SourceInfo",
     "VideoFile",
     "cameras",
+    "check_part",
     "check_present",
     "is_tensor",
     "locate",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from poseline.capture.heif import check_size
+from poseline.capture.part import Part, nothing_there
 from poseline.capture.source import SourceInfo
 from poseline.errors import SourceError
 from poseline.frame import Frame
@@ -40,13 +41,16 @@ class Animation:
 
     def __init__(self, path: Path, settings: CaptureSettings) -> None:
         self._path = path
+        self._part = Part(settings)
         self._stopped = threading.Event()
         self._image = self._open(settings.max_pixels)
         width, height = self._image.size
+        self._count = int(getattr(self._image, "n_frames", 1))
         self.info = SourceInfo(
-            str(path), live=False, width=width, height=height, time_base=_MILLISECOND,
-            frames=int(getattr(self._image, "n_frames", 1)),
+            str(path), live=False, width=width, height=height, time_base=_MILLISECOND, start=self._part.start,
+            frames=None if settings.in_part else self._count,
         )  # fmt: skip
+        self._settings = settings
         self.bad = 0
         self.notes: list[str] = []
 
@@ -59,25 +63,31 @@ class Animation:
         self._image.close()
 
     def frames(self) -> Generator[Frame, None, None]:
-        """Its pictures in order, each whole; where one cannot be decoded it ends, and `notes` say so."""
-        pts = 0
+        """Its pictures in order, each whole; where one cannot be decoded it ends, and `notes` say so.
+
+        Raises:
+            SourceError: the settings ask for a part in which it has none.
+        """
+        pts = given = 0
         with self._image:
-            for index in range(self.info.frames or 1):
-                if self._stopped.is_set():
-                    return
+            for index in range(self._count):
+                if self._stopped.is_set() or self._part.is_behind(float(pts * _MILLISECOND)):
+                    break
                 try:
                     self._image.seek(index)
                     pixels = np.asarray(self._image.convert("RGB"))[:, :, ::-1]
                 except _FAILURES:
                     self.bad += 1
-                    self.notes.append(
-                        f"read {index} of {self.info.frames} pictures: {self._path} is cut short or damaged"
-                    )
+                    self.notes.append(f"read {index} of {self._count} pictures: {self._path} is cut short or damaged")
                     return
-                bgr = np.ascontiguousarray(pixels)
                 seconds = float(pts * _MILLISECOND)
-                yield Frame(bgr, index, pts, _MILLISECOND, seconds, time.monotonic(), self.info.name)
+                if not self._part.is_before(seconds):  # each picture is made of those before it
+                    bgr = np.ascontiguousarray(pixels)
+                    yield Frame(bgr, given, pts, _MILLISECOND, seconds, time.monotonic(), self.info.name)
+                    given += 1
                 pts += int(self._image.info.get("duration", 0)) or _UNSTATED
+        if self._settings.in_part and not given and not self._stopped.is_set():
+            raise nothing_there(self._settings, self.info.name, float(pts * _MILLISECOND))
 
     def _open(self, max_pixels: int) -> Image:
         from PIL import Image

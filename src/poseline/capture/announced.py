@@ -50,12 +50,18 @@ def shown_frames(container: InputContainer, stream: VideoStream) -> int | None:
     `stream.frames` also counts the pictures that an edit list hides, and the empty chunks of an AVI that stand for
     pictures left out.
     """
-    entries = stream.index_entries
-    if not stream.frames or container.format.name not in _INDEXED or not len(entries):
+    if not lists_all(container, stream):
         return None
-    if container.format.name == "avi" and entries[-1].timestamp < _REACHES * (stream.duration or 0):
-        return None  # its index stands at the end, and was cut off with it: only what was read so far is listed
-    return sum(not entry.is_discard for entry in entries)
+    return sum(not entry.is_discard for entry in stream.index_entries)
+
+
+def lists_all(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether there is a complete index of all pictures, as soon as the file is open."""
+    entries = stream.index_entries
+    if not stream.frames or container.format.name not in _INDEXED or not len(entries):  # no frames: it has fragments
+        return False
+    # An AVI's index stands at the end, and may have been cut off with it: only what was read so far is listed then.
+    return container.format.name != "avi" or entries[-1].timestamp >= _REACHES * (stream.duration or 0)
 
 
 def duration(container: InputContainer, stream: VideoStream) -> float | None:

@@ -44,11 +44,12 @@ class SourceClock:
         longest_pause: seconds. A later stamp that goes on from there is a break; without it no pause is too long.
         duration: seconds from the first frame to the end, as stated.
         wrap: ticks after which the source's own counter begins anew, where it does: 2^33 in MPEG-TS.
+        origin: stamp of the source's first frame, where `stamp` is called for later ones only; they must have stamps.
     """
 
     def __init__(
         self, time_base: Fraction | None, frame_rate: Fraction | None, longest_pause: float | None = None,
-        duration: float | None = None, wrap: int | None = None,
+        duration: float | None = None, wrap: int | None = None, origin: int | None = None,
     ) -> None:  # fmt: skip
         self.time_base = time_base or Fraction(1, 90_000)
         self.ticks = 0
@@ -69,7 +70,7 @@ class SourceClock:
         self._duration = None if duration is None else self._in_ticks(duration) + self._in_ticks(_LONGEST_INTERVAL)
         self._wrap = wrap
         self._longest_step = 0
-        self._first: int | None = None
+        self._first = self._origin = origin
         self._stated: int | None = None
         self._shift = 0
 
@@ -97,6 +98,11 @@ class SourceClock:
         self.ticks = ticks
         return pts, self._seconds(ticks)
 
+    def forget_repairs(self) -> None:
+        """Count anew, and tell of no repair so far: what comes next is the first frame that counts."""
+        self.missing = self.outliers = self.breaks = 0
+        self.gap = None
+
     def notes(self) -> list[str]:
         """What the user should know at the end of what was repaired; missing stamps are common, and no fault."""
         notes = []
@@ -112,7 +118,7 @@ class SourceClock:
 
     def _begin(self, pts: int, ahead: LookAhead | None) -> int:
         following = next(iter(ahead(1)), None) if ahead else None
-        if self._first is not None:  # only stamps that were missing came before
+        if self._first is not None and self._origin is None:  # only stamps that were missing came before
             self._shift = self._one_later() - pts
         elif following is not None and following < pts:
             self.outliers += 1

@@ -52,7 +52,8 @@ class Decoder:
         self._reformatter = VideoReformatter()
         # An AVI states only when a picture is to be decoded. The time at which it is to be shown, which FFmpeg makes of
         # that, is the next picture's for H.264, and out of order where pictures are reordered.
-        self._by_dts = opened.container.format.name == "avi"
+        self.by_dts = opened.container.format.name == "avi"
+        """Whether the pictures' `pts` are their packets' decoding time stamps."""
         self.packets = 0
         """Packets read, without those whose pictures are not to be shown."""
         self._deinterlace = opened.deinterlace
@@ -77,6 +78,10 @@ class Decoder:
         """Packets that could not be decoded."""
         self.failure: BaseException | None = None
         """Why demuxing ended early; None at an orderly end."""
+
+    def forget_interlaced(self) -> None:
+        """Count interlaced pictures anew, from the present one on."""
+        self.interlaced, self.still_interlaced = min(1, self.interlaced), min(1, self.still_interlaced)
 
     @property
     def notes(self) -> list[str]:
@@ -171,13 +176,13 @@ class Decoder:
             yield from self._given_out(frame)
 
     def _stamp(self, frame: VideoFrame) -> int | None:
-        return frame.dts if self._by_dts or frame.pts is None else frame.pts
+        return frame.dts if self.by_dts or frame.pts is None else frame.pts
 
     def _given_out(self, frame: VideoFrame) -> Iterator[Decoded]:
         """What comes out when the decoder has given `frame`."""
         self._given += 1
         self._last_stamp = self._stamp(frame)
-        if self._by_dts:
+        if self.by_dts:
             frame.pts = frame.dts
         if frame.key_frame or self._given == 1:
             yield from self._follow_aspect()

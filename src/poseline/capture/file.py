@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from fractions import Fraction
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from poseline.capture import announced
 from poseline.capture.aspect import pixel_aspect
@@ -18,10 +18,12 @@ from poseline.capture.clock import SourceClock
 from poseline.capture.container import Opened, explain, open_container
 from poseline.capture.decoder import Decoded, Decoder
 from poseline.capture.hardware import ON_DEVICE, accelerators, refusal
+from poseline.capture.part import Part, nothing_there
+from poseline.capture.seek import Scan, pictures_from
 from poseline.capture.source import Source, SourceInfo
 from poseline.capture.stated_bytes import stated_bytes
 from poseline.errors import SourceError, redact
-from poseline.frame import Frame
+from poseline.frame import Frame, Gap
 from poseline.words import counted, were
 
 if TYPE_CHECKING:
@@ -40,12 +42,16 @@ _LONGEST_RECORDED = 3600.0
 """The same in other formats: a picture of a screen may stand for minutes, and in MP4 its duration is stated."""
 
 
+_LED_BY = Fraction(1, 4)
+"""Seconds of interlaced pictures that are decoded before those that are wanted."""
+
+
 class VideoFile:
     """A recording, on this machine or behind an address: nothing is dropped, damage is counted and passed over.
 
     Args:
         location: the file's path, or its address.
-        settings: time-outs and the largest picture.
+        settings: time-outs, the largest picture, and which part is wanted.
         opened: the same, where it is open already; the CPU decodes it.
         consumer: the device that works on the pictures; those of a file may be decoded there.
     """
@@ -57,15 +63,17 @@ class VideoFile:
         if path is not None:
             check_readable(path)
         self._settings = settings
+        self._part = Part(settings)
         self._stopped = threading.Event()
+        self._bad_before = 0
+        self._again: Callable[[], Opened] = lambda: open_container(str(location), settings)
         self.notes: list[str] = []
         first = self._on_hardware(path, consumer) if path is not None else None
         if first is None:
-            self._opened = opened or open_container(str(location), settings)
-            self._decoder = Decoder(self._opened, again=lambda: open_container(str(location), settings))
+            self._opened = opened or self._again()
+            self._decoder = Decoder(self._opened, self._again)
             self._rest = self._decoder.frames()
             first = self._first_of(self._rest, str(location))  # only a decoded picture tells which way up it is
-        self._pictures = _Ahead(first, self._rest)
         self.info = replace(
             video_info(self._opened, redact(str(location))),
             width=first.picture.width, height=first.picture.height, path=path,
@@ -77,11 +85,20 @@ class VideoFile:
             self.info = replace(self.info, frame_rate=rate, time_base=1 / rate)
         elif settings.source_fps:
             self.notes.append(f"--source-fps is not used: {self.info.name} has time stamps of its own")
+        self._pictures = _Ahead(first, self._rest)
+        self._clock = self._new_clock()
+        self._timed = self._with_times()
+        if settings.in_part:
+            try:
+                self._begin_part(first.picture.pts)
+            except BaseException:
+                self.close()
+                raise
 
     @property
     def bad(self) -> int:
-        """Packets, so far, that could not be decoded."""
-        return self._decoder.bad
+        """Packets, so far, that could not be decoded; of a part, those in it."""
+        return self._decoder.bad - self._bad_before
 
     def stop(self) -> None:
         """End after the present frame."""
@@ -89,35 +106,92 @@ class VideoFile:
 
     def close(self) -> None:
         """Close the file, where it was never read."""
+        self._timed = iter(())
         self._opened.container.close()
 
     def frames(self) -> Generator[Frame, None, None]:
-        """The clip's frames in presentation order.
+        """The clip's frames in presentation order, or those of the part that the settings ask for.
 
         `pts` is what the clip states, `time` and the picture's own `pts` are repaired where that cannot be
         (`SourceClock`).
         """
-        container, index = self._opened.container, 0
-        pause = _LONGEST_TRANSMITTED if announced.may_break(container) else _LONGEST_RECORDED
-        clock = SourceClock(
-            self.info.time_base, self.info.frame_rate, pause, self.info.duration, announced.clock_wrap(container)
-        )
+        index, time_base, name = 0, self._clock.time_base, self.info.name
+        timed, self._timed = self._timed, iter(())  # which refers to this file: kept here, both would outlive their use
         try:
-            with container:
-                for picture, corrupt, aspect in self._pictures:
-                    if self._stopped.is_set():
+            with self._opened.container:
+                for (picture, corrupt, aspect), pts, seconds, gap in timed:
+                    if self._stopped.is_set() or self._part.is_behind(seconds):
                         return
-                    stated = None if self._stampless else picture.pts
-                    pts, seconds = clock.stamp(stated, self._pictures.ahead)
-                    picture.pts, picture.time_base = clock.ticks, clock.time_base
                     yield Frame(
-                        picture, index, pts, clock.time_base, seconds, time.monotonic(), self.info.name, corrupt,
-                        gap=clock.gap, pixel_aspect=aspect,
+                        picture, index, pts, time_base, seconds, time.monotonic(), name, corrupt,
+                        gap=gap, pixel_aspect=aspect,
                     )  # fmt: skip
                     index += 1
             self._conclude(index)
         finally:
-            self.notes += clock.notes() + self._decoder.notes  # also where the user ends it
+            self.notes += self._clock.notes() + self._decoder.notes  # also where the user ends it
+
+    def _with_times(self) -> Iterator[_Timed]:
+        """All pictures with their times, which the pictures have too."""
+        clock = self._clock
+        for decoded in self._pictures:
+            picture = decoded.picture
+            pts, seconds = clock.stamp(None if self._stampless else picture.pts, self._pictures.ahead)
+            picture.pts, picture.time_base = clock.ticks, clock.time_base
+            yield _Timed(decoded, pts, seconds, clock.gap)
+
+    def _new_clock(self, origin: int | None = None) -> SourceClock:
+        container, info = self._opened.container, self.info
+        wrap = announced.clock_wrap(container)
+        return SourceClock(info.time_base, info.frame_rate, self._longest_pause, info.duration, wrap, origin)
+
+    @property
+    def _longest_pause(self) -> float:
+        return _LONGEST_TRANSMITTED if announced.may_break(self._opened.container) else _LONGEST_RECORDED
+
+    def _begin_part(self, first: int | None) -> None:
+        """Go to the part's first frame, and have `info` tell of the part; `first` is the clip's first stamp."""
+        part, whole = self._part, self.info
+        if part.start and first is not None and not self._stampless:
+            self._seek(first)
+        begin = next((timed for timed in self._timed if not part.is_before(timed.seconds)), None)
+        if begin is None or part.is_behind(begin.seconds):
+            raise nothing_there(self._settings, whole.name, whole.duration)
+        self._timed = chain([begin._replace(gap=None)], self._timed)
+        self._clock.forget_repairs()
+        self._decoder.forget_interlaced()
+        self._bad_before = self._decoder.bad
+        picture = begin.decoded.picture
+        self.info = replace(
+            whole, width=picture.width, height=picture.height, pixel_aspect=begin.decoded.pixel_aspect,
+            start=begin.seconds, frames=None, duration=part.length(whole.duration),
+        )  # fmt: skip
+
+    def _seek(self, first: int) -> None:
+        """Go on at a key frame before the part, or at the clip's beginning where its time stamps are no times."""
+        assert self.info.time_base is not None
+        target = first + int(Fraction(self._part.start) / self.info.time_base)
+        interlaced = self._decoder.interlaced > 0
+        if interlaced:  # such a picture is made whole with those before it
+            target -= round(_LED_BY / self.info.time_base)
+        self._opened.container.close()
+        self._opened = self._again()
+        scan, found = None, None
+        if self.info.path is not None or announced.may_break(self._opened.container):  # else all of it were fetched
+            scan = Scan(self._opened, target, self._longest_pause)
+        if scan is None or scan.trusted:
+            found = pictures_from(self._opened, target, first, self._again, scan)
+        if found is not None:
+            self._decoder, self._rest = found
+            self._clock = self._new_clock(origin=first)
+        else:
+            self._opened.container.close()
+            self._opened = self._again()
+            self._decoder = Decoder(self._opened, self._again)
+            self._rest = self._decoder.frames()
+            self._clock = self._new_clock()
+        self._pictures = _Ahead(self._first_of(self._rest, self.info.name), self._rest)
+        self._timed = self._with_times()
 
     def _rate_without_stamps(self) -> Fraction:
         """Frames a second of a file without time stamps: as the user says, else as its codec does, else assumed."""
@@ -143,8 +217,10 @@ class VideoFile:
         if opened is None:
             self.notes += [f"decoded by the CPU: {failure}"] if failure else []
             return None
+        settings = self._settings  # not `self`: a file that refers to itself would keep its decoder's memory
         self._opened = opened
-        self._decoder = Decoder(self._opened, again=lambda: open_container(str(path), self._settings, hardware))
+        self._again = lambda: open_container(str(path), settings, hardware)
+        self._decoder = Decoder(self._opened, self._again)
         self._rest = self._decoder.frames()
         first = next(self._rest, None)
         reason = refusal(first.picture, opened.deinterlace) if first else "the card's decoder gave no picture"
@@ -190,6 +266,17 @@ class VideoFile:
             percent = int(100 * share)
             return f"read {counted(count, 'frame')}: {name} is cut short, to {percent} % of the size that it states"
         return ""
+
+
+class _Timed(NamedTuple):
+    """A picture and its time."""
+
+    decoded: Decoded
+    pts: int
+    """As stated."""
+    seconds: float
+    """Repaired, from the clip's first frame."""
+    gap: Gap | None
 
 
 class _Ahead:

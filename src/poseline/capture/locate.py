@@ -22,10 +22,11 @@ from poseline.capture.file import SimulatedCamera, VideoFile, check_readable
 from poseline.capture.folder import Search, listed, matching, shortened
 from poseline.capture.images import Images
 from poseline.capture.network import STREAM_SCHEMES, may_be_live
+from poseline.capture.part import refuse_part
 from poseline.capture.recognise import ANIMATED_WEBP, IMAGE_SUFFIXES, Kind, recognise
 from poseline.capture.source import Source
 from poseline.capture.stream import NetworkStream, is_live
-from poseline.errors import SourceError
+from poseline.errors import SourceError, redact
 from poseline.words import counted
 
 if TYPE_CHECKING:
@@ -99,6 +100,14 @@ def _unseen(locations: Sequence[Location], seen: set[Path]) -> list[Location]:
     return found
 
 
+def check_part(location: Location, settings: CaptureSettings) -> None:
+    """Raise a SourceError where a part is asked for of what has no times; of an address only its content tells."""
+    if location.camera is not None:
+        refuse_part(settings, location.name, "a camera")
+    elif location.pictures:
+        refuse_part(settings, location.name, "a picture" if len(location.pictures) == 1 else "a row of pictures")
+
+
 def open_source(location: Location | str | Path, settings: CaptureSettings, consumer: str = "cpu") -> Source:
     """Open one source. Files give every frame, unless `settings.live` makes a camera of them.
 
@@ -113,6 +122,7 @@ def open_source(location: Location | str | Path, settings: CaptureSettings, cons
         if len(found) != 1:
             raise SourceError(f"{location}: holds {len(found)} sources; open them one by one")
         location = found[0]
+    check_part(location, settings)
     if location.camera is not None:
         return Camera(location.camera, settings)
     if location.pictures:
@@ -156,6 +166,9 @@ def _open_address(url: str, settings: CaptureSettings) -> Source:
             opened.container.close()
             return pictures
     if is_live(opened):
+        if settings.in_part:
+            opened.container.close()
+        refuse_part(settings, redact(url), "a live stream")
         return NetworkStream(url, settings, opened)
     recording = VideoFile(url, settings, opened)
     return SimulatedCamera(recording) if settings.live else recording

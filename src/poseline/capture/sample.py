@@ -59,11 +59,12 @@ class ClipSample:
         """
         check_readable(self.path)
         total, keys_only = self._counted()
-        opened = open_container(str(self.path), self.settings)
+        whole = self.settings.model_copy(update={"start": None, "end": None})
+        opened = open_container(str(self.path), whole)
         if keys_only:
             opened.stream.codec_context.skip_frame = "NONKEY"
         given = 0
-        with closing(VideoFile(self.path, self.settings, opened).frames()) as frames:
+        with closing(VideoFile(self.path, whole, opened).frames()) as frames:
             for frame in frames:
                 if frame.index >= given * total / count:
                     yield frame

@@ -30,7 +30,11 @@ class SourceInfo:
     frames: int | None = None
     """Number of frames that it will show; None where that is not known for sure."""
     duration: float | None = None
-    """Seconds from the first frame to the end of the last, as the source states them; None where it does not."""
+    """Seconds from the first frame to the end of the last, as the source states them; None where it does not.
+
+    Of a part of a recording, the seconds of the part."""
+    start: float = 0.0
+    """Time of the first frame that it gives; beyond 0 where only a part of a recording is read."""
     path: Path | None = None
     """The file, where the source is one video file."""
     pixel_aspect: Fraction = Fraction(1)

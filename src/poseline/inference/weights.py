@@ -22,6 +22,8 @@ from poseline.skeleton import Skeleton
 log = logging.getLogger("poseline")
 
 DEFAULT = "yolo11n-pose.pt"
+_unavailable: set[str] = set()
+"""Names that could not be fetched: a process tries once, since that may take long without a network."""
 BUILTIN = "builtin"
 _BUILTIN_WEIGHTS = Path(__file__).parents[1] / "builtin" / "poseline-builtin.pt"
 """Trained by us, and shipped beside its own OpenVINO conversion, so that a first run needs no network and no torch."""
@@ -63,9 +65,12 @@ def find(model: str | None) -> Path:
 
 
 def _default() -> Path:
+    if DEFAULT in _unavailable and not Path(DEFAULT).exists():
+        return _builtin()
     try:
         return find(DEFAULT)
     except ModelError:
+        _unavailable.add(DEFAULT)
         log.warning("%s is not here and could not be fetched: running poseline's built-in model", DEFAULT)
         return _builtin()
 

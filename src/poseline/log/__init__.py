@@ -1,15 +1,19 @@
 """The keypoint log: its writer, its reader, and what is made of it."""
 
 from poseline.log.counts import Counts, Ended
+from poseline.log.formats import FORMATS, JOURNAL, Format, chosen_formats, log_format
 from poseline.log.reader import Ending, Log, LoggedFrame, LogReader, read_log
 from poseline.log.tables import write_csv, write_parquet
 from poseline.log.tracks import State, Tracks, read_tracks
 from poseline.log.writer import KeypointLog, RunHeader, written_aspect
 
 __all__ = [
+    "FORMATS",
+    "JOURNAL",
     "Counts",
     "Ended",
     "Ending",
+    "Format",
     "KeypointLog",
     "Log",
     "LogReader",
@@ -17,6 +21,8 @@ __all__ = [
     "RunHeader",
     "State",
     "Tracks",
+    "chosen_formats",
+    "log_format",
     "read_log",
     "read_tracks",
     "write_csv",

@@ -8,6 +8,7 @@ where the model knows more than one class, `class`; where the log is not of one 
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -20,6 +21,8 @@ from poseline.log.reader import LoggedFrame, LogReader
 if TYPE_CHECKING:
     import polars as pl
 
+_COLUMNS = ("frame", "time", "id", "score", "x1", "y1", "x2", "y2")
+"""The columns that every table begins with."""
 _CHUNK = 1000
 """Frames that are in memory at once."""
 
@@ -42,6 +45,33 @@ def write_parquet(log_path: Path, parquet_path: Path) -> None:
         OutputError: the table cannot be written.
     """
     _sink(log_path, parquet_path, "parquet")
+
+
+def validate_csv(path: Path) -> None:
+    """Raise an OutputError unless the file at `path` is a table as `write_csv` makes it, with its last line whole."""
+    with path.open("rb") as file:
+        header = file.readline().decode("utf-8", "replace")
+        file.seek(max(0, path.stat().st_size - 1))
+        last = file.read()
+    _require_columns(path, next(csv.reader([header])) if header else [])
+    if last != b"\n":
+        raise OutputError(f"{path}: the last line of the table is not whole")
+
+
+def validate_parquet(path: Path) -> None:
+    """Raise an OutputError unless the file at `path` is a table as `write_parquet` makes it."""
+    import polars as pl
+
+    try:
+        columns = list(pl.read_parquet_schema(path))
+    except pl.exceptions.PolarsError as error:
+        raise OutputError(f"{path}: is not a Parquet file: {cause(error)}") from error
+    _require_columns(path, columns)
+
+
+def _require_columns(path: Path, columns: Sequence[str]) -> None:
+    if tuple(columns[: len(_COLUMNS)]) != _COLUMNS:
+        raise OutputError(f"{path}: the table does not begin with the columns {', '.join(_COLUMNS)}")
 
 
 def _sink(log_path: Path, path: Path, kind: str) -> None:

@@ -12,13 +12,13 @@ from types import TracebackType
 
 from poseline.atomic import cause
 from poseline.errors import OutputError, SourceError
-from poseline.log.reader import LogReader
+from poseline.log import FORMATS, JOURNAL, LogReader
 from poseline.output.disk import START_RESERVE, free_bytes
 from poseline.output.lock import FolderLock
 
 RUNS = Path("runs")
 _VIDEO = r"annotated(?:-(\d+))?\.mp4"
-_OURS = re.compile(rf"{_VIDEO}(\.part)?|keypoints\.(jsonl|csv|parquet)|summary\.json")
+_OURS = re.compile(rf"{_VIDEO}(\.part)?|summary\.json")
 _MOST_RUNS = 10_000
 
 
@@ -40,15 +40,9 @@ class OutputFolder:
         """The keypoint log, JSON Lines."""
         return self.path / "keypoints.jsonl"
 
-    @property
-    def csv(self) -> Path:
-        """The keypoint log as CSV."""
-        return self.path / "keypoints.csv"
-
-    @property
-    def parquet(self) -> Path:
-        """The keypoint log as Parquet."""
-        return self.path / "keypoints.parquet"
+    def keypoints(self, name: str) -> Path:
+        """The keypoint log in the format of this name, such as `csv`."""
+        return self.path / f"keypoints.{name}"
 
     @property
     def summary(self) -> Path:
@@ -149,7 +143,8 @@ def _numbered(name: str) -> tuple[Path, bool]:
 
 
 def _results(path: Path) -> list[Path]:
-    return sorted(Path(entry) for entry in os.scandir(path) if _OURS.fullmatch(entry.name))
+    logs = {f"keypoints.{name}" for name in (JOURNAL, *FORMATS)}
+    return sorted(Path(entry) for entry in os.scandir(path) if entry.name in logs or _OURS.fullmatch(entry.name))
 
 
 def _refuse_inputs(path: Path, inputs: Sequence[Path]) -> None:

@@ -50,6 +50,7 @@ class VideoWriter(Closeable):
         live: give up some size so that the encoder holds no frame back.
         frame_rate: frames a second as announced, for the encoder's rate control alone; None if unknown.
         pixel_aspect: a pixel's width over its height, which players are told; `write` may give another.
+        from_zero: begin at 0, whenever the first picture is; else only where that is a day's clock.
         audio: encoded packets of the source's audio in their order, of a codec that `mp4_can_hold`; None for silence.
             Until the first of them is due, nothing is on the disk that a killed run could recover.
         audio_template: the stream that they come from; its container must stay open meanwhile.
@@ -68,6 +69,7 @@ class VideoWriter(Closeable):
         live: bool = False,
         frame_rate: Fraction | None = None,
         pixel_aspect: Fraction = Fraction(1),
+        from_zero: bool = False,
         audio: Iterator[av.Packet[Any]] | None = None,
         audio_template: AudioStream | None = None,
     ) -> None:
@@ -82,6 +84,7 @@ class VideoWriter(Closeable):
         self._path = path
         self._settings, self._encoder, self._live, self._frame_rate = settings, encoder, live, frame_rate
         self._pixel_aspect = pixel_aspect
+        self._latest_start = 0 if from_zero else _LATEST_LIVE_START if live else _LATEST_START
         self._audio = _Audio(audio) if audio is not None and audio_template is not None else None
         self._template = audio_template
         self._file: Mp4 | None = None
@@ -130,7 +133,7 @@ class VideoWriter(Closeable):
 
     def _write(self, picture: av.VideoFrame, pixel_aspect: Fraction) -> None:
         if self._clock is None:
-            self._clock = _Clock(picture, self._frame_rate, _LATEST_LIVE_START if self._live else _LATEST_START)
+            self._clock = _Clock(picture, self._frame_rate, self._latest_start)
         pts = self._clock.place(picture)
         self.repaired = self._clock.repaired
         reshaped = pixel_aspect is not self._pixel_aspect and pixel_aspect != self._pixel_aspect

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from av.video.frame import VideoFrame
 
@@ -14,6 +17,9 @@ from poseline.output import VideoWriter, mp4_can_hold
 from poseline.output.encoder import EncoderName
 from poseline.settings import Settings
 from poseline.words import counted, were
+
+_SAME_TIME = 0.5
+"""Seconds by which a picture's repaired time may differ from the stated one where no break comes before it."""
 
 
 class AnnotatedVideo:
@@ -25,6 +31,10 @@ class AnnotatedVideo:
 
     def __init__(self, path: Path, info: SourceInfo, settings: Settings, encoder: EncoderName) -> None:
         self._notes: list[str] = []
+        self._part = settings.capture if settings.capture.in_part else None
+        self._begin: Fraction | None = None
+        self._end: Fraction | None = None
+        self._moved = Fraction(0)
         self._closing = ExitStack()
         with self._closing:  # if the second cannot be opened, the first is closed
             audio = self._audio(info, settings)
@@ -35,7 +45,8 @@ class AnnotatedVideo:
                 live=info.live,
                 frame_rate=info.frame_rate / settings.capture.vid_stride if info.frame_rate else None,
                 pixel_aspect=info.pixel_aspect,
-                audio=audio.packets() if audio else None,
+                from_zero=settings.capture.start is not None,
+                audio=self._audio_of_part(audio) if audio and self._part else audio.packets() if audio else None,
                 audio_template=audio.stream if audio else None,
             )
             self._writer = self._closing.enter_context(writer)
@@ -57,9 +68,31 @@ class AnnotatedVideo:
 
     def write(self, picture: VideoFrame, frame: Frame) -> None:
         """Append the drawn picture of `frame`."""
+        if self._part is not None and not self._writer.frames and picture.pts is not None:
+            self._begin_part(picture.pts * frame.time_base, frame)
         if frame.gap is not None and picture.pts is not None:
+            self._end = None  # is not the file's own time any more
             self._writer.move_audio((picture.pts - frame.pts) * frame.time_base, picture.pts * frame.time_base)
         self._writer.write(picture, frame.pixel_aspect)
+
+    def _begin_part(self, begin: Fraction, frame: Frame) -> None:
+        """Take in when, in the file's own time, the part begins and ends: its first picture tells."""
+        assert self._part is not None
+        self._moved = begin - frame.pts * frame.time_base
+        if self._part.start is not None:
+            self._begin = begin
+        if self._part.end is not None:
+            self._end = begin + Fraction(self._part.end - frame.time)
+
+    def _audio_of_part(self, audio: AudioTrack) -> Iterator[Any]:
+        """The audio from the first picture on to the part's end; asked for when the first picture is there."""
+        if abs(self._moved) > _SAME_TIME:
+            self._notes.append("the sound was left out: the file's time stamps break before the part that was chosen")
+            return
+        for packet in audio.packets(self._begin):
+            if self._end is not None and packet.pts is not None and packet.pts * packet.time_base >= self._end:
+                return
+            yield packet
 
     def conclude(self) -> list[str]:
         """Finish the file; returns what there is to note."""

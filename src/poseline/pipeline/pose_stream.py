@@ -15,7 +15,7 @@ from poseline.pipeline.chain import Stage, Work, chain
 from poseline.pipeline.channel import Channel, Overflow
 from poseline.pipeline.meter import Meter
 from poseline.settings import InferenceSettings, Settings
-from poseline.tracking import Tracker, track
+from poseline.tracking import Tracker, keep_main, track
 
 _FILE_DEPTH = 4
 """Frames between two stages of a file: enough to bridge one slow frame, or else to fill a batch."""
@@ -88,7 +88,9 @@ def open_pose_stream(
         ),
         Stage(
             "tracking",
-            lambda seen: track(seen, tracker, skeleton.torso),
+            (lambda seen: keep_main(track(seen, tracker, skeleton.torso), tracked))
+            if settings.tracking.main
+            else (lambda seen: track(seen, tracker, skeleton.torso)),
             "tracking",
             "--no-track, or a smaller --max-det",
         ),

@@ -45,6 +45,8 @@ class RunReport:
     """Frames that the source announces."""
     outages: float = 0.0
     """Seconds for which a live source was gone, between frames that it gave."""
+    start: float = 0.0
+    """Time of the source's first frame; beyond 0 where only a part of a recording is read."""
     duration: float | None = None
     """Seconds of video that the source announces."""
     timed: bool = True
@@ -89,8 +91,8 @@ class RunReport:
         done = self.counts.processed
         if self.total:
             return max(done, round(self.total * done / (frame.index + 1)))  # fewer where not every frame is taken
-        if self.duration and frame.time > 0 and done > 1:
-            return max(done, round((done - 1) * self.duration / frame.time))
+        if self.duration and frame.time > self.start and done > 1:
+            return max(done, round((done - 1) * self.duration / (frame.time - self.start)))
         return None
 
     @property

@@ -15,7 +15,7 @@ from poseline.capture import Source, SourceInfo
 from poseline.errors import PoselineError
 from poseline.inference import PoseEstimator
 from poseline.interruption import Interruption
-from poseline.log import RunHeader, write_csv, write_parquet, written_aspect
+from poseline.log import RunHeader, chosen_formats, written_aspect
 from poseline.output import OutputFolder, write_summary
 from poseline.overlay import Overlay
 from poseline.pipeline.chain import Stage
@@ -64,8 +64,8 @@ def run(
     interruption = interruption or Interruption()
     info = source.info
     report = RunReport(
-        info.name, total=info.frames, duration=info.duration, live=info.live, timed=info.width > 0
-    )  # fmt: skip
+        info.name, total=info.frames, start=info.start, duration=info.duration, live=info.live, timed=info.width > 0
+    )
     header = _header(source, estimator, settings)
     started, used = time.monotonic(), time.process_time()
     try:
@@ -87,7 +87,8 @@ def run(
             _check_counts(report)
             report.notes += [*source.notes, *_remarks(source, estimator, report, recorder), *recorder.notes]
             with _noting_errors(report):
-                _write_tables(folder, settings)
+                for each in chosen_formats(settings.output.log):
+                    each.convert(folder.journal, folder.keypoints(each.name))
             # Last, when it is known how all the rest came out.
             recorder.log.end(report.counts, report.elapsed, report.fps, report.failure, ended=report.ended)
             report.files = sorted([*folder.results(), *recorder.pictures])
@@ -241,14 +242,6 @@ def _remarks(source: Source, estimator: PoseEstimator, report: RunReport, record
             f"its pixels are not square, but {aspect} times as wide as high: multiply x by {float(aspect):.6g} before "
             "you measure lengths and angles in the log (`pixel_aspect` there)"
         )
-
-
-def _write_tables(folder: OutputFolder, settings: Settings) -> None:
-    """Make the tables from the journal."""
-    if "csv" in settings.output.log:
-        write_csv(folder.journal, folder.csv)
-    if "parquet" in settings.output.log:
-        write_parquet(folder.journal, folder.parquet)
 
 
 def _write_summary(report: RunReport, folder: OutputFolder) -> None:

@@ -1,0 +1,106 @@
+"""Single pictures of a recorded clip, at the times at which a log has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import av
+import av.error
+import numpy as np
+
+from poseline.capture.container import open_container
+from poseline.capture.decoder import Decoded, Decoder
+from poseline.capture.file import VideoFile, check_readable
+from poseline.frame import Pixels, reformatted
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+    from poseline.settings import CaptureSettings
+
+_FAR = 10.0
+"""Seconds of a clip that are decoded from its start rather than sought."""
+_EARLY = 1.0
+"""Seconds before a picture at which decoding starts at the latest, for pictures that need later ones."""
+_NEAR = 2e-4
+"""Seconds by which a picture's time may differ from the log's, where times are rounded."""
+
+
+class Wanted(NamedTuple):
+    """A picture as a log names it."""
+
+    frame: int
+    """Which frame of the clip, from 0."""
+    time: float
+    """Seconds from the clip's first frame."""
+
+
+def stills(path: Path, wanted: Sequence[Wanted], settings: CaptureSettings) -> list[Pixels | None]:
+    """The pictures that are wanted, (H, W, 3) uint8 BGR and upright; None where the clip has no such picture.
+
+    Raises:
+        SourceError: the clip is not there, or cannot be read.
+    """
+    check_readable(path)
+    found: dict[Wanted, Pixels] = {}
+    early = [one for one in wanted if one.time <= _FAR]
+    late = sorted((one for one in wanted if one.time > _FAR), key=lambda one: one.time)
+    if late:
+        found = _sought(path, late, settings)
+    if missing := early + [one for one in late if one not in found]:
+        found |= _in_order(path, missing, settings)
+    return [found.get(one) for one in wanted]
+
+
+def _in_order(path: Path, wanted: Sequence[Wanted], settings: CaptureSettings) -> dict[Wanted, Pixels]:
+    """By decoding everything up to the last one."""
+    by_number = {one.frame: one for one in wanted}
+    last, found = max(by_number), {}
+    frames = VideoFile(path, settings).frames()
+    try:
+        for frame in frames:
+            one = by_number.get(frame.index)
+            if one is not None and abs(frame.time - one.time) < _NEAR:
+                found[one] = frame.bgr
+            if frame.index >= last:
+                break
+    finally:
+        frames.close()
+    return found
+
+
+def _sought(path: Path, wanted: Sequence[Wanted], settings: CaptureSettings) -> dict[Wanted, Pixels]:
+    """By seeking the key frame before each; nothing of a clip whose time stamps are not one clock."""
+    found: dict[Wanted, Pixels] = {}
+    start = _first_time(path, settings)
+    if start is None:
+        return found
+    for one in wanted:
+        opened = open_container(str(path), settings)
+        with opened.container:
+            try:
+                opened.container.seek(int((start + one.time - _EARLY) * av.time_base))
+            except (av.error.FFmpegError, OverflowError):
+                return found
+            picture = _at(Decoder(opened).frames(), start + one.time)
+            if picture is not None:
+                found[one] = np.asarray(reformatted(picture, "bgr24").to_ndarray(), np.uint8)
+    return found
+
+
+def _first_time(path: Path, settings: CaptureSettings) -> float | None:
+    opened = open_container(str(path), settings)
+    with opened.container:
+        first = next(iter(Decoder(opened).frames()), None)
+    return None if first is None else first.picture.time
+
+
+def _at(pictures: Iterator[Decoded], time: float) -> VideoFrame | None:
+    for picture, _, _ in pictures:
+        if picture.time is None or picture.time > time + _NEAR:
+            return None
+        if abs(picture.time - time) < _NEAR:
+            return picture
+    return None

@@ -1,0 +1,53 @@
+"""Recording: what `poseline run` does with one source, from Python, with sinks and stages of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from poseline.capture import locate
+from poseline.errors import SourceError
+from poseline.output import prepare
+from poseline.pipeline import RunReport, Sink, Stage
+from poseline.session import Models, RunRequest, Session
+from poseline.settings import load
+
+
+def record(
+    source: str | Path,
+    folder: str | Path | None = None,
+    *,
+    sinks: Sequence[Sink] = (),
+    stages: Sequence[Stage] = (),
+    **settings: dict[str, Any],
+) -> RunReport:
+    """Take a source to its end, into a folder of results and into `sinks`.
+
+    Args:
+        source: one video, picture folder, camera number or address.
+        folder: of the results; None: runs/NAME, then runs/NAME-2 ...
+        sinks: further places for the results.
+        stages: further steps, between tracking and drawing.
+        settings: sections as in a `-c` file, such as `inference={"model": "builtin"}` and `output={"video": False}`.
+
+    Returns:
+        What happened: counts, speed, files, notes.
+
+    Raises:
+        PoselineError: what went wrong, when the files are finished as far as they could be.
+    """
+    chosen = load(overrides=settings)
+    found = locate([str(source)])
+    if len(found) != 1:
+        raise SourceError(f"{source}: holds {len(found)} sources; record them one by one")
+    directory = Path(folder) if folder is not None else chosen.output.directory
+    request = RunRequest(found[0], chosen)
+    with (
+        Session(request, Models(), sinks=sinks, stages=stages, into_folder=True) as session,
+        prepare(directory, found[0].name, chosen.output.overwrite, found[0].inputs) as out,
+    ):
+        report = session.run(out)
+    if report.error is not None:
+        raise report.error
+    return report
