@@ -4,6 +4,7 @@ import gc
 import os
 import time
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -369,7 +370,7 @@ def test_a_rehearsal_stops_between_two_frames(tmp_path: Path) -> None:
 @pytest.mark.parametrize("read", ["all of it", "a part of it", "nothing of it"])
 def test_a_file_and_its_decoder_go_when_nobody_holds_them(read: str, tmp_path: Path) -> None:
     file = VideoFile(write_clip(tmp_path / "clip.mp4", range(9)), CAPTURE)
-    kept = [weakref.ref(file), weakref.ref(file._decoder)]
+    kept: list[Callable[[], object]] = [weakref.ref(file), weakref.ref(file._decoder)]
     gc.collect()
     gc.disable()  # a decoder may hold much of a card's memory, and Python does not know how much
     try:

@@ -218,16 +218,16 @@ class VideoFile:
             self.notes += [f"decoded by the CPU: {failure}"] if failure else []
             return None
         settings = self._settings  # not `self`: a file that refers to itself would keep its decoder's memory
-        self._opened = opened
-        self._again = lambda: open_container(str(path), settings, hardware)
-        self._decoder = Decoder(self._opened, self._again)
-        self._rest = self._decoder.frames()
-        first = next(self._rest, None)
+        again = lambda: open_container(str(path), settings, hardware)  # noqa: E731 # as short as its use
+        decoder = Decoder(opened, again)
+        rest = decoder.frames()
+        first = next(rest, None)
         reason = refusal(first.picture, opened.deinterlace) if first else "the card's decoder gave no picture"
         if reason:
-            self._opened.container.close()
+            opened.container.close()
             self.notes.append(f"decoded by the CPU: {reason}")
             return None
+        self._opened, self._again, self._decoder, self._rest = opened, again, decoder, rest
         return first
 
     def _first_of(self, pictures: Iterator[Decoded], name: str) -> Decoded:
