@@ -90,7 +90,7 @@ def test_a_new_sink_and_a_new_stage_are_told_like_all_others(tmp_path: Path, cli
 def test_what_limits_a_run_is_told_in_the_stages_own_words(tmp_path: Path, clip: Path) -> None:
     def slow(observations: Iterator[Observation]) -> Generator[Observation, None, None]:
         for observation in observations:
-            time.sleep(0.05)
+            time.sleep(0.2)  # longer than the network takes on a busy machine
             yield observation
 
     report = ran(tmp_path / "out", clip, stages=(Stage("pondering", slow, "thinking", "less thought"),))
