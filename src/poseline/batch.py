@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import sys
 from collections.abc import Callable
@@ -244,7 +243,6 @@ def _recorded(session: Session, request: RunRequest, interruption: Interruption,
     ):
         with nullcontext(given) if given else progress(source.info) as on_frame:
             on_frame = _show_images(source, estimator, seen) if _are_images(source) else on_frame
-            _freeze_loaded_objects()
             report = session.run(folder, on_frame, interruption)
         if _are_images(source):
             show_speed(seen, estimator.runtime.channels)
@@ -257,17 +255,6 @@ def _recorded(session: Session, request: RunRequest, interruption: Interruption,
 def _are_images(source: Source) -> bool:
     """Separate pictures, each of a size of its own; of an address only its content tells."""
     return not source.info.width
-
-
-def _freeze_loaded_objects() -> None:
-    """Exclude all objects that exist now, modules above all, from garbage collection (`gc.freeze`).
-
-    Before a process's first run there is next to no garbage, and a collection would take 45 ms of the start. Later it
-    takes 0.3 ms, and without it the garbage of the last run would be frozen too.
-    """
-    if gc.get_freeze_count():
-        gc.collect()
-    gc.freeze()
 
 
 def _show_images(source: Source, estimator: PoseEstimator, seen: list[Observation]) -> Any:

@@ -7,6 +7,7 @@ from queue import Empty
 from typing import Any
 
 from poseline.errors import ModelError
+from poseline.telemetry import without_telemetry
 from poseline.workers import Context, Worker, WorkerDied
 
 _STOP_TIMEOUT = 1.0
@@ -44,4 +45,5 @@ def run_in_subprocess(
 
 def _call(unit: tuple[Callable[..., None], tuple[Any, ...]], _: Context) -> None:
     task, arguments = unit
-    task(*arguments)
+    with without_telemetry():
+        task(*arguments)

@@ -10,6 +10,8 @@ import os
 import re
 import shutil
 import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +78,8 @@ def load_network(weights: Path) -> tuple[Any, dict[str, Any]]:
     Raises:
         ModelError: the weights are unsafe, damaged, or not of a pose model.
     """
-    os.environ.update(_SAFE | {"YOLO_OFFLINE": "True"})
-    from ultralytics.nn import tasks
+    with _environment(_SAFE | {"YOLO_OFFLINE": "True"}):  # which it reads when it is imported
+        from ultralytics.nn import tasks
 
     be_safe_in_a_fork()
 
@@ -100,6 +102,19 @@ def load_network(weights: Path) -> tuple[Any, dict[str, Any]]:
         }
         metadata["end2end"] = bool(getattr(head, "end2end", False))
     return network.fuse(verbose=False).eval(), metadata
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Within, the environment has these variables too; afterwards it is as it was."""
+    before = {name: os.environ[name] for name in variables if name in os.environ}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def be_safe_in_a_fork() -> None:
