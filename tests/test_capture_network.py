@@ -15,6 +15,7 @@ from poseline.capture import Location, check_present, locate
 from poseline.capture.network import may_be_live
 from poseline.errors import ModelError, SettingsError, SourceError
 from poseline.interruption import Interruption
+from poseline.session import RunRequest
 from poseline.settings import load
 
 MISSING = "98765"
@@ -170,8 +171,8 @@ def test_each_live_source_has_a_process_of_its_own_and_files_share_one(
 ) -> None:
     begun: list[tuple[list[str], int]] = []
 
-    def at_once(locations: list[Location], _: object, __: object, jobs: int) -> int:
-        begun.append(([location.name for location in locations], jobs))
+    def at_once(requests: list[RunRequest], _: object, jobs: int) -> int:
+        begun.append(([request.source.name for request in requests], jobs))
         return 0
 
     monkeypatch.setattr(batch, "_run_at_once", at_once)

@@ -181,9 +181,10 @@ def test_every_way_goes_through_a_session(way: str, clip: Path, tmp_path: Path) 
         "stream": "from poseline import stream; next(stream(clip, 'builtin'))",
         "record": "from poseline import record; record(clip, 'out', inference={'model': 'builtin'})",
         "a worker": (
-            "from poseline import batch; from poseline.capture import locate; from poseline.settings import Settings\n"
+            "from poseline import batch; from poseline.capture import locate\n"
             "from poseline.interruption import Interruption\n"
-            "batch._SourceWork()((locate([clip])[0], Settings()), print, Interruption())"
+            "from poseline.session import RunRequest; from poseline.workers import Context\n"
+            "batch._WorkerSourceWork()(RunRequest(locate([clip])[0]), Context(print, Interruption()))"
         ),
         "the benchmark's network": (
             "sys.argv[1:] = 's.yaml', clip, '0.1'\nfrom poseline.bench import network; network.main()"

@@ -10,7 +10,7 @@ import pytest
 
 from media_worlds import write_clip
 from poseline.interruption import Interruption
-from poseline.workers import Outcome, run_jobs
+from poseline.workers import Outcome, ProcessExecutor
 from test_workers import Scripted
 
 
@@ -64,8 +64,8 @@ def test_no_job_is_begun_after_one_that_says_so() -> None:
         ended.append(index)
         return index != 1
 
-    outcomes = run_jobs(
-        [f"count {number}" for number in range(5)], 1, Scripted(), Interruption(),
+    outcomes = ProcessExecutor(1).run(
+        [f"count {number}" for number in range(5)], Scripted(), Interruption(),
         lambda *_: None, stop_after_the_second,
     )  # fmt: skip
     assert ended == [0, 1]

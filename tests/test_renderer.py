@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import time
@@ -13,6 +12,7 @@ from typing import Any
 
 import av
 import numpy as np
+import psutil
 import pytest
 
 from media_worlds import estimator, joined, settings, write_clip
@@ -36,6 +36,10 @@ posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 def pictures(video: Path) -> list[Any]:
     with av.open(str(video)) as container:
         return [frame.to_ndarray() for frame in container.decode(video=0)]
+
+
+def workers() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if "poseline.workers" in str(child.cmdline())]
 
 
 def with_sound(clip: Path) -> Path:
@@ -86,7 +90,7 @@ def test_when_there_are_two_processes(
     )
     assert session.may_render_in_subprocess(request) == apart
     assert not session.may_render_in_subprocess(pictures)
-    monkeypatch.setattr(multiprocessing.current_process(), "_config", {"daemon": True})
+    monkeypatch.setattr("poseline.workers.worker._in_worker", True)
     assert not session.may_render_in_subprocess(request), "a worker of --jobs"
 
 
@@ -107,18 +111,18 @@ def test_a_run_that_is_stopped_ends_its_video_where_its_log_ends(tmp_path: Path)
 @posix
 def test_who_draws_is_killed(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", range(400))
-    children: list[int] = []
+    children: list[psutil.Process] = []
 
     def kill(observation: Observation, _: object) -> None:
         if observation.frame.index == 30:
-            children.extend(child.pid or 0 for child in multiprocessing.active_children())
-            os.kill(children[-1], signal.SIGKILL)
+            children.extend(workers())
+            children[-1].kill()
 
     report = recorded(clip, tmp_path / "out", render_in_subprocess=True, on_frame=kill)
     assert isinstance(report.error, OutputError)
     assert "ended with -9; try `poseline recover`" in str(report.error)
     assert len(children) == 1
-    assert not multiprocessing.active_children()
+    assert not workers()
     assert len(logged(tmp_path / "out")) > 30, "the log keeps what was seen"
 
 
@@ -188,7 +192,7 @@ def test_a_signal_does_not_end_it_at_any_time(annotation: RenderTask, wait: floa
     observations = seen(annotation)
     drawer = Renderer(annotation)
     for number in (signal.SIGINT, signal.SIGTERM):
-        os.kill(drawer._process.pid or 0, number)
+        os.kill(drawer._worker.process.pid, number)
         time.sleep(wait)
     for observation in observations:
         drawer.write(observation)
@@ -205,13 +209,13 @@ def test_one_that_hangs_is_not_waited_for(
     drawer = Renderer(annotation)
     for observation in observations[:7]:  # of many persons the pipe cannot hold eight frames
         drawer.write(replace(observation, poses=observation.poses[np.zeros(persons, np.intp)]))
-    os.kill(drawer._process.pid or 0, signal.SIGSTOP)
+    os.kill(drawer._worker.process.pid, signal.SIGSTOP)
     monkeypatch.setattr(renderer, "_STALL_TIMEOUT", 0.5)
     began = time.monotonic()
     with pytest.raises(PoselineError, match="nothing was drawn|ended with -9"):
         drawer.close()
     assert time.monotonic() - began < 5
-    assert not drawer._process.is_alive()
+    assert drawer._worker.process.poll() is not None
 
 
 def test_it_finishes_the_video_when_the_first_process_is_gone(annotation: RenderTask) -> None:
@@ -219,8 +223,7 @@ def test_it_finishes_the_video_when_the_first_process_is_gone(annotation: Render
     drawer = Renderer(annotation)
     for observation in observations[:16]:
         drawer.write(observation)
-    drawer._telling.close()  # as if it were
-    drawer._hearing.close()
-    drawer._process.join(30)
-    assert drawer._process.exitcode == 0
+    drawer._worker.end_input()  # as if it were
+    assert drawer._worker.process.wait(30) == 0
+    drawer._worker.close()
     assert decoded(annotation.video) == 16

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import gc
 import json
 import time
-import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -27,7 +25,6 @@ from media_worlds import (
     write_clip,
 )
 from output_worlds import decoded, lines, seconds, stamps
-from poseline import batch
 from poseline.capture import Source, open_source
 from poseline.errors import OutputError
 from poseline.frame import Frame, Gap, Pixels
@@ -440,17 +437,3 @@ def test_a_run_takes_no_memory_by_the_frame(tmp_path: Path) -> None:
     recorded(ScriptedSource(400, size=(640, 480)), tmp_path / "out", chosen=chosen, on_frame=on_frame)
     assert sizes[1] - sizes[0] < 40e6
     assert time.monotonic() - began < 30
-
-
-def test_the_garbage_of_one_run_does_not_outlive_the_next_ones_start() -> None:
-    class Knot:
-        def __init__(self) -> None:
-            self.itself = self
-
-    try:
-        batch._freeze_loaded_objects()
-        knot = weakref.ref(Knot())
-        batch._freeze_loaded_objects()
-        assert knot() is None
-    finally:
-        gc.unfreeze()

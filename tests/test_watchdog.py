@@ -180,12 +180,10 @@ if __name__ == "__main__":
 
 
 CHILD_OF_A_RUN = """
-import sys, time
-from poseline.inference.subprocess_task import answer
+import time
 
-if __name__ == "__main__":
-    print("begun", flush=True)
-    answer(lambda: time.sleep(60))
+def convert():
+    time.sleep(60)
 """
 
 
@@ -193,13 +191,13 @@ def test_a_child_that_converts_a_model_leaves_with_its_parent(tmp_path: Path) ->
     (tmp_path / "converting.py").write_text(CHILD_OF_A_RUN)
     code = BLOCKED + (
         "import threading\nfrom poseline.inference.subprocess_task import run_in_subprocess\n"
-        "sys.path.insert(0, sys.argv[1])\n"
-        "os.environ['PYTHONPATH'] = os.pathsep.join(sys.path)\n"
-        "given = 'converting', ['convert', 'model.pt'], 60, {}\n"
-        "threading.Thread(target=run_in_subprocess, args=given, daemon=True).start()\ntime.sleep(1)\nblock('CDLL')"
+        "sys.path.insert(0, sys.argv[1])\nfrom converting import convert\n"
+        "given = dict(seconds=60, environment={})\n"
+        "threading.Thread(target=run_in_subprocess, args=('convert', convert), kwargs=given, daemon=True).start()\n"
+        "time.sleep(1)\nblock('CDLL')"
     )
     with started(code, tmp_path) as running:
-        assert "converting" in running.family[0].cmdline()
+        assert "poseline.workers" in running.family[0].cmdline()[-1]
         running.process.kill()
 
 
@@ -232,26 +230,25 @@ JOBS = (
     BLOCKED
     + """
 from poseline.interruption import exit_with
-from poseline.workers import run_jobs
+from poseline.workers import ProcessExecutor
 
-def work(job, tell, interruption):
-    tell(job)
+def work(job, context):
+    context.report_progress("blocked")
     block(job)
 
 def command(interruption):
-    run_jobs(["CDLL", "PyDLL"], 2, work, interruption, lambda *_: None, lambda *_: None)
+    ProcessExecutor(2).run(["CDLL", "PyDLL"], work, interruption, lambda _, word: print(word, flush=True), print)
     return 0
-
-if __name__ == "__main__":
-    exit_with(command)
 """
 )
 
 
 def test_blocked_workers_end_with_the_second_signal_too(tmp_path: Path) -> None:
-    script = tmp_path / "jobs.py"
-    script.write_text(JOBS)
-    with started(f"import runpy\nrunpy.run_path({str(script)!r}, run_name='__main__')", blocked=2) as running:
-        assert len(running.family) >= 1 + 2 * 2, "two workers, and a guard each"
+    (tmp_path / "blocked_jobs.py").write_text(JOBS)
+    code = (
+        "import sys\nsys.path.insert(0, sys.argv[1])\nimport blocked_jobs\nblocked_jobs.exit_with(blocked_jobs.command)"
+    )
+    with started(code, tmp_path, blocked=2) as running:
+        assert len(running.family) >= 1 + 2 * 2, "two workers, and a watchdog each"
         running.send(SIGTERM, SIGTERM)
         assert running.end(AT_ONCE) == (130, ENDED)

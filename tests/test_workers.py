@@ -15,7 +15,7 @@ import psutil
 
 from media_worlds import until
 from poseline.interruption import Interruption
-from poseline.workers import OnProgress, Outcome, run_jobs
+from poseline.workers import Context, Outcome, ProcessExecutor
 
 TESTS = Path(__file__).parent
 
@@ -26,19 +26,19 @@ class Scripted:
     def __init__(self) -> None:
         self.done = 0
 
-    def __call__(self, job: str, report_progress: OnProgress, interruption: Interruption) -> tuple[str, int, int]:
+    def __call__(self, job: str, context: Context) -> tuple[str, int, int]:
         verb, _, rest = job.partition(" ")
         if verb == "die":
             os._exit(7)
         if verb == "sleep":
             Path(rest).write_text(str(os.getpid()))
             stopped = threading.Event()
-            with interruption.stopping(stopped.set):
+            with context.interruption.stopping(stopped.set):
                 stopped.wait(60)
             return "stopped", self.done, os.getpid()
         if verb == "count":
             for number in range(int(rest)):
-                report_progress(number)
+                context.report_progress(number)
         self.done += 1
         return job, self.done, os.getpid()
 
@@ -48,11 +48,13 @@ def run(
 ) -> tuple[list[Outcome], list[tuple[int, Any]], list[int]]:
     told: list[tuple[int, Any]] = []
     ended: list[int] = []
-    outcomes = run_jobs(
-        jobs, most, Scripted(), interruption or Interruption(),
+    outcomes = ProcessExecutor(most).run(
+        jobs, Scripted(), interruption or Interruption(),
         lambda *what: told.append(what), lambda index, _: ended.append(index),
     )  # fmt: skip
-    left = [child for child in psutil.Process().children() if any("spawn_main" in word for word in child.cmdline())]
+    left = [
+        child for child in psutil.Process().children() if any("poseline.workers" in word for word in child.cmdline())
+    ]
     assert not left, "a worker was left behind"
     return outcomes, told, ended
 
@@ -70,7 +72,8 @@ def test_outcomes_keep_the_jobs_order_and_workers_keep_what_is_theirs() -> None:
 
 def test_a_worker_that_dies_takes_no_other_job_with_it() -> None:
     outcomes, _, ended = run(["count 1", "die", "count 2", "die", "count 3"], 1)
-    assert [outcome.exitcode for outcome in outcomes] == [None, 7, None, 7, None]
+    codes = [getattr(outcome.error, "process_exit_code", None) for outcome in outcomes]
+    assert codes == [None, 7, None, 7, None]
     assert [outcome.result[0] for outcome in outcomes if outcome.result] == ["count 1", "count 2", "count 3"]
     assert ended == [0, 1, 2, 3, 4]
 
@@ -98,9 +101,9 @@ def test_workers_leave_when_their_parent_is_killed(tmp_path: Path) -> None:
     code = f"""
 import sys
 sys.path.insert(0, {str(TESTS)!r})
-from test_workers import Interruption, Scripted, run_jobs
+from test_workers import Interruption, ProcessExecutor, Scripted
 if __name__ == "__main__":
-    run_jobs(["sleep {mark}"], 1, Scripted(), Interruption(), print, print)
+    ProcessExecutor(1).run(["sleep {mark}"], Scripted(), Interruption(), print, print)
 """
     script = tmp_path / "parent.py"
     script.write_text(code)

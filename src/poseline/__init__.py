@@ -7,7 +7,6 @@
 """
 
 import logging
-import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -107,8 +106,6 @@ __all__ = [
 ]
 
 logging.getLogger("poseline").addHandler(logging.NullHandler())
-# No usage reports: OpenVINO and NNCF send one when they are imported, and none where this package is not to be had.
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] # None is how Python is told so
 
 
 def __getattr__(name: str) -> Any:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import gc
 import logging
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from poseline.errors import OutputError, PoselineError, SettingsError, SourceError
+from poseline.errors import OutputError, PoselineError, SettingsError, SourceError, redact
 from poseline.interruption import INTERRUPTED, Interruption
 from poseline.session import Models, RunRequest, Session
 from poseline.settings import OutputSettings, Settings
 from poseline.startup import tune_process
+from poseline.workers import (
+    Context,
+    Executor,
+    Outcome,
+    ProcessExecutor,
+    SerialExecutor,
+    Work,
+    WorkerDied,
+)
 
 # All else is imported where it is first wanted: the network is compiled on a thread of its own as soon as the source
 # is open, and the rest is loaded beside it.
@@ -64,30 +73,15 @@ def run_batch(
     if settings.output.video and settings.output.encoder == "nvenc":
         from poseline.output import choose_encoder
 
-        choose_encoder("nvenc")  # on_progress before a model is loaded
+        choose_encoder("nvenc")  # reported before a model is loaded
     several = len(locations) > 1
     locations = with_unique_names(locations)
     if several and any(location.live for location in locations):
         locations, jobs = _beside_live(locations, jobs)
-    if jobs > 1 and several:
-        return _run_at_once(locations, settings, interruption, jobs)
-    models = Models(_show_loaded)
-    code = 0
-    for location in locations:
-        try:
-            report = run_source(location, _for_one(settings, location, several), models, interruption)
-        except (SourceError, OutputError) as error:  # this source's own trouble; a model's is everybody's
-            if not several:
-                raise
-            from poseline.terminal import show_error
-
-            show_error(error)
-            code = code or error.exit_code
-            continue
-        if report.interrupted or interruption.signal_count:
-            return _code(report) or INTERRUPTED
-        code = code or _code(report)
-    return code
+    requests = [RunRequest(location, _for_one(settings, location, several), separately=True) for location in locations]
+    if several and jobs > 1:
+        return _run_at_once(requests, interruption, jobs)
+    return _run(SerialExecutor(), _SourceWork(), requests, interruption, lambda *_: None)
 
 
 def _beside_live(locations: list[Location], jobs: int) -> tuple[list[Location], int]:
@@ -100,84 +94,100 @@ def _beside_live(locations: list[Location], jobs: int) -> tuple[list[Location], 
     return locations, max(jobs, needed)
 
 
-def _run_at_once(locations: list[Location], settings: Settings, interruption: Interruption, jobs: int) -> int:
+def _run_at_once(requests: list[RunRequest], interruption: Interruption, jobs: int) -> int:
     from poseline.progress import progress_of_several
     from poseline.startup.model_preload import model_preload
-    from poseline.terminal import console, show_error, show_message
-    from poseline.workers import Outcome, run_jobs
+    from poseline.terminal import console, show_message
 
-    if settings.output.show:
+    if requests[0].settings.output.show:
         raise SettingsError("--show shows one source at a time; give one live SOURCE, and leave --jobs out")
     model_preload.cancel()  # each worker loads its own
-    tasks = [(location, _for_one(settings, location, several=True)) for location in locations]
+    shown: set[str] = set()
 
-    shown_before: set[str] = set()
-    fatal: list[PoselineError] = []
+    def on_progress(index: int, content: tuple[int, int | None] | str) -> None:
+        if not isinstance(content, str):
+            show(index, *content)
+        elif content not in shown:  # each worker has its own model, and the same message about it
+            shown.add(content)
+            show_message(content)
+
+    with progress_of_several([request.source.name for request in requests], console) as show:
+        return _run(ProcessExecutor(jobs), _WorkerSourceWork(), requests, interruption, on_progress)
+
+
+def _run(
+    executor: Executor, work: Work, requests: list[RunRequest], interruption: Interruption,
+    on_progress: Callable[[int, Any], None],
+) -> int:  # fmt: skip
+    """Run all sources; the exit code of the first that failed, or 130 after an interruption."""
+    fatal: list[int] = []
 
     def on_done(index: int, outcome: Outcome) -> bool:
-        """Show how it on_done; whether another source may do better."""
-        if outcome.result is None:
-            show_error(PoselineError(f"{locations[index].name}: its process on_done with {outcome.exitcode}"))
-            return True
-        done: _SourceResult = outcome.result
-        for message in done.messages:
-            if message not in shown_before:  # each worker has its own model, and the same to say of it
-                shown_before.add(message)
-                show_message(message)
-        console.print(done.shown, end="", markup=False, soft_wrap=True)
-        if done.error is not None and not fatal:
-            fatal.append(done.error)
-            show_error(done.error)
-        return done.error is None
+        """Show how a source ended; whether another one may end better."""
+        from poseline.terminal import console, show_error
 
-    with progress_of_several([location.name for location in locations], console) as show:
-        outcomes = run_jobs(tasks, jobs, _SourceWork(), interruption, lambda index, done: show(index, *done), on_done)
-    if interruption.signal_count:
-        return INTERRUPTED
-    if fatal:
-        return fatal[0].exit_code
-    codes = [INTERNAL if outcome.result is None else outcome.result.code for outcome in outcomes]
-    return next((code for code in codes if code), 0)
+        error = outcome.error
+        if error is None:
+            console.print(outcome.result.output, end="", markup=False, soft_wrap=True)
+            return not outcome.result.interrupted
+        if len(requests) == 1:
+            raise error
+        died = isinstance(error, WorkerDied)
+        own = isinstance(error, SourceError | OutputError) or died or outcome.traceback
+        if own or not fatal:  # else it is the same error of the model or the settings once more
+            show_error(PoselineError(f"{requests[index].source.name}: {error}") if died else error)
+            sys.stderr.write(redact(outcome.traceback))
+        if not own:
+            fatal.append(error.exit_code)
+        return not fatal
+
+    outcomes = [each for each in executor.run(requests, work, interruption, on_progress, on_done) if each.started]
+    codes = [each.error.exit_code if each.error else each.result.code for each in outcomes]
+    if interruption.signal_count or any(each.result and each.result.interrupted for each in outcomes):
+        return codes[-1] if codes and codes[-1] else INTERRUPTED
+    return next((code for code in [*fatal, *codes] if code), 0)
 
 
-@dataclass(frozen=True)
-class _SourceResult:
-    """What a worker returns of one source."""
+class _SourceResult(NamedTuple):
+    """What comes of one source."""
 
     code: int
-    messages: list[str]
-    """Messages that are not about this source alone."""
-    shown: str
-    """What its run printed."""
-    error: PoselineError | None = None
-    """An error that every other source would meet too, such as a model that cannot be loaded."""
+    interrupted: bool
+    output: str = ""
+    """What a worker has printed."""
 
 
 class _SourceWork:
-    """Runs one source after another in a worker; the model is loaded once."""
+    """Runs one source after another with the same models."""
 
     def __init__(self) -> None:
         self._models = Models(_show_loaded)
 
-    def __call__(
-        self, task: tuple[Location, Settings], report_progress: Callable[[Any], None], interruption: Interruption
-    ) -> _SourceResult:
+    def __call__(self, request: RunRequest, context: Context) -> _SourceResult:
+        """Run one source."""
+        report = run_source(request, self._models, context.interruption)
+        return _SourceResult(_code(report), report.interrupted)
+
+
+class _WorkerSourceWork(_SourceWork):
+    """The same in a worker: messages and progress are reported, and what is printed is part of the result."""
+
+    def __call__(self, request: RunRequest, context: Context) -> _SourceResult:
         """Run one source."""
         tune_process()
         from poseline import terminal
+        from poseline.progress import now_and_then
 
-        shown, messages = StringIO(), list[str]()
-        terminal.redirect(shown, messages.append)
+        def report_progress(observation: Observation, report: RunReport) -> None:
+            context.report_progress((report.counts.processed, report.expected(observation.frame)))
+
+        printed = StringIO()
+        terminal.redirect(printed, context.report_progress)
         if not len(self._models):
             show_log()
-        try:
-            code = _code(run_source(*task, self._models, interruption, _progress_reporter(report_progress)))
-        except (SourceError, OutputError) as error:  # this source's own trouble; a model's is everybody's
-            terminal.show_error(error)
-            code = error.exit_code
-        except PoselineError as error:
-            return _SourceResult(error.exit_code, messages, shown.getvalue(), error)
-        return _SourceResult(code, messages, shown.getvalue())
+        on_frame = now_and_then(report_progress, _PROGRESS_SECONDS)
+        report = run_source(request, self._models, context.interruption, on_frame)
+        return _SourceResult(_code(report), report.interrupted, printed.getvalue())
 
 
 def _show_loaded(estimator: PoseEstimator) -> None:
@@ -185,16 +195,6 @@ def _show_loaded(estimator: PoseEstimator) -> None:
     from poseline.terminal import show_model
 
     show_model(estimator)
-
-
-def _progress_reporter(report_progress: Callable[[Any], None]) -> OnFrame:
-    """A callback of a run that reports its progress now and then."""
-    from poseline.progress import now_and_then
-
-    def say(observation: Observation, report: RunReport) -> None:
-        report_progress((report.counts.processed, report.expected(observation.frame)))
-
-    return now_and_then(say, _PROGRESS_SECONDS)
 
 
 def with_unique_names(locations: list[Location]) -> list[Location]:
@@ -219,33 +219,30 @@ def _for_one(settings: Settings, location: Location, several: bool) -> Settings:
 
 
 def run_source(
-    location: Location,
-    settings: Settings,
-    models: Models,
-    interruption: Interruption,
-    on_progress: OnFrame | None = None,
+    request: RunRequest, models: Models, interruption: Interruption, on_frame: OnFrame | None = None
 ) -> RunReport:
-    """Run one source: open it, load its model if that is new, and take it through the pipeline into its folder."""
-    with Session(RunRequest(location, settings, separately=True), models, into_folder=True) as session:
-        return _recorded(session, location, settings, interruption, on_progress)
+    """Run one source: open it, load its model if that is new, and take it through the pipeline into its folder.
+
+    `on_frame` is called after each frame; without it progress is shown on the terminal.
+    """
+    with Session(request, models, into_folder=True) as session:
+        return _recorded(session, request, interruption, on_frame)
 
 
-def _recorded(
-    session: Session, location: Location, settings: Settings, interruption: Interruption, on_progress: OnFrame | None
-) -> RunReport:
+def _recorded(session: Session, request: RunRequest, interruption: Interruption, given: OnFrame | None) -> RunReport:
     """Run the source into a folder of its own, and show how it went."""
     from poseline.output import prepare
     from poseline.terminal import progress, show_error, show_report, show_speed
 
+    location, output = request.source, request.settings.output
     source, estimator = session.source, session.estimator
     seen: list[Observation] = []
     with (
         interruption.shielded(),
-        prepare(settings.output.directory, location.name, settings.output.overwrite, location.inputs) as folder,
+        prepare(output.directory, location.name, output.overwrite, location.inputs) as folder,
     ):
-        with nullcontext(on_progress) if on_progress else progress(source.info) as on_frame:
+        with nullcontext(given) if given else progress(source.info) as on_frame:
             on_frame = _show_images(source, estimator, seen) if _are_images(source) else on_frame
-            _freeze_loaded_objects()
             report = session.run(folder, on_frame, interruption)
         if _are_images(source):
             show_speed(seen, estimator.runtime.channels)
@@ -258,17 +255,6 @@ def _recorded(
 def _are_images(source: Source) -> bool:
     """Separate pictures, each of a size of its own; of an address only its content tells."""
     return not source.info.width
-
-
-def _freeze_loaded_objects() -> None:
-    """Exclude all objects that exist now, modules above all, from garbage collection (`gc.freeze`).
-
-    Before a process's first run there is next to no garbage, and a collection would take 45 ms of the start. Later it
-    takes 0.3 ms, and without it the garbage of the last run would be frozen too.
-    """
-    if gc.get_freeze_count():
-        gc.collect()
-    gc.freeze()
 
 
 def _show_images(source: Source, estimator: PoseEstimator, seen: list[Observation]) -> Any:

@@ -15,7 +15,7 @@ from poseline.watchdog import start_watchdog
 T = TypeVar("T")
 
 INTERRUPTED = 130
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
@@ -94,19 +94,19 @@ def exit_with(command: Callable[[Interruption], int], *, quiet: bool = False) ->
     """
     interruption = Interruption()
     try:
-        for number in _SIGNALS:
+        for number in SIGNALS:
             signal.signal(number, interruption)
-        start_watchdog(_SIGNALS, INTERRUPTED, quiet=quiet)
+        start_watchdog(SIGNALS, INTERRUPTED, quiet=quiet)
         code = command(interruption)
         interruption.disarm()
     except KeyboardInterrupt:
         code = INTERRUPTED
-    for number in _SIGNALS:  # when Python ends it restores default handlers, and a late signal would kill
+    for number in SIGNALS:  # when Python ends it restores default handlers, and a late signal would kill
         signal.signal(number, signal.SIG_IGN)
-    _exit(code or (INTERRUPTED if interruption.signal_count else 0))
+    exit_now(code or (INTERRUPTED if interruption.signal_count else 0))
 
 
-def _exit(code: int) -> NoReturn:
+def exit_now(code: int) -> NoReturn:
     """End without Python's own clean-up: all files are closed, and it takes a tenth of a second.
 
     It could also wait for ever: an aborted import leaves its lock held, and a thread may be compiling.

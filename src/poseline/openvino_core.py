@@ -8,10 +8,14 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping
 
-import openvino
-
 from poseline import forks
 from poseline.errors import ModelError
+from poseline.telemetry import without_telemetry
+
+with without_telemetry():
+    import openvino
+
+__all__ = ["compile_network", "core", "import_network", "openvino"]  # OpenVINO is first imported here, without reports
 
 _making = threading.Lock()
 if hasattr(os, "register_at_fork"):  # not on Windows; a fork meanwhile would get the lock as it is

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from poseline.machine import cores
 from poseline.settings import Settings
+from poseline.workers import in_worker
 
 # All else is imported where it is first wanted: the network is compiled on a thread of its own as soon as the source
 # is open, and the rest is loaded beside it.
@@ -186,13 +187,7 @@ def may_render_in_subprocess(request: RunRequest) -> bool:
     output, capture = request.settings.output, request.settings.capture
     drawn = request.source.video and output.video and not output.show and not request.settings.overlay.hud
     every = not capture.live and capture.vid_stride == 1
-    return bool(drawn) and every and cores() >= _CORES_TO_RENDER and not _is_worker()
-
-
-def _is_worker() -> bool:
-    import multiprocessing
-
-    return multiprocessing.current_process().daemon
+    return bool(drawn) and every and cores() >= _CORES_TO_RENDER and not in_worker()
 
 
 def _open(location: Location, settings: Settings, drawn_on: bool) -> Source:

@@ -1,4 +1,4 @@
-"""Window process: it owns the window on the screen, and imports nothing but OpenCV.
+"""Window process: owns the window on the screen, imports nothing but OpenCV.
 
 `python -m poseline.window_process TITLE PIXEL_ASPECT`. Pictures come in by stdin: a header (`HEADER`, height and width)
 and the picture's bytes, (H, W, 3) uint8 BGR. Words go out by stdout, one a line: `open` when the first picture is on

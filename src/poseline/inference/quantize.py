@@ -1,17 +1,16 @@
-"""Quantising: a float network to int8 with NNCF, in a child process, since NNCF imports torch."""
+"""Quantising: a float network to int8 with NNCF, in a worker, since NNCF imports torch."""
 
 from __future__ import annotations
 
 import importlib.util
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from poseline.errors import ModelError, last_line
-from poseline.inference.subprocess_task import answer, run_in_subprocess
+from poseline.inference.subprocess_task import run_in_subprocess
 
 _SECONDS = 1800
 _FLOAT = re.compile(r"cv[24]\.\d+\.\d|model\.[01]\.conv")
@@ -39,8 +38,9 @@ def quantize(network: Path, inputs: Path, target: Path) -> None:
     """
     check_nncf()
     run_in_subprocess(
-        __name__, ["quantize", *(str(path.absolute()) for path in (network, inputs, target))], _SECONDS, _QUIET
-    )
+        f"{network.name}: quantize", _quantize_here, network.absolute(), inputs.absolute(), target.absolute(),
+        seconds=_SECONDS, environment=_QUIET,
+    )  # fmt: skip
 
 
 def _quantize_here(network: Path, inputs: Path, target: Path) -> None:
@@ -99,7 +99,3 @@ def _decoding(model: Any) -> set[str]:
 def _name(operation: Any) -> str:
     name: str = operation.get_friendly_name()
     return name
-
-
-if __name__ == "__main__":
-    answer(lambda: _quantize_here(*map(Path, sys.argv[2:])))

@@ -1,64 +1,49 @@
-"""Runs a task that needs torch in a subprocess, so that torch's start-up and memory never burden a run."""
+"""Runs a task that needs torch in a worker, so that torch's start-up and memory never burden a run."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from queue import Empty
+from typing import Any
 
 from poseline.errors import ModelError
+from poseline.telemetry import without_telemetry
+from poseline.workers import Context, Worker, WorkerDied
 
-_ANSWER = '{"poseline"'
+_STOP_TIMEOUT = 1.0
 
 
-def run_in_subprocess(module: str, arguments: list[str], seconds: float, environment: dict[str, str]) -> None:
-    """Run `python -m module arguments` with `environment` added; arguments are a verb, what it works on, and more.
+def run_in_subprocess(
+    name: str, task: Callable[..., None], *arguments: Any, seconds: float, environment: Mapping[str, str]
+) -> None:
+    """Call `task(*arguments)` in a process of its own, with `environment` added.
+
+    Args:
+        name: of the task in messages, such as `yolo11n-pose.pt: convert`.
+        task: a function of a module.
+        arguments: those that can be pickled.
+        seconds: the most it may take.
+        environment: variables added to those of this process.
 
     Raises:
-        ModelError: what the child answered, or that it failed, or took longer than `seconds`.
+        PoselineError: what the task raised. ModelError: the process died, or took longer than `seconds`.
     """
-    verb, subject = arguments[0], Path(arguments[1]).name
-    try:
-        child = subprocess.run(  # noqa: S603 # our own interpreter and module
-            [sys.executable, "-m", module, *arguments],
-            env=os.environ | environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds,
-            check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise ModelError(f"{subject}: {verb} gave up after {seconds:g} s") from error
-    found = _found(child.stdout)
-    if found is None:
-        last = (child.stderr.strip().splitlines() or ["no message"])[-1]
-        raise ModelError(f"{subject}: {verb} failed (exit {child.returncode}): {last}")
-    if "error" in found:
-        raise ModelError(found["error"])
+    with Worker(_call, environment=environment, stop_timeout=_STOP_TIMEOUT) as worker:
+        worker.send((task, arguments))
+        try:
+            _, outcome = worker.events.get(timeout=seconds)
+        except Empty:
+            raise ModelError(f"{name} gave up after {seconds:g} s") from None
+    if isinstance(outcome.error, WorkerDied):
+        last = outcome.error.last_line or "no message"
+        raise ModelError(f"{name} failed (exit {outcome.error.process_exit_code}): {last}")
+    if outcome.traceback:
+        raise ModelError(f"{name} failed: {outcome.error}")
+    if outcome.error:
+        raise outcome.error
 
 
-def answer(work: Callable[[], None]) -> None:
-    """In the child: do `work`, then say that it is done, or why not. Where the parent is gone, the child goes too."""
-    threading.Thread(target=_leave_with_parent, args=(os.getppid(),), daemon=True).start()
-    content: dict[str, str] = {}
-    try:
-        work()
-    except ModelError as error:
-        content["error"] = str(error)
-    sys.stdout.write("\n" + json.dumps({"poseline": content}) + "\n")
-
-
-def _leave_with_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os._exit(1)
-
-
-def _found(output: str) -> dict[str, str] | None:
-    for line in reversed(output.splitlines()):
-        if line.startswith(_ANSWER):
-            content: dict[str, str] = json.loads(line)["poseline"]
-            return content
-    return None
+def _call(unit: tuple[Callable[..., None], tuple[Any, ...]], _: Context) -> None:
+    task, arguments = unit
+    with without_telemetry():
+        task(*arguments)

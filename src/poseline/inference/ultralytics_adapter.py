@@ -1,6 +1,6 @@
 """Adapter of ultralytics, which reads, converts and downloads `.pt` weights: the only module that imports it.
 
-Conversion and fetching run in a child process, so that torch's start-up and memory never burden a run.
+Conversion and downloads run in a worker, so that torch's start-up and memory never burden a run.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import os
 import re
 import shutil
 import socket
-import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from poseline import forks
 from poseline.errors import ModelError
 from poseline.inference.spec import checked_channels
-from poseline.inference.subprocess_task import answer, run_in_subprocess
+from poseline.inference.subprocess_task import run_in_subprocess
 
 log = logging.getLogger("poseline")
 
@@ -41,8 +42,9 @@ def convert(weights: Path, folder: Path) -> None:
         ModelError: the weights are unsafe, damaged, or not of a pose model.
     """
     run_in_subprocess(
-        __name__, ["convert", str(weights.absolute()), str(folder)], _CONVERT_SECONDS, _SAFE | {"YOLO_OFFLINE": "True"}
-    )
+        f"{weights.name}: convert", _convert_here, weights.absolute(), folder.absolute(),
+        seconds=_CONVERT_SECONDS, environment=_SAFE | {"YOLO_OFFLINE": "True"},
+    )  # fmt: skip
 
 
 def fetch(name: str, folder: Path) -> Path:
@@ -54,7 +56,10 @@ def fetch(name: str, folder: Path) -> Path:
     if not _online():
         raise ModelError(f"{name}: could not be downloaded: this machine reaches no network")
     folder.mkdir(parents=True, exist_ok=True)
-    run_in_subprocess(__name__, ["fetch", name, str(folder)], _FETCH_SECONDS, _SAFE | {"YOLO_OFFLINE": "False"})
+    run_in_subprocess(
+        f"{name}: fetch", _fetch_here, name, folder.absolute(),
+        seconds=_FETCH_SECONDS, environment=_SAFE | {"YOLO_OFFLINE": "False"},
+    )  # fmt: skip
     return folder / name
 
 
@@ -73,8 +78,8 @@ def load_network(weights: Path) -> tuple[Any, dict[str, Any]]:
     Raises:
         ModelError: the weights are unsafe, damaged, or not of a pose model.
     """
-    os.environ.update(_SAFE | {"YOLO_OFFLINE": "True"})
-    from ultralytics.nn import tasks
+    with _environment(_SAFE | {"YOLO_OFFLINE": "True"}):  # which it reads when it is imported
+        from ultralytics.nn import tasks
 
     be_safe_in_a_fork()
 
@@ -97,6 +102,19 @@ def load_network(weights: Path) -> tuple[Any, dict[str, Any]]:
         }
         metadata["end2end"] = bool(getattr(head, "end2end", False))
     return network.fuse(verbose=False).eval(), metadata
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Within, the environment has these variables too; afterwards it is as it was."""
+    before = {name: os.environ[name] for name in variables if name in os.environ}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def be_safe_in_a_fork() -> None:
@@ -156,22 +174,13 @@ def _convert_here(weights: Path, folder: Path) -> None:
     copy.unlink()
 
 
-def _fetch_here(what: Path, folder: Path) -> None:
+def _fetch_here(name: str, folder: Path) -> None:
     from ultralytics.utils.downloads import attempt_download_asset
 
-    name, target = what.name, folder / what.name
+    target = folder / name
     try:
         attempt_download_asset(str(target))
     except (OSError, RuntimeError, ConnectionError) as error:
         raise ModelError(f"{name}: could not be downloaded: {first_line(error)}") from error
     if not target.is_file():
         raise ModelError(f"{name}: could not be downloaded; is this machine online?")
-
-
-def _child(verb: str, what: str, folder: str) -> None:
-    work = _convert_here if verb == "convert" else _fetch_here
-    answer(lambda: work(Path(what), Path(folder)))
-
-
-if __name__ == "__main__":
-    _child(*sys.argv[1:])

@@ -6,16 +6,13 @@ both. So the second process decodes the file itself, on the CPU, and only poses 
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
+from queue import Empty
 
 from av.video.frame import VideoFrame
 
@@ -34,6 +31,7 @@ from poseline.settings import Settings
 from poseline.skeleton import Skeleton
 from poseline.startup import tune_process
 from poseline.words import counted
+from poseline.workers import Context, Outcome, Worker, WorkerDied
 
 _TOGETHER = 8
 """Frames of which one message tells."""
@@ -41,7 +39,6 @@ _AHEAD = 4
 """Messages that may wait for it."""
 _DEPTH = 8
 """Pictures between two stages."""
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _STALL_TIMEOUT = 60.0
 """Seconds without a word from it after which it counts as hung."""
 
@@ -70,37 +67,32 @@ class RenderResult:
 
 
 class Renderer(Closeable):
-    """The process, as the first one sees it: observations in, an annotated video out.
+    """The renderer as the first process sees it: observations in, an annotated video out.
 
     Raises (from `write` and `close`):
-        PoselineError: what went wrong over there. The first one is kept and raised again by later writes.
+        PoselineError: what went wrong in the second process. The first error is kept and raised again by later writes.
     """
 
     def __init__(self, task: RenderTask) -> None:
         self.result = RenderResult()
         """Complete once it is closed."""
         self.waited = 0.0
-        """Seconds for which it was waited for."""
+        """Seconds spent waiting for it."""
         self._video = task.video
-        self._told: list[tuple[int, Poses]] = []
-        self._waiting = 0
+        self._collected: list[tuple[int, Poses]] = []
+        self._unread = 0
         self._error: PoselineError | None = None
         self._ended = self._closed = False
-        context = multiprocessing.get_context("spawn")  # a fork would share the threads and the device of this process
-        # One for each way: of one for both, the end that is left cannot read what is in it when the other is gone.
-        heard, self._telling = context.Pipe(duplex=False)
-        self._hearing, answered = context.Pipe(duplex=False)
-        self._process = context.Process(target=_serve, args=(heard, answered, task), daemon=True)
-        with _signals_held():  # the new process inherits that, until it is able to ignore them
-            self._process.start()
-        heard.close()
-        answered.close()
+        # No signal ends it, but the end of its input: then it finishes the video.
+        self._worker = Worker(_render, ignore_signals=True, stop_timeout=_STALL_TIMEOUT)
+        self._worker.send(task)
 
     def write(self, observation: Observation) -> None:
-        """Have it drawn and encoded; waits while the other process is behind."""
-        self._told.append((observation.frame.pts, observation.poses))
-        if len(self._told) == _TOGETHER:
-            self._send()
+        """Have it drawn and encoded; waits while the renderer is behind."""
+        self._collected.append((observation.frame.pts, observation.poses))
+        if len(self._collected) == _TOGETHER:
+            self._send(self._collected)
+            self._collected = []
 
     def close(self) -> None:
         """Wait until all is drawn and the video is finished. A second call does nothing."""
@@ -108,118 +100,65 @@ class Renderer(Closeable):
             return
         self._closed = True
         try:
-            if self._told:
-                self._send()
-            self._send()  # of nothing: the end
+            if self._collected:
+                self._send(self._collected)
+            self._send(None)  # the end
             while not self._ended:
-                self._hear()
+                self._receive()
         finally:
-            self._telling.close()
-            self._hearing.close()
-            self._process.join(_STALL_TIMEOUT)
-            self._process.kill()
+            self._worker.close()
         if self._error is not None:
             raise self._error
 
-    def _send(self) -> None:
-        while self._waiting >= _AHEAD and not self._ended:
-            self._hear()
-        if not self._ended and not self._tell():
-            while not self._ended:
-                self._hear()
-        if self._ended:
-            raise self._error or OutputError(f"{self._video}: drawing ended too early")
-
-    def _tell(self) -> bool:
-        """Hand over what is gathered; False where the other process has gone, and left word."""
-        began = time.perf_counter()
-        guard = threading.Timer(_STALL_TIMEOUT, self._process.kill)  # many poses fill the pipe: this may wait as well
-        guard.start()
-        try:
-            self._telling.send(self._told)
-        except OSError:
-            return False
-        finally:
+    def _send(self, content: list[tuple[int, Poses]] | None) -> None:
+        while self._unread >= _AHEAD and not self._ended:
+            self._receive()
+        if not self._ended:
+            began = time.perf_counter()
+            guard = threading.Timer(_STALL_TIMEOUT, self._worker.process.kill)  # many poses fill the pipe
+            guard.start()
+            self._worker.send_input(content)
             guard.cancel()
             self.waited += time.perf_counter() - began
-        self._told, self._waiting = [], self._waiting + 1
-        return True
+            self._unread += 1
+        elif content is not None:
+            raise self._error or OutputError(f"{self._video}: drawing ended too early")
 
-    def _hear(self) -> None:
-        """Take in one word of it: that it has read a message, or how it ended."""
-        said: RenderResult | PoselineError | None
+    def _receive(self) -> None:
+        """Wait for one message: that the renderer has read one of ours, or how it ended."""
         began = time.perf_counter()
         try:
-            if self._hearing.poll(_STALL_TIMEOUT):
-                said = self._hearing.recv()
-            else:
-                self._process.kill()
-                said = StageStalled(
-                    f"{self._video}: nothing was drawn for {_STALL_TIMEOUT:g} s; try `poseline recover`"
-                )
-        except (EOFError, OSError):
-            self._process.join(_STALL_TIMEOUT)
-            said = OutputError(
-                f"{self._video}: the process that draws ended with {self._process.exitcode}; try `poseline recover`"
-            )
+            _, message = self._worker.events.get(timeout=_STALL_TIMEOUT)
+        except Empty:
+            self._worker.process.kill()
+            error = StageStalled(f"{self._video}: nothing was drawn for {_STALL_TIMEOUT:g} s; try `poseline recover`")
+            message = Outcome(error=error)
         self.waited += time.perf_counter() - began
-        if said is None:
-            self._waiting -= 1
-        elif isinstance(said, RenderResult):
-            self.result, self._ended = said, True
-        else:
-            self._error, self._ended = said, True
+        if not isinstance(message, Outcome):
+            self._unread -= 1
+            return
+        self._ended, self._error = True, message.error
+        if isinstance(message.error, WorkerDied):
+            code = message.error.process_exit_code
+            self._error = OutputError(
+                f"{self._video}: the process that draws ended with {code}; try `poseline recover`"
+            )
+        elif message.traceback:
+            self._error = PoselineError(f"{self._video}: drawing failed: {message.error}")
+        elif message.error is None:
+            self.result = message.result
 
 
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    from multiprocessing import resource_tracker
-
-    resource_tracker.ensure_running()  # it is started with the first process, and would let the signals in again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _serve(heard: Connection, answered: Connection, task: RenderTask) -> None:
-    """The process' life."""
+def _render(task: RenderTask, context: Context) -> RenderResult:
+    """In the worker."""
     tune_process()
-    if hasattr(os, "setsid"):
-        os.setsid()  # the terminal's Ctrl-C is for the first process
-    for number in _SIGNALS:  # it ends when there is no more to draw, and not before
-        signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-    try:
-        result: RenderResult | PoselineError = render(task, _messages(heard, answered))
-    except PoselineError as error:
-        result = error
-    except Exception as error:  # noqa: BLE001 # raised in the first process
-        result = PoselineError(f"{task.video}: drawing failed: {type(error).__name__}: {error}")
-    with suppress(OSError):  # the first process was killed: the video is complete as far as it was told of
-        answered.send(result)
 
+    def messages() -> Iterator[tuple[int, Poses]]:
+        for message in context.inputs:
+            context.report_progress(None)
+            yield from message
 
-def _leave_with_parent() -> None:
-    """Where the first process is gone, finish the video in a while, or leave it."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    time.sleep(_STALL_TIMEOUT)
-    os._exit(1)
-
-
-def _messages(heard: Connection, answered: Connection) -> Iterator[tuple[int, Poses]]:
-    """What the first process tells, until it says that this was all, or is gone."""
-    with suppress(EOFError):
-        while told := heard.recv():
-            with suppress(OSError):
-                answered.send(None)
-            yield from told
+    return render(task, messages())
 
 
 def render(task: RenderTask, told: Iterator[tuple[int, Poses]]) -> RenderResult:

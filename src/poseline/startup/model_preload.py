@@ -3,6 +3,8 @@
 Loading a compiled network takes a third of a second of one core, and no Python. The imports take longer, and leave the
 other cores idle. So when the options that choose the network are the same as last time, the network of last time is
 loaded at once. It is a guess: the clip may have another size, and then the loaded network is dropped.
+
+Without it a run of five frames with yolo11n takes 4 % longer on two busy cores (16 pairs in turns, median).
 """
 
 from __future__ import annotations

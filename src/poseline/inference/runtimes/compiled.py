@@ -14,11 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import openvino
-
 from poseline.cache import keep
 from poseline.errors import ModelError, last_line
-from poseline.openvino_core import compile_network, core, import_network
+from poseline.openvino_core import compile_network, core, import_network, openvino
 from poseline.startup.model_preload import model_preload
 
 log = logging.getLogger("poseline")

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino
 
 from poseline.errors import DeviceError, ModelError, last_line
 from poseline.inference.runtimes.compiled import CompiledNetworks
 from poseline.inference.runtimes.cpu_input import CpuInput
 from poseline.inference.spec import checked_channels
-from poseline.openvino_core import core
+from poseline.openvino_core import core, openvino
 from poseline.pose import Floats
 from poseline.settings import Arithmetic, InferenceSettings
 

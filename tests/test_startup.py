@@ -1,0 +1,103 @@
+"""Start-up: what makes our own processes start fast, and that a process which only imports Poseline stays as it is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+
+import pytest
+
+from poseline.telemetry import without_telemetry
+
+OPENVINO = "from poseline.telemetry import without_telemetry\nwith without_telemetry():\n    import openvino\n"
+STATE = """
+import gc, locale, logging, os, signal, sys, threading, warnings
+import av, cv2, numpy, PIL.Image, pydantic, scipy.optimize, yaml
+
+def state():
+    return {
+        "modules": {name: id(module) for name, module in sys.modules.items() if name in KNOWN},
+        "barred": sorted(name for name, module in sys.modules.items() if module is None),
+        "warnings": list(warnings.filters),
+        "logging": (logging.root.level, list(logging.root.handlers), logging.lastResort, logging.raiseExceptions),
+        "signals": {number: signal.getsignal(number) for number in signal.valid_signals()},
+        "wakeup": WAKEUP(),
+        "environment": dict(os.environ),
+        "gc": (gc.get_threshold(), gc.isenabled(), gc.get_freeze_count(), gc.get_debug()),
+        "paths": (list(sys.path), list(sys.meta_path), list(sys.path_hooks)),
+        "hooks": (sys.excepthook, sys.unraisablehook, threading.excepthook, sys.stdout, sys.stderr),
+        "numbers": (numpy.geterr(), cv2.getNumThreads(), locale.setlocale(locale.LC_ALL)),
+        "threads": threading.active_count(),
+    }
+
+def WAKEUP():
+    descriptor = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(descriptor)
+    return descriptor
+
+def changed(before, *but):
+    after = state()
+    return {name: (before[name], after[name]) for name in after if name not in but and before[name] != after[name]}
+
+KNOWN = set(sys.modules)
+before = state()
+"""
+
+
+def child(code: str) -> str:
+    """What a Python process prints; what it states of itself is checked there."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "import poseline",
+        "import poseline; poseline.PoseModel",
+        "import poseline; [getattr(poseline, name) for name in poseline.__all__]",
+    ],
+)
+def test_importing_it_changes_nothing_in_the_process(use: str) -> None:
+    assert child(f"{STATE}\n{use}\nprint(changed(before))") == "{}\n"
+
+
+def test_using_a_model_changes_nothing_in_the_process() -> None:
+    use = "import poseline; poseline.PoseModel('builtin')(numpy.zeros((64, 64, 3), numpy.uint8))"
+    assert child(f"{OPENVINO}{STATE}\n{use}\nprint(changed(before, 'threads'))") == "{}\n"
+
+
+def test_openvinos_reports_are_not_sent_and_their_sender_stays_importable() -> None:
+    code = (
+        "import sys, importlib.util\n"
+        "import poseline; poseline.PoseModel('builtin')\n"
+        "print('openvino' in sys.modules, 'openvino_telemetry' in sys.modules)\n"
+        "print(importlib.util.find_spec('openvino_telemetry') is not None)\n"
+        "try:\n    import openvino_telemetry as found\nexcept ModuleNotFoundError:\n    found = None\n"
+        "print(found is not None)\n"
+    )
+    there = find_spec("openvino_telemetry") is not None
+    assert child(code).split() == ["True", "False", str(there), str(there)]
+
+
+def test_a_sender_that_is_imported_already_is_given_back() -> None:
+    ours = sys.modules.get("openvino_telemetry")
+    sys.modules["openvino_telemetry"] = mine = type(sys)("openvino_telemetry")
+    try:
+        with without_telemetry(), pytest.raises(ImportError):
+            import_module("openvino_telemetry")
+        assert sys.modules["openvino_telemetry"] is mine
+    finally:
+        del sys.modules["openvino_telemetry"]
+        sys.modules.update({"openvino_telemetry": ours} if ours else {})
+
+
+def test_our_own_process_is_tuned() -> None:
+    code = (
+        "import gc, os, sys\nfrom poseline import startup\nstartup.tune_process()\nimport openvino\n"
+        "print(gc.get_threshold()[0] > 700, 'openvino.tools.ovc.cli_parser' in sys.modules)"
+    )
+    assert child(code).split() == ["True", "False"]
