@@ -52,6 +52,8 @@ MAY_IMPORT = {
     "pipeline": BASE | ROOMS | {"forks", "light", "log"},
     "model": BASE | ROOMS | {"forks", "result", "session"},
     "machine": set(),
+    "rendering": BASE | {"atomic", "capture", "log", "output", "overlay", "pipeline"},
+    "commands": BASE | ROOMS | {"log", "rendering", "terminal"},
     "doctor": BASE | ROOMS | {"machine", "cache", "openvino_core"},
     "terminal": BASE | ROOMS | {"pipeline", "result", "progress"},
     "progress": BASE | ROOMS | {"pipeline"},
@@ -60,7 +62,7 @@ MAY_IMPORT = {
     | {"atomic", "log", "pipeline", "session", "terminal", "result", "model", "machine", "light", "cache"},
     "session": BASE | ROOMS | {"machine", "pipeline"},
     "runs": BASE | ROOMS | {"pipeline", "session", "terminal", "progress", "jobs", "light", "head_start"},
-    "cli": BASE | ROOMS | {"pipeline", "terminal", "doctor", "bench", "runs"},
+    "cli": BASE | ROOMS | {"commands", "pipeline", "terminal", "doctor", "bench", "runs"},
     "jobs": BASE | {"interruption"},
     "__main__": {"cli", "interruption", "light", "head_start", "doctor"},
 }

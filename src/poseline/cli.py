@@ -10,6 +10,7 @@ import typer
 
 from poseline import __version__, runs
 from poseline import settings as configuration
+from poseline.commands.render import render
 from poseline.errors import PoselineError, SettingsError, redact
 from poseline.interruption import INTERRUPTED, Interruption
 
@@ -69,7 +70,7 @@ def run(
     live: Annotated[bool | None, _option("--live", help="Treat a file as a camera: newest frame first, late frames are dropped.", panel=_SOURCE)] = None,
     every_frame: Annotated[bool | None, _option("--every-frame", help="Drop no frame, even of a live source.", panel=_SOURCE)] = None,
     vid_stride: Annotated[int | None, _option("--vid-stride", help="Process every N-th frame.", panel=_SOURCE, of="capture.vid_stride")] = None,
-    start: Annotated[str | None, _option("--from", metavar="TIME", help="Read a recording from this time on: seconds or h:m:s from its first frame.", panel=_SOURCE)] = None,
+    start: Annotated[str | None, _option("--from", metavar="TIME", help="Read a recording from this time on: seconds or h:mm:ss from its first frame.", panel=_SOURCE)] = None,
     end: Annotated[str | None, _option("--to", metavar="TIME", help="Read a recording up to this time, which is not included.", panel=_SOURCE)] = None,
     decoder: Annotated[configuration.Decoder | None, _option("--decoder", help="Where files are decoded.", panel=_SOURCE, of="capture.decoder")] = None,
     source_fps: Annotated[str | None, _option("--source-fps", metavar="RATE", help="Frames a second of a file without time stamps, such as raw .h264: 25, or 30000/1001. (as its codec says, else 25)", panel=_SOURCE)] = None,
@@ -208,6 +209,9 @@ def recover(
     from poseline.terminal import show_recovered
 
     show_recovered(mend(path))
+
+
+app.command()(render)
 
 
 @app.callback(invoke_without_command=True)
