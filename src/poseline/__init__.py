@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from poseline.analysis import Analysis, analyze
     from poseline.errors import (
         DeviceError,
         ModelError,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 # Where each public name lives. It is imported when it is first asked for, so that `import poseline` costs nothing.
 _HOMES = {
+    "Analysis": "analysis",
     "COCO17": "skeleton",
     "DeviceError": "errors",
     "Frame": "frame",
@@ -51,6 +53,7 @@ _HOMES = {
     "SourceError": "errors",
     "StageStalled": "errors",
     "Tracks": "log",
+    "analyze": "analysis",
     "read_log": "log",
     "read_tracks": "log",
     "stream": "model",
@@ -58,6 +61,7 @@ _HOMES = {
 
 __all__ = [
     "COCO17",
+    "Analysis",
     "DeviceError",
     "Frame",
     "Gap",
@@ -75,6 +79,7 @@ __all__ = [
     "SourceError",
     "StageStalled",
     "Tracks",
+    "analyze",
     "read_log",
     "read_tracks",
     "stream",

@@ -10,6 +10,7 @@ import typer
 
 from poseline import __version__, runs
 from poseline import settings as configuration
+from poseline.commands.analyze import analyze
 from poseline.commands.render import render
 from poseline.errors import PoselineError, SettingsError, redact
 from poseline.interruption import INTERRUPTED, Interruption
@@ -211,6 +212,7 @@ def recover(
     show_recovered(mend(path))
 
 
+app.command()(analyze)
 app.command()(render)
 
 

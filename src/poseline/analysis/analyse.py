@@ -86,6 +86,28 @@ class PersonAnalysis:
         kinds = [event.kind for event in self.events]
         return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
 
+    def of_angles(self, points: Bools) -> Bools:
+        """(T, A) whether any point of an angle is among `points` (T, K)."""
+        return _of_angles(self.measured, points)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """The first half of an analysis: all that can be told without the floor, which several people may share."""
+
+    pixel_aspect: float
+    """Of the picture in which the motion was given."""
+    measured: Motion
+    swapped: Bools
+    smoothed: Smoothed
+    facing: FacingChoice
+    sizes: Doubles
+    """(T,) how tall the person appears at each time, in square pixels."""
+    stature: float
+    footprints: tuple[Footprint, ...]
+    floor: Floor
+    """By this person's own footprints, or as it was set."""
+
 
 def analyse_motion(motion: Motion, options: AnalysisOptions | None = None) -> PersonAnalysis:
     """Analyse one person.
@@ -98,43 +120,56 @@ def analyse_motion(motion: Motion, options: AnalysisOptions | None = None) -> Pe
         SettingsError: a filter frequency that the frame rate does not allow, or an unknown kind of event.
     """
     options = options or AnalysisOptions()
+    prepared = prepare(motion, options)
+    return finish(prepared, options, prepared.floor)
+
+
+def prepare(motion: Motion, options: AnalysisOptions) -> Prepared:
+    """The first half: swaps, smoothing, facing and footprints."""
     square = motion.square().only_seen()
     repaired = repair(square) if options.swap_repair else None
     measured = square if repaired is None else repaired.motion
     swapped = np.zeros(square.seen.shape, bool) if repaired is None else repaired.swapped
     smoothed = smooth(measured, options.smoothing)
-    way = facing(smoothed.motion, options.facing)
     sizes, tall = stature(smoothed.motion)
     prints = tuple(footprints(smoothed, sizes))
     ground = floor(prints) if options.floor_angle is None else Floor(options.floor_angle, float("nan"), 0)
+    way = facing(smoothed.motion, options.facing)
+    return Prepared(motion.pixel_aspect, measured, swapped, smoothed, way, sizes, tall, prints, ground)
+
+
+def finish(prepared: Prepared, options: AnalysisOptions, ground: Floor) -> PersonAnalysis:
+    """The second half, on a floor of the slope of `ground`: angles, metres and events."""
+    measured, smoothed, way = prepared.measured, prepared.smoothed, prepared.facing
     level = _levelled(smoothed, ground.degrees)
     seen = _levelled_motion(measured, ground.degrees)
     cam = camera(level, options.camera)
-    nearer = None if cam.verdict == "moving" else approach(level.motion, sizes)
+    nearer = None if cam.verdict == "moving" else approach(level.motion, prepared.sizes)
     metres = None
     if cam.verdict != "moving":
-        metres = scale(level.motion, options.known, tall, nearer, motion.pixel_aspect)
+        metres = scale(level.motion, options.known, prepared.stature, nearer, prepared.pixel_aspect)
     gap = options.smoothing.max_gap
     turned = _angles(level, way, gap)
     body = mechanics(level, metres)
-    movement = Movement(level, way.facings, turned, tall, body, metres, cam)
+    movement = Movement(level, way.facings, turned, prepared.stature, body, metres, cam)
     hidden = ~(np.nan_to_num(measured.confidence) >= options.hidden) | ~measured.seen
+    steady = nearer is None and cam.verdict != "moving"
     result = PersonAnalysis(
         measured=measured,
         smoothed=smoothed,
-        swapped=swapped,
+        swapped=prepared.swapped,
         hidden=hidden,
         facing=way,
         floor=ground,
         camera=cam,
-        footprints=prints,
-        stature=tall,
+        footprints=prepared.footprints,
+        stature=prepared.stature,
         scale=metres,
         raw_angles=_unwrapped(seen, angles(seen, way.facings), way, gap),
         angles=turned,
         sigma_with_bias=sigma(level.motion, level.variance, options.bias),
         angle_hidden=_of_angles(level.motion, hidden),
-        plane=foreshortening(level.motion, None if nearer is None and cam.verdict != "moving" else sizes / tall),
+        plane=foreshortening(level.motion, None if steady else prepared.sizes / prepared.stature),
         mechanics=body,
         events=tuple(find_events(movement, options.events)) if options.events else (),
     )

@@ -89,6 +89,13 @@ def event_finder(name: str) -> Callable[[Finder], Finder]:
     return register
 
 
+def check_kinds(kinds: Iterable[str]) -> None:
+    """Raise SettingsError for a kind of event that nobody finds."""
+    for kind in kinds:
+        if kind != "auto" and kind not in FINDERS:
+            raise SettingsError(f"events: unknown kind {kind!r}; known are auto, {', '.join(sorted(FINDERS))}")
+
+
 def find_events(movement: Movement, kinds: Iterable[str] = ("auto",)) -> list[Event]:
     """All events of the kinds asked for, by time.
 
@@ -100,8 +107,6 @@ def find_events(movement: Movement, kinds: Iterable[str] = ("auto",)) -> list[Ev
         SettingsError: a kind that nobody finds.
     """
     asked = list(dict.fromkeys(kinds))
-    for kind in asked:
-        if kind != "auto" and kind not in FINDERS:
-            raise SettingsError(f"events: unknown kind {kind!r}; known are auto, {', '.join(sorted(FINDERS))}")
+    check_kinds(asked)
     names = sorted(FINDERS) if "auto" in asked else asked
     return sorted((event for name in names for event in FINDERS[name](movement)), key=lambda event: event.time)

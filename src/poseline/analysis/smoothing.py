@@ -64,6 +64,24 @@ class Smoothing:
         if not self.max_gap >= 0:
             raise SettingsError(f"smoothing: max_gap must be 0 s or more, got {self.max_gap}")
 
+    @classmethod
+    def parse(cls, text: str, max_gap: float = 0.2) -> Smoothing:
+        """What `auto`, `none` or `butterworth:HZ` means.
+
+        Raises:
+            SettingsError: it is none of them.
+        """
+        method, _, frequency = text.partition(":")
+        if method == "butterworth" and frequency:
+            try:
+                return cls("butterworth", float(frequency), max_gap)
+            except ValueError as error:
+                if isinstance(error, SettingsError):
+                    raise
+        elif text in ("auto", "none"):
+            return cls("auto" if text == "auto" else "none", None, max_gap)
+        raise SettingsError(f"smoothing: auto, none or butterworth:HZ (such as butterworth:6), got {text!r}")
+
 
 @dataclass(frozen=True, eq=False)
 class Smoothed:

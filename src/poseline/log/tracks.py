@@ -93,6 +93,8 @@ class Tracks:
     """How the run ended: complete, interrupted, failed, or killed."""
     header: dict[str, Any] = field(default_factory=dict)
     """The log's first record: source, model, runtime, settings and so on."""
+    shapes: Doubles | None = None
+    """(T, 3) width, height and pixel aspect of each frame's picture, NaN where the log does not say."""
 
     def __len__(self) -> int:
         return len(self.times)
@@ -147,6 +149,7 @@ class Tracks:
         return replace(
             self, times=self.times[first : first + last], frames=self.frames[first : first + last],
             rows=replace(rows, frame=rows.frame - first),
+            shapes=None if self.shapes is None else self.shapes[first : first + last],
         )  # fmt: skip
 
     def to_polars(self) -> pl.DataFrame:
@@ -233,6 +236,9 @@ def read_tracks(path: str | Path) -> Tracks:
         gaps=tuple(reader.gaps),
         ended=reader.ended,
         header=reader.run,
+        shapes=np.array(
+            [(frame.width or np.nan, frame.height or np.nan, frame.pixel_aspect) for frame in frames], np.float64
+        ).reshape(-1, 3),
     )
 
 
