@@ -50,10 +50,15 @@ class Size:
 
 
 class Fit:
-    """Brings frames, with their poses, to one size, in square pixels."""
+    """Brings frames, with their poses, to one size, in square pixels.
 
-    def __init__(self, size: Size) -> None:
-        self._size = size
+    Args:
+        size: of the picture.
+        below: pixels of black below it, even.
+    """
+
+    def __init__(self, size: Size, below: int = 0) -> None:
+        self._size, self._below = size, below
         self._target: tuple[int, int] | None = None
         self._reformatter = VideoReformatter()
 
@@ -67,7 +72,8 @@ class Fit:
         inner = _even(frame.width * pixels * scale, width), _even(frame.height * scale, height)
         corner = ((width - inner[0]) // 4 * 2, (height - inner[1]) // 4 * 2)
         picture = self._resized(frame, inner)
-        picture = picture if inner == self._target else _padded(picture, self._target, corner)
+        whole = width, height + self._below
+        picture = picture if inner == whole else _padded(picture, whole, corner)
         if isinstance(frame.picture, av.VideoFrame):
             picture.pts, picture.time_base = frame.picture.pts, frame.picture.time_base
         else:
@@ -77,7 +83,7 @@ class Fit:
         seen = Observation(
             replace(frame, picture=picture, pixel_aspect=Fraction(1)), moved(scene.seen.poses, factor, place)
         )
-        return Scene(seen, scene.place, factor, place)
+        return replace(scene, seen=seen, factor=factor, corner=place)
 
     def _resized(self, frame: Frame, size: tuple[int, int]) -> av.VideoFrame:
         if isinstance(frame.picture, np.ndarray):

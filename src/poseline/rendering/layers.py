@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -29,6 +29,8 @@ class Sheet:
     """For the picture's size."""
     scene: Scene
     """What is seen in it."""
+    taken: list[tuple[float, float, float, float]] = field(default_factory=list)
+    """x1, y1, x2, y2 of places where text stands that no other is to cover."""
 
 
 class Layer(Protocol):
@@ -39,9 +41,12 @@ class Layer(Protocol):
 
 
 def drawing(
-    settings: OverlaySettings, layers: Sequence[Layer]
+    settings: OverlaySettings, layers: Sequence[Layer], below: int = 0
 ) -> Callable[[Iterator[Scene]], Generator[Drawn, None, None]]:
-    """The stage that draws `layers`, the lowest first, on a copy of each picture."""
+    """The stage that draws `layers`, the lowest first, on a copy of each picture.
+
+    The lowest `below` pixels are no part of what the camera saw: letters and lines are as for the picture without them.
+    """
 
     def draw(scenes: Iterator[Scene]) -> Generator[Drawn, None, None]:
         style: Style | None = None
@@ -49,7 +54,7 @@ def drawing(
             frame = scene.seen.frame
             picture = writable_yuv(frame)
             if style is None or style.size != (frame.width, frame.height):
-                style = Style.of(settings, frame.width, frame.height)
+                style = replace(Style.of(settings, frame.width, frame.height - below), size=(frame.width, frame.height))
             sheet = Sheet(picture, YuvCanvas(picture), style, scene)
             for layer in layers:
                 layer.draw(sheet)

@@ -96,7 +96,7 @@ class LoggedClip:
                 if here is not None and here[0] == wanted:
                     self._check_size(here[1], record)
                     found += 1
-                    yield Scene(Observation(here[1], record.poses), place)
+                    yield Scene(Observation(here[1], record.poses), record.index, place, here[1].time)
                 elif not self._stopped:
                     missing += 1
                     self._check_found(found, missing, ended=False)

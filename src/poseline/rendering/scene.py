@@ -16,8 +16,12 @@ class Scene:
 
     seen: Observation
     """The frame and its poses, both in pixels of the picture that is made."""
+    number: int
+    """The frame's number in the log."""
     place: int
     """Which frame of the log, or of the part of it that is wanted, this is, from 0."""
+    time: float
+    """In seconds of what the clip shows, which slow motion does not stretch."""
     factor: Floats = field(default_factory=lambda: np.ones(2, np.float32))
     """(2,) by which x and y of the source are multiplied ..."""
     corner: Floats = field(default_factory=lambda: np.zeros(2, np.float32))
