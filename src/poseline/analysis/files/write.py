@@ -84,10 +84,11 @@ def write(
         require_ezc3d()
     _clear(folder, overwrite)
     files = _Files(folder)
-    for kind in ("csv", "parquet"):
-        if kind in formats:
-            files.add(f"angles.{kind}", write_table, angle_table(analysis), kind)
-            files.add(f"points.{kind}", write_table, point_table(analysis), kind)
+    kinds = [kind for kind in ("csv", "parquet") if kind in formats]
+    for name, made in (("angles", angle_table), ("points", point_table)):
+        table = made(analysis) if kinds else None
+        for kind in kinds:
+            files.add(f"{name}.{kind}", write_table, table, kind)
     for person in analysis.persons:
         _person_files(files, person, formats, asked=analysis.options.known != Known())
     files.add("events.json", write_json, events_record(analysis))
