@@ -10,7 +10,7 @@ import typer
 
 from poseline import __version__, runs
 from poseline import settings as configuration
-from poseline.commands.analyze import analyze
+from poseline.commands import analyze as analysis_command
 from poseline.commands.render import render
 from poseline.errors import PoselineError, SettingsError, redact
 from poseline.interruption import INTERRUPTED, Interruption
@@ -93,6 +93,7 @@ def run(
     overwrite: Annotated[bool | None, _option("--overwrite", help="Replace the results of an earlier run in the folder.", panel=_WRITE)] = None,
     video: Annotated[bool | None, _option("--video/--no-video", help="Write annotated video or images.", panel=_WRITE, of="output.video")] = None,
     log: Annotated[str | None, _option("--log", help="Formats of the keypoint log: jsonl,csv,parquet. (jsonl)", panel=_WRITE)] = None,
+    analyze: Annotated[bool, _option("--analyze", help="Analyze the main person of each run after it: see `poseline analyze`.", panel=_WRITE)] = False,
     show: Annotated[bool | None, _option("--show", help="Show a window; q quits, space pauses a file.", panel=_WRITE)] = None,
     encoder: Annotated[configuration.Encoder | None, _option("--encoder", help="Video encoder; auto: NVENC where the GPU has it, else x264.", panel=_WRITE, of="output.encoder")] = None,
     preset: Annotated[configuration.Preset | None, _option("--preset", help="x264 preset: speed against file size.", panel=_WRITE, of="output.preset")] = None,
@@ -136,7 +137,12 @@ def run(
     overrides = {
         section: {key: value for key, value in values.items() if value is not None} for section, values in given.items()
     }
-    raise typer.Exit(runs.run_all(sources, configuration.load(config, overrides), context.obj, jobs, recursive))
+    journals: list[Path] = []
+    code = runs.run_all(sources, configuration.load(config, overrides), context.obj, jobs, recursive, journals)
+    if analyze and code != INTERRUPTED:
+        analyzed = analysis_command.analyze_logs(journals, context.obj)
+        code = code or analyzed
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -212,7 +218,7 @@ def recover(
     show_recovered(mend(path))
 
 
-app.command()(analyze)
+app.command()(analysis_command.analyze)
 app.command()(render)
 
 

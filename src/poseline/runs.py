@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from poseline.errors import OutputError, PoselineError, SettingsError, SourceError
@@ -46,13 +47,16 @@ class _Shown(logging.Handler):
 
 
 def run_all(
-    sources: list[str], settings: Settings, interruption: Interruption, jobs: int = 1, recursive: bool = False
-) -> int:
+    sources: list[str], settings: Settings, interruption: Interruption, jobs: int = 1, recursive: bool = False,
+    journals: list[Path] | None = None,
+) -> int:  # fmt: skip
     """Run one source after another, or `jobs` at once; the code of the first that failed.
 
     Live sources run side by side in any case: each may have no end, and would keep the next from its beginning.
-    With `recursive`, folders are looked into to the bottom.
+    With `recursive`, folders are looked into to the bottom. The logs of runs that came to their end are added to
+    `journals`.
     """
+    journals = [] if journals is None else journals
     from poseline.capture import locate
 
     show_log()
@@ -70,7 +74,7 @@ def run_all(
     if several and any(location.live for location in locations):
         locations, jobs = _beside_live(locations, jobs)
     if jobs > 1 and several:
-        return _run_at_once(locations, settings, interruption, jobs)
+        return _run_at_once(locations, settings, interruption, jobs, journals)
     models = Models(_show_loaded)
     code = 0
     for location in locations:
@@ -84,6 +88,7 @@ def run_all(
             show_error(error)
             code = code or error.exit_code
             continue
+        journals += _journal(report)
         if report.interrupted or interruption.asked:
             return _code(report) or INTERRUPTED
         code = code or _code(report)
@@ -100,7 +105,14 @@ def _beside_live(locations: list[Location], jobs: int) -> tuple[list[Location], 
     return locations, max(jobs, needed)
 
 
-def _run_at_once(locations: list[Location], settings: Settings, interruption: Interruption, jobs: int) -> int:
+def _journal(report: RunReport) -> list[Path]:
+    """The log of a run that came to its end."""
+    return [path for path in report.files if path.name == "keypoints.jsonl"] if report.ended == "complete" else []
+
+
+def _run_at_once(
+    locations: list[Location], settings: Settings, interruption: Interruption, jobs: int, journals: list[Path]
+) -> int:
     from poseline.head_start import head_start
     from poseline.jobs import Outcome, run_jobs
     from poseline.progress import progress_of_several
@@ -120,6 +132,7 @@ def _run_at_once(locations: list[Location], settings: Settings, interruption: In
             show_error(PoselineError(f"{locations[index].name}: its process ended with {outcome.exitcode}"))
             return True
         done: _Done = outcome.result
+        journals.extend(done.journal)
         for message in done.messages:
             if message not in said:  # each worker has its own model, and the same to say of it
                 said.add(message)
@@ -149,6 +162,8 @@ class _Done:
     """What there is to say that is not about this source alone."""
     shown: str
     """What there is to show of it."""
+    journal: list[Path]
+    """Its log, where it came to its end."""
     error: PoselineError | None = None
     """What no other source would escape, such as a model that cannot be loaded."""
 
@@ -170,14 +185,16 @@ class _Job:
         terminal.redirect(shown, messages.append)
         if not len(self._models):
             show_log()
+        journal: list[Path] = []
         try:
-            code = _code(_run_one(*task, self._models, interruption, _telling(tell)))
+            report = _run_one(*task, self._models, interruption, _telling(tell))
+            code, journal = _code(report), _journal(report)
         except (SourceError, OutputError) as error:  # this source's own trouble; a model's is everybody's
             terminal.show_error(error)
             code = error.exit_code
         except PoselineError as error:
-            return _Done(error.exit_code, messages, shown.getvalue(), error)
-        return _Done(code, messages, shown.getvalue())
+            return _Done(error.exit_code, messages, shown.getvalue(), journal, error)
+        return _Done(code, messages, shown.getvalue(), journal)
 
 
 def _show_loaded(estimator: PoseEstimator) -> None:

@@ -45,6 +45,17 @@ def numbers(option: str, text: str | None) -> tuple[int, ...] | None:
     return tuple(dict.fromkeys(map(int, found)))
 
 
+def slow(option: str, times: float) -> float:
+    """How many times as long a video is.
+
+    Raises:
+        SettingsError: less than 1, or too many.
+    """
+    if not 1 <= times <= 1000:
+        raise SettingsError(f"{option}: how many times as long the video is, from 1 to 1000, got {times:g}")
+    return times
+
+
 @contextmanager
 def rendering(name: str) -> Iterator[Callable[[Observation, SourceInfo], object] | None]:
     """Show how far a video has come; yields what is called with each frame, None where nobody watches."""

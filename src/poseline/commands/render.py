@@ -41,14 +41,11 @@ def render(
     The clip must be there as it was: frames are found by their time stamps.
     """
     from poseline import settings as configuration
-    from poseline.commands.common import numbers, part, rendering, show_rendered
-    from poseline.errors import SettingsError
+    from poseline.commands.common import numbers, part, rendering, show_rendered, slow
     from poseline.log import LogReader
     from poseline.rendering import RenderOptions, Size, journal_of, style_of
     from poseline.rendering import render as draw_anew
 
-    if not 1 <= slowmo <= 1000:
-        raise SettingsError(f"--slowmo: how many times as long the video is, from 1 to 1000, got {slowmo:g}")
     journal = journal_of(log)
     given: dict[str, dict[str, Any]] = {
         "overlay": {
@@ -63,7 +60,7 @@ def render(
     begin, stop = part(start, end)
     options = RenderOptions(
         style_of(LogReader(journal).run, configuration.load(config, overrides)),
-        clip, numbers("--ids", ids), begin, stop, Size.parse(size) if size else None, blur, slowmo,
+        clip, numbers("--ids", ids), begin, stop, Size.parse(size) if size else None, blur, slow("--slowmo", slowmo),
     )  # fmt: skip
     target = output or journal.with_name("rendered.mp4")
     with rendering(target.name) as on_frame:

@@ -21,10 +21,10 @@ from poseline.rendering.arcs import JOINTS, ArcLayer
 from poseline.rendering.fit import Fit, Size
 from poseline.rendering.layers import Layer, PoseLayer, Sheet, drawing
 from poseline.rendering.logged_clip import LoggedClip
-from poseline.rendering.plot import PlotLayer, Strip, plotted
+from poseline.rendering.plot import PlotLayer, Strip, plots_of, plotted, spans_of, ticks_of
 from poseline.rendering.render import OnRendered, Rendered, RenderOptions, encode, free
 from poseline.rendering.scene import Scene
-from poseline.settings import OverlaySettings, Settings
+from poseline.settings import OverlaySettings, Settings, load
 
 _LEAST_HEIGHT = 540
 """Of a picture in pixels, below which it is enlarged, so that numbers can be read."""
@@ -65,8 +65,7 @@ def render_analysis(
     options = options or VideoOptions()
     if analysis.log is None:
         raise SettingsError("a video is drawn from a log's file; analyze the path of a log, and not its tracks")
-    if unknown := [joint for joint in options.joints if joint not in JOINTS]:
-        raise SettingsError(f"no arc is drawn for {unknown[0]!r}; there are {', '.join(JOINTS)}")
+    check_joints(",".join(options.joints))
     slowmo = analysis.slowmo
     end = nextafter(analysis.end * slowmo, np.inf) + 1e-6  # its last frame is part of it
     logged = LoggedClip(analysis.log, options.clip, analysis.start * slowmo, end)
@@ -87,7 +86,9 @@ def render_analysis(
     layers.append(_Status(analysis))
     layers += [ArcLayer(person, options.joints, own) for person, own in zip(analysis.persons, rows, strict=True)]
     if joints:
-        layers.append(PlotLayer(analysis.main, joints, strip, rows[0], analysis.start, analysis.end))
+        person = analysis.main
+        plots, spans, ticks = plots_of(person, joints), spans_of(person), ticks_of(person)
+        layers.append(PlotLayer(plots, strip, analysis.start, analysis.end, spans, ticks))
     posed = _posing(analysis, rows)
     load_letters()
     overlay = options.settings.overlay.model_copy(update={"hud": False})
@@ -99,6 +100,27 @@ def render_analysis(
     ]
     encoding = RenderOptions(options.settings, size=size, slowmo=options.slowmo)
     return encode(logged, stages, target, encoding, on_frame=on_frame, interruption=interruption or Interruption())
+
+
+def check_joints(text: str) -> tuple[str, ...]:
+    """The joints in a list such as `knee,hip`.
+
+    Raises:
+        SettingsError: one of them has no arc.
+    """
+    joints = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if unknown := [joint for joint in joints if joint not in JOINTS]:
+        raise SettingsError(f"--joints: no arc is drawn for {unknown[0]!r}; there are {', '.join(JOINTS)}")
+    return joints
+
+
+def styled(config: Path | None) -> Settings:
+    """The settings of a video: those of a file where it sets them, else `STYLE`."""
+    given = load(config)
+    if config is None:
+        return given.model_copy(update={"overlay": STYLE})
+    chosen = {key: getattr(given.overlay, key) for key in given.overlay.model_fields_set}
+    return given.model_copy(update={"overlay": STYLE.model_copy(update=chosen)})
 
 
 def _posing(analysis: Analysis, rows: Sequence[dict[int, int]]) -> Callable[[Scene], Scene]:

@@ -37,10 +37,94 @@ _SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10)
 """Between marks of time."""
 _DEGREES = (10, 20, 30, 45, 60, 90, 180)
 """Between marks of angle."""
+_HEADROOM = 0.25
+"""Of a plot's height, above its highest mark, for the names of repetitions."""
+SIDES: dict[str, Colour] = {"left": LIMB_COLOURS["left"], "right": LIMB_COLOURS["right"], "middle": _TEXT}
+"""The colours of curves."""
 _UNSEEN = 0.3
 """Share of the frames in which an angle must be known to be plotted."""
 _FADED = 0.4
 """Of its colour, that a curve has before its time, and where its points are unsure."""
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One curve of a plot."""
+
+    label: str
+    """Such as `left`."""
+    colour: Colour
+    times: Doubles
+    """(T,) seconds, rising."""
+    values: Doubles
+    """(T,) NaN where it has a hole."""
+    weak: NDArray[np.bool_]
+    """(T,) where it is drawn faintly, as its values are unsure."""
+
+    def at(self, time: float) -> float:
+        """The value of the nearest row; NaN before the first and behind the last."""
+        if not len(self.times) or not self.times[0] - 1e-6 <= time <= self.times[-1] + 1e-6:
+            return float("nan")
+        place = int(np.searchsorted(self.times, time))
+        near = [row for row in (place - 1, place) if 0 <= row < len(self.times)]
+        return float(self.values[min(near, key=lambda row: abs(float(self.times[row]) - time))])
+
+
+@dataclass(frozen=True, eq=False)
+class Plot:
+    """What is drawn over time in one panel."""
+
+    title: str
+    curves: tuple[Curve, ...]
+    unit: str = DEGREE
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of time that is named, such as a repetition."""
+
+    start: float
+    end: float
+    label: str
+    short: str
+    """Where there is no room for the label."""
+
+
+class Tick(NamedTuple):
+    """A moment that is marked, such as a step."""
+
+    time: float
+    colour: Colour
+
+
+def plots_of(person: Person, joints: Sequence[str]) -> list[Plot]:
+    """A plot for each joint, with a curve for each side."""
+    made = []
+    for joint in joints:
+        curves = tuple(
+            Curve(side, SIDES[side], person.times, person.angles[f"{side}_{joint}"], unsure(person, f"{side}_{joint}"))
+            for side in ("left", "right")
+            if f"{side}_{joint}" in person.angles.names
+        )
+        made.append(Plot(joint.capitalize(), curves))
+    return made
+
+
+def spans_of(person: Person) -> list[Span]:
+    """The repetitions of a person."""
+    counts: dict[str, int] = {}
+    found = []
+    for event in person.repetitions:
+        counts[event.kind] = counts.get(event.kind, 0) + 1
+        number = counts[event.kind]
+        found.append(Span(event.start, event.end, f"{event.kind} {number}", f"{number}"))
+    return found
+
+
+def ticks_of(person: Person) -> list[Tick]:
+    """The steps of a person."""
+    own = set(map(id, person.repetitions))
+    return [Tick(event.time, SIDES[event.side or "middle"]) for event in person.events if id(event) not in own]
 
 
 def plotted(person: Person, joints: Sequence[str], most: int = 2) -> list[str]:
@@ -90,54 +174,48 @@ class _Page(NamedTuple):
 
 
 class PlotLayer:
-    """Draws one person's plots at the bottom of the sheet.
+    """Draws plots at the bottom of the sheet.
 
     Args:
-        person: analysed.
-        joints: whose angles are plotted, one plot each.
+        plots: one panel each.
         strip: where.
-        rows: which row of the person's arrays each frame of the log is, by its number.
-        start: seconds of the first frame, of the analysis.
+        start: seconds of the first frame.
         end: of the last one.
+        spans: stretches of time that have a name.
+        ticks: moments that have a mark.
     """
 
     def __init__(
-        self, person: Person, joints: Sequence[str], strip: Strip, rows: dict[int, int], start: float, end: float
-    ) -> None:
-        self._person, self._joints, self._strip, self._rows = person, joints, strip, rows
+        self, plots: Sequence[Plot], strip: Strip, start: float, end: float,
+        spans: Sequence[Span] = (), ticks: Sequence[Tick] = (),
+    ) -> None:  # fmt: skip
+        self._plots, self._strip, self._spans, self._ticks = plots, strip, spans, ticks
         self._font = Font(max(12.0, strip.row / 11))
         count = max(1, int(np.ceil((end - start) / _PAGE - 1e-6)))
         length = max(end - start, 1e-3) if count == 1 else _PAGE
         self._pages = [(start + index * length, start + (index + 1) * length) for index in range(count)]
-        self._ranges = [_range(person, joint) for joint in joints]
+        self._ranges = [_range(plot) for plot in plots]
         self._page = lru_cache(maxsize=2)(self._drawn)
 
     def draw(self, sheet: Sheet) -> None:
         """Draw the plots at the time of the sheet's frame."""
-        row = self._rows.get(sheet.scene.number)
         time = sheet.scene.time
         place = next((index for index, (_, end) in enumerate(self._pages) if time < end), len(self._pages) - 1)
         page = self._page(place)
         strip = page.coming.copy()
         canvas = BgrCanvas(strip)
-        for index in range(len(self._joints)):
+        for index, plot in enumerate(self._plots):
             box = self._box(index)
             x = self._across(box, page, time)
             strip[box.top : box.bottom, box.left : x] = page.gone[box.top : box.bottom, box.left : x]
-            self._write_values(canvas, index, row)
-            cursor = np.array([[[x, box.top], [x, box.bottom]]], np.float32)
-            canvas.lines(cursor, _CURSOR, 1)
-            for side in ("left", "right"):
-                value = self._value(index, side, row)
+            canvas.lines(np.array([[[x, box.top], [x, box.bottom]]], np.float32), _CURSOR, 1)
+            values = [(curve, curve.at(time)) for curve in plot.curves]
+            self._write_values(canvas, box, plot, values)
+            for curve, value in values:
                 if np.isfinite(value):
                     y = self._down(box, index, np.array([value]))[0]
-                    canvas.discs(np.array([[x, y]], np.float32), LIMB_COLOURS["left" if side == "left" else "right"], 4)
+                    canvas.discs(np.array([[x, y]], np.float32), curve.colour, 4)
         _put(sheet.picture, strip)
-
-    def _value(self, index: int, side: str, row: int | None) -> float:
-        name = f"{side}_{self._joints[index]}"
-        known = row is not None and name in self._person.angles.names
-        return float(self._person.angles[name][row]) if known else float("nan")
 
     def _box(self, index: int) -> _Box:
         """The part of a plot where curves are."""
@@ -150,52 +228,53 @@ class PlotLayer:
         share = (time - page.start) / (page.end - page.start)
         return round(box.left + min(max(share, 0.0), 1.0) * (box.right - box.left))
 
-    def _down(self, box: _Box, index: int, degrees: Doubles) -> Doubles:
+    def _down(self, box: _Box, index: int, values: Doubles) -> Doubles:
         low, high, _ = self._ranges[index]
-        top = high + _headroom(self._person, low, high)
-        return box.bottom - (degrees - low) / (top - low) * (box.bottom - box.top)
+        top = high + (_HEADROOM * (high - low) if self._spans else 0.0)
+        return box.bottom - (values - low) / (top - low) * (box.bottom - box.top)
 
-    def _write_values(self, canvas: BgrCanvas, index: int, row: int | None) -> None:
-        """The joint's name and the present angles above the plot."""
-        box, font = self._box(index), int(self._font.size)
-        x, y = box.left, box.top - int(1.75 * font)
-        title = self._joints[index].capitalize()
-        x += _write(canvas, self._font, title, (x, y), _TEXT, _GROUND) + font
-        for side in ("left", "right"):
-            if f"{side}_{self._joints[index]}" in self._person.angles.names:
-                value = self._value(index, side, row)
-                text = f"{side} {value:.0f}{DEGREE}" if np.isfinite(value) else f"{side} -"
-                _write(canvas, self._font, text, (x, y), LIMB_COLOURS["left" if side == "left" else "right"], _GROUND)
-                x += int(self._font.mask(f"{side} -180{DEGREE}").shape[1])
+    def _write_values(self, canvas: BgrCanvas, box: _Box, plot: Plot, values: Sequence[tuple[Curve, float]]) -> None:
+        """The title and the present values above the plot."""
+        x, y = box.left, box.top - int(1.75 * self._font.size)
+        x += self._write(canvas, plot.title, (x, y), _TEXT) + int(self._font.size)
+        for curve, value in values:
+            text = f"{curve.label} {value:.0f}{plot.unit}" if np.isfinite(value) else f"{curve.label} -"
+            self._write(canvas, text, (x, y), curve.colour)
+            x += int(self._font.mask(f"{curve.label} -180{plot.unit}").shape[1])
+
+    def _write(self, canvas: BgrCanvas, text: str, corner: tuple[int, int], ink: Colour) -> int:
+        """Write a line; returns its width."""
+        mask = self._font.mask(text)
+        canvas.stamp((max(0, corner[0]), max(0, corner[1])), mask, _GROUND, ink)
+        return int(mask.shape[1])
 
     def _drawn(self, place: int) -> _Page:
         start, end = self._pages[place]
         coming = np.empty((self._strip.height, self._strip.width, 3), np.uint8)
         coming[:] = _GROUND
         page = _Page(start, end, coming, coming.copy())
-        for index in range(len(self._joints)):
+        for index in range(len(self._plots)):
             self._draw_frame(page, index)
         page.gone[:] = page.coming
-        for index in range(len(self._joints)):
+        for index in range(len(self._plots)):
             self._draw_curves(page, index)
         return page
 
     def _draw_frame(self, page: _Page, index: int) -> None:
-        """What stands still: ground, events, marks and their numbers."""
+        """What stands still: ground, named stretches, marks and their numbers."""
         box, picture, font = self._box(index), page.coming, self._font
         canvas = BgrCanvas(picture)
         picture[box.top : box.bottom, box.left : box.right] = _PANEL
-        for event in self._person.repetitions:
-            if event.end > page.start and event.start < page.end:
-                first, last = self._across(box, page, event.start), self._across(box, page, event.end)
+        for span in self._spans:
+            if span.end > page.start and span.start < page.end:
+                first, last = self._across(box, page, span.start), self._across(box, page, span.end)
                 picture[box.top : box.bottom, first:last] = _EVENT
         low, high, step = self._ranges[index]
         for value in np.arange(low, high + 1e-6, step):
             y = round(float(self._down(box, index, np.array([value]))[0]))
             picture[min(y, picture.shape[0] - 1), box.left : box.right] = _GRID
             mask = font.mask(f"{value:.0f}")
-            corner = max(0, box.left - mask.shape[1]), max(0, y - mask.shape[0] // 2)
-            canvas.stamp(corner, mask, _GROUND, _DIM)
+            canvas.stamp((max(0, box.left - mask.shape[1]), max(0, y - mask.shape[0] // 2)), mask, _GROUND, _DIM)
         between = _between(_SECONDS, page.end - page.start, (box.right - box.left) / (4.5 * font.size))
         for time in np.arange(np.ceil(page.start / between) * between, page.end + 1e-6, between):
             x = self._across(box, page, float(time))
@@ -203,43 +282,33 @@ class PlotLayer:
             mask = font.mask(f"{time:.1f} s" if between < 1 else f"{time:.0f} s")
             left = min(max(0, x - mask.shape[1] // 2), picture.shape[1] - mask.shape[1])
             canvas.stamp((left, box.bottom + int(0.7 * font.size)), mask, _GROUND, _DIM)
-        self._name_events(canvas, page, box)
+        self._name_spans(canvas, page, box)
+        for tick in self._ticks:
+            if page.start <= tick.time <= page.end:
+                x = self._across(box, page, tick.time)
+                canvas.lines(np.array([[[x, box.bottom - 8], [x, box.bottom]]], np.float32), tick.colour, 2)
 
-    def _name_events(self, canvas: BgrCanvas, page: _Page, box: _Box) -> None:
-        counts: dict[str, int] = {}
-        for event in self._person.events:
-            counts[event.kind] = counts.get(event.kind, 0) + 1
-            if not page.start <= event.time <= page.end:
-                continue
-            x = self._across(box, page, event.time)
-            if event in self._person.repetitions:
-                mask = self._font.mask(f"{event.kind} {counts[event.kind]}")
-                first, last = self._across(box, page, event.start), self._across(box, page, event.end)
+    def _name_spans(self, canvas: BgrCanvas, page: _Page, box: _Box) -> None:
+        for span in self._spans:
+            if span.end > page.start and span.start < page.end:
+                first, last = self._across(box, page, span.start), self._across(box, page, span.end)
+                mask = self._font.mask(span.label)
                 if last - first < mask.shape[1]:
-                    mask = self._font.mask(f"{counts[event.kind]}")
-                left = min(max(x - mask.shape[1] // 2, box.left), box.right - mask.shape[1])
+                    mask = self._font.mask(span.short)
+                left = min(max((first + last - mask.shape[1]) // 2, box.left), box.right - mask.shape[1])
                 canvas.stamp((left, box.top + 2), mask, _EVENT, _TEXT)
-            else:
-                colour = LIMB_COLOURS[event.side or "middle"]
-                canvas.lines(np.array([[[x, box.bottom - 8], [x, box.bottom]]], np.float32), colour, 2)
 
     def _draw_curves(self, page: _Page, index: int) -> None:
-        box, person = self._box(index), self._person
+        box = self._box(index)
         inside = slice(box.top, box.bottom), slice(box.left, box.right)
-        times = (person.times - page.start) / (page.end - page.start) * (box.right - box.left)
-        for side in ("right", "left"):
-            name = f"{side}_{self._joints[index]}"
-            if name not in person.angles.names:
-                continue
-            colour = LIMB_COLOURS["left" if side == "left" else "right"]
-            heights = self._down(box, index, person.angles[name]) - box.top
-            points = np.stack((times, heights), axis=1)
-            weak = unsure(person, name)
+        for curve in reversed(self._plots[index].curves):
+            across = (curve.times - page.start) / (page.end - page.start) * (box.right - box.left)
+            points = np.stack((across, self._down(box, index, curve.values) - box.top), axis=1)
             for picture, faded in ((page.coming, True), (page.gone, False)):
                 plot = np.ascontiguousarray(picture[inside])
-                for first, last, dim in _stretches(np.isfinite(heights), weak):
+                for first, last, weak in _stretches(np.isfinite(curve.values), curve.weak):
                     line = [np.rint(points[first:last] * 8).astype(np.int32)]
-                    shade = _mixed(colour, _PANEL) if faded or dim else colour
+                    shade = _mixed(curve.colour, _PANEL) if faded or weak else curve.colour
                     cv2.polylines(plot, line, False, shade, 1 if faded else 2, cv2.LINE_AA, 3)
                 picture[inside] = plot
 
@@ -253,27 +322,14 @@ class _Box(NamedTuple):
     bottom: int
 
 
-def _write(canvas: BgrCanvas, font: Font, text: str, corner: tuple[int, int], ink: Colour, ground: Colour) -> int:
-    """Write a line; returns its width."""
-    mask = font.mask(text)
-    canvas.stamp((max(0, corner[0]), max(0, corner[1])), mask, ground, ink)
-    return int(mask.shape[1])
-
-
-def _range(person: Person, joint: str) -> tuple[float, float, float]:
-    """Lowest and highest mark, and degrees between marks."""
-    names = [name for name in (f"left_{joint}", f"right_{joint}") if name in person.angles.names]
-    values = np.concatenate([person.angles[name] for name in names])
+def _range(plot: Plot) -> tuple[float, float, float]:
+    """Lowest and highest mark, and what is between two."""
+    values = np.concatenate([curve.values for curve in plot.curves]) if plot.curves else np.zeros(0)
     values = values[np.isfinite(values)]
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 90.0)
     step = _between(_DEGREES, max(high - low, 20.0), 3.5)
     low, high = np.floor(low / step) * step, np.ceil(high / step) * step
     return float(low), float(max(high, low + step)), float(step)
-
-
-def _headroom(person: Person, low: float, high: float) -> float:
-    """Degrees above the highest mark that the names of repetitions need."""
-    return 0.25 * (high - low) if person.repetitions else 0.0
 
 
 def _between(steps: Sequence[float], length: float, most: float) -> float:
