@@ -11,6 +11,7 @@ import typer
 from poseline import __version__, runs
 from poseline import settings as configuration
 from poseline.commands import analyze as analysis_command
+from poseline.commands.compare import compare
 from poseline.commands.render import render
 from poseline.errors import PoselineError, SettingsError, redact
 from poseline.interruption import INTERRUPTED, Interruption
@@ -220,6 +221,7 @@ def recover(
 
 app.command()(analysis_command.analyze)
 app.command()(render)
+app.command()(compare)
 
 
 @app.callback(invoke_without_command=True)

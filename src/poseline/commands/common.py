@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from poseline.errors import SettingsError
 from poseline.interruption import INTERRUPTED
@@ -43,6 +43,19 @@ def numbers(option: str, text: str | None) -> tuple[int, ...] | None:
     if not all(each.isdecimal() for each in found):
         raise SettingsError(f"{option}: {text!r} is not a list of numbers such as 1,3")
     return tuple(dict.fromkeys(map(int, found)))
+
+
+def person_of(option: str, text: str) -> int | Literal["main"]:
+    """`main`, or an id.
+
+    Raises:
+        SettingsError: it is neither.
+    """
+    if text == "main":
+        return "main"
+    if not text.isdecimal():
+        raise SettingsError(f"{option}: main or an id of the log, got {text!r}")
+    return int(text)
 
 
 def slow(option: str, times: float) -> float:

@@ -80,7 +80,7 @@ def render_analysis(
     joints = plotted(analysis.main, options.joints)
     strip = Strip.of(width, height, len(joints))
     fit = Fit(Size(height, width), strip.height)
-    rows = [{int(number): row for row, number in enumerate(person.frames)} for person in analysis.persons]
+    rows = rows_of(analysis)
     layers: list[Layer] = [_Trails(analysis.persons, rows, options.settings.overlay.trail)]
     layers.append(PoseLayer(logged.log.skeleton, {0: "person"}))
     layers.append(_Status(analysis))
@@ -89,7 +89,7 @@ def render_analysis(
         person = analysis.main
         plots, spans, ticks = plots_of(person, joints), spans_of(person), ticks_of(person)
         layers.append(PlotLayer(plots, strip, analysis.start, analysis.end, spans, ticks))
-    posed = _posing(analysis, rows)
+    posed = posing(analysis, rows)
     load_letters()
     overlay = options.settings.overlay.model_copy(update={"hud": False})
     if overlay.font_size is None:  # numbers are what it is about
@@ -123,7 +123,12 @@ def styled(config: Path | None) -> Settings:
     return given.model_copy(update={"overlay": STYLE.model_copy(update=chosen)})
 
 
-def _posing(analysis: Analysis, rows: Sequence[dict[int, int]]) -> Callable[[Scene], Scene]:
+def rows_of(analysis: Analysis) -> list[dict[int, int]]:
+    """For each person, which row of their arrays each frame of the log is, by its number."""
+    return [{int(number): row for row, number in enumerate(person.frames)} for person in analysis.persons]
+
+
+def posing(analysis: Analysis, rows: Sequence[dict[int, int]]) -> Callable[[Scene], Scene]:
     """What puts the analysed points in the place of the log's, and leaves others out."""
 
     def posed(scene: Scene) -> Scene:
