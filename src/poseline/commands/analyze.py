@@ -183,10 +183,18 @@ def _log_of(clip: Path) -> Path | None:
     for log in Path("runs").glob(f"*/{JOURNAL}"):
         with suppress(OSError, SourceError):
             when = log.stat().st_mtime
-            source = Path(str(LogReader(log).run["source"]))
-            if when >= made and source.exists() and os.path.samefile(source, clip) and _complete(log):
+            run = LogReader(log).run
+            source = Path(str(run["source"]))
+            if when >= made and source.exists() and os.path.samefile(source, clip) and _whole(run) and _complete(log):
                 found.append((when, log))
     return max(found)[1] if found else None
+
+
+def _whole(run: dict[str, Any]) -> bool:
+    """Whether a run was of the whole clip and of everybody in it."""
+    settings: dict[str, Any] = run.get("settings") or {}
+    capture, tracking = settings.get("capture") or {}, settings.get("tracking") or {}
+    return capture.get("start") is None and capture.get("end") is None and not tracking.get("main")
 
 
 def _complete(log: Path) -> bool:

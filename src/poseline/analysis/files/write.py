@@ -109,11 +109,13 @@ class _Files:
 
     def add(self, name: str, write: Callable[..., object], *values: object, note: str = "") -> None:
         """Write one file, whole or not at all, by `write(path, *values)`."""
+        from polars.exceptions import PolarsError  # polars takes long to import
+
         path = self._folder / name
         with replacing(path) as temporary:
             try:
                 write(temporary, *values)
-            except (RuntimeError, ValueError) as error:  # of ezc3d and others, where the disk does not take a file
+            except (PolarsError, RuntimeError) as error:  # RuntimeError: ezc3d's
                 raise OutputError(f"{path}: cannot be written: {cause(error)}") from error
         self.written.append(path)
         self.notes[name] = note
