@@ -58,8 +58,9 @@ MAY_IMPORT = {
     "bench": BASE
     | ROOMS
     | {"atomic", "log", "pipeline", "session", "terminal", "result", "model", "machine", "light", "cache"},
+    "send": BASE | {"capture", "log", "pipeline"},
     "session": BASE | ROOMS | {"machine", "pipeline"},
-    "runs": BASE | ROOMS | {"pipeline", "session", "terminal", "progress", "jobs", "light", "head_start"},
+    "runs": BASE | ROOMS | {"pipeline", "send", "session", "terminal", "progress", "jobs", "light", "head_start"},
     "cli": BASE | ROOMS | {"pipeline", "terminal", "doctor", "bench", "runs"},
     "jobs": BASE | {"interruption"},
     "__main__": {"cli", "interruption", "light", "head_start", "doctor"},

@@ -92,6 +92,7 @@ def run(
     encoder: Annotated[configuration.Encoder | None, _option("--encoder", help="Video encoder; auto: NVENC where the GPU has it, else x264.", panel=_WRITE, of="output.encoder")] = None,
     preset: Annotated[configuration.Preset | None, _option("--preset", help="x264 preset: speed against file size.", panel=_WRITE, of="output.preset")] = None,
     crf: Annotated[int | None, _option("--crf", help="Video quality, 0 (best) to 51.", panel=_WRITE, of="output.crf")] = None,
+    send: Annotated[list[str] | None, _option("--send", metavar="ADDRESS", help="Send keypoints to another program: osc://HOST:PORT, udp://, tcp://, mqtt://, lsl: or - (stdout); may be given several times.", panel=_WRITE)] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Sources to run at once, each in a process of its own.")] = 1,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="YAML file of settings; options given here win.")] = None,
 ) -> None:  # fmt: skip
@@ -122,6 +123,7 @@ def run(
             "directory": output, "overwrite": overwrite, "video": video, "show": show,
             "log": None if log is None else tuple(part.strip() for part in log.split(",")),
             "encoder": encoder, "preset": preset, "crf": crf,
+            "send": send or None,
         },
     }  # fmt: skip
     if augment:

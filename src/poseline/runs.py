@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from io import StringIO
@@ -21,7 +21,7 @@ from poseline.settings import OutputSettings, Settings
 if TYPE_CHECKING:
     from poseline.capture import Location, Source
     from poseline.inference import PoseEstimator
-    from poseline.pipeline import OnFrame, RunReport
+    from poseline.pipeline import OnFrame, RunReport, Sink
     from poseline.pose import Observation
 
 log = logging.getLogger("poseline")
@@ -56,6 +56,10 @@ def run_all(
     from poseline.capture import locate
 
     show_log()
+    if settings.output.send:
+        from poseline import send
+
+        send.check(settings.output.send)
     locations = locate(sources, recursive)
     if settings.output.show:
         from poseline.output import Window
@@ -108,6 +112,8 @@ def _run_at_once(locations: list[Location], settings: Settings, interruption: In
 
     if settings.output.show:
         raise SettingsError("--show shows one source at a time; give one live SOURCE, and leave --jobs out")
+    if "-" in settings.output.send:
+        raise SettingsError("--send - prints one source at a time; give one live SOURCE, and leave --jobs out")
     head_start.dismiss()  # each worker loads its own
     tasks = [(location, _for_one(settings, location, several=True)) for location in locations]
 
@@ -221,8 +227,18 @@ def _for_one(settings: Settings, location: Location, several: bool) -> Settings:
 def _run_one(
     location: Location, settings: Settings, models: Models, interruption: Interruption, told: OnFrame | None = None
 ) -> RunReport:
-    with Session(RunRequest(location, settings, separately=True), models, into_folder=True) as session:
+    request = RunRequest(location, settings, separately=True)
+    with Session(request, models, sinks=_sinks(location, settings), into_folder=True) as session:
         return _recorded(session, location, settings, interruption, told)
+
+
+def _sinks(location: Location, settings: Settings) -> Sequence[Sink]:
+    """Where results go beside the folder."""
+    if not settings.output.send:
+        return ()
+    from poseline import send
+
+    return send.senders(settings.output.send, location.name)
 
 
 def _recorded(

@@ -221,6 +221,13 @@ class OutputSettings(_Section):
     """The quality, on x264's scale: 18 looks like the source, 28 is small. With `ultrafast` it is x264's `qp`."""
     audio: bool = True
     """Copy the source's sound."""
+    send: tuple[str, ...] = ()
+    """Where keypoints go while the run goes on: osc://HOST:PORT, udp://, tcp://, mqtt://, lsl: and - (stdout)."""
+
+    @field_validator("send", mode="before")
+    @classmethod
+    def _one_address(cls, given: Any) -> Any:
+        return (given,) if isinstance(given, str) else given
 
 
 class Settings(_Section):

@@ -98,7 +98,7 @@ class Annotator(Finished):
 
     def write(self, observation: Observation) -> None:
         """Have it drawn and encoded; waits while the other process is behind."""
-        self._told.append((observation.frame.pts, observation.poses))
+        self._told.append((observation.frame.pts, observation.shown))
         if len(self._told) == _TOGETHER:
             self._send()
 
