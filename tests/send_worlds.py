@@ -84,7 +84,7 @@ def sent(
 ) -> Sent:  # fmt: skip
     """Run scripted people and send them to `addresses`, as the camera `cam`."""
     source = ScriptedSource(frames, live=live, rate=rate, size=SIZE)
-    chosen = settings(output={"video": False}, **sections)
+    chosen = settings(output={"video": False, "send": addresses}, **sections)
     with prepare(folder, "scripted", True, []) as out:
         sinks = senders(addresses, "cam")
         report = run(source, seventeen(), chosen, out, sinks=sinks, stages=[scripted(who), *stages])

@@ -22,7 +22,7 @@ from poseline.send.sender import Sender
 log = logging.getLogger("poseline")
 
 _RATE = 5.0
-"""Messages a second, unless `?rate=` says otherwise."""
+"""Frames a second, unless `?rate=` says otherwise; 0: each frame."""
 _IN_FLIGHT = 2
 """Messages that may wait for a slow broker."""
 _ROOT = "poseline"
@@ -36,7 +36,7 @@ _FINISHING = 2.0
 
 def check(destination: Destination) -> None:
     """Raise a SettingsError where paho-mqtt is not installed, or the rate cannot be."""
-    destination.number("rate", _RATE, 0.1, 1000)
+    destination.number("rate", _RATE, 0, 1000)
     if find_spec("paho") is None:
         raise SettingsError(f"--send {destination}: needs paho-mqtt: pip install 'poseline[mqtt]'")
 
@@ -54,7 +54,8 @@ class MqttSender(Sender):
         import paho.mqtt.client as mqtt
 
         del info
-        self._every = 1 / self.destination.number("rate", _RATE, 0.1, 1000)
+        rate = self.destination.number("rate", _RATE, 0, 1000)
+        self._every = 1 / rate if rate else 0.0
         self._due = float("-inf")
         self._topic = f"{self.destination.path or _ROOT}/{self.camera}"
         self._header = header
@@ -70,6 +71,7 @@ class MqttSender(Sender):
             client.tls_set()
         client.will_set(f"{self._topic}/state", "offline", retain=True)
         client.reconnect_delay_set(1, 10)
+        client.connect_timeout = _OPENING
         client.on_connect = self._on_connect
         client.on_connect_fail = lambda *_: self._tell("the broker cannot be reached")
         client.on_disconnect = self._on_disconnect
@@ -88,7 +90,7 @@ class MqttSender(Sender):
             return True  # left out by choice
         if not self._client.is_connected() or not self._room():
             return False
-        self._due = frame.arrival + self._every
+        self._due = max(self._due, frame.arrival - self._every) + self._every  # frames do not come evenly
         if frame.gap is not None:
             self._client.publish(f"{self._topic}/gap", self._records.gap(frame.gap))
         *sizes, line = self._records.frame(observation).splitlines()
@@ -135,7 +137,7 @@ class MqttSender(Sender):
 
     def _on_disconnect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         del client, userdata, flags, properties
-        if reason.is_failure:
+        if reason.is_failure and not self._told:  # else it never was there
             self._tell(f"the connection is lost: {reason}")
 
     def _tell(self, what: str) -> None:
