@@ -25,7 +25,7 @@ ENGINE_HOMES = (
     "openvino_core.py",
 )
 BASE = {"", "errors", "frame", "luma", "pose", "skeleton", "settings", "interruption", "words"}
-ROOMS = {"capture", "inference", "tracking", "overlay", "output"}
+ROOMS = {"capture", "inference", "tracking", "smooth", "overlay", "output"}
 MAY_IMPORT = {
     "errors": set(),
     "atomic": {"errors"},

@@ -82,6 +82,7 @@ def run(
     labels: Annotated[bool | None, _option("--labels/--no-labels", help="Draw ids and confidences.", panel=_DRAW, of="overlay.labels")] = None,
     hud: Annotated[bool | None, _option("--hud/--no-hud", help="Draw frame rate, latency and dropped frames.", panel=_DRAW, of="overlay.hud")] = None,
     trail: Annotated[float | None, _option("--trail", help="Seconds of each person's path to draw.", panel=_DRAW, of="overlay.trail")] = None,
+    smooth: Annotated[bool | None, _option("--smooth/--no-smooth", help="Smooth keypoints in what is drawn and sent; the log keeps what was measured.", panel=_DRAW, of="smoothing.enabled")] = None,
     line_width: Annotated[int | None, _option("--line-width", help="Line width in pixels. (by the frame size)", panel=_DRAW)] = None,
     font_size: Annotated[float | None, _option("--font-size", help="Text height in pixels. (by the frame size)", panel=_DRAW)] = None,
     output: Annotated[Path | None, _option("-o", "--output", help="Output folder. (runs/NAME, then runs/NAME-2 ...)", panel=_WRITE)] = None,
@@ -115,6 +116,7 @@ def run(
             "roi": roi, "roi_every": roi_every, "batch": batch,
         },
         "tracking": {"enabled": track},
+        "smoothing": {"enabled": smooth},
         "overlay": {
             "boxes": boxes, "labels": labels, "hud": hud, "trail": trail, "line_width": line_width,
             "font_size": font_size,

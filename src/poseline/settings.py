@@ -14,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -177,6 +178,24 @@ class TrackingSettings(_Section):
     """Least likeness (of box overlap, OKS and colour) of a match; twice that for one of low score."""
 
 
+class SmoothingSettings(_Section):
+    """Keypoints that do not tremble, in what is drawn and sent; the log keeps what was measured.
+
+    A One-Euro filter in body sizes (the root of a person's box) and seconds.
+    """
+
+    enabled: bool = False
+    """Smooth what is drawn and sent."""
+    min_cutoff: float = Field(default=0.5, gt=0)
+    """Cut-off frequency at rest, in Hz; lower is calmer."""
+    beta: float = Field(default=150.0, ge=0)
+    """Hz of cut-off frequency for each body size a second beyond `rest`; higher is quicker."""
+    rest: float = Field(default=0.1, ge=0)
+    """Body sizes a second up to which a keypoint counts as at rest."""
+    d_cutoff: float = Field(default=1.5, gt=0)
+    """Cut-off frequency of the speed, in Hz."""
+
+
 class OverlaySettings(_Section):
     """What is drawn."""
 
@@ -236,6 +255,7 @@ class Settings(_Section):
     capture: CaptureSettings = CaptureSettings()
     inference: InferenceSettings = InferenceSettings()
     tracking: TrackingSettings = TrackingSettings()
+    smoothing: SmoothingSettings = SmoothingSettings()
     overlay: OverlaySettings = OverlaySettings()
     output: OutputSettings = OutputSettings()
 
@@ -243,6 +263,14 @@ class Settings(_Section):
     @classmethod
     def _journal_first(cls, output: OutputSettings) -> OutputSettings:
         return output if "jsonl" in output.log else output.model_copy(update={"log": ("jsonl", *output.log)})
+
+    @field_validator("smoothing")
+    @classmethod
+    def _needs_ids(cls, smoothing: SmoothingSettings, info: ValidationInfo) -> SmoothingSettings:
+        tracking = info.data.get("tracking")
+        if smoothing.enabled and tracking is not None and not tracking.enabled:
+            raise ValueError("smoothing (--smooth) follows persons by their ids, and so needs tracking (--track)")
+        return smoothing
 
 
 def load(path: str | Path | None = None, overrides: dict[str, dict[str, Any]] | None = None) -> Settings:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -70,6 +70,8 @@ class RunHeader:
     """Versions of Poseline and of what it stands on."""
     started: str
     """Wall-clock start, ISO 8601 with its zone: a label, never used to reckon with."""
+    keypoints: str = ""
+    """Of a run with smoothing: `measured`, as the log has them, or `smoothed`, as receivers get them."""
     classes: Sequence[str] = field(default=("person",))
     """The model's class names; written only if there is more than one."""
 
@@ -93,6 +95,8 @@ class RunHeader:
             "versions": self.versions,
             "started": self.started,
         }
+        if self.keypoints:
+            record["keypoints"] = self.keypoints
         if len(self.classes) > 1:
             record["classes"] = self.classes
         written: dict[str, Any] = jsonable(record)
@@ -114,9 +118,11 @@ class Records:
         """Picture sizes written: changes, and the first one of separate pictures."""
         self.aspects = 0
         """Changes of the pixels' shape written."""
+        self._shown = shown
+        if shown and header.keypoints:
+            header = replace(header, keypoints="smoothed")
         self.run = _line(header.as_record())
         """The first line."""
-        self._shown = shown
         self._source = redact(header.source)
         self._keypoints = len(header.skeleton)
         each = (_PER_PIXEL, _PER_PIXEL, _PER_SCORE)

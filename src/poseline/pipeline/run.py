@@ -117,7 +117,7 @@ def _drive(
     drawing = _drawing(source, estimator, settings) if wanted and not recorder.renderer else []
     running: Running | None = None
     try:
-        with observing(source, estimator, settings, [*stages, *drawing]) as running:
+        with observing(source, estimator, settings, [*stages, *_smoothing(source, settings), *drawing]) as running:
             report.meters = [*running.meters, output, *(each.meter for each in recorder.others)]
             try:
                 _record(running, output, source, recorder, report, on_frame, interruption)
@@ -172,6 +172,15 @@ def _record(
         report.interrupted |= interruption.asked > 0
     finally:
         report.ages, report.drawn_ages = list(ages), list(drawn)
+
+
+def _smoothing(source: Source, settings: Settings) -> list[Stage]:
+    """The stage that smooths what is drawn and sent; separate pictures know nothing of each other."""
+    if not settings.smoothing.enabled or not source.info.width:
+        return []
+    from poseline.smooth import smooth
+
+    return [Stage("smoothing", lambda seen: smooth(seen, settings.smoothing), "smoothing", "--no-smooth")]
 
 
 def _drawing(source: Source, estimator: PoseEstimator, settings: Settings) -> list[Stage]:
@@ -279,6 +288,7 @@ def _header(source: Source, estimator: PoseEstimator, settings: Settings) -> Run
         else None,
         settings=settings.model_dump(mode="json"),
         versions=versions(),
+        keypoints="measured" if settings.smoothing.enabled and info.width else "",
         started=datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds"),
         classes=tuple(spec.names.values()),
     )
