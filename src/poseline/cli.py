@@ -172,11 +172,15 @@ def bench(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    topic: Annotated[str | None, typer.Argument(metavar="[cameras]", help="cameras: list each camera's formats, and measure it for two seconds.")] = None,
+) -> None:  # fmt: skip
     """Say what this machine has for Poseline, what is missing and how to get it."""
     from poseline.doctor import show
 
-    raise typer.Exit(show())
+    if topic not in (None, "cameras"):
+        raise SettingsError(f"doctor {topic}: the one topic that can be asked for is cameras")
+    raise typer.Exit(show(topic))
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from poseline.capture.audio import AudioTrack
 from poseline.capture.camera import Camera, cameras
+from poseline.capture.camera_check import check_cameras
 from poseline.capture.file import Rehearsal, VideoFile
 from poseline.capture.locate import Location, locate, open_source
 from poseline.capture.memory import is_tensor, pixels_of
@@ -25,6 +26,7 @@ __all__ = [
     "SourceInfo",
     "VideoFile",
     "cameras",
+    "check_cameras",
     "check_present",
     "is_tensor",
     "locate",
