@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from media_worlds import ScriptedSource, settings
 from output_worlds import SAMPLES, lines
 from poseline.errors import SettingsError
+from poseline.frame import Frame, Gap
 from poseline.output import prepare
 from poseline.pipeline import Sink, Stage, run
 from poseline.pipeline.sink import Picture
@@ -273,3 +275,19 @@ def test_what_is_drawn_and_sent_is_smoothed_and_the_log_is_not(tmp_path: Path) -
     assert np.allclose(np.array(drawn)[:, 0, 0, 0], noses["sent"], atol=0.006)
     assert (log[0]["keypoints"], got[0]["keypoints"]) == ("measured", "smoothed")
     assert log[0]["settings"]["smoothing"]["enabled"] is True
+
+
+def test_an_outage_and_another_picture_size_begin_anew() -> None:
+    """The stage forgets everybody; a step that would be calmed is taken whole."""
+    blank = Frame(np.zeros((480, 640, 3), np.uint8), 0, 0, Fraction(1, 30), 0.0, 0.0)
+    frames = [
+        (replace(blank, time=0.0), 0),
+        (replace(blank, time=0.033), 1),
+        (replace(blank, time=0.066, gap=Gap(0.033, 0.066, "cable")), 2),
+        (replace(blank, time=0.1, picture=np.zeros((240, 320, 3), np.uint8)), 3),
+    ]
+    seen = [Observation(frame, poses(standing(1) + step)) for frame, step in frames]
+    shown = [each.shown.keypoints[0, 0, 0] for each in smooth(iter(seen), SmoothingSettings())]
+    assert shown[0] == 200.0
+    assert 200.0 < shown[1] < 200.9
+    assert shown[2:] == [202.0, 203.0]

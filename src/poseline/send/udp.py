@@ -55,7 +55,7 @@ class UdpSender(Sender):
         frame = observation.frame
         if frame.gap is not None:
             self._socket.send(self._records.gap(frame.gap))
-        sent = [len(line) <= MOST and self._socket.send(line) for line in self._lines(observation)]
+        sent = [self._socket.send(line) for line in self._lines(observation)]
         return all(sent)
 
     def disconnect(self) -> list[str]:
