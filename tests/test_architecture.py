@@ -24,7 +24,7 @@ ENGINE_HOMES = (
     "openvino_core.py",
 )
 BASE = {"", "errors", "frame", "luma", "pose", "skeleton", "settings", "interruption", "words"}
-ROOMS = {"capture", "inference", "tracking", "overlay", "output"}
+ROOMS = {"capture", "inference", "tracking", "smooth", "overlay", "output"}
 MAY_IMPORT = {
     "errors": set(),
     "atomic": {"errors"},
@@ -61,8 +61,9 @@ MAY_IMPORT = {
     "bench": BASE
     | ROOMS
     | {"atomic", "log", "pipeline", "session", "terminal", "result", "model", "machine", "startup", "cache"},
+    "send": BASE | {"capture", "log", "pipeline"},
     "session": BASE | ROOMS | {"machine", "pipeline", "workers"},
-    "batch": BASE | ROOMS | {"pipeline", "session", "terminal", "progress", "workers", "startup"},
+    "batch": BASE | ROOMS | {"pipeline", "send", "session", "terminal", "progress", "workers", "startup"},
     "cli": BASE | ROOMS | {"commands", "pipeline", "terminal", "doctor", "bench", "batch"},
     "workers": {"errors", "interruption"},
     "__main__": {"cli", "interruption", "startup", "doctor"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from io import StringIO
@@ -31,7 +31,7 @@ from poseline.workers import (
 if TYPE_CHECKING:
     from poseline.capture import Location, Source
     from poseline.inference import PoseEstimator
-    from poseline.pipeline import OnFrame, RunReport
+    from poseline.pipeline import OnFrame, RunReport, Sink
     from poseline.pose import Observation
 
 log = logging.getLogger("poseline")
@@ -68,6 +68,10 @@ def run_batch(
     from poseline.capture import locate
 
     show_log()
+    if settings.output.send:
+        from poseline import send
+
+        send.check(settings.output.send)
     locations = locate(sources, recursive)
     if settings.output.show:
         from poseline.output import Window
@@ -106,6 +110,8 @@ def _run_at_once(
 
     if requests[0].settings.output.show:
         raise SettingsError("--show shows one source at a time; give one live SOURCE, and leave --jobs out")
+    if "-" in requests[0].settings.output.send:
+        raise SettingsError("--send - prints one source at a time; give one live SOURCE, and leave --jobs out")
     model_preload.cancel()  # each worker loads its own
     shown: set[str] = set()
 
@@ -238,8 +244,17 @@ def run_source(
 
     `on_frame` is called after each frame; without it progress is shown on the terminal.
     """
-    with Session(request, models, into_folder=True) as session:
+    with Session(request, models, sinks=_sinks(request), into_folder=True) as session:
         return _recorded(session, request, interruption, on_frame)
+
+
+def _sinks(request: RunRequest) -> Sequence[Sink]:
+    """Where results go beside the folder."""
+    if not request.settings.output.send:
+        return ()
+    from poseline import send
+
+    return send.senders(request.settings.output.send, request.source.name)
 
 
 def _recorded(session: Session, request: RunRequest, interruption: Interruption, given: OnFrame | None) -> RunReport:

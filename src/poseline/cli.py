@@ -89,6 +89,7 @@ def run(
     labels: Annotated[bool | None, _option("--labels/--no-labels", help="Draw ids and confidences.", panel=_DRAW, of="overlay.labels")] = None,
     hud: Annotated[bool | None, _option("--hud/--no-hud", help="Draw frame rate, latency and dropped frames.", panel=_DRAW, of="overlay.hud")] = None,
     trail: Annotated[float | None, _option("--trail", help="Seconds of each person's path to draw.", panel=_DRAW, of="overlay.trail")] = None,
+    smooth: Annotated[bool | None, _option("--smooth/--no-smooth", help="Smooth keypoints in what is drawn and sent; the log keeps what was measured.", panel=_DRAW, of="smoothing.enabled")] = None,
     line_width: Annotated[int | None, _option("--line-width", help="Line width in pixels. (by the frame size)", panel=_DRAW)] = None,
     font_size: Annotated[float | None, _option("--font-size", help="Text height in pixels. (by the frame size)", panel=_DRAW)] = None,
     output: Annotated[Path | None, _option("-o", "--output", help="Output folder. (runs/NAME, then runs/NAME-2 ...)", panel=_WRITE)] = None,
@@ -100,6 +101,7 @@ def run(
     encoder: Annotated[configuration.Encoder | None, _option("--encoder", help="Video encoder; auto: NVENC where the GPU has it, else x264.", panel=_WRITE, of="output.encoder")] = None,
     preset: Annotated[configuration.Preset | None, _option("--preset", help="x264 preset: speed against file size.", panel=_WRITE, of="output.preset")] = None,
     crf: Annotated[int | None, _option("--crf", help="Video quality, 0 (best) to 51.", panel=_WRITE, of="output.crf")] = None,
+    send: Annotated[list[str] | None, _option("--send", metavar="ADDRESS", help="Send keypoints to another program: osc://HOST:PORT, udp://, tcp://, mqtt://, lsl: or - (stdout); may be given several times.", panel=_WRITE)] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Sources to run at once, each in a process of its own.")] = 1,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="YAML file of settings; options given here win.")] = None,
 ) -> None:  # fmt: skip
@@ -122,6 +124,7 @@ def run(
             "roi": roi, "roi_every": roi_every, "batch": batch,
         },
         "tracking": {"enabled": track, "main": main},
+        "smoothing": {"enabled": smooth},
         "overlay": {
             "boxes": boxes, "labels": labels, "hud": hud, "trail": trail, "line_width": line_width,
             "font_size": font_size,
@@ -130,6 +133,7 @@ def run(
             "directory": output, "overwrite": overwrite, "video": video, "show": show,
             "log": None if log is None else tuple(part.strip() for part in log.split(",")),
             "encoder": encoder, "preset": preset, "crf": crf,
+            "send": send or None,
         },
     }  # fmt: skip
     if augment:
@@ -183,11 +187,15 @@ def bench(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    topic: Annotated[str | None, typer.Argument(metavar="[cameras]", help="cameras: list each camera's formats, and measure it for two seconds.")] = None,
+) -> None:  # fmt: skip
     """Say what this machine has for Poseline, what is missing and how to get it."""
     from poseline.doctor import show
 
-    raise typer.Exit(show())
+    if topic not in (None, "cameras"):
+        raise SettingsError(f"doctor {topic}: the one topic that can be asked for is cameras")
+    raise typer.Exit(show(topic))
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from poseline.capture.audio import AudioTrack
 from poseline.capture.camera import Camera, cameras
+from poseline.capture.camera_check import check_cameras
 from poseline.capture.file import SimulatedCamera, VideoFile
 from poseline.capture.images import Images, read_image
 from poseline.capture.locate import Location, check_part, locate, open_source
@@ -25,6 +26,7 @@ __all__ = [
     "SourceInfo",
     "VideoFile",
     "cameras",
+    "check_cameras",
     "check_part",
     "check_present",
     "is_tensor",

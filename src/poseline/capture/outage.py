@@ -24,6 +24,10 @@ class Outage:
         self._pause = _FIRST_PAUSE
         self._last_error = "it opens, but gives no picture"
 
+    def failed(self, error: Exception) -> None:
+        """What broke it, where that is known."""
+        self._last_error = str(error) or self._last_error
+
     def over(self) -> None:
         """A frame has come."""
         self._since, self._pause = None, _FIRST_PAUSE

@@ -123,7 +123,9 @@ def _drive(
     drawing = _drawing(source, estimator, settings) if wanted and not recorder.renderer else []
     stream: PoseStream | None = None
     try:
-        with open_pose_stream(source, estimator, settings, [*stages, *drawing]) as stream:
+        with open_pose_stream(
+            source, estimator, settings, [*stages, *_smoothing(source, settings), *drawing]
+        ) as stream:
             report.meters = [*stream.meters, output, *(each.meter for each in recorder.others)]
             try:
                 _record(stream, output, source, recorder, report, on_frame, interruption)
@@ -178,6 +180,15 @@ def _record(
         report.interrupted |= interruption.signal_count > 0
     finally:
         report.ages, report.drawn_ages = list(ages), list(drawn)
+
+
+def _smoothing(source: Source, settings: Settings) -> list[Stage]:
+    """The stage that smooths what is drawn and sent; separate pictures know nothing of each other."""
+    if not settings.smoothing.enabled or not source.info.width:
+        return []
+    from poseline.smooth import smooth
+
+    return [Stage("smoothing", lambda seen: smooth(seen, settings.smoothing), "smoothing", "--no-smooth")]
 
 
 def _drawing(source: Source, estimator: PoseEstimator, settings: Settings) -> list[Stage]:
@@ -277,6 +288,7 @@ def _header(source: Source, estimator: PoseEstimator, settings: Settings) -> Run
         else None,
         settings=settings.model_dump(mode="json"),
         versions=versions(),
+        keypoints="measured" if settings.smoothing.enabled and info.width else "",
         started=datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds"),
         classes=tuple(spec.names.values()),
     )
