@@ -59,8 +59,9 @@ MAY_IMPORT = {
     | ROOMS
     | {"atomic", "log", "pipeline", "session", "terminal", "result", "model", "machine", "light", "cache"},
     "session": BASE | ROOMS | {"machine", "pipeline"},
-    "runs": BASE | ROOMS | {"pipeline", "session", "terminal", "progress", "jobs", "light", "head_start"},
-    "cli": BASE | ROOMS | {"pipeline", "terminal", "doctor", "bench", "runs"},
+    "serve": BASE | ROOMS | {"log", "pipeline", "session", "terminal"},
+    "runs": BASE | ROOMS | {"pipeline", "session", "terminal", "progress", "jobs", "light", "head_start", "serve"},
+    "cli": BASE | ROOMS | {"pipeline", "terminal", "doctor", "bench", "runs", "serve"},
     "jobs": BASE | {"interruption"},
     "__main__": {"cli", "interruption", "light", "head_start", "doctor"},
 }

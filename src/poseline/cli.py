@@ -92,6 +92,7 @@ def run(
     encoder: Annotated[configuration.Encoder | None, _option("--encoder", help="Video encoder; auto: NVENC where the GPU has it, else x264.", panel=_WRITE, of="output.encoder")] = None,
     preset: Annotated[configuration.Preset | None, _option("--preset", help="x264 preset: speed against file size.", panel=_WRITE, of="output.preset")] = None,
     crf: Annotated[int | None, _option("--crf", help="Video quality, 0 (best) to 51.", panel=_WRITE, of="output.crf")] = None,
+    serve: Annotated[str | None, _option("--serve", metavar="[HOST:PORT]", help="Show it live in a browser, at this address. (127.0.0.1:8100)", panel=_WRITE)] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Sources to run at once, each in a process of its own.")] = 1,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="YAML file of settings; options given here win.")] = None,
 ) -> None:  # fmt: skip
@@ -131,7 +132,7 @@ def run(
     overrides = {
         section: {key: value for key, value in values.items() if value is not None} for section, values in given.items()
     }
-    raise typer.Exit(runs.run_all(sources, configuration.load(config, overrides), context.obj, jobs, recursive))
+    raise typer.Exit(runs.run_all(sources, configuration.load(config, overrides), context.obj, jobs, recursive, serve))
 
 
 @app.command()
@@ -221,7 +222,9 @@ def command(interruption: Interruption) -> int:
         ImportError: something that is needed is not installed.
     """
     try:
-        return int(app(standalone_mode=False, obj=interruption) or 0)  # typer returns its Exit's code, and 130
+        return int(
+            app(_arguments(), standalone_mode=False, obj=interruption) or 0
+        )  # typer returns its Exit's code, and 130
     except Exception as error:  # the last line of defence: a fault of ours, or typer's word on usage
         if interruption.broken_off:  # inside an import, and some libraries make another error of it
             return INTERRUPTED
@@ -229,6 +232,16 @@ def command(interruption: Interruption) -> int:
             raise
         _show(error)
         return int(getattr(error, "exit_code", runs.INTERNAL))
+
+
+def _arguments() -> list[str]:
+    """What the process was called with; `--serve` may stand without a value, which typer does not know."""
+    arguments = sys.argv[1:]
+    if "--serve" in arguments:
+        from poseline.serve.address import with_value
+
+        return with_value(arguments)
+    return arguments
 
 
 def _show(error: Exception) -> None:

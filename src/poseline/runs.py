@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from io import StringIO
@@ -20,8 +20,8 @@ from poseline.settings import OutputSettings, Settings
 # is open, and the rest is loaded beside it.
 if TYPE_CHECKING:
     from poseline.capture import Location, Source
-    from poseline.inference import PoseEstimator
-    from poseline.pipeline import OnFrame, RunReport
+    from poseline.inference import PoseEstimator, Turns
+    from poseline.pipeline import OnFrame, RunReport, Sink
     from poseline.pose import Observation
 
 log = logging.getLogger("poseline")
@@ -46,12 +46,13 @@ class _Shown(logging.Handler):
 
 
 def run_all(
-    sources: list[str], settings: Settings, interruption: Interruption, jobs: int = 1, recursive: bool = False
-) -> int:
+    sources: list[str], settings: Settings, interruption: Interruption, jobs: int = 1, recursive: bool = False,
+    serve: str | None = None,
+) -> int:  # fmt: skip
     """Run one source after another, or `jobs` at once; the code of the first that failed.
 
     Live sources run side by side in any case: each may have no end, and would keep the next from its beginning.
-    With `recursive`, folders are looked into to the bottom.
+    With `recursive`, folders are looked into to the bottom. With `serve`, an address, a page there shows them.
     """
     from poseline.capture import locate
 
@@ -67,6 +68,11 @@ def run_all(
         choose_encoder("nvenc")  # told before a model is loaded
     several = len(locations) > 1
     locations = _told_apart(locations)
+    if serve is not None:
+        from poseline.serve.cameras import run_served
+
+        tasks = [(location, _for_one(settings, location, several)) for location in locations]
+        return run_served(tasks, serve, jobs, _run_one, Models(_show_loaded), interruption)
     if several and any(location.live for location in locations):
         locations, jobs = _beside_live(locations, jobs)
     if jobs > 1 and several:
@@ -219,9 +225,13 @@ def _for_one(settings: Settings, location: Location, several: bool) -> Settings:
 
 
 def _run_one(
-    location: Location, settings: Settings, models: Models, interruption: Interruption, told: OnFrame | None = None
-) -> RunReport:
-    with Session(RunRequest(location, settings, separately=True), models, into_folder=True) as session:
+    location: Location, settings: Settings, models: Models, interruption: Interruption, told: OnFrame | None = None,
+    *, sinks: Sequence[Sink] = (), turns: Turns | None = None, opened: Callable[[Source], object] | None = None,
+) -> RunReport:  # fmt: skip
+    request = RunRequest(location, settings, separately=True)
+    with Session(request, models, sinks=sinks, turns=turns, into_folder=True) as session:
+        if opened:
+            opened(session.source)
         return _recorded(session, location, settings, interruption, told)
 
 

@@ -5,6 +5,7 @@ from poseline.capture.camera import Camera, cameras
 from poseline.capture.file import Rehearsal, VideoFile
 from poseline.capture.locate import Location, locate, open_source
 from poseline.capture.memory import is_tensor, pixels_of
+from poseline.capture.outage import Outage
 from poseline.capture.pictures import Pictures, read_picture
 from poseline.capture.presence import check_present
 from poseline.capture.sample import ClipSample
@@ -18,6 +19,7 @@ __all__ = [
     "ClipSample",
     "Location",
     "NetworkStream",
+    "Outage",
     "Pictures",
     "Rehearsal",
     "ScriptedCamera",

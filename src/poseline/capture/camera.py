@@ -61,6 +61,7 @@ class Camera:
         differs = self._differs(width, height, rate, fourcc)
         self.notes = [f"camera {index} gives {width}x{height}, {rate:g} frames/s, {fourcc}{differs}"]
         self._stopped = threading.Event()
+        self.outage = Outage(f"camera {index}", settings.max_outage, self._stopped)
 
     def stop(self) -> None:
         """End at the next picture."""
@@ -73,7 +74,7 @@ class Camera:
 
     def frames(self) -> Generator[Frame, None, None]:
         """Pictures as they arrive; an outage shows as the next frame's `gap`."""
-        outage = Outage(f"camera {self._index}", self._settings.max_outage, self._stopped)
+        outage = self.outage
         started, last, index, gap_from = time.monotonic(), 0.0, 0, None
         while (device := self._device or outage.until(self._open)) is not None:
             self._device = None

@@ -10,7 +10,7 @@ from typing import Any
 
 from poseline.capture import Source
 from poseline.frame import Frame, Gap
-from poseline.inference import PoseEstimator, infer
+from poseline.inference import PoseEstimator, Turn, infer
 from poseline.pipeline.chain import Stage, Work, chain
 from poseline.pipeline.channel import Channel, Overflow
 from poseline.pipeline.meter import Meter
@@ -61,12 +61,13 @@ class Running:
 @contextmanager
 def observing(
     source: Source, estimator: PoseEstimator, settings: Settings, extra: Sequence[Stage] = (),
-    *, inference: InferenceSettings | None = None,
+    *, inference: InferenceSettings | None = None, turn: Turn | None = None,
 ) -> Iterator[Running]:  # fmt: skip
     """Run `source` through inference and tracking, and through `extra` stages behind them.
 
     Leaving the `with` stops everything. An error of any stage is raised by `items`, behind the frames before it.
-    What counts as found is said by `inference`, or else by the estimator's own settings.
+    What counts as found is said by `inference`, or else by the estimator's own settings. Runs that share the estimator
+    give the network to each other by `turn`.
     """
     capture = settings.capture
     live = source.info.live
@@ -80,7 +81,9 @@ def observing(
     stages = [
         Stage(
             "inference",
-            lambda frames: infer(taken.told(frames) if drops else frames, estimator, inference, live=live, low=low),
+            lambda frames: infer(
+                taken.told(frames) if drops else frames, estimator, inference, live=live, low=low, turn=turn
+            ),
             "the network with its scaling and decoding",
             "a smaller --imgsz, a smaller model, or a GPU",
         ),
@@ -99,6 +102,7 @@ def observing(
         depth=_LIVE_DEPTH if live else max(_FILE_DEPTH, estimator.runtime.batch),
         overflow=Overflow.DROP_OLDEST if drops else Overflow.WAIT,
         patience=_PATIENCE + capture.max_outage + capture.read_timeout,
+        before_taking=turn.begin if turn else None,
     ) as (items, channels):
         yield Running(items, channels, meters, lambda: taken.count)
 

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from poseline import __version__
 from poseline.capture import Source, SourceInfo
 from poseline.errors import PoselineError
-from poseline.inference import PoseEstimator
+from poseline.inference import PoseEstimator, Turn
 from poseline.interruption import Interruption
 from poseline.log import RunHeader, write_csv, write_parquet, written_aspect
 from poseline.output import OutputFolder, write_summary
@@ -44,6 +44,7 @@ def run(
     apart: bool = False,
     sinks: Sequence[Sink] = (),
     stages: Sequence[Stage] = (),
+    turn: Turn | None = None,
 ) -> RunReport:
     """Run `source` to its end into `folder`.
 
@@ -60,6 +61,7 @@ def run(
         apart: draw and encode the pictures of a file in a second process; nothing is drawn in this one.
         sinks: where results go beside the folder; none of them may need a picture with `apart`.
         stages: further stages, behind tracking, from observations to observations.
+        turn: for runs that share the estimator.
     """
     interruption = interruption or Interruption()
     info = source.info
@@ -73,7 +75,7 @@ def run(
             folder, header, source.info, settings, sinks, renders_apart=estimator.spec if apart else None
         ) as recorder:
             with _noting_errors(report):
-                _drive(source, estimator, settings, recorder, report, on_frame, interruption, stages)
+                _drive(source, estimator, settings, recorder, report, on_frame, interruption, stages, turn)
             with _noting_errors(report):
                 recorder.finish()
             report.elapsed, report.cpu = time.monotonic() - started, time.process_time() - used
@@ -111,13 +113,14 @@ def _drive(
     on_frame: OnFrame | None,
     interruption: Interruption,
     stages: Sequence[Stage],
+    turn: Turn | None,
 ) -> None:
     output = Meter("output", "logging" if recorder.renderer else "encoding and logging", ENCODING_ADVICE)
     wanted = settings.output.video or settings.output.show or any(each.sink.needs_picture for each in recorder.others)
     drawing = _drawing(source, estimator, settings) if wanted and not recorder.renderer else []
     running: Running | None = None
     try:
-        with observing(source, estimator, settings, [*stages, *drawing]) as running:
+        with observing(source, estimator, settings, [*stages, *drawing], turn=turn) as running:
             report.meters = [*running.meters, output, *(each.meter for each in recorder.others)]
             try:
                 _record(running, output, source, recorder, report, on_frame, interruption)
