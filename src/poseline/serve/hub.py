@@ -224,8 +224,10 @@ class Viewer:
 
     async def _rest(self, event: asyncio.Event) -> None:
         """Wait for news, or until the status is due."""
+        # Not `asyncio.wait_for`: until Python 3.12 it may lose a cancellation that comes together with news.
+        due = asyncio.get_running_loop().call_later(max(0.0, self._status_due - time.monotonic()), event.set)
         try:
-            await asyncio.wait_for(event.wait(), max(0.0, self._status_due - time.monotonic()))
-        except asyncio.TimeoutError:
-            return
+            await event.wait()
+        finally:
+            due.cancel()
         event.clear()

@@ -91,7 +91,7 @@ class Pace:
         self.delay = delays[len(delays) // 2]
         missed = self._passed_over / (self._passed_over + len(delays))
         if self.delay > _SLOW or missed > _STARVED:
-            self._lower(now)
+            self._lower(now, 2 if self.delay > 2 * _SLOW else 1)
         elif self.delay > _QUICK or missed > _FED:
             self._well_since = now
         elif self.level and now - self._well_since >= self._patience:
@@ -105,10 +105,10 @@ class Pace:
         scale = min(level.scale, needed)
         return Variant(max(2, round(width * scale)), max(2, round(height * scale)), level.quality)
 
-    def _lower(self, now: float) -> None:
+    def _lower(self, now: float, levels: int) -> None:
         if now - self._raised < 2 * _PERIOD + _SLOW:  # the try failed
             self._patience = min(2 * self._patience, _MOST_PATIENCE)
-        self.level, self._well_since = min(self.level + 1, len(_LEVELS) - 1), now
+        self.level, self._well_since = min(self.level + levels, len(_LEVELS) - 1), now
 
     def _begin_period(self, now: float) -> None:
         self._delays.clear()

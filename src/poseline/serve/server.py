@@ -88,6 +88,8 @@ class Server:
         finally:
             self._ready.set()
             self.hub.close()
+            left = asyncio.all_tasks(self._loop)  # of connections that came while it ended
+            self._loop.run_until_complete(_cancel(*left))
             self._loop.close()
 
     async def _main(self) -> None:
