@@ -32,6 +32,8 @@ HEADERS = {
 _OPEN = "/healthz"
 """What needs no token: it says nothing but that the program works."""
 _PAGES = ("/", "/latency")
+_FOR_PROGRAMS = "/keypoints"
+"""How the path ends of the WebSocket for other programs, which have no page that they come from."""
 _SAFE = ("GET", "HEAD")
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
@@ -83,7 +85,8 @@ class Access:
         upgrade = hdrs.UPGRADE in request.headers
         origin = request.headers.get(hdrs.ORIGIN)
         if origin is None:
-            foreign = upgrade or request.method not in _SAFE
+            # A browser always tells where a WebSocket comes from; what tells nothing is a program.
+            foreign = (upgrade and not request.path.endswith(_FOR_PROGRAMS)) or request.method not in _SAFE
         else:
             own = request.headers[hdrs.HOST].lower()
             foreign = origin.lower() not in (f"http://{own}", f"https://{own}")
@@ -95,9 +98,8 @@ class Access:
     def _given(self, request: web.Request) -> list[str]:
         """Every token that came with the request; programs without cookies put it into the address or a header."""
         scheme, _, bearer = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        query = (
-            request.query.get("token", "") if request.method in _SAFE and hdrs.UPGRADE not in request.headers else ""
-        )
+        plain = request.path.endswith(_FOR_PROGRAMS) or hdrs.UPGRADE not in request.headers
+        query = request.query.get("token", "") if plain and request.method in _SAFE else ""
         return [request.cookies.get(self._cookie, ""), query, bearer if scheme.lower() == "bearer" else ""]
 
     def _is_token(self, given: str) -> bool:

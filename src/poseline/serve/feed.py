@@ -206,6 +206,19 @@ class Feed:
             "device": self.header.device if self.header else "",
         }
 
+    def run_record(self) -> dict[str, Any]:
+        """What the keypoint log's first record tells of the model and its skeleton."""
+        assert self.header is not None
+        skeleton = self.header.skeleton
+        return {
+            "type": "run",
+            "source": self.title,
+            "camera": self.name,
+            "model": self.header.model.get("name"),
+            "skeleton": {"names": skeleton.names, "edges": skeleton.edges, "sigmas": skeleton.sigmas},
+            "started": self.header.started,
+        }
+
     def record(self, shot: Shot) -> bytes:
         """A frame's record, as in the keypoint log, with the keypoints' names."""
         observation = shot.observation

@@ -95,8 +95,9 @@ class Server:
     async def _main(self) -> None:
         self._ending = asyncio.Event()
         runner = web.AppRunner(
-            self._application(), access_log=None, handle_signals=False, keepalive_timeout=30, shutdown_timeout=0.5
-        )
+            self._application(), access_log=None, handle_signals=False, keepalive_timeout=30, shutdown_timeout=0.5,
+            handler_cancellation=True,
+        )  # fmt: skip
         await runner.setup()
 
         def connection() -> asyncio.Protocol:
@@ -144,6 +145,7 @@ class Server:
             app.router.add_get(f"{prefix}/latest.json", self._latest_json)
             app.router.add_get(f"{prefix}/stream.mjpg", self._mjpeg)
             app.router.add_get(f"{prefix}/snapshot", self._snapshot)
+            app.router.add_get(f"{prefix}/keypoints", self._keypoints)
         return app
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
@@ -226,6 +228,37 @@ class Server:
             raise _no_picture()
         record = feed.record(found[0])
         return web.Response(body=b"".join((len(record).to_bytes(4, "little"), record, found[1])))
+
+    async def _keypoints(self, request: web.Request) -> web.WebSocketResponse:
+        """The keypoint log's records as they come, for other programs: the run's first, then the newest frame's."""
+        feed = self._feed(request)
+        if self._streams >= MOST_VIEWERS:
+            raise web.HTTPServiceUnavailable(text=f"{MOST_VIEWERS} streams are open already.\n")
+        connection = web.WebSocketResponse(
+            compress=False, max_msg_size=_MOST_MESSAGE, heartbeat=_HEARTBEAT, timeout=1.0, writer_limit=1
+        )
+        await connection.prepare(request)
+        _keep_fresh(request)
+        self._streams += 1
+        sending = asyncio.ensure_future(self._send_records(connection, feed))
+        ending = asyncio.ensure_future(self._ending.wait())
+        hearing = asyncio.ensure_future(connection.receive())
+        try:
+            await asyncio.wait((sending, ending, hearing), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._streams -= 1
+            await _cancel(sending, ending, hearing)
+            await connection.close()
+        return connection
+
+    async def _send_records(self, connection: web.WebSocketResponse, feed: Feed) -> None:
+        with self.hub.news() as event:
+            while feed.header is None:
+                await event.wait()
+                event.clear()
+        await connection.send_str(orjson.dumps(feed.run_record()).decode())
+        async for shot in self.hub.shots(feed):
+            await connection.send_str(feed.record(shot).decode())
 
     async def _mjpeg(self, request: web.Request) -> web.StreamResponse:
         """JPEG pictures one after another, for programs that know no better.
