@@ -74,7 +74,7 @@ def test_an_outage_is_lost_at_once_and_counts_down(feed: Feed, clock: Clock) -> 
     outage = feed.outage = Retrying()
     feed.put(seen(0, arrival=100.0))
     clock.now, outage.retry_at = 101.0, 104.0
-    assert feed.state == ("lost", "no picture for 1 s; trying again in 3 s")
+    assert feed.state == ("lost", "no picture for 1 s (trying again in 3 s)")
     clock.now, outage.retry_at = 102.0, None
     feed.put(seen(1, arrival=102.0))
     assert feed.state.name == "live"
@@ -85,7 +85,7 @@ def test_one_that_never_opened_says_why_without_its_password(clock: Clock) -> No
     outage = Retrying()
     outage.retry_at = 108.4
     feed.trouble("rtsp://me:secret@cam/1: refused", outage)
-    assert feed.state == ("lost", "rtsp://***@cam/1: refused; trying again in 8 s")
+    assert feed.state == ("lost", "rtsp://***@cam/1: refused (trying again in 8 s)")
     feed.begin(header(), INFO)
     feed.outage = None
     assert feed.state.name == "starting"

@@ -271,4 +271,4 @@ def persons(poses: Poses) -> list[dict[str, Any]]:
 
 
 def _again(at: float | None, now: float) -> str:
-    return "" if at is None else f"; trying again in {max(0.0, at - now):.0f} s"
+    return "" if at is None else f" (trying again in {max(0.0, at - now):.0f} s)"

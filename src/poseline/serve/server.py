@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import io
 import logging
 import socket
 import threading
@@ -200,8 +201,9 @@ class Server:
             raise web.HTTPNotFound(text="Only this computer can open the page; start with --serve 0.0.0.0:PORT.\n")
         import segno
 
-        code = segno.make(self.urls()[0], micro=False).svg_inline(scale=4, border=4, light="#fff")
-        return web.Response(text=code, content_type="image/svg+xml")
+        code = io.BytesIO()
+        segno.make(self.urls()[0], micro=False).save(code, kind="svg", border=4, light="#fff", omitsize=True)
+        return web.Response(body=code.getvalue(), content_type="image/svg+xml")
 
     async def _cameras(self, request: web.Request) -> web.Response:
         del request

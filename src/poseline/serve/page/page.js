@@ -234,14 +234,15 @@ class Page {
     if (byId("numbers").hidden) return;
     const share = (tile, part) => { const sorted = [...tile.ages].sort((a, b) => a - b); return sorted.length ? `${Math.round(sorted[Math.floor(part * (sorted.length - 1))])} ms` : "–"; };
     const rows = [
-      ["State", ({ state }) => state.state], ["Camera gives", ({ status }) => `${status.given_fps ?? "–"} fps`], ["Processed", ({ status }) => `${status.processed_fps ?? "–"} fps`],
-      ["Shown here", ({ fps }) => `${fps.toFixed(1)} fps`], ["Age when drawn, median", (tile) => share(tile, 0.5)], ["… 95 %", (tile) => share(tile, 0.95)],
-      ["Until drawn", ({ status }) => `${status.delay_ms ?? "–"} ms`], ["Network’s time", ({ status }) => `${status.inference_ms ?? "–"} ms`], ["Frames", ({ status }) => status.processed ?? 0],
+      ["State", ({ state }) => state.state], ["Camera gives", ({ status }) => unit(status.given_fps, "fps")], ["Processed", ({ status }) => unit(status.processed_fps, "fps")],
+      ["Shown here", ({ fps }) => `${fps.toFixed(1)} fps`], ["Age, median", (tile) => share(tile, 0.5)], ["Age, 95 %", (tile) => share(tile, 0.95)],
+      ["Sent until drawn", ({ status }) => unit(status.delay_ms, "ms")], ["Inference", ({ status }) => unit(status.inference_ms, "ms")], ["Frames", ({ status }) => status.processed ?? 0],
       ["Dropped", ({ status }) => status.dropped ?? 0], ["Persons", ({ status }) => status.persons ?? 0], ["Picture", ({ picture, status }) => picture ? `${picture.width} × ${picture.height}` : "–"],
       ["Data", ({ rate }) => `${(rate / 125000).toFixed(1)} Mbit/s`], ["Device", ({ camera }) => (camera.device || "–").slice(0, 24)],
     ];
-    fill(byId("number-head"), [["", ...this.tiles.map(({ camera }) => camera.name)]], "th");
-    fill(byId("number-rows"), rows.map(([title, value]) => [title, ...this.tiles.map((tile) => String(value(tile)))]), "td");
+    const tiles = this.big === null ? this.tiles : [this.tiles[this.big]];
+    fill(byId("number-head"), [["", ...tiles.map(({ camera }) => camera.name)]], "th");
+    fill(byId("number-rows"), rows.map(([title, value]) => [title, ...tiles.map((tile) => String(value(tile)))]), "td");
   }
 
   refresh() { if (!document.hidden) this.tiles.forEach((tile) => tile.refresh()); }
@@ -264,6 +265,8 @@ class Page {
   }
 }
 
+const unit = (value, name) => (value === undefined || value === null ? "–" : `${value} ${name}`);
+
 function remembered() {
   try { return JSON.parse(localStorage.getItem(LAYERS)) ?? {}; } catch { return {}; }
 }
@@ -284,6 +287,7 @@ function fill(body, rows, tag) {
       if (!cell) row.append(cell = document.createElement(tag));
       if (cell.textContent !== text) cell.textContent = text;
     });
+    while (row.cells.length > texts.length) row.lastElementChild.remove();
   });
 }
 

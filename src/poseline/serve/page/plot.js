@@ -10,7 +10,7 @@ const words = (name) => name.replaceAll("_", " ");
 // Everything that a skeleton allows to be plotted: [value, text] by group.
 export function quantities(names) {
   const angles = Object.entries(JOINTS).flatMap(([joint, points]) =>
-    ["left", "right"].filter((side) => points.every((point) => names.includes(`${side}_${point}`))).map((side) => [`angle:${side}_${joint}`, `${side} ${joint}`]));
+    ["left", "right"].filter((side) => points.every((point) => names.includes(`${side}_${point}`))).map((side) => [`angle:${side}_${joint}`, `${side} ${joint} angle`]));
   const places = (axis) => names.map((name) => [`${axis}:${name}`, words(name)]);
   return [["Joint angle, 180° is straight", angles], ["Height of a keypoint", places("y")], ["Place across", places("x")]].filter(([, entries]) => entries.length);
 }

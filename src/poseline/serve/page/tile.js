@@ -113,6 +113,7 @@ export class Tile {
     parts.age.textContent = age === null || over ? "–" : age < 10000 ? `${Math.round(age)} ms` : `${Math.round(age / 1000)} s`;
     parts.fps.textContent = `${this.fps.toFixed(0)} fps`;
     parts.drops.textContent = `${this.status.dropped ?? 0} dropped`;
+    this.element.querySelector(".snapshot").disabled = !this.head;
     parts.veil.hidden = state === "live" || (state === "late" && this.status.state === "live");
     parts.veil.textContent = text;
     const persons = this.status.persons ?? 0;
