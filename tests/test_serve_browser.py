@@ -249,7 +249,7 @@ def test_events_plot_and_statistics(context: BrowserContext, server: Server) -> 
             "2.5 s without pictures: unplugged", "person 3 entered",
         ]  # fmt: skip
         until(page, lambda: "person 3 entered" in page.inner_text("#announce"))
-        page.click("text=Plot")
+        page.click("role=tab[name=Plot]")
         page.select_option("#plot-person", "3")
         page.select_option("#plot-quantity", "y:left_knee")
         feed.put(seen(9, standing(100, identity=3)))
@@ -257,7 +257,7 @@ def test_events_plot_and_statistics(context: BrowserContext, server: Server) -> 
         page.select_option("#plot-quantity", "angle:left_knee")
         feed.put(seen(10, standing(100, identity=3)))
         until(page, lambda: page.inner_text("#plot-value") == "180")
-        page.click("text=Statistics")
+        page.click("role=tab[name=Statistics]")
         until(page, lambda: "Frames" in page.inner_text("#number-rows"))
         rows = dict(row.split("\t") for row in page.inner_text("#number-rows").splitlines())
         assert rows["Frames"] == "10"

@@ -58,4 +58,9 @@ def _metric(name: str, kind: str, meaning: str, values: list[tuple[Feed, str, fl
     yield f"# HELP poseline_{name} {meaning}"
     yield f"# TYPE poseline_{name} {kind}"
     for feed, labels, value in values:
-        yield f'poseline_{name}{{camera="{feed.name}"{labels}}} {value:g}'
+        yield f'poseline_{name}{{camera="{_escaped(feed.name)}"{labels}}} {value:g}'
+
+
+def _escaped(name: str) -> str:
+    """A label's value: cameras are called as their files are, which may be anything."""
+    return name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
