@@ -71,6 +71,8 @@ class Shot:
     number: int
     """Counts up from 1 over the frames that came here."""
     observation: Observation
+    at: float = 0.0
+    """When it came here, processed, in `time.monotonic()` seconds."""
     encodings: dict[Variant, Future[bytes]] = field(default_factory=dict)
 
     def head(self, index: int) -> bytes:
@@ -134,7 +136,7 @@ class Feed:
         if frame.gap is not None:
             self._note_gap(frame.gap)
         self._note_persons(observation)
-        self.newest = Shot(self.processed, observation)
+        self.newest = Shot(self.processed, observation, self._clock())
         self._woken()
 
     def trouble(self, reason: str, outage: Retrying) -> None:

@@ -18,6 +18,8 @@ from poseline.serve.picture import Variant, encode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from poseline.frame import Frame
+
 _STATUS_SECONDS = 0.5
 _ENCODERS = 2
 """Threads that encode pictures."""
@@ -65,6 +67,12 @@ class Hub:
             work = self._loop.run_in_executor(self._encoders, encode, shot.observation.frame, variant)
             shot.encodings[variant] = work
         return await asyncio.shield(shot.encodings[variant])
+
+    async def delay(self, frame: Frame) -> float | None:
+        """Milliseconds from the latency page's code to the frame's arrival; None where it shows no code."""
+        from poseline.serve.latency import delay
+
+        return await self._loop.run_in_executor(self._encoders, delay, frame)
 
     async def newest(self, feed: Feed, width: int | None = None, quality: int = 85) -> tuple[Shot, bytes] | None:
         """The newest frame and its JPEG, in its own size unless a `width` is wanted; None before the first."""
@@ -123,6 +131,7 @@ class Viewer:
         self._told: dict[int, int] = {}
         self._status_due = 0.0
         self._answers: list[dict[str, Any]] = []
+        self._filmed: list[asyncio.Future[None]] = []
         self._event: asyncio.Event | None = None
 
     @property
@@ -138,6 +147,8 @@ class Viewer:
                     watched.pace.acknowledged(number, time.monotonic())
             case {"watch": dict(wanted)}:
                 return self._watch(wanted)
+            case {"latency": bool(wanted)}:
+                self._set_filmed(wanted)
             case {"ping": int() | float() as sent}:
                 self._answers.append({"type": "pong", "ping": sent, "now": round(1000 * time.monotonic(), 2)})
             case _:
@@ -156,7 +167,27 @@ class Viewer:
                     if not await self._show():
                         await self._rest(self._event)
         finally:
+            self._set_filmed(False)
             self._hub.viewers.discard(self)
+
+    def _set_filmed(self, wanted: bool) -> None:
+        """Look for the code of the latency page in every camera's frames, or stop it."""
+        for task in self._filmed:
+            task.cancel()
+        self._filmed = []
+        if wanted:
+            self._filmed = [asyncio.ensure_future(self._film(index)) for index in range(len(self._hub.feeds))]
+
+    async def _film(self, index: int) -> None:
+        async for shot in self._hub.shots(self._hub.feeds[index]):
+            frame = shot.observation.frame
+            found = await self._hub.delay(frame)
+            if found is not None:
+                message = {"type": "latency", "camera": index, "number": shot.number, "camera_ms": round(found, 1),
+                           "processing_ms": round(1e3 * (shot.at - frame.arrival), 1)}  # fmt: skip
+                self._answers.append(message)
+                if self._event:
+                    self._event.set()
 
     def _watch(self, wanted: dict[Any, Any]) -> bool:
         now, chosen = time.monotonic(), dict[int, _Watched]()

@@ -136,6 +136,8 @@ class Server:
         for path in PAGE.iterdir():
             if path.suffix in _TYPES:
                 app.router.add_get("/" if path.name == "index.html" else f"/{path.name}", _file(path))
+        app.router.add_get("/latency", _file(PAGE / "latency.html"))
+        app.router.add_get("/api/code.json", self._code)
         app.router.add_get("/ws", self._socket)
         app.router.add_get("/healthz", self._health)
         app.router.add_get("/metrics", self._metrics)
@@ -209,6 +211,14 @@ class Server:
         del request
         cameras = [{**feed.description(), **feed.status()} for feed in self.hub.feeds]
         return web.Response(body=orjson.dumps(cameras), content_type="application/json")
+
+    async def _code(self, request: web.Request) -> web.Response:
+        """What the latency page shows."""
+        del request
+        from poseline.serve import latency
+
+        code = {"step": latency.STEP, "check": latency.CHECK, "cells": latency.CELLS, "markers": latency.markers()}
+        return web.Response(body=orjson.dumps(code), content_type="application/json")
 
     async def _latest_jpg(self, request: web.Request) -> web.Response:
         found = await self.hub.newest(self._feed(request), _width(request))
