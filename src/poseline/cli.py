@@ -93,6 +93,7 @@ def run(
     preset: Annotated[configuration.Preset | None, _option("--preset", help="x264 preset: speed against file size.", panel=_WRITE, of="output.preset")] = None,
     crf: Annotated[int | None, _option("--crf", help="Video quality, 0 (best) to 51.", panel=_WRITE, of="output.crf")] = None,
     serve: Annotated[str | None, _option("--serve", metavar="[HOST:PORT]", help="Show it live in a browser, at this address. (127.0.0.1:8100)", panel=_WRITE)] = None,
+    pre_roll: Annotated[float, typer.Option("--pre-roll", min=0, max=120, metavar="SECONDS", help="With --serve: seconds that a recording begins earlier; encodes all the time.", rich_help_panel=_WRITE)] = 0.0,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Sources to run at once, each in a process of its own.")] = 1,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="YAML file of settings; options given here win.")] = None,
 ) -> None:  # fmt: skip
@@ -132,7 +133,9 @@ def run(
     overrides = {
         section: {key: value for key, value in values.items() if value is not None} for section, values in given.items()
     }
-    raise typer.Exit(runs.run_all(sources, configuration.load(config, overrides), context.obj, jobs, recursive, serve))
+    raise typer.Exit(
+        runs.run_all(sources, configuration.load(config, overrides), context.obj, jobs, recursive, serve, pre_roll)
+    )
 
 
 @app.command()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from poseline.errors import OutputError, PoselineError, SettingsError, SourceError
@@ -47,7 +48,7 @@ class _Shown(logging.Handler):
 
 def run_all(
     sources: list[str], settings: Settings, interruption: Interruption, jobs: int = 1, recursive: bool = False,
-    serve: str | None = None,
+    serve: str | None = None, pre_roll: float = 0.0,
 ) -> int:  # fmt: skip
     """Run one source after another, or `jobs` at once; the code of the first that failed.
 
@@ -72,7 +73,7 @@ def run_all(
         from poseline.serve.cameras import run_served
 
         tasks = [(location, _for_one(settings, location, several)) for location in locations]
-        return run_served(tasks, serve, jobs, _run_one, Models(_show_loaded), interruption)
+        return run_served(tasks, serve, jobs, _run_one, Models(_show_loaded), interruption, pre_roll)
     if several and any(location.live for location in locations):
         locations, jobs = _beside_live(locations, jobs)
     if jobs > 1 and several:
@@ -226,17 +227,20 @@ def _for_one(settings: Settings, location: Location, several: bool) -> Settings:
 
 def _run_one(
     location: Location, settings: Settings, models: Models, interruption: Interruption, told: OnFrame | None = None,
-    *, sinks: Sequence[Sink] = (), turns: Turns | None = None, opened: Callable[[Source], object] | None = None,
+    *, sinks: Sequence[Sink] = (), turns: Turns | None = None, opened: Callable[[Source, Path], object] | None = None,
 ) -> RunReport:  # fmt: skip
     request = RunRequest(location, settings, separately=True)
     with Session(request, models, sinks=sinks, turns=turns, into_folder=True) as session:
-        if opened:
-            opened(session.source)
-        return _recorded(session, location, settings, interruption, told)
+        return _recorded(session, location, settings, interruption, told, opened)
 
 
 def _recorded(
-    session: Session, location: Location, settings: Settings, interruption: Interruption, told: OnFrame | None
+    session: Session,
+    location: Location,
+    settings: Settings,
+    interruption: Interruption,
+    told: OnFrame | None,
+    opened: Callable[[Source, Path], object] | None = None,
 ) -> RunReport:
     """Run the source into a folder of its own, and show how it went."""
     from poseline.output import prepare
@@ -248,6 +252,8 @@ def _recorded(
         interruption.held(),
         prepare(settings.output.directory, location.name, settings.output.overwrite, location.inputs) as folder,
     ):
+        if opened:
+            opened(source, folder.path)
         with nullcontext(told) if told else progress(source.info) as on_frame:
             on_frame = _pictures(source, estimator, seen) if _are_pictures(source) else on_frame
             _set_apart_what_is_loaded()

@@ -12,6 +12,8 @@ from poseline.interruption import INTERRUPTED, Interruption
 from poseline.serve.address import OPTION, Address
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from poseline.capture import Location, Source
     from poseline.inference import PoseEstimator, Turns
     from poseline.pipeline import RunReport
@@ -29,7 +31,7 @@ _TICK = 0.2
 
 def run_served(
     tasks: Sequence[tuple[Location, Settings]], address: str, jobs: int, run_one: Callable[..., RunReport],
-    models: Models, interruption: Interruption,
+    models: Models, interruption: Interruption, pre_roll: float = 0.0,
 ) -> int:  # fmt: skip
     """Run each source on threads of its own, with one network for all, and show them on a page.
 
@@ -40,6 +42,7 @@ def run_served(
         run_one: runs one source to its end; `runs._run_one`.
         models: where the network comes from.
         interruption: hears the user's signals.
+        pre_roll: seconds before the wish to record that a recording begins with.
 
     Returns:
         The exit code of the first source that failed, in the order of `tasks`.
@@ -54,7 +57,9 @@ def run_served(
         turns = Turns() if several else None
         shared = _OneAtATime(models)
         cameras = [
-            _Camera(server.hub.add(location.name), location, _in_memory(settings), run_one, shared, turns, several)
+            _Camera(
+                server.hub.add(location.name), location, _in_memory(settings), run_one, shared, turns, several, pre_roll
+            )
             for location, settings in tasks
         ]
 
@@ -80,12 +85,12 @@ class _Camera(threading.Thread):
 
     def __init__(
         self, feed: Feed, location: Location, settings: Settings, run_one: Callable[..., RunReport], models: Any,
-        turns: Turns | None, several: bool,
+        turns: Turns | None, several: bool, pre_roll: float,
     ) -> None:  # fmt: skip
         super().__init__(name=location.name, daemon=True)
         self.code = 0
         self._feed, self._location, self._settings, self._run_one = feed, location, settings, run_one
-        self._models, self._turns, self._several = models, turns, several
+        self._models, self._turns, self._several, self._pre_roll = models, turns, several, pre_roll
         self._stopped = threading.Event()
         self._interruption = _Asked()
 
@@ -137,8 +142,13 @@ class _Camera(threading.Thread):
             sinks=[LiveSink(self._feed)], turns=self._turns, opened=self._opened,
         )  # fmt: skip
 
-    def _opened(self, source: Source) -> None:
-        self._feed.outage = getattr(source, "outage", None)  # files have none
+    def _opened(self, source: Source, folder: Path) -> None:
+        from poseline.serve.recorder import Recorder
+
+        feed = self._feed
+        feed.outage = getattr(source, "outage", None)  # files have none
+        feed.recorder = Recorder(feed.name, folder / "recordings", self._pre_roll, feed.run_record, feed.told)
+        feed.recorder.start()
 
 
 class _Asked(Interruption):

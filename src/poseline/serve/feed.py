@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from poseline.capture import SourceInfo
     from poseline.log import RunHeader
     from poseline.serve.picture import Variant
+    from poseline.serve.recorder import Recorder, Recording
 
 StateName: TypeAlias = Literal["starting", "live", "late", "lost", "ended", "failed"]
 
@@ -58,10 +60,12 @@ class Event(NamedTuple):
     """When, in `time.time()` seconds."""
     time: float
     """When, in seconds from the source's first frame."""
-    kind: Literal["enter", "leave", "gap", "state"]
+    kind: Literal["enter", "leave", "gap", "recording"]
     text: str
     person: int | None = None
     """The id of who entered or left."""
+    file: str | None = None
+    """The name of a recording that is finished."""
 
 
 @dataclass(eq=False)
@@ -108,11 +112,12 @@ class Feed:
         """Tells when a broken source is tried again."""
         self.header: RunHeader | None = None
         self.info: SourceInfo | None = None
+        self.recorder: Recorder | None = None
         self.revision = 0
         """Counts up with each change of what `description` says."""
         self.processed = self.dropped = 0
         self.events: deque[Event] = deque(maxlen=_MOST_EVENTS)
-        self._events = 0
+        self._events, self._noting = 0, threading.Lock()
         self._arrivals: deque[tuple[float, int]] = deque()
         self._present: dict[int, float] = {}
         self._ending: State | None = None
@@ -136,12 +141,20 @@ class Feed:
         if frame.gap is not None:
             self._note_gap(frame.gap)
         self._note_persons(observation)
-        self.newest = Shot(self.processed, observation, self._clock())
+        self.newest = shot = Shot(self.processed, observation, self._clock())
         self._woken()
+        if self.recorder is not None:
+            self.recorder.put(shot, lambda: self.record(shot))
 
     def trouble(self, reason: str, outage: Retrying) -> None:
         """It could not be opened, and is tried again."""
         self._trouble, self.outage = redact(reason), outage
+        self._woken()
+
+    def told(self, text: str, recording: Recording | None) -> None:
+        """What the recorder says, and the recording that it has finished."""
+        at = self.newest.observation.frame.time if self.newest else 0.0
+        self._note("recording", at, text, file=recording.video.name if recording else None)
         self._woken()
 
     def end(self, error: str | None) -> None:
@@ -181,7 +194,10 @@ class Feed:
         """State and counts, as JSON types."""
         state, (given, processed) = self.state, self.rates
         observation = self.newest.observation if self.newest else None
+        recorder = self.recorder
+        recording = {"recording": recorder.recording, "recorded_s": round(recorder.seconds, 1)} if recorder else {}
         return {
+            **recording,
             "state": state.name,
             "text": state.text,
             "given_fps": round(given, 1),
@@ -256,9 +272,13 @@ class Feed:
         for number in [number for number, seen in present.items() if now - seen > _ABSENT]:
             self._note("leave", present.pop(number), f"person {number} left", number)
 
-    def _note(self, kind: Literal["enter", "leave", "gap"], at: float, text: str, person: int | None = None) -> None:
-        self._events += 1
-        self.events.append(Event(self._events, time.time(), at, kind, text, person))
+    def _note(
+        self, kind: Literal["enter", "leave", "gap", "recording"], at: float, text: str, person: int | None = None,
+        file: str | None = None,
+    ) -> None:  # fmt: skip
+        with self._noting:  # the recorder has a thread of its own
+            self._events += 1
+            self.events.append(Event(self._events, time.time(), at, kind, text, person, file))
 
 
 def persons(poses: Poses) -> list[dict[str, Any]]:

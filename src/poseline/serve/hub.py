@@ -232,7 +232,7 @@ class Viewer:
             if self._described.get(index) != feed.revision:
                 self._described[index] = feed.revision
                 await self._say({"type": "camera", "index": index, **feed.description()})
-            for event in [event for event in feed.events if event.number > self._told.get(index, 0)]:
+            for event in [event for event in tuple(feed.events) if event.number > self._told.get(index, 0)]:
                 self._told[index] = event.number
                 await self._say({"type": "event", "camera": index, **event._asdict()})
         if time.monotonic() >= self._status_due:

@@ -149,6 +149,9 @@ class Server:
             app.router.add_get(f"{prefix}/stream.mjpg", self._mjpeg)
             app.router.add_get(f"{prefix}/snapshot", self._snapshot)
             app.router.add_get(f"{prefix}/keypoints", self._keypoints)
+            app.router.add_post(f"{prefix}/record", self._record)
+            app.router.add_get(f"{prefix}/recordings", self._recordings)
+            app.router.add_get(f"{prefix}/recordings/{{file}}", self._recording)
         return app
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
@@ -240,6 +243,33 @@ class Server:
             raise _no_picture()
         record = feed.record(found[0])
         return web.Response(body=b"".join((len(record).to_bytes(4, "little"), record, found[1])))
+
+    async def _record(self, request: web.Request) -> web.Response:
+        """Begin or end a recording."""
+        recorder, wish = self._feed(request).recorder, request.query.get("on")
+        if wish not in ("0", "1"):
+            raise web.HTTPBadRequest(text="on: 1 to record, 0 to end.\n")
+        if recorder is None or not recorder.is_alive():
+            raise web.HTTPConflict(text="There is nothing to record now.\n")
+        recorder.want(wish == "1")
+        return web.Response(body=orjson.dumps({"recording": recorder.recording}), content_type="application/json")
+
+    async def _recordings(self, request: web.Request) -> web.Response:
+        recorder = self._feed(request).recorder
+        found = [
+            {"video": each.video.name, "keypoints": each.keypoints.name, "frames": each.frames, "seconds": each.seconds}
+            for each in (tuple(recorder.finished) if recorder else ())
+        ]
+        return web.Response(body=orjson.dumps(found), content_type="application/json")
+
+    async def _recording(self, request: web.Request) -> web.StreamResponse:
+        """A file of a finished recording; a name that is not one of these is none, whatever lies in the folder."""
+        recorder, name = self._feed(request).recorder, request.match_info["file"]
+        for each in tuple(recorder.finished) if recorder else ():
+            for path in (each.video, each.keypoints):
+                if path.name == name:
+                    return web.FileResponse(path, headers={hdrs.CONTENT_DISPOSITION: "attachment"})
+        raise web.HTTPNotFound(text="There is no such recording.\n")
 
     async def _keypoints(self, request: web.Request) -> web.WebSocketResponse:
         """The keypoint log's records as they come, for other programs: the run's first, then the newest frame's."""

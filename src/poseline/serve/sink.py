@@ -34,3 +34,13 @@ class LiveSink(Sink):
         """Show the frame."""
         del picture
         self._feed.put(observation)
+
+    def close(self) -> list[str]:
+        """Finish a recording."""
+        recorder = self._feed.recorder
+        if recorder is None:
+            return []
+        recorder.close()
+        notes = [f"recorded {each.seconds:.1f} s: {each.video}" for each in recorder.finished]
+        dropped = recorder.dropped
+        return [*notes, f"{dropped} frames are in no recording: encoding was too slow"] if dropped else notes

@@ -28,7 +28,6 @@ class Page {
     if (message.type === "camera") this.tile(message.index).describe(message), this.choices();
     else if (message.type === "event") this.event(message);
     else if (message.type === "status") message.cameras.forEach((status, index) => this.status(this.tile(index), status));
-    else if (message.type === "recording") this.recording(message);
   }
 
   picture(head, jpeg, size) {
@@ -159,7 +158,7 @@ class Page {
   async record(index) {
     const tile = this.tiles[index];
     if (!tile || tile.parts.record.hidden) return;
-    const on = tile.parts.record.getAttribute("aria-pressed") !== "true";
+    const on = !tile.status.recording;
     const answer = await fetch(`api/${encodeURIComponent(tile.camera.name)}/record?on=${Number(on)}`, { method: "POST" }).catch(() => null);
     if (!answer?.ok) this.toast("The recording could not be " + (on ? "started" : "ended"));
   }
@@ -187,12 +186,20 @@ class Page {
     this.say(`${tile.camera.name}: ${event.text}`);
   }
 
-  list({ kind, at, camera, text }) {
+  list({ kind, at, camera, text, file }) {
     const list = byId("event-list"), row = document.createElement("li"), when = new Date(1000 * at);
     row.className = kind;
     const part = (tag, name, content) => { const element = document.createElement(tag); element.className = name; element.textContent = content; row.append(element); return element; };
     part("time", "when", when.toLocaleTimeString([], { hour12: false })).dateTime = when.toISOString();
-    part("span", "what", text);
+    const what = part("span", "what", text);
+    if (file) {
+      const path = `api/${encodeURIComponent(this.tiles[camera].camera.name)}/recordings/`;
+      for (const [name, words] of [[file, "video"], [file.replace(/mp4$/, "jsonl"), "keypoints"]]) {
+        const link = document.createElement("a");
+        Object.assign(link, { href: path + encodeURIComponent(name), download: name, textContent: words });
+        what.append(" ", link);
+      }
+    }
     part("span", "where", this.tiles.length > 1 ? this.tiles[camera].camera.name : "");
     list.prepend(row);
     while (list.children.length > MOST_EVENTS) list.lastElementChild.remove();

@@ -13,7 +13,7 @@ export class Tile {
     const find = (name) => element.querySelector(name);
     this.canvas = find("canvas");
     this.pen = this.canvas.getContext("2d", { alpha: false });
-    this.parts = Object.fromEntries(["chip", "word", "name", "age", "fps", "drops", "veil", "enlarge", "record"].map((name) => [name, find(`.${name}`)]));
+    this.parts = Object.fromEntries(["chip", "word", "name", "age", "fps", "drops", "veil", "enlarge", "record", "length"].map((name) => [name, find(`.${name}`)]));
     this.camera = { title: "", name: "", width: 16, height: 9, pixel_aspect: 1, edges: [], sides: [], keypoints: [] };
     this.status = { state: "starting", text: "waiting for the first picture" };
     this.trails = new Trails();
@@ -106,7 +106,11 @@ export class Tile {
   }
 
   refresh() {
-    const { state, text } = this.state, { parts } = this;
+    const { state, text } = this.state, { parts } = this, { recording, recorded_s: recorded } = this.status;
+    parts.record.hidden = recording === undefined || state === "ended" || state === "failed";
+    parts.record.setAttribute("aria-pressed", Boolean(recording));
+    parts.record.title = recording ? `Recording, ${recorded} s: end it (space)` : "Record (space)";
+    parts.length.textContent = recording ? `recording ${recorded.toFixed(0)} s` : "";
     parts.chip.dataset.state = state;
     parts.word.textContent = state === "live" ? "live" : state;
     const age = this.head ? this.page.link.age(this.head) : null, over = state === "ended" || state === "failed";
