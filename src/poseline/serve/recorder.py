@@ -162,11 +162,11 @@ class Recorder(threading.Thread):
         picture.pict_type = av.video.frame.PictureType.I if key else av.video.frame.PictureType.NONE
         self._last, self._last_key = ticks, ticks if key else self._last_key
         coded = _Coded([bytes(packet) for packet in self._encoder.encode(picture)], ticks, key, record)
+        self._rolled.append(coded)
         if wanted and self._open is None:
-            self._start([*self._rolled, coded])
+            self._start(list(self._rolled))
         elif self._open:
             self._write(coded)
-        self._rolled.append(coded)
         self._forget(ticks - round(1000 * self._pre_roll))
 
     def _forget(self, before: int) -> None:
@@ -223,6 +223,7 @@ class Recorder(threading.Thread):
     def _finish(self) -> None:
         """Close the files, and make an MP4 of the transport stream, without encoding it again."""
         now, self._open = self._open, None
+        self._rest()
         assert now is not None
         now.keypoints.close()
         now.container.close()
@@ -244,9 +245,16 @@ class Recorder(threading.Thread):
         self.finished.append(recording)
         self._told(f"recorded {recording.seconds:.1f} s", recording)
 
+    def _rest(self) -> None:
+        """Without a pre-roll, the next recording begins with an encoder of its own, and so with a key frame."""
+        if not self._pre_roll:
+            self._size = (0, 0)
+            self._rolled.clear()
+
     def _give_up(self, error: Exception) -> None:
         """Say what went wrong and record no more; what was written stays."""
         now, self._open = self._open, None
+        self._rest()
         with self._changed:
             self._wanted = False
             self._waiting = deque((shot, record, False) for shot, record, _ in self._waiting)
