@@ -20,6 +20,7 @@ pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
 from conftest import CHROMIUM
 from poseline.frame import Gap
 from poseline.serve.address import Address
+from poseline.serve.recorder import Recorder
 from poseline.serve.server import Server
 from serve_worlds import INFO, Filming, header, picture, seen, serving, standing
 
@@ -235,6 +236,28 @@ def test_a_snapshot_is_a_picture_and_its_keypoints(context: BrowserContext, serv
         assert orjson.loads((tmp_path / names[1]).read_bytes())["frame"] == 12
         assert (tmp_path / names[0]).read_bytes()[:2] == b"\xff\xd8"
         assert "Snapshot of front saved" in page.inner_text("#toasts")
+
+
+def test_recording_by_key_is_shown_and_its_files_are_offered(
+    context: BrowserContext, server: Server, tmp_path: Path
+) -> None:
+    feed = server.hub.feeds[0]
+    feed.recorder = recorder = Recorder("front", tmp_path / "recordings", 1.0, feed.run_record, feed.told)
+    recorder.start()
+    with Filming(feed), watching(context, server) as page:
+        page.wait_for_selector(".tile .record:visible")
+        page.keyboard.press(" ")
+        page.wait_for_selector(".tile .record[aria-pressed=true]")
+        until(page, lambda: re.fullmatch(r"recording \d+ s", page.inner_text(".tile .length")))
+        page.click(".tile .record")
+        page.wait_for_selector(".tile .record[aria-pressed=false]")
+        page.wait_for_selector("#event-list .recording a >> nth=1")
+        with page.expect_download() as waiting:
+            page.click("#event-list .recording a >> nth=0")
+        assert waiting.value.suggested_filename.endswith(".mp4")
+        waiting.value.save_as(tmp_path / "got.mp4")
+        assert (tmp_path / "got.mp4").read_bytes() == recorder.finished[0].video.read_bytes()
+    recorder.close()
 
 
 def test_events_plot_and_statistics(context: BrowserContext, server: Server) -> None:

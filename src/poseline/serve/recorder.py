@@ -153,6 +153,8 @@ class Recorder(threading.Thread):
         frame = shot.observation.frame
         if not wanted and self._open:
             self._finish()
+        if not wanted and not self._pre_roll:
+            return
         if (frame.width, frame.height) != self._size:
             self._begin_encoder(frame.width, frame.height)
         picture = writable_yuv(frame)
