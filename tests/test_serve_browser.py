@@ -20,6 +20,7 @@ pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
 from conftest import CHROMIUM
 from poseline.frame import Gap
 from poseline.serve.address import Address
+from poseline.serve.keep import Recordings
 from poseline.serve.recorder import Recorder
 from poseline.serve.server import Server
 from serve_worlds import INFO, Filming, header, picture, seen, serving, standing
@@ -242,7 +243,7 @@ def test_recording_by_key_is_shown_and_its_files_are_offered(
     context: BrowserContext, server: Server, tmp_path: Path
 ) -> None:
     feed = server.hub.feeds[0]
-    feed.recorder = recorder = Recorder("front", tmp_path / "recordings", 1.0, feed.run_record, feed.told)
+    feed.recorder = recorder = Recorder("front", tmp_path / "recordings", Recordings(1.0), feed.run_record, feed.told)
     recorder.start()
     with Filming(feed), watching(context, server) as page:
         page.wait_for_selector(".tile .record:visible")
@@ -281,9 +282,8 @@ def test_events_plot_and_statistics(context: BrowserContext, server: Server) -> 
         feed.put(seen(10, standing(100, identity=3)))
         until(page, lambda: page.inner_text("#plot-value") == "180")
         page.click("role=tab[name=Statistics]")
-        until(page, lambda: "Frames" in page.inner_text("#number-rows"))
+        until(page, lambda: "Frames\t10" in page.inner_text("#number-rows"))
         rows = dict(row.split("\t") for row in page.inner_text("#number-rows").splitlines())
-        assert rows["Frames"] == "10"
         assert rows["Persons"] == "1"
         assert rows["Picture"] == "320 \u00d7 240"
         assert re.fullmatch(r"\d+ ms", rows["Age, median"])

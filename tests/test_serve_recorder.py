@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import orjson
@@ -12,9 +13,11 @@ import pytest
 
 pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
 
+from poseline.errors import SettingsError
 from poseline.frame import plane_pixels
 from poseline.serve import recorder as recorder_module
 from poseline.serve.feed import Feed
+from poseline.serve.keep import Recordings
 from poseline.serve.recorder import Recorder, Recording
 from poseline.serve.server import Server
 from serve_worlds import INFO, header, picture, request, seen, serving, standing
@@ -24,10 +27,10 @@ from test_serve import until
 class World:
     """A camera with a recorder; each frame's luma tells its number."""
 
-    def __init__(self, folder: Path, pre_roll: float) -> None:
+    def __init__(self, folder: Path, pre_roll: float, **rules: Any) -> None:
         self.feed = Feed("front", lambda: None)
         self.feed.begin(header(), INFO)
-        self.recorder = self.feed.recorder = recording(self.feed, folder, pre_roll)
+        self.recorder = self.feed.recorder = recording(self.feed, folder, pre_roll, **rules)
         self.index = 0
 
     def film(self, frames: int, width: int = 320) -> None:
@@ -35,11 +38,13 @@ class World:
             shown = picture(16 + self.index % 200, width=width)
             self.feed.put(seen(self.index, standing(), shown=shown))
             self.index += 1
+            if self.index % 30 == 0:  # more than it lets wait would be given up
+                until(lambda: not self.recorder._waiting)
         until(lambda: not self.recorder._waiting)
 
 
-def recording(feed: Feed, folder: Path, pre_roll: float) -> Recorder:
-    recorder = Recorder(feed.name, folder / "recordings", pre_roll, feed.run_record, feed.told)
+def recording(feed: Feed, folder: Path, pre_roll: float, **rules: Any) -> Recorder:
+    recorder = Recorder(feed.name, folder / "recordings", Recordings(pre_roll, **rules), feed.run_record, feed.told)
     recorder.start()
     return recorder
 
@@ -140,6 +145,51 @@ def test_what_a_killed_run_was_recording_can_be_played(tmp_path: Path) -> None:
     copy.write_bytes(left.read_bytes())
     assert len(numbers(copy)) > 60
     world.recorder.close()
+
+
+def test_segments_follow_each_other_without_a_frame_lost(tmp_path: Path) -> None:
+    world = World(tmp_path, 0.0, segment=2.0, at_once=True)
+    world.film(200)
+    world.recorder.close()
+    assert [found.frames for found in world.recorder.finished] == [60, 60, 60, 20]
+    assert [number for found in world.recorder.finished for number in frames(found)] == list(range(200))
+    assert near([number for found in world.recorder.finished for number in numbers(found.video)], list(range(200)))
+
+
+def test_the_oldest_go_when_there_are_too_many_or_too_old_and_never_the_one_in_use(tmp_path: Path) -> None:
+    world = World(tmp_path, 0.0, segment=2.0, at_once=True, most_bytes=1.0)
+    world.film(200)
+    world.recorder.close()
+    assert [found.frames for found in world.recorder.finished] == [20], "the newest stays, however large"
+    assert len(list((tmp_path / "recordings").iterdir())) == 2
+    rules = Recordings(most_seconds=60)
+    now = time.time()
+    found = [
+        Recording(tmp_path / f"{age}.mp4", tmp_path / f"{age}.jsonl", 1, 1.0, now - age) for age in (90, 70, 50, 1)
+    ]
+    assert rules.too_many(found, [1] * 4) == found[:2]
+    assert Recordings(most_bytes=25).too_many(found, [10, 10, 10, 10]) == found[:2]
+    assert Recordings().too_many(found, [10, 10, 10, 10]) == []
+    assert rules.too_many([], []) == []
+
+
+@pytest.mark.parametrize(
+    ("segment", "keep", "rules"),
+    [("10m", "24h", Recordings(0, 600, 86400, None)), ("90s", "50GB", Recordings(0, 90, None, 50e9)),
+     (None, "7d", Recordings(0, None, 604800, None)), ("1.5h", "500MB", Recordings(0, 5400, None, 5e8))],
+)  # fmt: skip
+def test_times_and_sizes_are_read(segment: str | None, keep: str, rules: Recordings) -> None:
+    assert Recordings.parse(0, segment, keep, False) == rules
+
+
+@pytest.mark.parametrize(
+    ("segment", "keep"),
+    [("10", None), ("1s", None), ("-5m", None), ("0m", None), ("m", None), (None, "50"), (None, "0GB"), (None, "1KB"),
+     (None, "-1h"), (None, "forever"), ("10 m", None), ("nan", None)],
+)  # fmt: skip
+def test_what_is_neither_is_told(segment: str | None, keep: str | None) -> None:
+    with pytest.raises(SettingsError, match="such as"):
+        Recordings.parse(0, segment, keep, False)
 
 
 def test_it_never_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

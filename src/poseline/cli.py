@@ -94,6 +94,9 @@ def run(
     crf: Annotated[int | None, _option("--crf", help="Video quality, 0 (best) to 51.", panel=_WRITE, of="output.crf")] = None,
     serve: Annotated[str | None, _option("--serve", metavar="[HOST:PORT]", help="Show it live in a browser, at this address. (127.0.0.1:8100)", panel=_WRITE)] = None,
     pre_roll: Annotated[float, typer.Option("--pre-roll", min=0, max=120, metavar="SECONDS", help="With --serve: seconds that a recording begins earlier; encodes all the time.", rich_help_panel=_WRITE)] = 0.0,
+    segment: Annotated[str | None, _option("--segment", metavar="TIME", help="With --serve: begin another file after this time of a recording, such as 10m.", panel=_WRITE)] = None,
+    keep: Annotated[str | None, _option("--keep", metavar="TIME|SIZE", help="With --serve: remove a camera's oldest recordings beyond this, such as 24h or 50GB.", panel=_WRITE)] = None,
+    record: Annotated[bool, _option("--record", help="With --serve: record from the first frame on.", panel=_WRITE)] = False,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Sources to run at once, each in a process of its own.")] = 1,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="YAML file of settings; options given here win.")] = None,
 ) -> None:  # fmt: skip
@@ -133,9 +136,9 @@ def run(
     overrides = {
         section: {key: value for key, value in values.items() if value is not None} for section, values in given.items()
     }
-    raise typer.Exit(
-        runs.run_all(sources, configuration.load(config, overrides), context.obj, jobs, recursive, serve, pre_roll)
-    )
+    recordings = _recordings(serve, pre_roll, segment, keep, record)
+    settings = configuration.load(config, overrides)
+    raise typer.Exit(runs.run_all(sources, settings, context.obj, jobs, recursive, serve, recordings))
 
 
 @app.command()
@@ -266,6 +269,19 @@ def _file(option: str, path: Path) -> Path:
     if str(path) == "-":
         raise SettingsError(f"{option} -: it cannot be written to standard output; give the name of a file")
     return path
+
+
+def _recordings(serve: str | None, pre_roll: float, segment: str | None, keep: str | None, record: bool) -> Any:
+    """What the page's recordings are like; None where nothing is said of them."""
+    given = {"--pre-roll": pre_roll, "--segment": segment, "--keep": keep, "--record": record}
+    if not any(given.values()):
+        return None
+    if serve is None:
+        option = next(name for name, value in given.items() if value)
+        raise SettingsError(f"{option} is about the recordings of the live page; add --serve")
+    from poseline.serve.keep import Recordings
+
+    return Recordings.parse(pre_roll, segment, keep, record)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

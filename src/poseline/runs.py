@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from poseline.inference import PoseEstimator, Turns
     from poseline.pipeline import OnFrame, RunReport, Sink
     from poseline.pose import Observation
+    from poseline.serve.keep import Recordings
 
 log = logging.getLogger("poseline")
 
@@ -48,7 +49,7 @@ class _Shown(logging.Handler):
 
 def run_all(
     sources: list[str], settings: Settings, interruption: Interruption, jobs: int = 1, recursive: bool = False,
-    serve: str | None = None, pre_roll: float = 0.0,
+    serve: str | None = None, recordings: Recordings | None = None,
 ) -> int:  # fmt: skip
     """Run one source after another, or `jobs` at once; the code of the first that failed.
 
@@ -73,7 +74,7 @@ def run_all(
         from poseline.serve.cameras import run_served
 
         tasks = [(location, _for_one(settings, location, several)) for location in locations]
-        return run_served(tasks, serve, jobs, _run_one, Models(_show_loaded), interruption, pre_roll)
+        return run_served(tasks, serve, jobs, _run_one, Models(_show_loaded), interruption, recordings)
     if several and any(location.live for location in locations):
         locations, jobs = _beside_live(locations, jobs)
     if jobs > 1 and several:

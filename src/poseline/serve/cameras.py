@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from poseline.errors import PoselineError, SettingsError, SourceError
 from poseline.interruption import INTERRUPTED, Interruption
 from poseline.serve.address import OPTION, Address
+from poseline.serve.keep import Recordings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ _TICK = 0.2
 
 def run_served(
     tasks: Sequence[tuple[Location, Settings]], address: str, jobs: int, run_one: Callable[..., RunReport],
-    models: Models, interruption: Interruption, pre_roll: float = 0.0,
+    models: Models, interruption: Interruption, recordings: Recordings | None = None,
 ) -> int:  # fmt: skip
     """Run each source on threads of its own, with one network for all, and show them on a page.
 
@@ -42,7 +43,7 @@ def run_served(
         run_one: runs one source to its end; `runs._run_one`.
         models: where the network comes from.
         interruption: hears the user's signals.
-        pre_roll: seconds before the wish to record that a recording begins with.
+        recordings: how they are made and kept.
 
     Returns:
         The exit code of the first source that failed, in the order of `tasks`.
@@ -55,10 +56,10 @@ def run_served(
         _show_addresses(server)
         several = len(tasks) > 1
         turns = Turns() if several else None
-        shared = _OneAtATime(models)
+        rules = recordings or Recordings()
         cameras = [
             _Camera(
-                server.hub.add(location.name), location, _in_memory(settings), run_one, shared, turns, several, pre_roll
+                server.hub.add(location.name), location, _in_memory(settings), run_one, shared, turns, several, rules
             )
             for location, settings in tasks
         ]
@@ -85,12 +86,12 @@ class _Camera(threading.Thread):
 
     def __init__(
         self, feed: Feed, location: Location, settings: Settings, run_one: Callable[..., RunReport], models: Any,
-        turns: Turns | None, several: bool, pre_roll: float,
+        turns: Turns | None, several: bool, recordings: Recordings,
     ) -> None:  # fmt: skip
         super().__init__(name=location.name, daemon=True)
         self.code = 0
         self._feed, self._location, self._settings, self._run_one = feed, location, settings, run_one
-        self._models, self._turns, self._several, self._pre_roll = models, turns, several, pre_roll
+        self._models, self._turns, self._several, self._recordings = models, turns, several, recordings
         self._stopped = threading.Event()
         self._interruption = _Asked()
 
@@ -147,7 +148,7 @@ class _Camera(threading.Thread):
 
         feed = self._feed
         feed.outage = getattr(source, "outage", None)  # files have none
-        feed.recorder = Recorder(feed.name, folder / "recordings", self._pre_roll, feed.run_record, feed.told)
+        feed.recorder = Recorder(feed.name, folder / "recordings", self._recordings, feed.run_record, feed.told)
         feed.recorder.start()
 
 

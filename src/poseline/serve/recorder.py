@@ -21,6 +21,7 @@ from poseline.overlay.writable import writable_yuv
 
 if TYPE_CHECKING:
     from poseline.serve.feed import Shot
+    from poseline.serve.keep import Recordings
 
 log = logging.getLogger("poseline")
 
@@ -49,6 +50,8 @@ class Recording:
     keypoints: Path
     frames: int
     seconds: float
+    at: float
+    """When it was finished, in `time.time()` seconds."""
 
 
 @dataclass
@@ -71,25 +74,25 @@ class Recorder(threading.Thread):
     Args:
         name: of the camera, for the files' names.
         folder: made at the first recording.
-        pre_roll: seconds before the wish to record that a recording begins with; needs encoding all the time.
+        rules: pre-roll (which needs encoding all the time), length and number of recordings.
         run_record: the first line of the keypoints' file.
         told: called with what happens, in words, and the finished recording if that is it.
     """
 
     def __init__(
-        self, name: str, folder: Path, pre_roll: float, run_record: Callable[[], dict[str, Any]],
+        self, name: str, folder: Path, rules: Recordings, run_record: Callable[[], dict[str, Any]],
         told: Callable[[str, Recording | None], None],
     ) -> None:  # fmt: skip
         super().__init__(name=f"record {name}", daemon=True)
         self.dropped = 0
         """Frames that no recording has since the encoder was too slow."""
         self.finished: list[Recording] = []
-        self._camera, self._folder, self._pre_roll = name, folder, pre_roll
+        self._camera, self._folder, self._rules, self._pre_roll = name, folder, rules, rules.pre_roll
         self._run_record, self._told = run_record, told
         self._changed = threading.Condition()
         self._waiting: deque[tuple[Shot, bytes, bool]] = deque()
         """Frames, their records, and whether they are wanted in a recording."""
-        self._wanted = self._closing = False
+        self._wanted, self._closing = rules.at_once, False
         self._rolled: deque[_Coded] = deque()
         self._encoder: Any = None
         self._size = (0, 0)
@@ -165,7 +168,9 @@ class Recorder(threading.Thread):
         self._last, self._last_key = ticks, ticks if key else self._last_key
         coded = _Coded([bytes(packet) for packet in self._encoder.encode(picture)], ticks, key, record)
         self._rolled.append(coded)
-        if wanted and self._open is None:
+        if self._open and key and self._rules.full((ticks - self._open.first) / 1000):
+            self._finish(on=[coded])
+        elif wanted and self._open is None:
             self._start(list(self._rolled))
         elif self._open:
             self._write(coded)
@@ -222,10 +227,16 @@ class Recorder(threading.Thread):
         now.keypoints.write(coded.record + b"\n")
         now.last, now.frames = coded.ticks, now.frames + 1
 
-    def _finish(self) -> None:
-        """Close the files, and make an MP4 of the transport stream, without encoding it again."""
+    def _finish(self, on: list[_Coded] | None = None) -> None:
+        """Close the files, and make an MP4 of the transport stream, without encoding it again.
+
+        The recording goes `on` with these in the next file, if there are any.
+        """
         now, self._open = self._open, None
-        self._rest()
+        if on:
+            self._start(on)
+        else:
+            self._rest()
         assert now is not None
         now.keypoints.close()
         now.container.close()
@@ -243,9 +254,20 @@ class Recorder(threading.Thread):
                 out.mux(packet)
         part.replace(video)
         now.path.unlink()
-        recording = Recording(video, now.path.with_suffix(".jsonl"), now.frames, (now.last - now.first) / 1000)
+        recording = Recording(
+            video, now.path.with_suffix(".jsonl"), now.frames, (now.last - now.first) / 1000, time.time()
+        )
         self.finished.append(recording)
+        self._tidy()
         self._told(f"recorded {recording.seconds:.1f} s", recording)
+
+    def _tidy(self) -> None:
+        """Remove the oldest recordings, as far as the rules say."""
+        sizes = [_size(each.video) + _size(each.keypoints) for each in self.finished]
+        for recording in self._rules.too_many(self.finished, sizes):
+            self.finished.remove(recording)
+            for path in (recording.video, recording.keypoints):
+                path.unlink(missing_ok=True)
 
     def _rest(self) -> None:
         """Without a pre-roll, the next recording begins with an encoder of its own, and so with a key frame."""
@@ -270,6 +292,10 @@ class Recorder(threading.Thread):
         words = f"the recording ended: {error}{kept}"
         log.warning("%s: %s", self._camera, words)
         self._told(words, None)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0  # somebody may have moved it away
 
 
 def _require_space(folder: Path) -> None:
