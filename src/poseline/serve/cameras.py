@@ -56,11 +56,9 @@ def run_served(
         _show_addresses(server)
         several = len(tasks) > 1
         turns = Turns() if several else None
-        rules = recordings or Recordings()
+        common = run_one, _OneAtATime(models), turns, several, recordings or Recordings()
         cameras = [
-            _Camera(
-                server.hub.add(location.name), location, _in_memory(settings), run_one, shared, turns, several, rules
-            )
+            _Camera(server.hub.add(location.name), location, _in_memory(settings), *common)
             for location, settings in tasks
         ]
 
