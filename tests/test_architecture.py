@@ -62,9 +62,10 @@ MAY_IMPORT = {
     | ROOMS
     | {"atomic", "log", "pipeline", "session", "terminal", "result", "model", "machine", "startup", "cache"},
     "send": BASE | {"capture", "log", "pipeline"},
+    "serve": BASE | ROOMS | {"log", "pipeline", "session", "terminal"},
     "session": BASE | ROOMS | {"machine", "pipeline", "workers"},
-    "batch": BASE | ROOMS | {"pipeline", "send", "session", "terminal", "progress", "workers", "startup"},
-    "cli": BASE | ROOMS | {"commands", "pipeline", "terminal", "doctor", "bench", "batch"},
+    "batch": BASE | ROOMS | {"pipeline", "send", "serve", "session", "terminal", "progress", "workers", "startup"},
+    "cli": BASE | ROOMS | {"commands", "pipeline", "terminal", "doctor", "bench", "batch", "serve"},
     "workers": {"errors", "interruption"},
     "__main__": {"cli", "interruption", "startup", "doctor"},
 }

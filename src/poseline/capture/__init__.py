@@ -7,6 +7,7 @@ from poseline.capture.file import SimulatedCamera, VideoFile
 from poseline.capture.images import Images, read_image
 from poseline.capture.locate import Location, check_part, locate, open_source
 from poseline.capture.memory import is_tensor, pixels_of
+from poseline.capture.outage import Outage
 from poseline.capture.presence import check_present
 from poseline.capture.sample import ClipSample
 from poseline.capture.scripted import ScriptedCamera
@@ -20,6 +21,7 @@ __all__ = [
     "Images",
     "Location",
     "NetworkStream",
+    "Outage",
     "ScriptedCamera",
     "SimulatedCamera",
     "Source",

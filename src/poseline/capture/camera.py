@@ -90,6 +90,7 @@ class Camera:
         if differs:
             log.warning(self.notes[0])
         self._stopped = threading.Event()
+        self.outage = Outage(f"camera {index}", settings.max_outage, self._stopped)
 
     @property
     def bad(self) -> int:
@@ -107,7 +108,7 @@ class Camera:
 
     def frames(self) -> Generator[Frame, None, None]:
         """Pictures as they arrive; an outage shows as the next frame's `gap`."""
-        outage = Outage(f"camera {self._index}", self._settings.max_outage, self._stopped)
+        outage = self.outage
         started, last, index, gap_from = time.monotonic(), 0.0, 0, None
         while (device := self._device or outage.until(self._open)) is not None:
             self._device = None

@@ -87,6 +87,7 @@ class NetworkStream:
         self._decoder: Decoder | None = None
         self._receiver: Receiver | None = None
         self._stopped = threading.Event()
+        self.outage = Outage(url, settings.max_outage, self._stopped)
         self._bad = 0
         self._began = self._last = -1
         """Times, in ticks, of the first frame of this connection and of the newest."""
@@ -116,8 +117,7 @@ class NetworkStream:
 
     def frames(self) -> Generator[Frame, None, None]:
         """Frames, each at its time; an outage shows as the next frame's `gap`."""
-        outage = Outage(self._url, self._settings.max_outage, self._stopped)
-        index = 0
+        outage, index = self.outage, 0
         try:
             while (opened := self._opened or outage.until(self._open)) is not None:
                 self._opened = None

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from poseline import __version__
 from poseline.capture import Source, SourceInfo
 from poseline.errors import PoselineError
-from poseline.inference import PoseEstimator
+from poseline.inference import PoseEstimator, Turn
 from poseline.interruption import Interruption
 from poseline.log import RunHeader, chosen_formats, written_aspect
 from poseline.output import OutputFolder, write_summary
@@ -44,6 +44,7 @@ def run(
     render_in_subprocess: bool = False,
     sinks: Sequence[Sink] = (),
     stages: Sequence[Stage] = (),
+    turn: Turn | None = None,
 ) -> RunReport:
     """Run `source` to its end into `folder`.
 
@@ -60,6 +61,7 @@ def run(
         render_in_subprocess: draw and encode the pictures of a file in a second process; nothing is drawn in this one.
         sinks: where results go beside the folder; none of them may need a picture with `render_in_subprocess`.
         stages: further stages, behind tracking, from observations to observations.
+        turn: for runs that share the estimator.
     """
     interruption = interruption or Interruption()
     info = source.info
@@ -78,7 +80,7 @@ def run(
             render_in_subprocess=estimator.spec if render_in_subprocess else None,
         ) as recorder:
             with _noting_errors(report):
-                _drive(source, estimator, settings, recorder, report, on_frame, interruption, stages)
+                _drive(source, estimator, settings, recorder, report, on_frame, interruption, stages, turn)
             with _noting_errors(report):
                 recorder.finish()
             report.elapsed, report.cpu = time.monotonic() - started, time.process_time() - used
@@ -117,6 +119,7 @@ def _drive(
     on_frame: OnFrame | None,
     interruption: Interruption,
     stages: Sequence[Stage],
+    turn: Turn | None,
 ) -> None:
     output = Meter("output", "logging" if recorder.renderer else "encoding and logging", ENCODING_ADVICE)
     wanted = settings.output.video or settings.output.show or any(each.sink.needs_picture for each in recorder.others)
@@ -124,7 +127,7 @@ def _drive(
     stream: PoseStream | None = None
     try:
         with open_pose_stream(
-            source, estimator, settings, [*stages, *_smoothing(source, settings), *drawing]
+            source, estimator, settings, [*stages, *_smoothing(source, settings), *drawing], turn=turn
         ) as stream:
             report.meters = [*stream.meters, output, *(each.meter for each in recorder.others)]
             try:
