@@ -6,7 +6,6 @@ import itertools
 import socket
 import threading
 import time
-from collections.abc import Callable
 
 import av
 import cv2
@@ -23,14 +22,19 @@ from poseline.serve import hub as hub_module
 from poseline.serve.address import Address, with_value
 from poseline.serve.picture import Variant, encode
 from poseline.serve.server import Server
-from serve_worlds import HEIGHT, WIDTH, Filming, WebSocketClient, picture, raw_request, request, seen, serving, standing
-
-
-def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to that"
-        time.sleep(0.01)
+from serve_worlds import (
+    HEIGHT,
+    WIDTH,
+    Filming,
+    WebSocketClient,
+    picture,
+    raw_request,
+    request,
+    seen,
+    serving,
+    standing,
+    until,
+)
 
 
 def encodings(monkeypatch: pytest.MonkeyPatch) -> list[Variant]:

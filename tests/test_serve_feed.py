@@ -11,6 +11,7 @@ import orjson
 import pytest
 from av.video.reformatter import ColorRange
 
+pytest.importorskip("aiohttp", reason="needs poseline[serve]")
 pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
 
 from poseline.frame import Frame, Gap, plane_pixels

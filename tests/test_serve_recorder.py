@@ -11,6 +11,7 @@ import av
 import orjson
 import pytest
 
+pytest.importorskip("aiohttp", reason="needs poseline[serve]")
 pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
 
 from poseline.errors import SettingsError
@@ -20,8 +21,7 @@ from poseline.serve.feed import Feed
 from poseline.serve.keep import Recordings
 from poseline.serve.recorder import Recorder, Recording
 from poseline.serve.server import Server
-from serve_worlds import INFO, header, picture, request, seen, serving, standing
-from test_serve import until
+from serve_worlds import INFO, header, picture, request, seen, serving, standing, until
 
 
 class World:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import threading
 from collections.abc import Generator
@@ -190,6 +191,7 @@ class NetworkStream:
         return 0 < needed <= (self._last - self._began) / TICKS.denominator
 
     def _break_off(self, reason: str) -> None:
+        gc.collect()  # what the connection leaves are few objects in cycles, but megabytes behind them
         since = self._outage[0] if self._outage else self._last / TICKS.denominator
         self._outage = since, reason
 

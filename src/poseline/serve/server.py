@@ -10,6 +10,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Coroutine
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ class Server:
     def urls(self) -> list[str]:
         """Addresses to open in a browser, with the token where one is needed; the best one first."""
         query = f"?token={self.access.token}" if self.access.token else ""
-        hosts = _network_hosts() if self.address.everywhere else [self.address.host]
+        hosts = _network_hosts(":" in self.address.host) if self.address.everywhere else [self.address.host]
         return [self.address.url(host) + query for host in hosts]
 
     def _serve(self) -> None:
@@ -387,17 +388,18 @@ def _listening(address: Address) -> list[socket.socket]:
     return sockets
 
 
-def _network_hosts() -> list[str]:
-    """The computer's own IPv4 addresses that others can reach."""
+def _network_hosts(six: bool) -> list[str]:
+    """The computer's own addresses that others can reach, of IPv4 or of IPv6."""
     import psutil
 
+    family = socket.AF_INET6 if six else socket.AF_INET
     found = [
         entry.address
         for entries in psutil.net_if_addrs().values()
         for entry in entries
-        if entry.family == socket.AF_INET and not entry.address.startswith("127.")
+        if entry.family == family and "%" not in entry.address and not ip_address(entry.address).is_loopback
     ]
-    return found or ["127.0.0.1"]
+    return found or ["::1" if six else "127.0.0.1"]
 
 
 def _keep_fresh(request: web.Request) -> None:
