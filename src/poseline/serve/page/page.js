@@ -201,7 +201,9 @@ class Page {
       }
     }
     part("span", "where", this.tiles.length > 1 ? this.tiles[camera].camera.name : "");
-    list.prepend(row);
+    row.dataset.at = at;
+    const older = [...list.children].find((other) => Number(other.dataset.at) <= at);  // those of before come camera by camera
+    list.insertBefore(row, older ?? null);
     while (list.children.length > MOST_EVENTS) list.lastElementChild.remove();
   }
 
