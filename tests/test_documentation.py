@@ -125,9 +125,7 @@ def test_every_command_that_can_runs(place: Path, tmp_path: Path) -> None:
 
 def test_every_python_example_runs(place: Path, tmp_path: Path) -> None:
     shutil.copytree(place, tmp_path / "place")
-    pages = [
-        path for path in PAGES if path.name != "outputs.md"
-    ]  # receivers, which test_outputs_docs.py starts and ends
+    pages = [path for path in PAGES if path.name != "outputs.md"]  # test_outputs_docs.py runs its receivers
     blocks = {name(path): CODE.findall(read(path)) for path in pages}
     code = f"for page, blocks in {blocks!r}.items():\n for block in blocks: print('>', page); exec(block, {{}})"
     code = code.replace("yolo11n-pose.pt", "builtin")  # nothing is to be fetched
