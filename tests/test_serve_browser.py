@@ -80,6 +80,7 @@ def colour(page: Page, x: float, y: float, tile: int = 0) -> list[int]:
     found: list[int] = page.evaluate(
         """([x, y, tile]) => {
             const canvas = document.querySelectorAll('.tile canvas')[tile];
+            if (!canvas?.width) return [-99, -99, -99];
             const at = [x * canvas.width / 320, y * canvas.height / 240].map(Math.round);
             return [...canvas.getContext('2d').getImageData(...at, 1, 1).data].slice(0, 3);
         }""",
