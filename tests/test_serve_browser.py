@@ -80,6 +80,7 @@ def colour(page: Page, x: float, y: float, tile: int = 0) -> list[int]:
     found: list[int] = page.evaluate(
         """([x, y, tile]) => {
             const canvas = document.querySelectorAll('.tile canvas')[tile];
+            if (!canvas?.width) return [-99, -99, -99];
             const at = [x * canvas.width / 320, y * canvas.height / 240].map(Math.round);
             return [...canvas.getContext('2d').getImageData(...at, 1, 1).data].slice(0, 3);
         }""",
@@ -139,7 +140,7 @@ def test_states_are_told_in_words_and_colour(
     feed = server.hub.feeds[0]
     with watching(context, server) as page:
         chip, veil = page.locator(".tile .chip"), page.locator(".tile .veil")
-        assert "waiting for the first picture" in veil.inner_text()
+        until(page, lambda: "waiting for the first picture" in veil.inner_text())
 
         class Outage:
             retry_at: float | None = None
@@ -155,7 +156,7 @@ def test_states_are_told_in_words_and_colour(
         outage.retry_at = time.monotonic() + 30
         page.wait_for_selector(".tile .chip[data-state=lost]")
         colours.add(chip.evaluate("(chip) => getComputedStyle(chip).color"))
-        assert re.search(r"no picture for \d+ s \(trying again in [23]\d s\)", veil.inner_text())
+        until(page, lambda: re.search(r"no picture for \d+ s \(trying again in [123]\d s\)", veil.inner_text()))
         assert len(colours) == 3
         until(
             page, lambda: "trying again" in page.inner_text("#announce") or "no picture" in page.inner_text("#announce")
@@ -165,7 +166,7 @@ def test_states_are_told_in_words_and_colour(
             page.wait_for_selector(".tile .chip[data-state=live]")
         feed.end("the cable was cut")
         page.wait_for_selector(".tile .chip[data-state=failed]")
-        assert veil.inner_text() == "the cable was cut"
+        until(page, lambda: veil.inner_text() == "the cable was cut")
 
 
 def test_the_page_comes_back_when_the_server_does(context: BrowserContext) -> None:

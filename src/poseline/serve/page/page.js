@@ -17,7 +17,7 @@ class Page {
     this.plot = new Plot(byId("plot-canvas"), byId("plot-value"), byId("plot-unit"));
     this.link = new Link((message) => this.hear(message), (head, jpeg, size) => this.picture(head, jpeg, size), (state, text) => this.linked(state, text));
     this.controls();
-    setInterval(() => this.refresh(), 100);
+    setInterval(() => this.refresh(), 200);
     setInterval(() => this.numbers(), 500);
     setInterval(() => this.announce(), ANNOUNCE_EVERY);
   }

@@ -110,17 +110,24 @@ export class Tile {
     parts.record.hidden = recording === undefined || state === "ended" || state === "failed";
     parts.record.setAttribute("aria-pressed", Boolean(recording));
     parts.record.title = recording ? `Recording, ${recorded} s: end it (space)` : "Record (space)";
-    parts.length.textContent = recording ? `recording ${recorded.toFixed(0)} s` : "";
+    write(parts.length, recording ? `recording ${recorded.toFixed(0)} s` : "");
     parts.chip.dataset.state = state;
-    parts.word.textContent = state === "live" ? "live" : state;
+    write(parts.word, state);
     const age = this.head ? this.page.link.age(this.head) : null, over = state === "ended" || state === "failed";
-    parts.age.textContent = age === null || over ? "–" : age < 10000 ? `${Math.round(age)} ms` : `${Math.round(age / 1000)} s`;
-    parts.fps.textContent = `${this.fps.toFixed(0)} fps`;
-    parts.drops.textContent = `${this.status.dropped ?? 0} dropped`;
+    const ageText = age === null || over ? "–" : age < 10000 ? `${Math.round(age)} ms` : `${Math.round(age / 1000)} s`;
+    write(parts.age, ageText);
+    write(parts.fps, `${this.fps.toFixed(0)} fps`);
+    write(parts.drops, `${this.status.dropped ?? 0} dropped`);
     this.element.querySelector(".snapshot").disabled = !this.head;
     parts.veil.hidden = state === "live" || (state === "late" && this.status.state === "live");
-    parts.veil.textContent = text;
+    write(parts.veil, text);
     const persons = this.status.persons ?? 0;
-    this.canvas.setAttribute("aria-label", `${this.camera.name}: ${text}, ${persons} ${persons === 1 ? "person" : "persons"}`);
+    const words = `${this.camera.name}: ${text}, ${persons} ${persons === 1 ? "person" : "persons"}`;
+    if (this.canvas.getAttribute("aria-label") !== words) this.canvas.setAttribute("aria-label", words);
   }
+}
+
+// Only what has changed, so that the browser lays out and paints nothing for the rest.
+function write(part, text) {
+  if (part.textContent !== text) part.textContent = text;
 }
