@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Generator, Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,13 +21,21 @@ from output_worlds import SAMPLES, SHARED
 from poseline.inference import weights
 
 REQUIRED = set(os.environ.get("POSELINE_REQUIRE", "").split(","))
-"""Markers (shared, system, gpu) whose tests must run: they fail where they would be skipped."""
+"""Markers (shared, system, readers, gpu) whose tests must run: they fail where they would be skipped."""
+READERS = os.environ.get("POSELINE_READERS", sys.executable)
+"""A Python that has the programs of the field which read our files; the tests' own, where they are installed there."""
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of other weights and clips; a test that asks for it is marked `shared`."""
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def readers() -> str:
+    """The Python that runs `opensim_reader.py`; the test is marked `readers("opensim")`."""
+    return READERS
 
 
 @pytest.fixture(scope="session")
@@ -100,7 +111,18 @@ def _unmet(mark: pytest.Mark) -> str | None:
     if mark.name == "system":
         absent = [name for name in mark.args if shutil.which(name) is None and find_spec(name) is None]
         return f"needs {' and '.join(absent)}: not installed" if absent else None
+    if mark.name == "readers":
+        absent = sorted({name for name in mark.args if find_spec(name) is None} & _absent_readers(*mark.args))
+        return f"needs {' and '.join(absent)}, here or in the Python that POSELINE_READERS names" if absent else None
     return None
+
+
+@cache
+def _absent_readers(*names: str) -> set[str]:
+    """Those of some modules that the readers' Python lacks."""
+    code = "import sys; from importlib.util import find_spec as f; print(*(n for n in sys.argv[1:] if f(n) is None))"
+    done = subprocess.run([READERS, "-c", code, *names], capture_output=True, text=True, timeout=60, check=False)
+    return set(done.stdout.split()) if done.returncode == 0 else set(names)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

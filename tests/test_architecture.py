@@ -53,14 +53,15 @@ MAY_IMPORT = {
     "model": BASE | ROOMS | {"forks", "result", "session"},
     "machine": set(),
     "doctor": BASE | ROOMS | {"machine", "cache", "openvino_core"},
-    "terminal": BASE | ROOMS | {"pipeline", "result", "progress"},
+    "terminal": BASE | ROOMS | {"analysis", "pipeline", "result", "progress"},
     "progress": BASE | ROOMS | {"pipeline"},
     "bench": BASE
     | ROOMS
     | {"atomic", "log", "pipeline", "session", "terminal", "result", "model", "machine", "startup", "cache"},
     "session": BASE | ROOMS | {"machine", "pipeline", "workers"},
     "batch": BASE | ROOMS | {"pipeline", "session", "terminal", "progress", "workers", "startup"},
-    "cli": BASE | ROOMS | {"pipeline", "terminal", "doctor", "bench", "batch"},
+    "commands": BASE | ROOMS | {"analysis", "log", "batch", "terminal"},
+    "cli": BASE | ROOMS | {"commands", "pipeline", "terminal", "doctor", "bench", "batch"},
     "workers": {"errors", "interruption"},
     "__main__": {"cli", "interruption", "startup", "doctor"},
 }

@@ -11,6 +11,7 @@ import typer
 from poseline import __version__
 from poseline import batch as runner
 from poseline import settings as configuration
+from poseline.commands.analyze import analyze
 from poseline.errors import PoselineError, SettingsError, redact
 from poseline.interruption import INTERRUPTED, Interruption
 
@@ -209,6 +210,9 @@ def recover(
     from poseline.terminal import show_recovered
 
     show_recovered(mend(path))
+
+
+app.command()(analyze)
 
 
 @app.callback(invoke_without_command=True)

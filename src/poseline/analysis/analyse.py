@@ -86,6 +86,10 @@ class PersonAnalysis:
         kinds = [event.kind for event in self.events]
         return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
 
+    def of_angles(self, points: Bools) -> Bools:
+        """(T, A) whether any point of an angle is among `points` (T, K)."""
+        return _of_angles(self.measured, points)
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:

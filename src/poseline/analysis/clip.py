@@ -60,8 +60,8 @@ def analyze(
     Args:
         log: a run's folder, a `keypoints.jsonl`, or `Tracks` that were read.
         person: `main`, the person who is seen longest and largest; `all`; or an id of the log.
-        start: seconds of the clip from which it is analysed, included; its first frame if None.
-        end: seconds of the clip up to which, included; its last frame if None.
+        start: seconds of the clip from which on it is analysed; its first frame if None.
+        end: seconds of the clip before which the analysis ends; behind its last frame if None.
         height: the person's, in metres. Of several people, it is the main person's, and nobody else has metres.
         scale: square pixels of a metre at the person's distance. At most one of `height`, `scale`, `calibrate`.
         calibrate: x1, y1, x2, y2 in pixels of the picture, and the metres between the two points.
@@ -77,25 +77,51 @@ def analyze(
         SourceError: the log cannot be read, is of separate pictures, lacks a torso, or holds nobody (there).
         SettingsError: an option out of its range, options that contradict each other, or an id that nobody has.
     """
-    check_kinds(events)
-    if not (slowmo > 0 and np.isfinite(slowmo)):
-        raise SettingsError(f"slowmo: by how much the clip is slower must be above 0, got {slowmo:g}")
-    if floor_angle is not None and not -45 <= floor_angle <= 45:
-        raise SettingsError(f"floor angle: degrees from -45 to 45, got {floor_angle:g}")
-    options = AnalysisOptions(
-        smoothing=Smoothing.parse(smooth, max_gap),
-        swap_repair=swap_repair,
-        facing=facing,
-        floor_angle=floor_angle,
-        known=Known(height, scale, _calibration(calibrate)),
-        events=tuple(events),
-    )
+    options = check_options(
+        start=start, end=end, height=height, scale=scale, calibrate=calibrate, floor_angle=floor_angle,
+        smooth=smooth, max_gap=max_gap, slowmo=slowmo, events=events, swap_repair=swap_repair,
+    )  # fmt: skip
+    options = replace(options, facing=facing)
     path = None if isinstance(log, Tracks) else log_path(log)
     try:
         part = _Part.of(read_tracks(path) if path else log, start, end, slowmo)  # type: ignore[arg-type] # Tracks
         return _analysed(part, person, options, path)
     except SourceError as error:
         raise (SourceError(f"{path}: {error}") if path and str(path) not in str(error) else error) from None
+
+
+def check_options(
+    *,
+    start: float | None,
+    end: float | None,
+    height: float | None,
+    scale: float | None,
+    calibrate: Sequence[float] | None,
+    floor_angle: float | None,
+    smooth: str,
+    max_gap: float,
+    slowmo: float,
+    events: Sequence[str],
+    swap_repair: bool,
+) -> AnalysisOptions:
+    """The options of an analysis, from those of `analyze`; raises SettingsError as it does, whatever the log."""
+    check_kinds(events)
+    if not (slowmo > 0 and np.isfinite(slowmo)):
+        raise SettingsError(f"slowmo: by how much the clip is slower must be above 0, got {slowmo:g}")
+    if floor_angle is not None and not -45 <= floor_angle <= 45:
+        raise SettingsError(f"floor angle: degrees from -45 to 45, got {floor_angle:g}")
+    for name, value in (("start", start), ("end", end)):
+        if value is not None and not (np.isfinite(value) and value >= 0):
+            raise SettingsError(f"{name}: seconds of the clip, 0 or more, got {value:g}")
+    if start is not None and end is not None and start >= end:
+        raise SettingsError(f"the part from {start:g} s to {end:g} s is empty; give an end behind its start")
+    return AnalysisOptions(
+        smoothing=Smoothing.parse(smooth, max_gap),
+        swap_repair=swap_repair,
+        floor_angle=floor_angle,
+        known=Known(height, scale, _calibration(calibrate)),
+        events=tuple(events),
+    )
 
 
 def log_path(log: str | Path) -> Path:
@@ -131,15 +157,11 @@ class _Part:
             tracks = replace(tracks, times=tracks.times / slowmo)
         first, last = float(tracks.times[0]), float(tracks.times[-1])
         begin = first if start is None else start / slowmo
-        stop = last if end is None else end / slowmo
-        for name, value in (("start", start), ("end", end)):
-            if value is not None and not (np.isfinite(value) and value >= 0):
-                raise SettingsError(f"{name}: seconds of the clip, 0 or more, got {value:g}")
-        if start is not None and end is not None and start >= end:
-            raise SettingsError(f"the part from {begin * slowmo:g} s to {stop * slowmo:g} s is empty: start before end")
+        stop = last if end is None else float(np.nextafter(end / slowmo, -np.inf))  # the end is not included
         if not ((tracks.times >= begin) & (tracks.times <= stop)).any():
+            until = "on" if end is None else f"to {end:g} s"
             raise SettingsError(
-                f"no frame from {begin * slowmo:g} s to {stop * slowmo:g} s: "
+                f"there is no frame from {begin * slowmo:g} s {until}: "
                 f"the log goes from {first * slowmo:.3f} s to {last * slowmo:.3f} s"
             )
         return cls(tracks, begin, stop, slowmo)

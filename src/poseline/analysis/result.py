@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -140,6 +141,12 @@ class Person:
         return self.result.plane.away
 
     @property
+    def stature_m(self) -> float | None:
+        """How tall the person is, in metres: as it was given, or by the scale; None where there are no metres."""
+        scale = self.result.scale
+        return None if scale is None else float(self.result.stature / np.median(scale.px_per_m))
+
+    @property
     def facings(self) -> Facings:
         """(T,) int8, a `Facing` for each frame: right, left, front or back."""
         return self.result.facing.facings
@@ -245,6 +252,34 @@ class Analysis:
             if number in person.ids:
                 return person
         raise KeyError(number)
+
+    def write(
+        self,
+        folder: str | Path,
+        formats: Sequence[str] = ("csv", "trc", "mot"),
+        overwrite: bool = False,
+        report: bool = False,
+    ) -> list[Path]:
+        """Write the files of `poseline analyze` into a folder.
+
+        Args:
+            folder: to write to; it is made if it is missing.
+            formats: of csv, parquet, trc, mot and c3d.
+            overwrite: replace the files of an earlier analysis in it.
+            report: write `report.html` too.
+
+        Returns:
+            The files that were written.
+
+        Raises:
+            OutputError: a file cannot be written, or the folder holds an earlier analysis.
+            SettingsError: a format that there is not.
+        """
+        from poseline.analysis import files
+        from poseline.analysis.report import write_report
+
+        asked = files.parse_formats(",".join(formats))
+        return files.write(self, folder, asked, overwrite, write_report if report else None).files
 
 
 PersonChoice = int | Literal["main", "all"]

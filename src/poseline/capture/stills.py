@@ -10,8 +10,8 @@ import av
 import av.error
 import numpy as np
 
-from poseline.capture.container import open_container
-from poseline.capture.decoder import Decoded, Decoder
+from poseline.capture.container import Opened, open_container
+from poseline.capture.decoder import Decoder
 from poseline.capture.file import VideoFile, check_readable
 from poseline.frame import Pixels, reformatted
 
@@ -56,14 +56,14 @@ def stills(path: Path, wanted: Sequence[Wanted], settings: CaptureSettings) -> l
 
 def _in_order(path: Path, wanted: Sequence[Wanted], settings: CaptureSettings) -> dict[Wanted, Pixels]:
     """By decoding everything up to the last one."""
-    by_number = {one.frame: one for one in wanted}
-    last, found = max(by_number), {}
+    last = max(one.frame for one in wanted)
+    found: dict[Wanted, Pixels] = {}
     frames = VideoFile(path, settings).frames()
     try:
         for frame in frames:
-            one = by_number.get(frame.index)
-            if one is not None and abs(frame.time - one.time) < _NEAR:
-                found[one] = frame.bgr
+            for one in wanted:
+                if one.frame == frame.index and abs(frame.time - one.time) < _NEAR:
+                    found[one] = frame.bgr
             if frame.index >= last:
                 break
     finally:
@@ -84,7 +84,7 @@ def _sought(path: Path, wanted: Sequence[Wanted], settings: CaptureSettings) -> 
                 opened.container.seek(int((start + one.time - _EARLY) * av.time_base))
             except (av.error.FFmpegError, OverflowError):
                 return found
-            picture = _at(Decoder(opened).frames(), start + one.time)
+            picture = _at(opened, start + one.time)
             if picture is not None:
                 found[one] = np.asarray(reformatted(picture, "bgr24").to_ndarray(), np.uint8)
     return found
@@ -93,14 +93,21 @@ def _sought(path: Path, wanted: Sequence[Wanted], settings: CaptureSettings) -> 
 def _first_time(path: Path, settings: CaptureSettings) -> float | None:
     opened = open_container(str(path), settings)
     with opened.container:
-        first = next(iter(Decoder(opened).frames()), None)
-    return None if first is None else first.picture.time
+        return next((time for _, time in _timed(opened)), None)
 
 
-def _at(pictures: Iterator[Decoded], time: float) -> VideoFrame | None:
-    for picture, _, _ in pictures:
-        if picture.time is None or picture.time > time + _NEAR:
+def _at(opened: Opened, time: float) -> VideoFrame | None:
+    """The picture that is shown at a time, in seconds of the clip's own clock."""
+    for picture, own in _timed(opened):
+        if own is None or own > time + _NEAR:
             return None
-        if abs(picture.time - time) < _NEAR:
+        if abs(own - time) < _NEAR:
             return picture
     return None
+
+
+def _timed(opened: Opened) -> Iterator[tuple[VideoFrame, float | None]]:
+    """Pictures with their times; the last ones that a decoder gives have no time base of their own."""
+    base = opened.stream.time_base
+    for picture, _, _ in Decoder(opened).frames():
+        yield picture, None if picture.pts is None or base is None else float(picture.pts * base)

@@ -58,12 +58,6 @@ class Clip:
         return (int(width), int(height)) if width and height else None
 
     @property
-    def rate(self) -> float | None:
-        """Frames a second as the clip announces them."""
-        fps = (self.header.get("video") or {}).get("fps")
-        return float(fps) if fps else None
-
-    @property
     def version(self) -> str:
         """Of Poseline, that made the log."""
         return str((self.header.get("versions") or {}).get("poseline", ""))

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from poseline.analysis.event import Event
-from poseline.analysis.motion import Doubles
+from poseline.analysis.motion import Bools, Doubles
 from poseline.analysis.report.runs import pauses
 
 PLACES = 101
@@ -43,19 +43,17 @@ def spans(events: Sequence[Event], kind: str, side: str) -> list[tuple[float, fl
         events: of one person, by time.
         kind: of event.
         side: `left`, `right` or `middle`; the middle goes by the left foot's strides.
+
+    Where a step of the other foot is missing in between, nobody knows that it is a single stride, and it is left out.
     """
     own = [event for event in events if event.kind == kind]
     if kind != "step":
         found = [event for event in own if event.side in (None, side) or side == "middle"]
         return [(event.start, event.end) for event in found if event.end > event.start]
     foot = "right" if side == "right" else "left"
-    steps = [event for event in own if event.side == foot]
-    pairs = pairwise(steps)
-    return [
-        (first.start, second.start)
-        for first, second in pairs
-        if 0 < second.start - first.start <= _LONGEST_STRIDE and _other_between(own, first, second)
-    ]
+    places = [place for place, event in enumerate(own) if event.side == foot]
+    strides = [(own[first].start, own[second].start) for first, second in pairwise(places) if second > first + 1]
+    return [(start, end) for start, end in strides if 0 < end - start <= _LONGEST_STRIDE]
 
 
 def cycle(times: Doubles, values: Doubles, bounds: Sequence[tuple[float, float]]) -> Cycle | None:
@@ -66,7 +64,8 @@ def cycle(times: Doubles, values: Doubles, bounds: Sequence[tuple[float, float]]
         values: (T,) NaN where missing.
         bounds: start and end of each repetition in seconds.
     """
-    rows = [_stretched(times, values, start, end) for start, end in bounds]
+    apart = pauses(times)
+    rows = [_stretched(times, values, apart, start, end) for start, end in bounds]
     each = np.array([row for row in rows if np.isfinite(row).any()]).reshape(-1, PLACES)
     if not len(each):
         return None
@@ -78,12 +77,7 @@ def cycle(times: Doubles, values: Doubles, bounds: Sequence[tuple[float, float]]
     return Cycle(each, mean, spread)
 
 
-def _other_between(steps: Sequence[Event], first: Event, second: Event) -> bool:
-    """Whether the other foot came down in between; else a step was missed, and it is no single stride."""
-    return any(step.side != first.side and first.time < step.time < second.time for step in steps)
-
-
-def _stretched(times: Doubles, values: Doubles, start: float, end: float) -> Doubles:
+def _stretched(times: Doubles, values: Doubles, apart: Bools, start: float, end: float) -> Doubles:
     """(101,) values from `start` to `end`, linear between frames; NaN in gaps, and beyond what was seen."""
     if len(times) < 2:
         return np.full(PLACES, np.nan)
@@ -95,5 +89,5 @@ def _stretched(times: Doubles, values: Doubles, start: float, end: float) -> Dou
     with np.errstate(invalid="ignore"):
         wraps = np.abs(high - low) >= 180
     outside = (at < times[0] - 1e-9) | (at > times[-1] + 1e-9)
-    result[wraps | outside | pauses(times)[after - 1]] = np.nan
+    result[wraps | outside | apart[after - 1]] = np.nan
     return result

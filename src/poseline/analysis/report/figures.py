@@ -140,6 +140,8 @@ def _marks(subject: Subject) -> list[Mark]:
     marks = []
     for kind in subject.kinds:
         for place, event in enumerate(subject.events(kind), 1):
+            if not np.isfinite([event.start, event.time, event.end]).all():
+                continue
             side = f", {event.side}" if event.side else ""
             told = f"{words.event(kind)} {place}{side}: {seconds(event.start)} to {seconds(event.end)}"
             marks.append(Mark(event.start, event.time, event.end, str(place), told, event.side or "middle"))

@@ -41,7 +41,7 @@ def legend(subject: Subject) -> Markup:
         ("band middle", _AREA, "± one standard uncertainty"),
         *_marks(subject),
         ("away", _LINE, "out of the picture's plane"),
-        ("unsure", _LINE, "low confidence"),
+        ("unsure", _LINE, "not seen well"),
     )
     items = [
         tag("li", tag("svg", tag("path", class_=kind, d=path), viewBox="0 0 22 12", aria_hidden="true"), told)

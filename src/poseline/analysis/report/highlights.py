@@ -106,7 +106,7 @@ def _shown(subject: Subject, moments: Sequence[Moment], bases: Sequence[str]) ->
     """Those at which enough of the person is known."""
     known = np.isfinite(subject.found.smoothed.motion.points).all(axis=2).mean(axis=1)
     result: list[Highlight] = []
-    for title, time in moments:
+    for title, time in (moment for moment in moments if np.isfinite(moment[1])):
         row = subject.row(time)
         near = abs(subject.times[row] - time) <= _NEAR
         if near and known[row] >= _ENOUGH and all(row != other.row for other in result):

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import TypeAlias
 
@@ -20,6 +21,8 @@ Child: TypeAlias = "str | Markup | None"
 """What an element holds: markup as it is, other text to be escaped, or nothing."""
 Value: TypeAlias = "str | float | None"
 
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and halves of characters, as odd file names have them."""
 _EMPTY = frozenset({"meta", "img", "br", "col"})
 """Elements of HTML that have no end tag."""
 
@@ -64,8 +67,5 @@ def _attribute(key: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """Without what HTML cannot hold: control characters, and halves of characters as odd file names have them."""
-    return "".join(
-        letter if letter in "\n\t" or (letter.isprintable() or letter.isspace()) else "\N{REPLACEMENT CHARACTER}"
-        for letter in text
-    )
+    """Without what HTML cannot hold."""
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -39,6 +39,13 @@ def quantity(given: Quantity) -> str:
     return with_unit(given.value, given.sigma, given.unit)
 
 
+def finely(value: float, sigma: float, unit: str) -> str:
+    """A number by itself, to one decimal place more than an uncertainty of `sigma` allows."""
+    factor, shown = (100.0, "%") if unit == "" else (1.0, unit)
+    place = 1 + place_of(factor * sigma) if isfinite(sigma) and sigma > 0 else _place(factor * value, _UNSURE_DIGITS)
+    return f"{_signed(factor * value, place)}{_UNITS.get(shown, f'{_THIN}{shown}')}"
+
+
 def place_of(sigma: float) -> int:
     """The decimal place at which a number of this uncertainty ends: 1 for tenths, 0 for ones, -1 for tens."""
     power = floor(log10(sigma)) + 1

@@ -52,7 +52,7 @@ def _head(clip: Clip, style: Markup) -> Markup:
 
 def _header(analysis: Analysis, clip: Clip) -> Markup:
     model = ", ".join(filter(None, (clip.model, clip.precision)))
-    width, height = analysis.size
+    (width, height), shown = analysis.size, len(analysis.persons)
     slower = f", filmed {analysis.slowmo:g} times slower" if analysis.slowmo != 1 else ""
     rate = f" at {analysis.rate:.4g} per second" if analysis.rate > 0 else ""
     told = (
@@ -61,12 +61,7 @@ def _header(analysis: Analysis, clip: Clip) -> Markup:
         ("Frames", f"{analysis.frames}{rate}"),
         ("Picture", f"{width} \N{MULTIPLICATION SIGN} {height}" if width else ""),
         ("Model", model),
-        (
-            "People",
-            f"{len(analysis.persons)} of {analysis.people}"
-            if analysis.people != len(analysis.persons)
-            else f"{analysis.people}",
-        ),
+        ("People", f"{shown} of {analysis.people}" if shown != analysis.people else f"{shown}"),
     )
     items = [tag("div", tag("dt", name), tag("dd", value)) for name, value in told if value]
     return tag(
@@ -127,8 +122,8 @@ def _person(
     )
 
 
-def _part(title: str, content: Markup | None, class_: str | None = None) -> Markup | None:
-    return tag("div", tag("h3", title), content, class_=f"part {class_ or ''}".strip()) if content else None
+def _part(title: str, content: Markup | None) -> Markup | None:
+    return tag("div", tag("h3", title), content, class_="part") if content else None
 
 
 def _box(title: str, lines: Iterable[str]) -> Markup | None:
@@ -161,7 +156,7 @@ def _pictures(
     ]
     return _part(
         "Best frames",
-        join(tag("div", *shown, class_="pictures"), tag("p", missing, class_="hint") if missing else None),
+        join(tag("div", *shown, class_="pictures"), tag("p", missing, class_="hint below") if missing else None),
     )
 
 
@@ -175,7 +170,7 @@ def _plots(subject: Subject) -> list[Markup | None]:
         else None
     )
     over_time = join(guide.legend(subject), tag("div", *first, speed, class_="plots"), rest) if first else None
-    return [_part("Over time", over_time, "over-time"), *_cycles(subject)]
+    return [_part("Over time", over_time), *_cycles(subject)]
 
 
 def _cycles(subject: Subject) -> list[Markup]:

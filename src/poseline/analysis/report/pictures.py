@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from poseline.analysis.motion import Doubles
+from poseline.analysis.motion import Bools, Doubles
 from poseline.analysis.report.highlights import Highlight
 from poseline.analysis.report.markup import Markup, number, tag
 from poseline.analysis.report.subject import Subject
@@ -81,12 +81,12 @@ def _crops(subject: Subject, moments: Sequence[Highlight]) -> list[_Crop]:
     width = _ROOM * max(box[2] - box[0] for box in boxes)
     height = _ROOM * max(box[3] - box[1] for box in boxes)
     width, height = max(width, _LEAST_SHARE * height, 16.0), max(height, width / _MOST_SHARE, 16.0)
-    width, height = min(width, float(motion.width)), min(height, float(motion.height))
-    crops = []
-    for left, top, right, bottom in boxes:
-        x, y = (left + right - width) / 2, (top + bottom - height) / 2
-        crops.append(_Crop(_inside(x, width, motion.width), _inside(y, height, motion.height), width, height))
-    return crops
+    width = min(width, max(float(motion.width), width / _ROOM))
+    height = min(height, max(float(motion.height), height / _ROOM))
+    return [
+        _Crop(_start(left, right, width, motion.width), _start(top, bottom, height, motion.height), width, height)
+        for left, top, right, bottom in boxes
+    ]
 
 
 def _extent(points: Doubles) -> tuple[float, float, float, float]:
@@ -95,9 +95,18 @@ def _extent(points: Doubles) -> tuple[float, float, float, float]:
     return left, top, right, bottom
 
 
-def _inside(start: float, length: float, whole: float) -> float:
-    """Moved so that it does not reach beyond 0..whole, or centred where it is longer."""
-    return (whole - length) / 2 if length > whole else min(max(start, 0.0), whole - length)
+def _start(first: float, last: float, length: float, whole: float) -> float:
+    """Where a crop of a length begins: in the middle of a person, inside the picture, but all of the person in it.
+
+    Args:
+        first: where the person begins.
+        last: where they end.
+        length: of the crop.
+        whole: of the picture.
+    """
+    middle = (first + last - length) / 2
+    inside = min(max(middle, 0.0), max(0.0, whole - length))
+    return min(max(inside, last - length), first)
 
 
 def _cut(pixels: Pixels, wide: int, crop: _Crop) -> Pixels:
@@ -123,7 +132,7 @@ def _cut(pixels: Pixels, wide: int, crop: _Crop) -> Pixels:
     return np.asarray(result, np.uint8)
 
 
-def _draw(pixels: Pixels, places: Doubles, hidden: np.ndarray, skeleton: Skeleton) -> None:
+def _draw(pixels: Pixels, places: Doubles, hidden: Bools, skeleton: Skeleton) -> None:
     """Draw the points, but for those that were seen with little confidence, on `pixels`."""
     keypoints = np.zeros((1, len(places), 3), np.float32)
     keypoints[0, :, :2] = places

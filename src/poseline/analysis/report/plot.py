@@ -11,9 +11,9 @@ from math import ceil, floor, log10
 
 import numpy as np
 
-from poseline.analysis.motion import Bools, Doubles
+from poseline.analysis.motion import Bools, Doubles, Integers
 from poseline.analysis.report.markup import Markup, join, number, tag
-from poseline.analysis.report.runs import columns, extremes, joined, pauses, stretches
+from poseline.analysis.report.runs import columns, extremes, joined, pauses, unbroken
 
 WIDTH, HEIGHT = 440.0, 204.0
 """Of a plot, in its own units; letters are 12 of them."""
@@ -47,7 +47,7 @@ class Curve:
     away: Bools | None = None
     """(N,) where the movement is out of the picture's plane."""
     hidden: Bools | None = None
-    """(N,) where a point was seen with little confidence."""
+    """(N,) where it was not seen well."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ class _Frame:
 
     def x(self, value: float) -> float:
         first, last = self.across
+        value = min(max(value, first), last)
         return _LEFT + (value - first) / (last - first) * (WIDTH - _LEFT - _RIGHT)
 
     def y(self, value: float) -> float:
@@ -181,19 +182,25 @@ def _label(value: float, step: float, unit: str) -> str:
 
 
 def _marks(marks: Sequence[Mark], frame: _Frame) -> Markup:
+    if ticked(marks):
+        return join(*(_ticked(marks, side, frame) for side in ("left", "right", "middle")))
     top, bottom = _TOP, HEIGHT - _BOTTOM
     shapes = []
     for mark in marks:
-        told, x = tag("title", mark.told), frame.x(mark.time)
-        if ticked(marks):
-            shapes.append(tag("path", told, class_=f"event {mark.side}", d=f"M{number(x)} {number(top - 9)}v7"))
-            continue
-        left, right = frame.x(mark.start), frame.x(mark.end)
+        x, left, right = frame.x(mark.time), frame.x(mark.start), frame.x(mark.end)
         if right > left:
+            told = tag("title", mark.told)
             shapes.append(tag("rect", told, class_="stretch", x=left, y=top, width=right - left, height=bottom - top))
         shapes.append(tag("path", class_="moment", d=f"M{number(x)} {number(top)}V{number(bottom)}"))
         shapes.append(tag("text", mark.label, class_="mark", x=x, y=top - 5))
     return join(*shapes)
+
+
+def _ticked(marks: Sequence[Mark], side: str, frame: _Frame) -> Markup | None:
+    """Marks of a side as ticks; of those that would lie on one another, one."""
+    places = dict.fromkeys(round(frame.x(mark.time)) for mark in marks if mark.side == side)
+    data = "".join(f"M{place} {number(_TOP - 9)}v7" for place in places)
+    return tag("path", class_=f"event {side}", d=data) if data else None
 
 
 def ticked(marks: Sequence[Mark]) -> bool:
@@ -202,7 +209,7 @@ def ticked(marks: Sequence[Mark]) -> bool:
 
 
 def _strip(curve: Curve, frame: _Frame, row: int) -> Markup:
-    """Under the axis: where a curve is out of the plane, and where its points were seen with little confidence."""
+    """Under the axis: where a curve is out of the plane, and where it was not seen well."""
     y = HEIGHT - _BOTTOM + 4 + row * (_STRIP + 2)
     parts = []
     known = np.isfinite(curve.y)
@@ -211,24 +218,27 @@ def _strip(curve: Curve, frame: _Frame, row: int) -> Markup:
             continue
         data = [
             f"M{number(frame.x(start))} {number(y)}H{number(frame.x(end))}"
-            for start, end in _covered(curve.x, rows & known)
+            for start, end in _covered(curve.x, rows & known, frame.column)
         ]
         parts.append(tag("path", class_=kind, d="".join(data)) if data else None)
     return join(*parts)
 
 
-def _covered(x: Doubles, rows: Bools) -> list[tuple[float, float]]:
-    """Stretches of x, from half a step before to half a step behind the rows that are true."""
+def _covered(x: Doubles, rows: Bools, least: float) -> list[tuple[float, float]]:
+    """Stretches of x, from half a step before to half a step behind the rows that are true.
+
+    What is not farther apart than `least` is one.
+    """
     if not rows.any():
         return []
     steps = np.diff(x)
     half = float(np.median(steps)) / 2 if len(steps) else 0.0
-    edges = np.flatnonzero(np.diff(np.r_[False, rows, False]))
-    first, last = (x[0], x[-1]) if len(x) > 1 else (x[0] - half, x[0] + half)
-    return [
-        (float(max(first, x[start] - half)), float(min(last, x[end - 1] + half)))
-        for start, end in edges.reshape(-1, 2).tolist()
-    ]
+    edges = np.flatnonzero(np.diff(np.r_[False, rows, False])).reshape(-1, 2)
+    starts, ends = x[edges[:, 0]], x[edges[:, 1] - 1]
+    apart = np.flatnonzero(starts[1:] - ends[:-1] > least + 2 * half)
+    starts, ends = starts[np.r_[0, apart + 1]] - half, ends[np.r_[apart, len(ends) - 1]] + half
+    first, last = (x[0], x[-1]) if len(x) > 1 else (starts[0], ends[-1])
+    return list(zip(np.maximum(starts, first).tolist(), np.minimum(ends, last).tolist(), strict=True))
 
 
 def _links(curve: Curve, unit: str) -> Bools:
@@ -236,44 +246,44 @@ def _links(curve: Curve, unit: str) -> Bools:
 
 
 def _band(curve: Curve, frame: _Frame, unit: str) -> Markup | None:
-    data = []
-    for run in stretches(_links(curve, unit), np.isfinite(curve.y) & np.isfinite(curve.spread)):
-        if len(run) < 2:
-            continue
-        groups = columns(run, curve.x, frame.column)
-        if 2 * len(groups) > len(run):
-            groups = list(run[:, None])
-        x = np.array([curve.x[group].mean() for group in groups])
-        x[[0, -1]] = curve.x[run[[0, -1]]]
-        high = np.array([(curve.y[group] + curve.spread[group]).max() for group in groups])
-        low = np.array([(curve.y[group] - curve.spread[group]).min() for group in groups])
-        data.append(f"M{frame.path(np.r_[x, x[::-1]], np.r_[high, low[::-1]])}Z")
-    return tag("path", class_=f"band {curve.side}", d="".join(data)) if data else None
+    rows = np.flatnonzero(np.isfinite(curve.y) & np.isfinite(curve.spread))
+    if not len(rows):
+        return None
+    groups = columns(rows, curve.x, frame.column) if len(rows) > 2 * _COLUMNS else list(rows[:, None])
+    ends = np.array([(group[0], group[-1]) for group in groups])
+    x = np.array([curve.x[group].mean() for group in groups])
+    high = np.array([(curve.y[group] + curve.spread[group]).max() for group in groups])
+    low = np.array([(curve.y[group] - curve.spread[group]).min() for group in groups])
+    linked = unbroken(
+        _links(curve, unit) & np.isfinite(curve.spread[1:] + curve.spread[:-1]), ends[:-1, 1], ends[1:, 0]
+    )
+    data = "".join(
+        f"M{frame.path(np.r_[x[run], x[run[::-1]]], np.r_[high[run], low[run[::-1]]])}Z"
+        for run in np.split(np.arange(len(groups)), np.flatnonzero(~linked) + 1)
+        if len(run) > 1
+    )
+    return tag("path", class_=f"band {curve.side}", d=data) if data else None
 
 
 def _line(curve: Curve, frame: _Frame, unit: str) -> Markup:
-    links = _links(curve, unit)
-    alone = np.isfinite(curve.y) & ~(np.r_[False, links] | np.r_[links, False])
-    filled = np.zeros(len(alone), bool) if curve.filled is None else curve.filled
-    dashed = filled[1:] | filled[:-1]
-    whole = _segments(curve, frame, links & ~dashed) + _points(curve, frame, alone & ~filled)
-    guessed = _segments(curve, frame, links & dashed) + _points(curve, frame, alone & filled)
-    return join(
-        tag("path", class_=f"line {curve.side}", d=whole) if whole else None,
-        tag("path", class_=f"line filled {curve.side}", d=guessed) if guessed else None,
+    rows = extremes(np.flatnonzero(np.isfinite(curve.y)), curve.x, curve.y, frame.column)
+    linked = unbroken(_links(curve, unit), rows[:-1], rows[1:])
+    alone = ~(np.r_[False, linked] | np.r_[linked, False])
+    filled = np.zeros(len(curve.x), bool) if curve.filled is None else curve.filled
+    dashed = filled[rows[1:]] | filled[rows[:-1]]
+    parts = (
+        (f"line {curve.side}", linked & ~dashed, alone & ~filled[rows]),
+        (f"line filled {curve.side}", linked & dashed, alone & filled[rows]),
     )
+    return join(*(_stroke(kind, curve, frame, rows, links, points) for kind, links, points in parts if len(rows)))
 
 
-def _segments(curve: Curve, frame: _Frame, links: Bools) -> str:
-    """The path of what is linked."""
-    runs = np.split(np.arange(len(curve.x)), np.flatnonzero(~links) + 1)
-    rows = [extremes(run, curve.x, curve.y, frame.column) for run in runs if len(run) > 1]
-    return "".join(f"M{frame.path(curve.x[run], curve.y[run])}" for run in rows)
-
-
-def _points(curve: Curve, frame: _Frame, rows: Bools) -> str:
-    """The path of single points: lines of no length, whose ends are round."""
-    return "".join(f"M{frame.path(curve.x[[row]], curve.y[[row]])}h0" for row in np.flatnonzero(rows).tolist())
+def _stroke(kind: str, curve: Curve, frame: _Frame, rows: Integers, links: Bools, points: Bools) -> Markup | None:
+    """The path of what links join, and of single points, which are lines of no length with round ends."""
+    runs = [run for run in np.split(rows, np.flatnonzero(~links) + 1) if len(run) > 1]
+    data = "".join(f"M{frame.path(curve.x[run], curve.y[run])}" for run in runs)
+    data += "".join(f"M{frame.path(curve.x[[row]], curve.y[[row]])}h0" for row in rows[points].tolist())
+    return tag("path", class_=kind, d=data) if data else None
 
 
 def _dots(curve: Curve, frame: _Frame) -> Markup | None:

@@ -36,12 +36,11 @@ def joined(x: Doubles, y: Doubles, apart: Bools, jump: float) -> Bools:
     return near & ~apart
 
 
-def stretches(links: Bools, known: Bools) -> list[Integers]:
-    """Rows of each run that links join and that are all known; a single row is one too."""
-    if not len(known):
-        return []
-    breaks = np.flatnonzero(~(links & known[1:] & known[:-1])) + 1
-    return [run for run in np.split(np.arange(len(known)), breaks) if known[run].all()]
+def unbroken(links: Bools, start: Integers, end: Integers) -> Bools:
+    """(N,) whether links lead all the way from row `start` to row `end`, each (N,)."""
+    breaks = np.r_[0, np.cumsum(~links)]
+    whole: Bools = breaks[start] == breaks[end]
+    return whole
 
 
 def extremes(rows: Integers, x: Doubles, y: Doubles, width: float) -> Integers:

@@ -11,12 +11,14 @@ from poseline.analysis.event import Event, Quantity
 from poseline.analysis.facing import Facing
 from poseline.analysis.report import words
 from poseline.analysis.report.markup import Child, Markup, join, tag
-from poseline.analysis.report.numbers import MISSING, percent, quantity, seconds, with_unit
+from poseline.analysis.report.numbers import MISSING, finely, percent, quantity, seconds, with_unit
 from poseline.analysis.report.subject import Subject
 from poseline.analysis.smoothing import PointState
 
 _SHOWN = 8
 """Repetitions up to which each has its row at once; more are folded away behind their means."""
+_LISTED = 100
+"""Rows of a table at most."""
 _ANGLES = ("knee", "hip", "ankle", "shoulder", "elbow", "wrist", "lean")
 _SLOPES = ("pelvis", "shoulders")
 """Shown of people who are seen from the front or the back; from the side their points lie behind each other."""
@@ -34,6 +36,17 @@ class Fact:
     name: str
     value: str
     remark: str = ""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A value over several events."""
+
+    mean: Quantity
+    between: float
+    """Standard deviation from event to event; NaN of a single one."""
+    one: float
+    """Standard uncertainty of the value of one event."""
 
 
 def facts(subject: Subject) -> list[Fact]:
@@ -87,15 +100,16 @@ def event_table(subject: Subject, kind: str) -> Markup:
     sided = any(event.side for event in events)
     first = ["No.", *(["Side"] if sided else []), "Time"]
     header = _titles(*first, *map(words.value, names))
-    rows = [_event_row(subject, place, event, names, sided) for place, event in enumerate(events, 1)]
+    rows = [_event_row(subject, place, event, names, sided) for place, event in enumerate(events[:_LISTED], 1)]
     many = len(events) > _SHOWN
     ends = _summary(subject, events, names, 1 if many else len(first)) if len(events) > 1 else None
     if not many:
         return _scrolling(tag("table", header, tag("tbody", *rows), ends, class_="numbers"))
     everything = _scrolling(tag("table", header, tag("tbody", *rows), class_="numbers"))
+    title = f"All {words.events(kind, len(events))}" if len(events) <= _LISTED else f"The first {_LISTED}"
     return join(
         _scrolling(tag("table", _titles("", *map(words.value, names)), ends, class_="numbers")),
-        tag("details", tag("summary", f"All {words.events(kind, len(events))}"), everything),
+        tag("details", tag("summary", title), everything),
     )
 
 
@@ -103,8 +117,8 @@ def _titles(*names: str) -> Markup:
     return tag("thead", tag("tr", *(tag("th", name[:1].upper() + name[1:], scope="col") for name in names)))
 
 
-def mean_of(subject: Subject, events: Sequence[Event], name: str) -> tuple[Quantity, float] | None:
-    """The mean of a value over events with its standard uncertainty, and the spread; None where nothing was measured.
+def mean_of(subject: Subject, events: Sequence[Event], name: str) -> Spread | None:
+    """The mean of a value over events, and the spread; None where nothing was measured.
 
     What all repetitions share does not average out: the scale, and the bias of the network.
     """
@@ -119,7 +133,7 @@ def mean_of(subject: Subject, events: Sequence[Event], name: str) -> tuple[Quant
     shared = _shared(subject, events, name, mean)
     alone = max(0.0, usual**2 - shared**2)
     sigma = float(np.sqrt(shared**2 + np.fmax(alone, np.nan_to_num(spread) ** 2) / count))
-    return Quantity(mean, sigma, given[0].unit), spread
+    return Spread(Quantity(mean, sigma, given[0].unit), spread, usual)
 
 
 def _shared(subject: Subject, events: Sequence[Event], name: str, mean: float) -> float:
@@ -127,13 +141,12 @@ def _shared(subject: Subject, events: Sequence[Event], name: str, mean: float) -
     own = [event for event in events if name in event.values]
     if name in subject.names:
         column = subject.names.index(name)
-        rows = [subject.row(event.time) for event in own]
-        return float(np.sqrt(np.nanmean(subject.sigma[rows, column] ** 2)))
+        sigma = subject.sigma[[subject.row(event.time) for event in own], column]
+        known = sigma[np.isfinite(sigma)]
+        return float(np.sqrt((known**2).mean())) if len(known) else 0.0
     bias = float(np.mean([subject.lasting(event, name) for event in own]))
-    scale = (
-        subject.relative * abs(mean) if own[0].values[name].unit.startswith("m") and name != "height_by_flight" else 0.0
-    )
-    return float(np.hypot(bias, scale))
+    metric = own[0].values[name].unit in ("m", "m/s") and name != "height_by_flight"
+    return float(np.hypot(bias, subject.relative * abs(mean) if metric else 0.0))
 
 
 def _means(subject: Subject, kind: str, events: Sequence[Event]) -> list[Fact]:
@@ -150,7 +163,7 @@ def _means(subject: Subject, kind: str, events: Sequence[Event]) -> list[Fact]:
             of = f"mean of {sum(name in event.values for event in events)}"
             if kind == "squat" and name in subject.names:
                 title = f"{title} at the bottom"
-            told.append(Fact(title.capitalize(), quantity(found[0]), of))
+            told.append(Fact(title.capitalize(), quantity(found.mean), of))
     return told
 
 
@@ -279,7 +292,7 @@ def _event_row(subject: Subject, place: int, event: Event, names: Sequence[str],
 def _summary(subject: Subject, events: Sequence[Event], names: Sequence[str], before: int) -> Markup:
     """Mean and spread of each value, as the foot of a table."""
     found = [mean_of(subject, events, name) for name in names]
-    means = [MISSING if one is None else quantity(one[0]) for one in found]
+    means = [MISSING if one is None else quantity(one.mean) for one in found]
     spreads = [MISSING if one is None else _spread(one) for one in found]
     return tag(
         "tfoot",
@@ -290,12 +303,11 @@ def _summary(subject: Subject, events: Sequence[Event], names: Sequence[str], be
     )
 
 
-def _spread(found: tuple[Quantity, float]) -> str:
-    """A standard deviation, to the digits that its own uncertainty allows."""
-    mean, spread = found
-    if not np.isfinite(spread):
+def _spread(found: Spread) -> str:
+    """A standard deviation between repetitions, to one place more than the uncertainty of one of them allows."""
+    if not np.isfinite(found.between):
         return MISSING
-    return quantity(Quantity(spread, float("nan"), mean.unit)).lstrip("≈\N{NARROW NO-BREAK SPACE}")
+    return finely(found.between, found.one, found.mean.unit)
 
 
 def _remark(text: str) -> Child:

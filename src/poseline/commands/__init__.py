@@ -1,0 +1,1 @@
+"""Commands: one of the command line's words in each file."""

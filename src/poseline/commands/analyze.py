@@ -1,0 +1,255 @@
+"""`poseline analyze`: a log's people to angles, metres and events, as files. No model is loaded for a log."""
+
+# Without `from __future__ import annotations`: typer would evaluate the text of each option's type again at each start.
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from poseline.errors import OutputError, SettingsError, SourceError
+from poseline.interruption import INTERRUPTED, Interruption
+
+if TYPE_CHECKING:
+    from poseline.analysis import Analysis
+
+JOURNAL, FOLDER = "keypoints.jsonl", "analysis"
+_PACKAGE = Path(__file__).parents[1]
+_VIDEO = _PACKAGE / "rendering" / "analysis.py"
+"""What writes the video; its option is shown where it is part of the package."""
+WHAT, HOW, WRITE = "What", "How", "Output"
+
+
+def analyze(
+    context: typer.Context,
+    sources: Annotated[list[str], typer.Argument(metavar="RUN|LOG|CLIP", help="Folder of a run, its keypoints.jsonl, or a clip, which is run first if runs/ has no log of it.")],
+    person: Annotated[str, typer.Option("--person", metavar="ID|main|all", help="Whom: an id of the log, the one seen longest and largest, or everybody.", rich_help_panel=WHAT)] = "main",
+    start: Annotated[str | None, typer.Option("--from", metavar="TIME", help="Begin at this time of the clip: seconds or h:mm:ss.", rich_help_panel=WHAT)] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="End before this time of the clip.", rich_help_panel=WHAT)] = None,
+    events: Annotated[str, typer.Option("--events", help="Kinds of events: squat,jump,gait, auto for all, or none.", rich_help_panel=WHAT)] = "auto",
+    height: Annotated[float | None, typer.Option("--height", metavar="M", help="The person's height, for metres; with --person all, the main person's.", rich_help_panel=HOW)] = None,
+    scale: Annotated[float | None, typer.Option("--scale", metavar="PX_PER_M", help="Pixels of a metre at the person's distance.", rich_help_panel=HOW)] = None,
+    calibrate: Annotated[str | None, typer.Option("--calibrate", metavar="X1,Y1,X2,Y2=M", help="Two points in the picture, and the metres between them.", rich_help_panel=HOW)] = None,
+    facing: Annotated[Literal["auto", "left", "right", "front", "back"], typer.Option("--facing", help="Where the person faces, as the camera sees it.", rich_help_panel=HOW)] = "auto",
+    floor_angle: Annotated[str, typer.Option("--floor-angle", metavar="auto|DEG", help="Degrees by which the floor rises to the right; auto: by footprints.", rich_help_panel=HOW)] = "auto",
+    smooth: Annotated[str, typer.Option("--smooth", metavar="auto|butterworth:HZ|none", help="Smoothing; HZ is the real -3 dB frequency (the field's \"6 Hz\" is 4.8).", rich_help_panel=HOW)] = "auto",
+    max_gap: Annotated[float, typer.Option("--max-gap", metavar="S", help="Longest gap in seconds that is filled.", rich_help_panel=HOW)] = 0.2,
+    slowmo: Annotated[float, typer.Option("--slowmo", metavar="N", help="The clip is N times slower than what it shows: 8 for 240 fps played at 30.", rich_help_panel=HOW)] = 1.0,
+    swap_repair: Annotated[bool, typer.Option("--swap-repair/--no-swap-repair", help="Exchange left and right where they were taken for each other.", rich_help_panel=HOW)] = True,
+    formats: Annotated[str, typer.Option("--formats", help="Of csv,parquet,trc,mot,c3d.", rich_help_panel=WRITE)] = "csv,trc,mot",
+    report: Annotated[bool, typer.Option("--report", help="Write report.html too: one page for the athlete, to read or print.", rich_help_panel=WRITE)] = False,
+    video: Annotated[bool, typer.Option("--video", help="Write angles.mp4 too: the clip with angles drawn.", rich_help_panel=WRITE, hidden=not _VIDEO.exists())] = False,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder of the files. (analysis/ beside the log)", rich_help_panel=WRITE)] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier analysis in the folder.", rich_help_panel=WRITE)] = False,
+) -> None:  # fmt: skip
+    """Analyze the people of a run: joint angles, speeds, metres, repetitions and steps, as tables and for OpenSim.
+
+    It reads the keypoint log alone. See docs/sports.md for conventions, and for what one camera can tell.
+    """
+    from poseline.analysis.files import parse_formats
+
+    if str(output) == "-":
+        raise SettingsError("-o -: results are several files, which cannot go to standard output; name a folder")
+    options: dict[str, Any] = {
+        "person": _person(person),
+        "start": _time("--from", start),
+        "end": _time("--to", end),
+        "height": height,
+        "scale": scale,
+        "calibrate": _calibration(calibrate),
+        "facing": facing,
+        "floor_angle": _floor(floor_angle),
+        "smooth": smooth,
+        "max_gap": max_gap,
+        "slowmo": slowmo,
+        "events": _events(events),
+        "swap_repair": swap_repair,
+    }
+    task = _Task(options, parse_formats(formats), overwrite, _writer(report, "report"), _writer(video, "video"))
+    task.check()
+    raise typer.Exit(_all(sources, task, output, context.obj))
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What to do with each log."""
+
+    options: dict[str, Any]
+    formats: tuple[Any, ...]
+    overwrite: bool
+    report: Callable[["Analysis", Path], object] | None
+    video: Callable[["Analysis", Path], object] | None
+
+    def check(self) -> None:
+        """Raise what is wrong whatever the log, before a clip is run for it."""
+        from poseline.analysis.clip import check_options
+        from poseline.analysis.files.c3d import require_ezc3d
+
+        check_options(**{name: value for name, value in self.options.items() if name not in ("person", "facing")})
+        if "c3d" in self.formats:
+            require_ezc3d()
+            if all(self.options[name] is None for name in ("height", "scale", "calibrate")):
+                raise SettingsError("--formats c3d holds metres: give --height, --scale or --calibrate")
+
+    def run(self, log: Path, folder: Path) -> None:
+        """Analyse a log into a folder, and show what came out."""
+        from poseline.analysis import analyze, files
+        from poseline.commands.analysis_shown import show_analysis
+
+        analysis = analyze(log, **self.options)
+        written = files.write(analysis, folder, self.formats, self.overwrite, self.report)
+        if self.video is not None:
+            self.video(analysis, folder / "angles.mp4")
+            written.files.append(folder / "angles.mp4")
+        show_analysis(analysis, written)
+
+
+def _all(sources: Sequence[str], task: _Task, output: Path | None, interruption: Interruption) -> int:
+    """Analyse one after another; the code of the first that failed."""
+    from poseline.terminal import show_error
+
+    code, taken = 0, set[str]()
+    for source in sources:
+        try:
+            log, failed = _log(source, interruption)
+            code = code or failed
+            if interruption.signal_count:
+                return INTERRUPTED
+            if log is None:
+                continue
+            task.run(log, _folder(log, output, len(sources) > 1, taken))
+        except (SourceError, OutputError, SettingsError) as error:
+            if len(sources) == 1:
+                raise
+            show_error(error)
+            code = code or error.exit_code
+    return code
+
+
+def _folder(log: Path, output: Path | None, several: bool, taken: set[str]) -> Path:
+    """Where the files of a log go; with several, each has a folder of its own below the one that was asked for."""
+    if output is None:
+        return log.parent / FOLDER
+    if not several:
+        return output
+    stem = log.absolute().parent.name if log.name == JOURNAL else log.stem
+    name, number = stem, 2
+    while name in taken:
+        name, number = f"{stem}-{number}", number + 1
+    taken.add(name)
+    return output / name
+
+
+def _log(source: str, interruption: Interruption) -> tuple[Path | None, int]:
+    """The log that is meant, and the exit code of the run that made it; None where that made none."""
+    from poseline.analysis.clip import log_path
+    from poseline.terminal import show_message
+
+    path = Path(source)
+    if path.is_dir() or path.suffix.lower() == ".jsonl":
+        return log_path(path), 0
+    if not path.is_file():
+        raise SourceError(
+            f"{source}: there is no such run, log or clip; a camera or a stream is recorded by `poseline run` first"
+        )
+    found = _log_of(path)
+    if found is not None:
+        show_message(f"{path.name}: analyzed by the log {found}, which is newer than the clip")
+        return found, 0
+    from poseline import batch
+    from poseline.settings import Settings
+
+    code = batch.run_batch([str(path)], Settings(), interruption)
+    return _log_of(path), code
+
+
+def _log_of(clip: Path) -> Path | None:
+    """The newest log of a clip in the folder of runs, of a run that came to the clip's end after the clip was made."""
+    from poseline.log import LogReader
+
+    made, found = clip.stat().st_mtime, list[tuple[float, Path]]()
+    for log in Path("runs").glob(f"*/{JOURNAL}"):
+        with suppress(OSError, SourceError):
+            when = log.stat().st_mtime
+            source = Path(str(LogReader(log).run["source"]))
+            if when >= made and source.exists() and os.path.samefile(source, clip) and _complete(log):
+                found.append((when, log))
+    return max(found)[1] if found else None
+
+
+def _complete(log: Path) -> bool:
+    """Whether the last line says that the run came to the end of its source."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 4096))
+        return b'"ended":"complete"' in file.read().rpartition(b'{"type":"end"')[2]
+
+
+def _writer(asked: bool, what: str) -> Any:
+    """What writes the report or the video; None where it is not asked for."""
+    if not asked:
+        return None
+    if what == "report":
+        from poseline.analysis.report import write_report
+
+        return write_report
+    if what == "video" and _VIDEO.exists():
+        from importlib import import_module
+
+        return import_module("poseline.rendering.analysis").render_analysis
+    raise SettingsError(f"--{what} is not part of this version")
+
+
+def _person(text: str) -> Any:
+    if text in ("main", "all"):
+        return text
+    if not text.isdecimal():
+        raise SettingsError(f"--person: main, all or an id of the log, got {text!r}")
+    return int(text)
+
+
+def _time(option: str, text: str | None) -> float | None:
+    """Seconds of `83.5`, `1:23.5` or `0:01:23.5`."""
+    if text is None:
+        return None
+    parts = text.strip().split(":")
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        numbers = []
+    if not 1 <= len(numbers) <= 3 or any(not 0 <= number < float("inf") for number in numbers):
+        raise SettingsError(f"{option}: a time is seconds or h:mm:ss, such as 83.5 or 1:23.5, got {text!r}")
+    seconds = 0.0
+    for number in numbers:
+        seconds = 60 * seconds + number
+    return seconds
+
+
+def _calibration(text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    points, _, metres = text.partition("=")
+    try:
+        numbers = tuple(float(number) for number in (*points.split(","), metres))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != 5:
+        raise SettingsError(f"--calibrate: X1,Y1,X2,Y2=M, such as 100,700,500,700=2.5, got {text!r}")
+    return numbers
+
+
+def _floor(text: str) -> float | None:
+    if text == "auto":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise SettingsError(f"--floor-angle: auto, or degrees such as -1.5, got {text!r}") from None
+
+
+def _events(text: str) -> tuple[str, ...]:
+    kinds = tuple(part.strip() for part in text.split(",") if part.strip())
+    return () if kinds == ("none",) else kinds
