@@ -39,7 +39,7 @@ _WAIT_MILLISECONDS = 5
 """How long the window is looked after between two looks for a picture."""
 _ALIVE_SECONDS = 1.0
 _KEY = 0xFFFF
-"""The part of a key's code that is the key; above it GTK tells of Shift and Num Lock."""
+"""The part of a key's code that is the key; above it GTK puts Shift and Num Lock."""
 _LAST_CHARACTER = 0xFF
 """Above it are arrows and the like. Their lowest eight bits, which `waitKey` gives, are letters': left is a Q."""
 
@@ -52,7 +52,7 @@ def main() -> None:
     try:
         _prefer_the_systems_xlib()
         _Shown(sys.argv[1], float(sys.argv[2]), words).go_on()
-    except Exception as error:  # noqa: BLE001 # told to the run, which has words for it
+    except Exception as error:  # noqa: BLE001 # sent to the run, which reports it
         text = str(error) or type(error).__name__
         words.write(f"error {' '.join(text.split())}\n")
 
@@ -82,7 +82,7 @@ class _Shown:
         threading.Thread(target=self._read, args=(sys.stdin.buffer,), daemon=True).start()
 
     def go_on(self) -> None:
-        """Show pictures and tell keys until the user closes the window."""
+        """Show pictures and send keys until the user closes the window."""
         self._put_up(self._first())
         self._look_after(_WAIT_MILLISECONDS)
         self._say("open")

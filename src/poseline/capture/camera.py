@@ -131,7 +131,7 @@ def cameras() -> list[str]:
 
 
 def check_camera(index: int) -> None:
-    """Raise a SourceError for a camera that is not there, where the system can tell without opening it."""
+    """Raise a SourceError for a camera that is not there, where the system lists cameras."""
     device = Path(f"/dev/video{index}")
     if sys.platform == "linux" and not (device.exists() and os.access(device, os.R_OK | os.W_OK)):
         raise SourceError(f"camera {index}: {_why_closed(index)}")
@@ -160,6 +160,6 @@ def _reported(device: CameraDevice) -> tuple[int, int, float, str]:
 
     code = int(device.get(cv2.CAP_PROP_FOURCC))
     letters = "".join(chr(code >> shift & 0xFF) for shift in (0, 8, 16, 24)).strip("\0 ")
-    fourcc = letters if letters.isascii() and letters.isprintable() and letters else "unknown format"  # -1: not told
+    fourcc = letters if letters.isascii() and letters.isprintable() and letters else "unknown format"  # -1: not stated
     width, height = int(device.get(cv2.CAP_PROP_FRAME_WIDTH)), int(device.get(cv2.CAP_PROP_FRAME_HEIGHT))
     return width, height, device.get(cv2.CAP_PROP_FPS), fourcc

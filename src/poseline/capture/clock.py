@@ -34,7 +34,7 @@ class SourceClock:
       the end that jumps far ahead, beyond the stated duration. The frame stands one frame's interval after the one
       before, or sooner where the next would not have room; others keep their times;
     - **break**: the stamps step back or jump ahead, and go on from there. The frame stands one frame's interval after
-      the one before, and all later ones are shifted by as much. `gap` tells of it.
+      the one before, and all later ones are shifted by as much. `gap` records it.
 
     One frame's interval is 1 / `frame_rate`, or the last step where that is unknown.
 
@@ -99,7 +99,7 @@ class SourceClock:
         return pts, self._seconds(ticks)
 
     def forget_repairs(self) -> None:
-        """Count anew, and tell of no repair so far: what comes next is the first frame that counts."""
+        """Count anew, and forget repairs so far: what comes next is the first frame that counts."""
         self.missing = self.outliers = self.breaks = 0
         self.gap = None
 

@@ -111,7 +111,7 @@ def _av_open(
 def _interruptible(work: Callable[[], T]) -> T:
     """`work`, on a thread of its own if this is the main one: a Ctrl-C ends the waiting for a server that says nothing.
 
-    Python hears a signal on its main thread alone, and not while that is inside FFmpeg.
+    Python handles a signal on its main thread alone, and not while that is inside FFmpeg.
     """
     if threading.current_thread() is not threading.main_thread():
         return work()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from poseline.frame import Pixels
 
 _QUARTER_TURNS_ONLY = 5.0
-"""Degrees by which a matrix may miss a quarter turn before the user is told."""
+"""Degrees by which a matrix may miss a quarter turn before it is worth a note."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 HEAD = 4096
-"""Bytes of a file's beginning that tell what it is."""
+"""Bytes of a file's beginning that decide what it is."""
 _TS_PACKETS = (188, 192, 204)
 """Bytes from one packet of an MPEG transport stream to the next: plain, with arrival times, with error correction."""
 _MOST_OF_AN_IMAGE = 32 << 20
@@ -144,8 +144,8 @@ _SHORT = 4
 def recognise(path: Path) -> Recognised | None:
     """What the file is; None where nothing in it is known here, or where it cannot be read.
 
-    The content decides. The name helps where that alone cannot tell: sound from video in the same container, a camera's
-    raw picture from a TIFF, and a motion JPEG from the picture that it begins with.
+    The content decides. The name helps where that alone cannot: audio and video in the same container, a camera's raw
+    image and a TIFF, a motion JPEG and the image that it begins with.
     """
     try:
         with path.open("rb") as file:

@@ -41,7 +41,7 @@ _MOST_THREADS = 8
 _ENDING = 1.0
 """Seconds before the announced end of a recording from which on it counts as played; of a short one half its length."""
 _NOTED_DELAY = 1.5
-"""Seconds for which a frame was kept until its time, from which on the user is told."""
+"""Seconds for which a frame was kept until its time, from which on it is worth a note."""
 
 
 def is_live(opened: Opened) -> bool:
@@ -160,7 +160,7 @@ class NetworkStream:
         self._receiver = receiver = Receiver(opened, self._decoder, self._clock)
         tick, pace = stream.time_base or TICKS, self._clock.pace
         with closing(receiver):
-            if self._stopped.is_set():  # before there was a receiver to be told
+            if self._stopped.is_set():  # before there was a receiver to stop
                 return
             for picture, corrupt, aspect in self._decoder.frames(receiver.packets()):
                 seconds = float(picture.pts * tick) if picture.pts is not None else (self._last + 1) / TICKS.denominator

@@ -133,7 +133,7 @@ class KeypointLog:
         self._steps = np.array((_PER_SCORE, *4 * (_PER_PIXEL,), *self._keypoints * each))  # of score, box, keypoints
         self._many_classes = len(header.classes) > 1
         video = header.video or {}
-        self._size = (video.get("width"), video.get("height"))  # of the picture that was last told of
+        self._size = (video.get("width"), video.get("height"))  # of the last frame written
         self._aspect: Fraction | None = None  # as the last frame said
         self._written_aspect = video.get("pixel_aspect", 1.0)
         self._error: OutputError | None = None

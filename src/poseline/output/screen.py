@@ -90,7 +90,7 @@ class ScriptedScreen:
 class WindowProcess:
     """A window of OpenCV in a process of its own. Nothing here waits for it: it shows the newest picture when it can.
 
-    A thread converts and sends the pictures, and another one hears what the window says.
+    A thread converts and sends the pictures, and another one reads the window's messages.
 
     Args:
         title: what stands above the picture.

@@ -73,7 +73,7 @@ class SubprocessVideoSink(Sink):
         self.renderer = self._closing.enter_context(Renderer(task))
 
     def write(self, observation: Observation, picture: Picture | None) -> None:
-        """Tell the process who was found."""
+        """Send the poses to the renderer."""
         del picture
         self.renderer.write(observation)
 
@@ -149,7 +149,7 @@ class WindowSink(Sink):
 
 
 class Sinks:
-    """All sinks of one run, opened together and closed together. The run's own ones are told as one, the others apart.
+    """All sinks of one run, opened and closed together. The run's own are measured as one, the others one by one.
 
     Args:
         folder: prepared, empty.

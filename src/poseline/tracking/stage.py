@@ -20,7 +20,7 @@ def track(
     Poses whose score is below the tracker's `conf` are left out, but for those that go on with a known person's track.
 
     Where the source or the size of its pictures changes, positions mean something else: nobody is carried over,
-    and the ids go on counting. With a `torso` (`Skeleton.torso`) people are also told apart by what they wear.
+    and the ids go on counting. With a `torso` (`Skeleton.torso`) people are also distinguished by what they wear.
     """
     scene: tuple[str, int, int] | None = None
     for seen in observations:

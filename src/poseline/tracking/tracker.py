@@ -79,7 +79,7 @@ class Tracker:
         Args:
             poses: what was detected, best score first, with as many keypoints as there are sigmas.
             time: the frame's time in seconds; one that does not advance counts as no time passed.
-            colours: (N, 3) what each wears, NaN where unknown, as `torso_colours` gives it; None: nobody can tell.
+            colours: (N, 3) what each wears, NaN where unknown, as `torso_colours` gives it; None if unknown.
 
         Returns:
             The same poses in the same order with ids filled in. A pose stays `UNTRACKED` that matches no track and

@@ -63,7 +63,7 @@ class Outcome:
     error: PoselineError | None = None
     """What it raised, or a `WorkerDied`."""
     traceback: str = ""
-    """Where it was raised in a worker, if that was a fault of ours."""
+    """Where it was raised in a worker, if it is a bug."""
     started: bool = True
     """False for a unit that was never begun, because all was stopped before."""
 
