@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
     return run
 
 
-QUICK = {"inference": {"model": "builtin", "imgsz": 320}, "capture": {"vid_stride": 3}}
+QUICK: dict[str, dict[str, Any]] = {"inference": {"model": "builtin", "imgsz": 320}, "capture": {"vid_stride": 3}}
 
 
 @pytest.fixture
