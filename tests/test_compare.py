@@ -221,3 +221,9 @@ def test_the_command_writes_it_all(pair: tuple[Path, Path], tmp_path: Path, monk
     assert command(Interruption()) == 0
     monkeypatch.setattr(sys, "argv", [*arguments, "--person", "seven"])
     assert command(Interruption()) == 2
+
+
+def test_without_a_plot_the_pictures_stand_alone(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    compared = compare(analyze(pair[0], end=0.4), analyze(pair[1], end=0.4), "none")
+    render_comparison(compared, tmp_path / "a.mp4", CompareVideo(styled(None), height=240, joints=()))
+    assert {picture.shape for picture in shown(tmp_path / "a.mp4")} == {(240, 180 + 8 + 180, 3)}
