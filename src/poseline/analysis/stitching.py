@@ -191,9 +191,7 @@ def _join_loose(known: list[_Track], loose: list[_Track], joins: list[Join]) -> 
 def _join_tracks(known: list[_Track], joins: list[Join]) -> list[_Track]:
     """Join tracks, the surest first, until none leads to another."""
     left = {number: track for number, track in enumerate(known) if len(track.times)}
-    possible = {
-        pair: way for pair in combinations(left, 2) if (way := _way(left[pair[0]], left[pair[1]])) is not None
-    }
+    possible = {pair: way for pair in combinations(left, 2) if (way := _way(left[pair[0]], left[pair[1]])) is not None}
     while possible:
         (first, second), (_, gap, distance) = min(possible.items(), key=lambda item: item[1][0])
         joins.append(Join(left[first].parts[0], left[second].parts[0], gap, distance))
