@@ -66,10 +66,10 @@ class VideoFile:
         self._part = Part(settings)
         self._stopped = threading.Event()
         self._bad_before = 0
-        self._again: Callable[[], Opened] = lambda: open_container(str(location), settings)
         self.notes: list[str] = []
         first = self._on_hardware(path, consumer) if path is not None else None
         if first is None:
+            self._again: Callable[[], Opened] = lambda: open_container(str(location), settings)
             self._opened = opened or self._again()
             self._decoder = Decoder(self._opened, self._again)
             self._rest = self._decoder.frames()
