@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from poseline.capture.heif import check_size
+from poseline.capture.pictures import read_content
+from poseline.capture.recognise import ANIMATED_WEBP
 from poseline.capture.source import SourceInfo
-from poseline.errors import SourceError
+from poseline.errors import SourceError, redact
 from poseline.frame import Frame
 
 if TYPE_CHECKING:
@@ -34,17 +36,21 @@ _FAILURES = (OSError, ValueError, EOFError, SyntaxError, ImportError)
 class Animation:
     """An animated WebP, once through: nothing is dropped.
 
+    Args:
+        place: the file, or an http address.
+        settings: time-out of an address, and the largest picture.
+
     Raises:
         SourceError: no picture of it can be decoded, or they are larger than `settings` allow.
     """
 
-    def __init__(self, path: Path, settings: CaptureSettings) -> None:
-        self._path = path
+    def __init__(self, place: Path | str, settings: CaptureSettings) -> None:
+        self._name = redact(str(place))
         self._stopped = threading.Event()
-        self._image = self._open(settings.max_pixels)
+        self._image = self._open(read_content(place, settings.open_timeout, ANIMATED_WEBP), settings.max_pixels)
         width, height = self._image.size
         self.info = SourceInfo(
-            str(path), live=False, width=width, height=height, time_base=_MILLISECOND,
+            self._name, live=False, width=width, height=height, time_base=_MILLISECOND,
             frames=int(getattr(self._image, "n_frames", 1)),
         )  # fmt: skip
         self.bad = 0
@@ -70,29 +76,27 @@ class Animation:
                     pixels = np.asarray(self._image.convert("RGB"))[:, :, ::-1]
                 except _FAILURES:
                     self.bad += 1
-                    self.notes.append(
-                        f"read {index} of {self.info.frames} pictures: {self._path} is cut short or damaged"
-                    )
+                    read = f"read {index} of {self.info.frames} pictures"
+                    self.notes.append(f"{read}: {self._name} is cut short or damaged")
                     return
                 bgr = np.ascontiguousarray(pixels)
                 seconds = float(pts * _MILLISECOND)
                 yield Frame(bgr, index, pts, _MILLISECOND, seconds, time.monotonic(), self.info.name)
                 pts += int(self._image.info.get("duration", 0)) or _UNSTATED
 
-    def _open(self, max_pixels: int) -> Image:
+    def _open(self, content: bytes, max_pixels: int) -> Image:
         from PIL import Image
 
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # we have a limit of our own
-                content = BytesIO(self._path.read_bytes())  # Pillow reads all of it at once, too
-                image: Image.Image = Image.open(content, formats=("WEBP",))
-            check_size(image.size, str(self._path), max_pixels)
+                image: Image.Image = Image.open(BytesIO(content), formats=("WEBP",))
+            check_size(image.size, self._name, max_pixels)
             image.load()
         except _FAILURES as error:
             if isinstance(error, SourceError):
                 raise
             raise SourceError(
-                f"{self._path}: the animated WebP cannot be decoded; is it complete? ({error})"
+                f"{self._name}: the animated WebP cannot be decoded; is it complete? ({error})"
             ) from error
         return image

@@ -40,6 +40,10 @@ _LONGEST_RECORDED = 3600.0
 """The same in other formats: a picture of a screen may stand for minutes, and in MP4 its duration is stated."""
 
 
+class NoFrame(SourceError):
+    """What was opened as a video gives no picture at all."""
+
+
 class VideoFile:
     """A recording, on this machine or behind an address: nothing is dropped, damage is counted and passed over.
 
@@ -62,7 +66,8 @@ class VideoFile:
         first = self._on_hardware(path, consumer) if path is not None else None
         if first is None:
             self._opened = opened or open_container(str(location), settings)
-            self._decoder = Decoder(self._opened, again=lambda: open_container(str(location), settings))
+            form = self._opened.form
+            self._decoder = Decoder(self._opened, again=lambda: open_container(str(location), settings, form=form))
             self._rest = self._decoder.frames()
             first = self._first_of(self._rest, str(location))  # only a decoded picture tells which way up it is
         self._pictures = _Ahead(first, self._rest)
@@ -158,7 +163,7 @@ class VideoFile:
         for decoded in pictures:
             return decoded
         self._opened.container.close()
-        raise SourceError(f"{name}: no frame could be decoded: {self._failure() or 'it holds none, or only damage'}")
+        raise NoFrame(f"{name}: no frame could be decoded: {self._failure() or 'it holds none, or only damage'}")
 
     def _failure(self) -> str:
         failure = self._decoder.failure

@@ -16,13 +16,13 @@ import av.error
 
 from poseline.capture.animation import Animation
 from poseline.capture.camera import Camera
-from poseline.capture.container import Opened, is_url, open_container
-from poseline.capture.fetch import NoPicture, is_picture_address, picture_name
-from poseline.capture.file import Rehearsal, VideoFile, check_readable
+from poseline.capture.container import MJPEG, Opened, is_url, open_container
+from poseline.capture.fetch import NoPicture, is_http, is_picture_address, picture_name
+from poseline.capture.file import NoFrame, Rehearsal, VideoFile, check_readable
 from poseline.capture.folder import Search, listed, matching, shortened
 from poseline.capture.network import STREAM_SCHEMES, may_be_live
 from poseline.capture.pictures import Pictures
-from poseline.capture.recognise import ANIMATED_WEBP, PICTURE_SUFFIXES, Kind, recognise
+from poseline.capture.recognise import ANIMATED_WEBP, MOTION_JPEG, PICTURE_SUFFIXES, Kind, Recognised, recognise
 from poseline.capture.source import Source
 from poseline.capture.stream import NetworkStream, is_live
 from poseline.errors import SourceError
@@ -125,39 +125,68 @@ def open_source(location: Location | str | Path, settings: CaptureSettings, cons
         recording = Animation(location.video, settings)
     else:
         recording = VideoFile(location.video, settings, consumer=consumer)
-    return Rehearsal(recording) if settings.live else recording
+    return _paced(recording, settings)
 
 
 def _open_pictures(places: Sequence[Path | str], settings: CaptureSettings) -> Source:
     try:
         return Pictures(places, settings)
-    except NoPicture as error:  # of a camera that calls its stream video.jpg
+    except NoPicture as error:  # an animation, or of a camera that calls its stream video.jpg
+        url = str(places[0])
+        if source := _open_recognised(url, error.found, settings):
+            return source
         try:
-            return _open_address(str(places[0]), settings)
-        except SourceError:
-            raise error from None
+            return _open_video(url, settings)
+        except SourceError as failure:
+            is_video = error.found is not None and error.found.kind is Kind.VIDEO
+            raise failure if is_video else error from None
 
 
 def _open_address(url: str, settings: CaptureSettings) -> Source:
     """A stream, a recording, or what only its content tells: a picture, such as an IP camera's snapshot."""
-    http = url.lower().startswith(("http://", "https://"))
     try:
-        opened = open_container(url, settings)
+        return _open_video(url, settings)
     except SourceError as error:
-        if not http or not isinstance(error.__cause__, _NO_VIDEO):
+        if not is_http(url) or not (isinstance(error, NoFrame) or isinstance(error.__cause__, _NO_VIDEO)):
             raise
-        try:
-            return Pictures([url], settings)
-        except NoPicture:
-            raise error from None
-    if http and _may_be_a_photo(opened):
+        failure = error
+    try:
+        return Pictures([url], settings)
+    except NoPicture as error:
+        if source := _open_recognised(url, error.found, settings):
+            return source
+        named = error.found is not None and error.found.kind is Kind.OTHER
+        raise error if named else failure from None
+
+
+def _open_recognised(url: str, found: Recognised | None, settings: CaptureSettings) -> Source | None:
+    """What FFmpeg does not recognise by itself, but its content tells."""
+    if found is ANIMATED_WEBP:
+        return _paced(Animation(url, settings), settings)
+    if found is MOTION_JPEG:
+        return _source_of(open_container(url, settings, form=MJPEG), url, settings)
+    return None
+
+
+def _open_video(url: str, settings: CaptureSettings) -> Source:
+    """What FFmpeg opens, or a photo that it takes for a video."""
+    opened = open_container(url, settings)
+    if is_http(url) and _may_be_a_photo(opened):
         with suppress(NoPicture):
             pictures = Pictures([url], settings)
             opened.container.close()
             return pictures
+    return _source_of(opened, url, settings)
+
+
+def _source_of(opened: Opened, url: str, settings: CaptureSettings) -> Source:
     if is_live(opened):
         return NetworkStream(url, settings, opened)
-    recording = VideoFile(url, settings, opened)
+    return _paced(VideoFile(url, settings, opened), settings)
+
+
+def _paced(recording: Source, settings: CaptureSettings) -> Source:
+    """The recording, made a camera of where that is wanted."""
     return Rehearsal(recording) if settings.live else recording
 
 
