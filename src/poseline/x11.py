@@ -109,7 +109,7 @@ class _Display:
         return None
 
     def wait_for_end(self, window: int) -> bool:
-        """Wait until a window is destroyed; False where the X server goes away first."""
+        """Wait until a window is destroyed; False where the X server goes away, which destroys its windows first."""
         self._xcb.xcb_change_window_attributes(
             self._connection, c_uint32(window), c_uint32(_CHANGE_EVENTS), (c_uint32 * 1)(_STRUCTURE_EVENTS)
         )
@@ -118,7 +118,7 @@ class _Display:
             kind, which = event.contents.kind & ~_SENT, event.contents.window
             self._libc.free(event)
             if kind == _ERROR or (kind == _DESTROYED and which == window):  # an error: it was destroyed just before
-                return True
+                return self._atom(b"WM_NAME") > 0  # still answered
         return False
 
     def _atom(self, name: bytes) -> int:
