@@ -353,7 +353,8 @@ def test_a_motion_jpeg_of_no_known_rate_runs_at_its_own_pace_and_its_end_is_no_f
     assert header["video"]["fps"] is None
     times = [record["time"] for record in logged(out)]
     assert len(times) >= 20, "FFmpeg gives the last picture twice"
-    assert times[19] - times[0] == pytest.approx(1.9, abs=0.3), "10 a second, and not 25"
+    late = times[19] - times[9]  # the first ones came while the stream was opened
+    assert late == pytest.approx(1.0, abs=0.4), "10 a second, and not 25"
     with av.open(str(out / "annotated.mp4")) as video:
         written = [frame.time for frame in video.decode(video=0)]
     assert written == pytest.approx(times, abs=0.001)
