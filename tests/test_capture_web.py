@@ -95,12 +95,32 @@ def test_what_moves_is_the_same_at_an_address_as_in_a_file(name: str, tmp_path: 
 
 
 @pytest.mark.parametrize("name", ["apng-.png", "webp-.webp", "mjpeg-.mjpeg"])
-def test_what_moves_at_an_address_can_be_rehearsed(name: str, tmp_path: Path) -> None:
+def test_what_moves_at_an_address_can_be_a_simulated_camera(name: str, tmp_path: Path) -> None:
     moving(tmp_path / name)
     with web_server(tmp_path) as address:
         source = open_source(f"{address}/{name}", QUICK.model_copy(update={"live": True}))
         assert isinstance(source, SimulatedCamera)
         source.close()
+
+
+@pytest.mark.parametrize("name", ["apng-.png", "apng-", "webp-.webp", "webp-", "mjpeg-.mp4", "mjpeg-.mjpeg"])
+def test_what_moves_has_parts_at_an_address_as_in_a_file(name: str, tmp_path: Path) -> None:
+    path = moving(tmp_path / name)
+    part = QUICK.model_copy(update={"start": 0.1, "end": 0.2})
+    whole = seen(list(open_source(path, QUICK).frames()))
+    with web_server(tmp_path) as address:
+        source = open_source(f"{address}/{name}", part)
+        assert seen(list(source.frames())) == [each for each in whole if 0.1 <= each[1] < 0.2] != []
+        late = part.model_copy(update={"start": 7.0, "end": None})
+        with pytest.raises(SourceError, match=f"{address}/{name}: has no frame from 7 s on"):
+            list(open_source(f"{address}/{name}", late).frames())
+
+
+@pytest.mark.parametrize("name", ["snap.jpg", "snap.cgi"])
+def test_a_picture_at_an_address_has_no_parts(name: str, tmp_path: Path) -> None:
+    save(tmp_path / "w.jpg", 77).rename(tmp_path / name)
+    with web_server(tmp_path) as address, pytest.raises(SourceError, match=f"{name}: --from and --to .* is a picture;"):
+        open_source(f"{address}/{name}", QUICK.model_copy(update={"start": 1.0}))
 
 
 @pytest.mark.parametrize("name", ["snap.mp4", "snap.mkv", "snap.cgi", "snap.html", "snap"])
