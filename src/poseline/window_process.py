@@ -77,7 +77,7 @@ class _Shown:
 
         self._cv2, self._title, self._aspect, self._words = cv2, title, pixel_aspect, words
         self._pictures: Queue[NDArray[np.uint8]] = Queue(1)
-        self._open = False
+        self._open = self._destroyed = False
         self._next_alive = 0.0
         threading.Thread(target=self._read, args=(sys.stdin.buffer,), daemon=True).start()
 
@@ -116,6 +116,7 @@ class _Shown:
             scale = min(1.0, _LARGEST[0] / width, _LARGEST[1] / height)
             cv2.resizeWindow(self._title, max(1, round(width * scale)), max(1, round(height * scale)))
             self._open = True
+            threading.Thread(target=self._watch, daemon=True).start()
         cv2.imshow(self._title, picture)
 
     def _look_after(self, milliseconds: int) -> bool:
@@ -124,10 +125,19 @@ class _Shown:
         if 0 < key <= _LAST_CHARACTER:
             self._say(f"key {key}")
         self._say_alive()
+        if self._destroyed:
+            return False
         try:
             return bool(self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE) >= 1)
         except self._cv2.error:  # the last window was closed, and Qt with it
             return False
+
+    def _watch(self) -> None:
+        """Notice a window that another program destroys: OpenCV's Qt goes on as if it were there."""
+        if sys.platform.startswith("linux"):
+            from poseline.x11 import wait_until_destroyed
+
+            self._destroyed = wait_until_destroyed(self._title)
 
     def _say_alive(self) -> None:
         now = time.monotonic()

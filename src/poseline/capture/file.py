@@ -40,10 +40,12 @@ MPEG-TS wants a time stamp every 0.7 s; FFmpeg takes the same 10 s.
 """
 _LONGEST_RECORDED = 3600.0
 """The same in other formats: a picture of a screen may stand for minutes, and in MP4 its duration is stated."""
-
-
 _LED_BY = Fraction(1, 4)
 """Seconds of interlaced pictures that are decoded before those that are wanted."""
+
+
+class NoFrame(SourceError):
+    """What was opened as a video gives no picture at all."""
 
 
 class VideoFile:
@@ -69,7 +71,8 @@ class VideoFile:
         self.notes: list[str] = []
         first = self._on_hardware(path, consumer) if path is not None else None
         if first is None:
-            self._again: Callable[[], Opened] = lambda: open_container(str(location), settings)
+            form = opened.form if opened else None
+            self._again: Callable[[], Opened] = lambda: open_container(str(location), settings, form=form)
             self._opened = opened or self._again()
             self._decoder = Decoder(self._opened, self._again)
             self._rest = self._decoder.frames()
@@ -234,7 +237,7 @@ class VideoFile:
         for decoded in pictures:
             return decoded
         self._opened.container.close()
-        raise SourceError(f"{name}: no frame could be decoded: {self._failure() or 'it holds none, or only damage'}")
+        raise NoFrame(f"{name}: no frame could be decoded: {self._failure() or 'it holds none, or only damage'}")
 
     def _failure(self) -> str:
         failure = self._decoder.failure

@@ -62,7 +62,9 @@ TIFF = Recognised(Kind.IMAGE, "a TIFF picture")
 WEBP = Recognised(Kind.IMAGE, "a WebP picture")
 ANIMATED_WEBP = Recognised(Kind.VIDEO, "an animated WebP picture")
 ANIMATED_PNG = Recognised(Kind.VIDEO, "an animated PNG picture")
-_MOTION_JPEG = Recognised(Kind.VIDEO, "a motion JPEG video")
+MOTION_JPEG = Recognised(Kind.VIDEO, "a motion JPEG video")
+"""JPEG pictures one behind the other, and nothing else."""
+_MULTIPART_JPEG = Recognised(Kind.VIDEO, MOTION_JPEG.name)
 _RAW = Recognised(Kind.OTHER, "a camera's raw picture; export it as JPEG")
 _AUDIO = Recognised(Kind.OTHER, "sound without pictures")
 TEXT = Recognised(Kind.OTHER, "text")
@@ -160,7 +162,7 @@ def recognise_file(file: BinaryIO, suffix: str = "") -> Recognised | None:
     if found is PNG and _png_is_animated(file):
         return ANIMATED_PNG
     if found is JPEG and suffix not in IMAGE_SUFFIXES and _jpeg_goes_on(file, suffix):
-        return _MOTION_JPEG
+        return MOTION_JPEG
     if found is not None and found.kind is Kind.VIDEO and suffix in _AUDIO_SUFFIXES:
         return _AUDIO
     return _RAW if found in (None, TIFF) and suffix in _RAW_SUFFIXES else found
@@ -233,7 +235,7 @@ def _written(head: bytes) -> Recognised | None:
     if re.match(rb"P[1-7]\s", head):
         return Recognised(Kind.IMAGE, "a PNM picture")
     if re.match(rb"\s*--\S+\s*\r?\nContent-[Tt]ype: image/jpeg", head):
-        return _MOTION_JPEG
+        return _MULTIPART_JPEG
     start = head[:1024].removeprefix(codecs.BOM_UTF8).lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return Recognised(Kind.OTHER, "a web page; was the download refused, or a log-in asked for?")
