@@ -243,7 +243,7 @@ def test_no_password_is_told_anywhere(builtin: Path) -> None:
 def test_a_fault_of_ours_is_1_with_its_traceback_and_no_password() -> None:
     code = (
         "import sys, poseline.__main__, poseline.batch as batch\n"
-        "def torn(*_): raise ZeroDivisionError('rtsp://me:secret@host/x')\n"
+        "def torn(*_, **__): raise ZeroDivisionError('rtsp://me:secret@host/x')\n"
         "batch.run_batch = torn\nsys.argv = ['poseline', 'run', 'x']\nposeline.__main__.main()"
     )
     done = scripted(code)
@@ -391,7 +391,7 @@ def test_a_signal_before_the_first_frame_leaves_nothing_torn(
 def test_a_signal_while_nothing_runs_yet_is_130_too() -> None:
     code = (
         "import os, signal, sys, poseline.__main__, poseline.batch as batch\n"
-        "batch.run_batch = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
+        "batch.run_batch = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.argv = ['poseline', 'run', 'x']\nposeline.__main__.main()"
     )
     done = scripted(code)
