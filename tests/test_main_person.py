@@ -160,7 +160,7 @@ def two_people(pixels: Pixels) -> NDArray[np.float32]:
     height, width = pixels.shape[2:]
     found = one_person(pixels)
     found[:, 1] = found[:, 0]
-    found[[0, 2, 3, 4], 1] = width / 8, width / 10, height / 4, 0.8
+    found[[0, 2, 3, 4, 5, 8], 1] = width / 8, width / 10, height / 4, 0.8, width / 8, width / 8
     return found
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from poseline.errors import OutputError, PoselineError, SettingsError, SourceError, redact
@@ -55,12 +56,14 @@ class _LogHandler(logging.Handler):
 
 
 def run_batch(
-    sources: list[str], settings: Settings, interruption: Interruption, jobs: int = 1, recursive: bool = False
-) -> int:
+    sources: list[str], settings: Settings, interruption: Interruption, jobs: int = 1, recursive: bool = False,
+    on_log: Callable[[Path], object] = lambda _: None,
+) -> int:  # fmt: skip
     """Run one source after another, or `jobs` at once; the code of the first that failed.
 
     Live sources run side by side in any case: each may have no end, and would keep the next from its beginning.
-    With `recursive`, folders are looked into to the bottom.
+    With `recursive`, folders are looked into to the bottom. `on_log` is given the log of each run that came to the end
+    of its source.
     """
     from poseline.capture import locate
 
@@ -80,8 +83,8 @@ def run_batch(
         locations, jobs = _beside_live(locations, jobs)
     requests = [RunRequest(location, _for_one(settings, location, several), separately=True) for location in locations]
     if several and jobs > 1:
-        return _run_at_once(requests, interruption, jobs)
-    return _run(SerialExecutor(), _SourceWork(), requests, interruption, lambda *_: None)
+        return _run_at_once(requests, interruption, jobs, on_log)
+    return _run(SerialExecutor(), _SourceWork(), requests, interruption, lambda *_: None, on_log)
 
 
 def _beside_live(locations: list[Location], jobs: int) -> tuple[list[Location], int]:
@@ -94,7 +97,9 @@ def _beside_live(locations: list[Location], jobs: int) -> tuple[list[Location], 
     return locations, max(jobs, needed)
 
 
-def _run_at_once(requests: list[RunRequest], interruption: Interruption, jobs: int) -> int:
+def _run_at_once(
+    requests: list[RunRequest], interruption: Interruption, jobs: int, on_log: Callable[[Path], object]
+) -> int:
     from poseline.progress import progress_of_several
     from poseline.startup.model_preload import model_preload
     from poseline.terminal import console, show_message
@@ -112,12 +117,12 @@ def _run_at_once(requests: list[RunRequest], interruption: Interruption, jobs: i
             show_message(content)
 
     with progress_of_several([request.source.name for request in requests], console) as show:
-        return _run(ProcessExecutor(jobs), _WorkerSourceWork(), requests, interruption, on_progress)
+        return _run(ProcessExecutor(jobs), _WorkerSourceWork(), requests, interruption, on_progress, on_log)
 
 
 def _run(
     executor: Executor, work: Work, requests: list[RunRequest], interruption: Interruption,
-    on_progress: Callable[[int, Any], None],
+    on_progress: Callable[[int, Any], None], on_log: Callable[[Path], object],
 ) -> int:  # fmt: skip
     """Run all sources; the exit code of the first that failed, or 130 after an interruption."""
     fatal: list[int] = []
@@ -129,6 +134,8 @@ def _run(
         error = outcome.error
         if error is None:
             console.print(outcome.result.output, end="", markup=False, soft_wrap=True)
+            if outcome.result.log is not None:
+                on_log(outcome.result.log)
             return not outcome.result.interrupted
         if len(requests) == 1:
             raise error
@@ -153,6 +160,8 @@ class _SourceResult(NamedTuple):
 
     code: int
     interrupted: bool
+    log: Path | None
+    """Its log, where it came to the end of its source."""
     output: str = ""
     """What a worker has printed."""
 
@@ -166,7 +175,7 @@ class _SourceWork:
     def __call__(self, request: RunRequest, context: Context) -> _SourceResult:
         """Run one source."""
         report = run_source(request, self._models, context.interruption)
-        return _SourceResult(_code(report), report.interrupted)
+        return _SourceResult(_code(report), report.interrupted, _complete_log(report))
 
 
 class _WorkerSourceWork(_SourceWork):
@@ -187,7 +196,11 @@ class _WorkerSourceWork(_SourceWork):
             show_log()
         on_frame = now_and_then(report_progress, _PROGRESS_SECONDS)
         report = run_source(request, self._models, context.interruption, on_frame)
-        return _SourceResult(_code(report), report.interrupted, printed.getvalue())
+        return _SourceResult(_code(report), report.interrupted, _complete_log(report), printed.getvalue())
+
+
+def _complete_log(report: RunReport) -> Path | None:
+    return next((path for path in report.files if path.name == "keypoints.jsonl" and report.ended == "complete"), None)
 
 
 def _show_loaded(estimator: PoseEstimator) -> None:

@@ -11,7 +11,9 @@ import typer
 from poseline import __version__
 from poseline import batch as runner
 from poseline import settings as configuration
-from poseline.commands.analyze import analyze
+from poseline.commands import analyze as analysis_command
+from poseline.commands.compare import compare
+from poseline.commands.render import render
 from poseline.errors import PoselineError, SettingsError, redact
 from poseline.interruption import INTERRUPTED, Interruption
 
@@ -71,7 +73,7 @@ def run(
     live: Annotated[bool | None, _option("--live", help="Treat a file as a camera: newest frame first, late frames are dropped.", panel=_SOURCE)] = None,
     every_frame: Annotated[bool | None, _option("--every-frame", help="Drop no frame, even of a live source.", panel=_SOURCE)] = None,
     vid_stride: Annotated[int | None, _option("--vid-stride", help="Process every N-th frame.", panel=_SOURCE, of="capture.vid_stride")] = None,
-    start: Annotated[str | None, _option("--from", metavar="TIME", help="Read a recording from this time on: seconds or h:m:s from its first frame.", panel=_SOURCE)] = None,
+    start: Annotated[str | None, _option("--from", metavar="TIME", help="Read a recording from this time on: seconds or h:mm:ss from its first frame.", panel=_SOURCE)] = None,
     end: Annotated[str | None, _option("--to", metavar="TIME", help="Read a recording up to this time, which is not included.", panel=_SOURCE)] = None,
     decoder: Annotated[configuration.Decoder | None, _option("--decoder", help="Where files are decoded.", panel=_SOURCE, of="capture.decoder")] = None,
     source_fps: Annotated[str | None, _option("--source-fps", metavar="RATE", help="Frames a second of a file without time stamps, such as raw .h264: 25, or 30000/1001. (as its codec says, else 25)", panel=_SOURCE)] = None,
@@ -93,6 +95,7 @@ def run(
     overwrite: Annotated[bool | None, _option("--overwrite", help="Replace the results of an earlier run in the folder.", panel=_WRITE)] = None,
     video: Annotated[bool | None, _option("--video/--no-video", help="Write annotated video or images.", panel=_WRITE, of="output.video")] = None,
     log: Annotated[str | None, _option("--log", help="Formats of the keypoint log: jsonl,csv,parquet. (jsonl)", panel=_WRITE)] = None,
+    analyze: Annotated[bool, _option("--analyze", help="Analyze the main person of each run after it: see `poseline analyze`.", panel=_WRITE)] = False,
     show: Annotated[bool | None, _option("--show", help="Show a window; q quits, space pauses a file.", panel=_WRITE)] = None,
     encoder: Annotated[configuration.Encoder | None, _option("--encoder", help="Video encoder; auto: NVENC where the GPU has it, else x264.", panel=_WRITE, of="output.encoder")] = None,
     preset: Annotated[configuration.Preset | None, _option("--preset", help="x264 preset: speed against file size.", panel=_WRITE, of="output.preset")] = None,
@@ -136,7 +139,14 @@ def run(
     overrides = {
         section: {key: value for key, value in values.items() if value is not None} for section, values in given.items()
     }
-    raise typer.Exit(runner.run_batch(sources, configuration.load(config, overrides), context.obj, jobs, recursive))
+    logs: list[Path] = []
+    code = runner.run_batch(
+        sources, configuration.load(config, overrides), context.obj, jobs, recursive, on_log=logs.append
+    )
+    if analyze and code != INTERRUPTED:
+        analyzed = analysis_command.analyze_logs(logs, context.obj)
+        code = code or analyzed
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -212,7 +222,9 @@ def recover(
     show_recovered(mend(path))
 
 
-app.command()(analyze)
+app.command()(analysis_command.analyze)
+app.command()(render)
+app.command()(compare)
 
 
 @app.callback(invoke_without_command=True)

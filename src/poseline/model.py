@@ -167,7 +167,7 @@ def stream(
         vid_stride: take every n-th frame.
         source_fps: frames a second of a file without time stamps, such as raw H.264: 25, or "30000/1001"; None: as its
             codec says, else 25.
-        start: give the frames of a recording from this time on, in seconds from its first frame, or "h:m:s"; the
+        start: give the frames of a recording from this time on, in seconds from its first frame, or "h:mm:ss"; the
             frames keep the times that they have in the whole recording, and are numbered from 0.
         end: and those before this time.
         options: conf, iou, imgsz and so on, as `PoseModel` takes them; of a loaded one, as its calls take them.

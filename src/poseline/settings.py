@@ -61,6 +61,7 @@ Deinterlacing = Literal["auto", "no"]
 RtspTransport = Literal["auto", "tcp", "udp"]
 Encoder = Literal["auto", "x264", "nvenc"]
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
+Blurred = Literal["faces", "persons"]
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
 PositiveSeconds = Annotated[float, Field(gt=0)]
 
@@ -77,7 +78,7 @@ _MOMENT = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
 
 
 def _moment(value: Any) -> Any:
-    """A moment may be written as h:m:s, m:s or s; what is none is left for pydantic to refuse."""
+    """A moment may be written as h:mm:ss, m:s or s; what is none is left for pydantic to refuse."""
     found = _MOMENT.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
         return value
@@ -87,7 +88,7 @@ def _moment(value: Any) -> Any:
 
 def _real(value: Any) -> Any:
     if isinstance(value, str):
-        raise ValueError(f"a time is seconds or h:m:s, such as 83.5 or 1:23.5, got {value!r}")
+        raise ValueError(f"a time is seconds or h:mm:ss, such as 83.5 or 1:23.5, got {value!r}")
     return value
 
 
@@ -111,7 +112,7 @@ class CaptureSettings(_Section):
     vid_stride: int = Field(default=1, ge=1)
     """Take every n-th frame."""
     start: Moment | None = None
-    """Time from which a recording is read: seconds from its first frame, or h:m:s; unset: from the first frame."""
+    """Time from which a recording is read: seconds from its first frame, or h:mm:ss; unset: from the first frame."""
     end: Moment | None = None
     """Time before which reading ends, likewise; unset: at the last frame."""
     decoder: Decoder = "auto"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -81,6 +81,10 @@ def analyze(
         start=start, end=end, height=height, scale=scale, calibrate=calibrate, floor_angle=floor_angle,
         smooth=smooth, max_gap=max_gap, slowmo=slowmo, events=events, swap_repair=swap_repair,
     )  # fmt: skip
+    if facing not in get_args(FacingOption):
+        raise SettingsError(f"facing: auto, right, left, front or back, got {facing!r}")
+    if not (person in ("main", "all") or isinstance(person, int)):
+        raise SettingsError(f"person: main, all or an id of the log, got {person!r}")
     options = replace(options, facing=facing)
     path = None if isinstance(log, Tracks) else log_path(log)
     try:
@@ -249,7 +253,8 @@ class _Made:
 
     def person(self, ground: Floor, aspect: float) -> Person:
         result = finish(self.prepared, self.options, ground)
-        return Person(self.logged.id, self.logged.ids, self.frames, self.found, result, aspect)
+        height = self.options.known.height
+        return Person(self.logged.id, self.logged.ids, self.frames, self.found, result, aspect, height)
 
 
 def _seconds(tracks: Tracks, person: LoggedPerson) -> float:

@@ -47,7 +47,7 @@ def usable(tracks: Tracks) -> Tracks:
     rising = known & (tracks.times > np.r_[-np.inf, highest[:-1]])
     if not rising.any():
         raise SourceError("the log holds no frame")
-    if not len(tracks.rows):
+    if not np.isfinite(tracks.rows.keypoints[:, :, :2]).all(axis=2).any():
         raise SourceError("nobody was seen in any frame of the log")
     return tracks if rising.all() else _frames(tracks, rising)
 

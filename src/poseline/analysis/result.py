@@ -59,6 +59,8 @@ class Person:
     """Everything that was worked out, in square pixels: smoothing, footprints, mechanics, foreshortening."""
     pixel_aspect: float = 1.0
     """Width of a pixel of the picture over its height."""
+    height: float | None = None
+    """The person's height in metres as it was given; None where it was not."""
 
     @property
     def times(self) -> Doubles:
@@ -144,7 +146,9 @@ class Person:
     def stature_m(self) -> float | None:
         """How tall the person is, in metres: as it was given, or by the scale; None where there are no metres."""
         scale = self.result.scale
-        return None if scale is None else float(self.result.stature / np.median(scale.px_per_m))
+        if scale is None or self.height is not None:
+            return self.height if scale is not None else None
+        return float(self.result.stature / np.median(scale.px_per_m))
 
     @property
     def facings(self) -> Facings:

@@ -16,12 +16,10 @@ from poseline.interruption import INTERRUPTED, Interruption
 
 if TYPE_CHECKING:
     from poseline.analysis import Analysis
+    from poseline.rendering import Rendered
 
 JOURNAL, FOLDER = "keypoints.jsonl", "analysis"
-_PACKAGE = Path(__file__).parents[1]
-_VIDEO = _PACKAGE / "rendering" / "analysis.py"
-"""What writes the video; its option is shown where it is part of the package."""
-WHAT, HOW, WRITE = "What", "How", "Output"
+WHAT, HOW, WRITE, VIDEO = "What", "How", "Output", "Video"
 
 
 def analyze(
@@ -42,7 +40,12 @@ def analyze(
     swap_repair: Annotated[bool, typer.Option("--swap-repair/--no-swap-repair", help="Exchange left and right where they were taken for each other.", rich_help_panel=HOW)] = True,
     formats: Annotated[str, typer.Option("--formats", help="Of csv,parquet,trc,mot,c3d.", rich_help_panel=WRITE)] = "csv,trc,mot",
     report: Annotated[bool, typer.Option("--report", help="Write report.html too: one page for the athlete, to read or print.", rich_help_panel=WRITE)] = False,
-    video: Annotated[bool, typer.Option("--video", help="Write angles.mp4 too: the clip with angles drawn.", rich_help_panel=WRITE, hidden=not _VIDEO.exists())] = False,
+    video: Annotated[bool, typer.Option("--video", help="Write angles.mp4 too: the clip with angles drawn.", rich_help_panel=WRITE)] = False,
+    clip: Annotated[Path | None, typer.Option("--clip", help="The clip that --video draws on. (where the log says)", rich_help_panel=VIDEO)] = None,
+    joints: Annotated[str, typer.Option("--joints", help="Whose angles --video draws: of knee,hip,elbow,shoulder.", rich_help_panel=VIDEO)] = "knee,hip,elbow",
+    video_slowmo: Annotated[float, typer.Option("--video-slowmo", metavar="N", help="Slow motion: the video is N times as long, without sound.", rich_help_panel=VIDEO)] = 1.0,
+    size: Annotated[str | None, typer.Option("--size", metavar="WxH|720p", help="Size of the video's picture, without plots. (as the clip; 720p if that is small)", rich_help_panel=VIDEO)] = None,
+    config: Annotated[Path | None, typer.Option("-c", "--config", "--style", help="YAML file of settings; --video uses its overlay and output.", rich_help_panel=VIDEO)] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder of the files. (analysis/ beside the log)", rich_help_panel=WRITE)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier analysis in the folder.", rich_help_panel=WRITE)] = False,
 ) -> None:  # fmt: skip
@@ -69,7 +72,8 @@ def analyze(
         "events": _events(events),
         "swap_repair": swap_repair,
     }
-    task = _Task(options, parse_formats(formats), overwrite, _writer(report, "report"), _writer(video, "video"))
+    draw = _video(clip, joints, video_slowmo, size, config, overwrite, context.obj) if video else None
+    task = _Task(options, parse_formats(formats), overwrite, _report() if report else None, draw)
     task.check()
     raise typer.Exit(_all(sources, task, output, context.obj))
 
@@ -82,7 +86,7 @@ class _Task:
     formats: tuple[Any, ...]
     overwrite: bool
     report: Callable[["Analysis", Path], object] | None
-    video: Callable[["Analysis", Path], object] | None
+    video: Callable[["Analysis", Path], "Rendered"] | None
 
     def check(self) -> None:
         """Raise what is wrong whatever the log, before a clip is run for it."""
@@ -103,8 +107,9 @@ class _Task:
         analysis = analyze(log, **self.options)
         written = files.write(analysis, folder, self.formats, self.overwrite, self.report)
         if self.video is not None:
-            self.video(analysis, folder / "angles.mp4")
-            written.files.append(folder / "angles.mp4")
+            rendered = self.video(analysis, folder / "angles.mp4")
+            written.files.extend(rendered.files)
+            written.notes.update({f"angles.mp4: {note}": note for note in rendered.notes})
         show_analysis(analysis, written)
 
 
@@ -175,10 +180,18 @@ def _log_of(clip: Path) -> Path | None:
     for log in Path("runs").glob(f"*/{JOURNAL}"):
         with suppress(OSError, SourceError):
             when = log.stat().st_mtime
-            source = Path(str(LogReader(log).run["source"]))
-            if when >= made and source.exists() and os.path.samefile(source, clip) and _complete(log):
+            run = LogReader(log).run
+            source = Path(str(run["source"]))
+            if when >= made and source.exists() and os.path.samefile(source, clip) and _whole(run) and _complete(log):
                 found.append((when, log))
     return max(found)[1] if found else None
+
+
+def _whole(run: dict[str, Any]) -> bool:
+    """Whether a run was of the whole clip and of everybody in it."""
+    settings: dict[str, Any] = run.get("settings") or {}
+    capture, tracking = settings.get("capture") or {}, settings.get("tracking") or {}
+    return capture.get("start") is None and capture.get("end") is None and not tracking.get("main")
 
 
 def _complete(log: Path) -> bool:
@@ -188,19 +201,40 @@ def _complete(log: Path) -> bool:
         return b'"ended":"complete"' in file.read().rpartition(b'{"type":"end"')[2]
 
 
-def _writer(asked: bool, what: str) -> Any:
-    """What writes the report or the video; None where it is not asked for."""
-    if not asked:
-        return None
-    if what == "report":
-        from poseline.analysis.report import write_report
+def _report() -> Callable[["Analysis", Path], object]:
+    from poseline.analysis.report import write_report
 
-        return write_report
-    if what == "video" and _VIDEO.exists():
-        from importlib import import_module
+    return write_report
 
-        return import_module("poseline.rendering.analysis").render_analysis
-    raise SettingsError(f"--{what} is not part of this version")
+
+def _video(
+    clip: Path | None, joints: str, slowmo: float, size: str | None, config: Path | None, overwrite: bool,
+    interruption: Interruption,
+) -> Callable[["Analysis", Path], "Rendered"]:  # fmt: skip
+    """What draws the video of an analysis."""
+    from poseline.commands.common import rendering, slow
+    from poseline.rendering import Size
+    from poseline.rendering.analysis import VideoOptions, check_joints, render_analysis, styled
+
+    options = VideoOptions(
+        styled(config), clip, Size.parse(size) if size else None, slow("--video-slowmo", slowmo), check_joints(joints)
+    )
+
+    def draw(analysis: "Analysis", target: Path) -> "Rendered":
+        with rendering(target.name) as on_frame:
+            return render_analysis(
+                analysis, target, options, overwrite=overwrite, on_frame=on_frame, interruption=interruption
+            )
+
+    return draw
+
+
+def analyze_logs(logs: Sequence[Path], interruption: Interruption) -> int:
+    """Analyse logs that were just written, each beside itself; the exit code."""
+    from poseline.analysis.files import parse_formats
+
+    task = _Task({}, parse_formats("csv,trc,mot"), overwrite=True, report=None, video=None)
+    return _all([str(log) for log in logs], task, None, interruption)
 
 
 def _person(text: str) -> Any:

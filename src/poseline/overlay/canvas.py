@@ -231,6 +231,11 @@ def _tints(ground: Colour, ink: Colour) -> Pixels:
     return tints
 
 
+def yuv_of(colour: Colour, frame: av.VideoFrame) -> Colour:
+    """Y, U, V of a BGR colour in `frame`'s colour space and range."""
+    return _yuv(colour, luma_weights(frame.colorspace), frame.color_range == FULL_RANGE)
+
+
 @lru_cache(maxsize=256)
 def _yuv(colour: Colour, weights: tuple[float, float], full_range: bool) -> Colour:
     """Y, U, V of a BGR colour, by the weights of red and blue in luma (ITU-T H.273: Kr, Kb, and its two ranges)."""

@@ -66,6 +66,11 @@ class AnnotatedVideo:
             return None
         return audio
 
+    @property
+    def files(self) -> list[Path]:
+        """The finished files, so far."""
+        return self._writer.segments
+
     def write(self, picture: VideoFrame, frame: Frame) -> None:
         """Append the drawn picture of `frame`."""
         if self._part is not None and not self._writer.frames and picture.pts is not None:

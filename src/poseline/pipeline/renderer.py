@@ -26,6 +26,7 @@ from poseline.pipeline.annotated import AnnotatedVideo
 from poseline.pipeline.chain import Stage, chain
 from poseline.pipeline.meter import Meter
 from poseline.pipeline.pose_stream import ENCODING_ADVICE, READING, overlay_stage
+from poseline.pipeline.stamp_order import StampOrder
 from poseline.pose import Observation, Poses
 from poseline.settings import Settings
 from poseline.skeleton import Skeleton
@@ -209,7 +210,7 @@ def _observed(
     frames: Generator[Frame, None, None], found: Iterator[tuple[int, Poses]], notes: list[str]
 ) -> Generator[Observation, None, None]:
     """Each frame whose poses were sent, with them. On a damaged clip two decoders may give different frames."""
-    missing, ours, theirs = 0, _Order(), _Order()
+    missing, ours, theirs = 0, StampOrder(), StampOrder()
     placed = ((ours.of(frame.pts), frame) for frame in frames)
     here = next(placed, None)
     with closing(frames):
@@ -224,19 +225,3 @@ def _observed(
     if missing:
         are, them = ("is", "it") if missing == 1 else ("are", "them")
         notes.append(f"{counted(missing, 'frame')} {are} not in the video: the CPU's decoder did not give {them}")
-
-
-class _Order:
-    """Where a frame stands among all, by its time stamp: they may repeat, and begin anew."""
-
-    def __init__(self) -> None:
-        self._last: tuple[int, int, int] | None = None
-
-    def of(self, pts: int) -> tuple[int, int, int]:
-        """How often time has run back before it, its stamp, and which of several of this stamp it is."""
-        beginning, before, repeated = self._last or (0, pts - 1, 0)
-        if pts < before:
-            self._last = beginning + 1, pts, 0
-        else:
-            self._last = beginning, pts, repeated + 1 if pts == before else 0
-        return self._last

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from poseline.analysis.smoothing import PointState
 if TYPE_CHECKING:
     import polars as pl
 
-Column: TypeAlias = "NDArray[np.generic] | pl.Series"
+Column: TypeAlias = "NDArray[np.generic] | Coded"
 
 POINT_FLAGS = ("missing", "filled", "outlier", "swapped", "hidden")
 ANGLE_FLAGS = (*POINT_FLAGS, "out_of_plane")
@@ -70,12 +70,11 @@ def point_flags(person: Person) -> dict[str, Bools]:
 
 def _head(person: Person) -> dict[str, Column]:
     count = len(person.times)
-    facings = np.array([facing.name.lower() for facing in Facing])
     return {
         "person": np.full(count, person.id),
         "frame": person.frames,
         "time": person.times,
-        "facing": _words(person.facings.astype(np.intp), facings.tolist()),
+        "facing": Coded(person.facings.astype(np.uint32) + np.uint32(1), [facing.name.lower() for facing in Facing]),
     }
 
 
@@ -126,34 +125,38 @@ def _centre(person: Person, analysis: Analysis) -> dict[str, Column]:
     return columns
 
 
-def _flag_columns(flags: dict[str, Bools]) -> list[pl.Series]:
+class Coded(NamedTuple):
+    """A column of few different words."""
+
+    codes: NDArray[np.uint32]
+    """(T,) 0 for an empty field, else 1 and the index of the word."""
+    words: Sequence[str]
+
+
+def _flag_columns(flags: dict[str, Bools]) -> list[Coded]:
     """For each of N columns of (T, N) flags, their words."""
     names = tuple(flags)
-    codes = sum(flag.astype(np.intp) << bit for bit, flag in enumerate(flags.values()))
-    words = [
-        "|".join(name for bit, name in enumerate(names) if code >> bit & 1) or None for code in range(1 << len(names))
-    ]
-    codes = np.asarray(codes)
-    return [_words(codes[:, column], words) for column in range(codes.shape[1])]
-
-
-def _words(codes: NDArray[np.intp], words: Sequence[str | None]) -> pl.Series:
-    """Words by their indices; None for an empty field."""
-    import polars as pl
-
-    table = pl.Series(words, dtype=pl.String)
-    return table.gather(codes)
+    codes = np.zeros_like(next(iter(flags.values())), np.uint32)
+    for bit, flag in enumerate(flags.values()):
+        codes += flag * np.uint32(1 << bit)
+    words = ["|".join(name for bit, name in enumerate(names) if code >> bit & 1) for code in range(1, 1 << len(names))]
+    return [Coded(codes[:, column], words) for column in range(codes.shape[1])]
 
 
 def _together(tables: list[dict[str, Column]]) -> pl.DataFrame:
+    """One table of everybody's, whose columns are the same."""
     import polars as pl
 
-    frames = [
-        pl.DataFrame({name: _contiguous(values) for name, values in table.items()}, nan_to_null=True)
-        for table in tables
+    coded = {name: column for name, column in tables[0].items() if isinstance(column, Coded)}
+    frames = [pl.DataFrame({name: _plain(column) for name, column in table.items()}) for table in tables]
+    words = [
+        pl.col(name).replace_strict(
+            list(range(len(column.words) + 1)), [None, *column.words], default=None, return_dtype=pl.String
+        )
+        for name, column in coded.items()
     ]
-    return pl.concat(frames)
+    return pl.concat(frames).with_columns(pl.col(pl.Float64).fill_nan(None), *words)
 
 
-def _contiguous(values: Column) -> Column:
-    return np.ascontiguousarray(values) if isinstance(values, np.ndarray) else values
+def _plain(column: Column) -> NDArray[np.generic]:
+    return np.ascontiguousarray(column.codes if isinstance(column, Coded) else column)

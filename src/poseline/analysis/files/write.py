@@ -84,10 +84,11 @@ def write(
         require_ezc3d()
     _clear(folder, overwrite)
     files = _Files(folder)
-    for kind in ("csv", "parquet"):
-        if kind in formats:
-            files.add(f"angles.{kind}", write_table, angle_table(analysis), kind)
-            files.add(f"points.{kind}", write_table, point_table(analysis), kind)
+    kinds = [kind for kind in ("csv", "parquet") if kind in formats]
+    for name, made in (("angles", angle_table), ("points", point_table)):
+        table = made(analysis) if kinds else None
+        for kind in kinds:
+            files.add(f"{name}.{kind}", write_table, table, kind)
     for person in analysis.persons:
         _person_files(files, person, formats, asked=analysis.options.known != Known())
     files.add("events.json", write_json, events_record(analysis))
@@ -108,11 +109,13 @@ class _Files:
 
     def add(self, name: str, write: Callable[..., object], *values: object, note: str = "") -> None:
         """Write one file, whole or not at all, by `write(path, *values)`."""
+        from polars.exceptions import PolarsError  # polars takes long to import
+
         path = self._folder / name
         with replacing(path) as temporary:
             try:
                 write(temporary, *values)
-            except (RuntimeError, ValueError) as error:  # of ezc3d and others, where the disk does not take a file
+            except (PolarsError, RuntimeError) as error:  # RuntimeError: ezc3d's
                 raise OutputError(f"{path}: cannot be written: {cause(error)}") from error
         self.written.append(path)
         self.notes[name] = note

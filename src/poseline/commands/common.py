@@ -1,0 +1,112 @@
+"""What commands have in common: parts and numbers as they are typed, progress, and what is said at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+from poseline.errors import SettingsError
+from poseline.interruption import INTERRUPTED
+
+if TYPE_CHECKING:
+    from poseline.capture import SourceInfo
+    from poseline.pose import Observation
+    from poseline.rendering import Rendered
+
+_SHOWING_SECONDS = 0.1
+"""How often the terminal is told of progress."""
+
+
+def part(start: str | None, end: str | None) -> tuple[float | None, float | None]:
+    """Seconds of `--from` and `--to`, which may be h:mm:ss.
+
+    Raises:
+        SettingsError: one is no time, or the part between them is empty.
+    """
+    from poseline.settings import load
+
+    capture = load(overrides={"capture": {"start": start, "end": end}}).capture
+    return capture.start, capture.end
+
+
+def numbers(option: str, text: str | None) -> tuple[int, ...] | None:
+    """`1,3` as numbers; None of None.
+
+    Raises:
+        SettingsError: it is no list of numbers.
+    """
+    if text is None:
+        return None
+    found = [each.strip() for each in text.split(",")]
+    if not all(each.isdecimal() for each in found):
+        raise SettingsError(f"{option}: {text!r} is not a list of numbers such as 1,3")
+    return tuple(dict.fromkeys(map(int, found)))
+
+
+def person_of(option: str, text: str) -> int | Literal["main"]:
+    """`main`, or an id.
+
+    Raises:
+        SettingsError: it is neither.
+    """
+    if text == "main":
+        return "main"
+    if not text.isdecimal():
+        raise SettingsError(f"{option}: main or an id of the log, got {text!r}")
+    return int(text)
+
+
+def slow(option: str, times: float) -> float:
+    """How many times as long a video is.
+
+    Raises:
+        SettingsError: less than 1, or too many.
+    """
+    if not 1 <= times <= 1000:
+        raise SettingsError(f"{option}: how many times as long the video is, from 1 to 1000, got {times:g}")
+    return times
+
+
+@contextmanager
+def rendering(name: str) -> Iterator[Callable[[Observation, SourceInfo], object] | None]:
+    """Show how far a video has come; yields what is called with each frame, None where nobody watches."""
+    from poseline.terminal import console
+
+    if not console.is_terminal:
+        yield None
+        return
+    from rich.markup import escape
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[done]}"), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True) as shown:
+        task, due, count = shown.add_task(escape(name), total=None, done=""), 0.0, 0
+
+        def on_frame(seen: Observation, info: SourceInfo) -> None:
+            nonlocal due, count
+            count += 1
+            if (now := time.monotonic()) >= due:
+                due = now + _SHOWING_SECONDS
+                done = seen.frame.time - info.start
+                shown.update(task, completed=done, total=info.duration, done=f"{count} frames, {done:.1f} s")
+
+        yield on_frame
+
+
+def show_rendered(rendered: Rendered) -> int:
+    """Say what was written, and how fast; returns the exit code."""
+    from rich.markup import escape
+
+    from poseline.terminal import console
+    from poseline.words import counted
+
+    rate = rendered.frames / rendered.seconds if rendered.seconds > 0 else 0.0
+    ending = " (interrupted)" if rendered.interrupted else ""
+    console.print(f"{counted(rendered.frames, 'frame')} in {rendered.seconds:.1f} s, {rate:.0f} fps{ending}")
+    for note in rendered.notes:
+        console.print(f"note: {escape(note)}", soft_wrap=True)
+    for path in rendered.files:
+        console.print(f"  {escape(str(path))}", soft_wrap=True)
+    return INTERRUPTED if rendered.interrupted else 0

@@ -1,0 +1,246 @@
+"""The video of a comparison: two clips side by side, aligned in time, and their angles in plots below."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import nextafter
+from pathlib import Path
+
+import av
+import numpy as np
+
+from poseline.analysis import Analysis, Facing, Person
+from poseline.comparison.compare import Comparison, at_times
+from poseline.errors import SettingsError
+from poseline.frame import plane_pixels
+from poseline.interruption import Interruption
+from poseline.overlay import Canvas, Colour, Drawn, Font, Style, YuvCanvas
+from poseline.overlay.style import KEYPOINT_COLOURS, LIMB_COLOURS, WHITE
+from poseline.overlay.text import load_letters
+from poseline.pipeline.chain import Stage
+from poseline.rendering.analysis import check_joints, posing, rows_of
+from poseline.rendering.arcs import ArcLayer, unsure
+from poseline.rendering.fit import Fit, Size, moved
+from poseline.rendering.layers import Layer, PoseLayer, Sheet
+from poseline.rendering.logged_clip import LoggedClip
+from poseline.rendering.plot import Curve, Plot, PlotLayer, Span, Strip, plotted
+from poseline.rendering.render import OnRendered, Rendered, RenderOptions, encode, free
+from poseline.rendering.scene import Scene
+from poseline.settings import Settings
+
+_HEIGHT = 720
+"""Of the pictures in pixels, where nothing else is asked for."""
+_GAP = 8
+"""Pixels between the two, even."""
+_COLOURS: tuple[Colour, Colour] = (LIMB_COLOURS["left"], LIMB_COLOURS["right"])
+"""Of the first and the second motion in the plots."""
+
+
+@dataclass(frozen=True)
+class CompareVideo:
+    """How the video of a comparison looks."""
+
+    settings: Settings
+    """What is drawn of people and how it is encoded: the sections overlay and output."""
+    clips: tuple[Path | None, Path | None] = (None, None)
+    """The clips; None: where the logs say that they are."""
+    names: tuple[str, str] = ("A", "B")
+    """What stands above them."""
+    height: int = _HEIGHT
+    """Of the pictures in pixels, even."""
+    slowmo: float = 1.0
+    """How many times as long the video is."""
+    joints: tuple[str, ...] = ("knee", "hip", "elbow")
+    """Whose angles are drawn; the first two that are known are plotted."""
+
+
+def render_comparison(
+    comparison: Comparison, target: Path, options: CompareVideo, *, overwrite: bool = False,
+    on_frame: OnRendered | None = None, interruption: Interruption | None = None,
+) -> Rendered:  # fmt: skip
+    """Draw both clips side by side into the video `target`; it has the times of the first one, and no sound.
+
+    Raises:
+        SourceError: a clip cannot be read, or is not that of its log. OutputError: the video cannot be written.
+        SettingsError: a log is no file.
+    """
+    analyses = comparison.first, comparison.second
+    check_joints(",".join(options.joints))
+    ours, theirs = (_opened(analysis, clip) for analysis, clip in zip(analyses, options.clips, strict=True))
+    logs = [analysis.log for analysis in analyses if analysis.log]
+    try:
+        free(target, overwrite, inputs=(ours.path, theirs.path, *logs))
+    except BaseException:
+        ours.video.close()
+        theirs.video.close()
+        raise
+    sides = [_Side.of(analysis, logged, options) for analysis, logged in zip(analyses, (ours, theirs), strict=True)]
+    joints = plotted(comparison.first.main, options.joints)
+    width = sides[0].width + _GAP + sides[1].width
+    strip = Strip.of(width, options.height, len(joints))
+    plots = PlotLayer(
+        _plots(comparison, joints), strip, comparison.first.start, comparison.first.end, _spans(comparison)
+    )
+    load_letters()
+
+    def draw(scenes: Iterator[Scene]) -> Generator[Drawn, None, None]:
+        with closing(_Follower(theirs)) as follower:
+            for scene in scenes:
+                time = scene.time / comparison.first.slowmo
+                wanted = float(comparison.aligned.second_at(np.array([time]))[0])
+                other = follower.at(wanted * comparison.second.slowmo)
+                yield _drawn((replace(scene, time=time), other), sides, (width, options.height), strip, plots, options)
+
+    settings = options.settings.model_copy(
+        update={"output": options.settings.output.model_copy(update={"audio": False})}
+    )
+    encoding = RenderOptions(settings, size=Size(options.height), slowmo=options.slowmo)
+    stages = [Stage("overlay", draw)]
+    try:
+        return encode(ours, stages, target, encoding, on_frame=on_frame, interruption=interruption or Interruption())
+    finally:
+        theirs.stop()
+
+
+def _opened(analysis: Analysis, clip: Path | None) -> LoggedClip:
+    if analysis.log is None:
+        raise SettingsError("a video is drawn from a log's file; analyze the path of a log, and not its tracks")
+    end = nextafter(analysis.end * analysis.slowmo, np.inf) + 1e-6
+    return LoggedClip(analysis.log, clip, analysis.start * analysis.slowmo, end)
+
+
+class _Side:
+    """One of the two pictures."""
+
+    def __init__(self, width: int, height: int, aspect: Fraction, analysis: Analysis, layers: list[Layer]) -> None:
+        self.width = width
+        self.layers = layers
+        self._fit, self._aspect = Fit(Size(height, width)), aspect
+        self._posed = posing(analysis, rows_of(analysis))
+
+    @classmethod
+    def of(cls, analysis: Analysis, logged: LoggedClip, options: CompareVideo) -> _Side:
+        info = logged.video.info
+        width, height = Size(options.height).of(info.width, info.height, float(info.pixel_aspect))
+        layers: list[Layer] = [PoseLayer(logged.log.skeleton, {0: "person"})]
+        layers.append(ArcLayer(analysis.main, options.joints, rows_of(analysis)[0]))
+        return cls(width, height, info.pixel_aspect, analysis, layers)
+
+    def fitted(self, scene: Scene) -> Scene:
+        return self._fit(self._posed(scene), self._aspect)
+
+
+class _Follower:
+    """Scenes of the second clip at times that mostly rise."""
+
+    def __init__(self, logged: LoggedClip) -> None:
+        self._scenes = logged.scenes()
+        self._here = next(self._scenes)
+        self._next = next(self._scenes, None)
+
+    def at(self, time: float) -> Scene:
+        """The scene nearest to `time`, in seconds of the clip; never one before the last that was given."""
+        while self._next is not None and abs(self._next.time - time) <= abs(self._here.time - time):
+            self._here, self._next = self._next, next(self._scenes, None)
+        return self._here
+
+    def close(self) -> None:
+        self._scenes.close()
+
+
+def _drawn(
+    scenes: tuple[Scene, Scene], sides: list[_Side], size: tuple[int, int], strip: Strip, plots: PlotLayer,
+    options: CompareVideo,
+) -> Drawn:  # fmt: skip
+    """Both scenes on one picture."""
+    fitted = [side.fitted(scene) for side, scene in zip(sides, scenes, strict=True)]
+    sources = [scene.seen.frame.picture for scene in fitted]
+    first, second = sources
+    assert isinstance(first, av.VideoFrame)
+    assert isinstance(second, av.VideoFrame)
+    whole = _black(size[0], size[1] + strip.height, first)
+    _paste(whole, first, 0)
+    _paste(whole, second, sides[0].width + _GAP)
+    canvas = YuvCanvas(whole)
+    overlay = options.settings.overlay.model_copy(
+        update={"font_size": options.settings.overlay.font_size or max(16.0, 0.026 * size[1])}
+    )
+    style = replace(Style.of(overlay, size[1], size[1]), size=(size[0], size[1] + strip.height))
+    taken: list[tuple[float, float, float, float]] = []
+    for index, (scene, side) in enumerate(zip(fitted, sides, strict=True)):
+        left = index * (sides[0].width + _GAP)
+        place = np.array([left, 0], np.float32)
+        poses = moved(scene.seen.poses, np.ones(2, np.float32), place)
+        shifted = replace(scene, corner=scene.corner + place, seen=replace(scene.seen, poses=poses))
+        title = f"{options.names[index]}  {scenes[index].time:.2f} s"
+        _title(canvas, style.font, title, left, _TITLES[index], taken)
+        for layer in side.layers:
+            layer.draw(Sheet(whole, canvas, style, shifted, taken))
+    plots.draw(Sheet(whole, canvas, style, scenes[0]))
+    seen = scenes[0].seen
+    return Drawn(seen, whole)
+
+
+_TITLES: tuple[Colour, Colour] = (KEYPOINT_COLOURS["left"], KEYPOINT_COLOURS["right"])
+
+
+def _title(
+    canvas: Canvas, font: Font, text: str, left: int, ground: Colour, taken: list[tuple[float, float, float, float]]
+) -> None:
+    mask = font.mask(text)
+    canvas.stamp((left + 8, 8), mask, ground, WHITE)
+    taken.append((left + 8, 8, left + 8 + mask.shape[1], 8 + mask.shape[0]))
+
+
+def _black(width: int, height: int, like: av.VideoFrame) -> av.VideoFrame:
+    whole = av.VideoFrame(width, height, "yuv420p")
+    whole.color_range, whole.colorspace = like.color_range, like.colorspace
+    whole.color_primaries, whole.color_trc = like.color_primaries, like.color_trc
+    for number, plane in enumerate(whole.planes):
+        plane_pixels(plane)[:] = 16 if number == 0 else 128
+    whole.pts, whole.time_base = like.pts, like.time_base
+    return whole
+
+
+def _paste(whole: av.VideoFrame, picture: av.VideoFrame, left: int) -> None:
+    """Put a yuv420p picture at the top, `left` (even) pixels from the left; its colours stay as they are."""
+    for number, (source, target) in enumerate(zip(picture.planes, whole.planes, strict=True)):
+        pixels, x = plane_pixels(source), left if number == 0 else left // 2
+        plane_pixels(target)[: pixels.shape[0], x : x + pixels.shape[1]] = pixels
+
+
+def _plots(comparison: Comparison, joints: list[str]) -> list[Plot]:
+    """For each joint, of the side that the camera sees, the first's angle and the second's at the aligned times."""
+    first, second = comparison.first.main, comparison.second.main
+    side = _near(first)
+    theirs = comparison.aligned.second_at(first.times)
+    made = []
+    for joint in joints:
+        name = f"{side}_{joint}"
+        if name not in first.angles.names or name not in second.angles.names:
+            continue
+        weak = unsure(second, name).astype(float)
+        curves = (
+            Curve("A", _COLOURS[0], first.times, first.angles[name], unsure(first, name)),
+            Curve("B", _COLOURS[1], first.times, at_times(second, second.angles[name], theirs),
+                  np.nan_to_num(at_times(second, weak, theirs)) > 0.5),
+        )  # fmt: skip
+        made.append(Plot(f"{side.capitalize()} {joint}", curves))
+    return made
+
+
+def _near(person: Person) -> str:
+    """The side that the camera sees most: of somebody who faces left the left one."""
+    return "left" if (person.facings == Facing.LEFT).mean() > 0.5 else "right"
+
+
+def _spans(comparison: Comparison) -> list[Span]:
+    pairs = comparison.aligned.events
+    return [
+        Span(one.start, one.end, f"{one.kind} {number}", f"{number}")
+        for number, (one, _) in enumerate(pairs, 1)
+        if one.side is None
+    ]
