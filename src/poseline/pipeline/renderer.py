@@ -139,6 +139,7 @@ class Renderer(Closeable):
             self._unread -= 1
             return
         self._ended, self._error = True, message.error
+        self._worker.end_input()
         if isinstance(message.error, WorkerDied):
             code = message.error.process_exit_code
             self._error = OutputError(
