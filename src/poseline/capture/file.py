@@ -119,11 +119,12 @@ class VideoFile:
         (`SourceClock`).
         """
         index, time_base, name = 0, self._clock.time_base, self.info.name
+        stopped, ends = self._stopped.is_set, self._part.end is not None
         timed, self._timed = self._timed, iter(())  # which refers to this file: kept here, both would outlive their use
         try:
             with self._opened.container:
                 for (picture, corrupt, aspect), pts, seconds, gap in timed:
-                    if self._stopped.is_set() or self._part.is_behind(seconds):
+                    if stopped() or (ends and self._part.is_behind(seconds)):
                         return
                     yield Frame(
                         picture, index, pts, time_base, seconds, time.monotonic(), name, corrupt,
@@ -136,10 +137,10 @@ class VideoFile:
 
     def _with_times(self) -> Iterator[_Timed]:
         """All pictures with their times, which the pictures have too."""
-        clock = self._clock
+        clock, ahead, stampless = self._clock, self._pictures.ahead, self._stampless
         for decoded in self._pictures:
             picture = decoded.picture
-            pts, seconds = clock.stamp(None if self._stampless else picture.pts, self._pictures.ahead)
+            pts, seconds = clock.stamp(None if stampless else picture.pts, ahead)
             picture.pts, picture.time_base = clock.ticks, clock.time_base
             yield _Timed(decoded, pts, seconds, clock.gap)
 

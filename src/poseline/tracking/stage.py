@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 
-import numpy as np
-
 from poseline.pose import UNTRACKED, Observation
 from poseline.tracking.appearance import Torso, torso_colours
 from poseline.tracking.tracker import Tracker
@@ -32,5 +30,6 @@ def track(
             tracker.forget()
         colours = torso_colours(seen.frame, seen.poses.keypoints, torso)
         poses = tracker.update(seen.poses, seen.frame.time, colours)
-        kept = (poses.scores > tracker.conf) | (poses.ids != UNTRACKED)
-        yield replace(seen, poses=poses if np.count_nonzero(kept) == len(poses) else poses[kept])
+        if len(poses) and poses.scores[-1] <= tracker.conf:  # the last one's is the lowest
+            poses = poses[(poses.scores > tracker.conf) | (poses.ids != UNTRACKED)]
+        yield replace(seen, poses=poses)

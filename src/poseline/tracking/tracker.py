@@ -154,8 +154,8 @@ class Tracker:
         dressed_alike = alike * dressed / (1 + np.minimum(self._unseen, COAST))[:, None]
         high = found.scores >= self._settings.high
         claim(dressed_alike, free, usable & high, self._settings.match)
-        if np.count_nonzero(low := usable & ~high):
-            claim(dressed_alike, free & (self._unseen <= COAST), low, 2 * self._settings.match)
+        if np.count_nonzero(low := usable & ~high) and np.count_nonzero(lately := free & (self._unseen <= COAST)):
+            claim(dressed_alike, lately, low, 2 * self._settings.match)
         newcomers = usable & (owners == _NOBODY) & (found.scores >= self._new)
         if np.count_nonzero(newcomers) and np.count_nonzero(free):
             near = nearness(self._motion.position, to_centres(found.boxes), self._unseen)
