@@ -20,8 +20,9 @@ import pytest
 from output_worlds import SAMPLES, SHARED
 from poseline.inference import weights
 
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 REQUIRED = set(os.environ.get("POSELINE_REQUIRE", "").split(","))
-"""Markers (shared, system, readers, gpu) whose tests must run: they fail where they would be skipped."""
+"""Markers (shared, system, readers, gpu, browser) whose tests must run: they fail where they would be skipped."""
 READERS = os.environ.get("POSELINE_READERS", sys.executable)
 """A Python that has the programs of the field which read our files; the tests' own, where they are installed there."""
 
@@ -108,6 +109,10 @@ def _unmet(mark: pytest.Mark) -> str | None:
         import torch  # takes seconds, which only the tests of a GPU are to pay
 
         return None if torch.cuda.is_available() else "needs an NVIDIA GPU that PyTorch sees"
+    if mark.name == "browser":
+        if find_spec("playwright") is None or CHROMIUM is None:
+            return "needs Playwright and Chromium: pip install playwright, and the package chromium"
+        return None
     if mark.name == "system":
         absent = [name for name in mark.args if shutil.which(name) is None and find_spec(name) is None]
         return f"needs {' and '.join(absent)}: not installed" if absent else None

@@ -24,7 +24,7 @@ ENGINE_HOMES = (
     "openvino_core.py",
 )
 BASE = {"", "errors", "frame", "luma", "pose", "skeleton", "settings", "interruption", "words"}
-ROOMS = {"capture", "inference", "tracking", "overlay", "output"}
+ROOMS = {"capture", "inference", "tracking", "smooth", "overlay", "output"}
 MAY_IMPORT = {
     "errors": set(),
     "atomic": {"errors"},
@@ -62,9 +62,11 @@ MAY_IMPORT = {
     "bench": BASE
     | ROOMS
     | {"atomic", "log", "pipeline", "session", "terminal", "result", "model", "machine", "startup", "cache"},
+    "send": BASE | {"capture", "log", "pipeline"},
+    "serve": BASE | ROOMS | {"log", "pipeline", "session", "terminal"},
     "session": BASE | ROOMS | {"machine", "pipeline", "workers"},
-    "batch": BASE | ROOMS | {"pipeline", "session", "terminal", "progress", "workers", "startup"},
-    "cli": BASE | ROOMS | {"commands", "pipeline", "terminal", "doctor", "bench", "batch"},
+    "batch": BASE | ROOMS | {"pipeline", "send", "serve", "session", "terminal", "progress", "workers", "startup"},
+    "cli": BASE | ROOMS | {"commands", "pipeline", "terminal", "doctor", "bench", "batch", "serve"},
     "workers": {"errors", "interruption"},
     "__main__": {"cli", "interruption", "startup", "doctor"},
 }

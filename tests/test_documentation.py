@@ -22,6 +22,7 @@ from media_worlds import joined
 from poseline import analysis, comparison
 from poseline.cli import app
 from poseline.rendering import analysis as rendered_analysis
+from poseline.serve.address import with_value
 from rooms import PROJECT
 
 README = PROJECT / "README.md"
@@ -33,6 +34,7 @@ UNRUN = {
     r"run \d": "needs a camera",
     r"run \w+://": "needs a stream",
     r"--show": "needs a screen",
+    r"--serve": "serves a page; test_serve_cameras.py does it",
     r"--jobs": "starts processes; test_jobs_command.py does it",
     r"int8": "takes a minute; test_precision.py does it",
     r"^poseline doctor": "imports every engine; test_doctor.py does it",
@@ -65,7 +67,7 @@ def test_every_command_is_one_of_the_program(path: Path) -> None:
     for command in [*commands(read(path)), *inline]:
         _, kind, *arguments = [word for word in shlex.split(command) if word != "--help"]
         assert kind in known.commands, command  # type: ignore[attr-defined] # typer's group, whose types are click's
-        known.commands[kind].make_context(kind, arguments)  # type: ignore[attr-defined] # raises for an unknown option
+        known.commands[kind].make_context(kind, with_value(arguments))  # type: ignore[attr-defined] # raises for an unknown option
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from poseline.errors import OutputError, PoselineError, SettingsError, SourceError, redact
 from poseline.interruption import INTERRUPTED, Interruption
@@ -30,9 +30,12 @@ from poseline.workers import (
 # is open, and the rest is loaded beside it.
 if TYPE_CHECKING:
     from poseline.capture import Location, Source
-    from poseline.inference import PoseEstimator
-    from poseline.pipeline import OnFrame, RunReport
+    from poseline.inference import PoseEstimator, Turns
+    from poseline.pipeline import OnFrame, RunReport, Sink
     from poseline.pose import Observation
+    from poseline.serve.keep import Recordings
+
+    OnOpen: TypeAlias = "Callable[[Source, Path], object]"
 
 log = logging.getLogger("poseline")
 
@@ -57,17 +60,22 @@ class _LogHandler(logging.Handler):
 
 def run_batch(
     sources: list[str], settings: Settings, interruption: Interruption, jobs: int = 1, recursive: bool = False,
-    on_log: Callable[[Path], object] = lambda _: None,
+    on_log: Callable[[Path], object] = lambda _: None, serve: str | None = None, recordings: Recordings | None = None,
 ) -> int:  # fmt: skip
     """Run one source after another, or `jobs` at once; the code of the first that failed.
 
     Live sources run side by side in any case: each may have no end, and would keep the next from its beginning.
     With `recursive`, folders are looked into to the bottom. `on_log` is given the log of each run that came to the end
-    of its source.
+    of its source. With `serve`, an address, all run side by side in this process, and a page there shows them;
+    `recordings` says how the page's recordings are made and kept.
     """
     from poseline.capture import locate
 
     show_log()
+    if settings.output.send:
+        from poseline import send
+
+        send.check(settings.output.send)
     locations = locate(sources, recursive)
     if settings.output.show:
         from poseline.output import Window
@@ -79,9 +87,11 @@ def run_batch(
         choose_encoder("nvenc")  # reported before a model is loaded
     several = len(locations) > 1
     locations = with_unique_names(locations)
+    if serve is not None:
+        return _run_served(_requests(locations, settings), serve, jobs, interruption, on_log, recordings)
     if several and any(location.live for location in locations):
         locations, jobs = _beside_live(locations, jobs)
-    requests = [RunRequest(location, _for_one(settings, location, several), separately=True) for location in locations]
+    requests = _requests(locations, settings)
     if several and jobs > 1:
         return _run_at_once(requests, interruption, jobs, on_log)
     return _run(SerialExecutor(), _SourceWork(), requests, interruption, lambda *_: None, on_log)
@@ -106,6 +116,8 @@ def _run_at_once(
 
     if requests[0].settings.output.show:
         raise SettingsError("--show shows one source at a time; give one live SOURCE, and leave --jobs out")
+    if "-" in requests[0].settings.output.send:
+        raise SettingsError("--send - prints one source at a time; give one live SOURCE, and leave --jobs out")
     model_preload.cancel()  # each worker loads its own
     shown: set[str] = set()
 
@@ -118,6 +130,24 @@ def _run_at_once(
 
     with progress_of_several([request.source.name for request in requests], console) as show:
         return _run(ProcessExecutor(jobs), _WorkerSourceWork(), requests, interruption, on_progress, on_log)
+
+
+def _run_served(
+    requests: list[RunRequest], address: str, jobs: int, interruption: Interruption,
+    on_log: Callable[[Path], object], recordings: Recordings | None,
+) -> int:  # fmt: skip
+    from poseline.serve.cameras import run_served
+
+    if "-" in requests[0].settings.output.send and len(requests) > 1:
+        raise SettingsError("--send - prints one source at a time; give one SOURCE, or send to another address")
+
+    def run_one(*arguments: Any, **options: Any) -> RunReport:
+        report = run_source(*arguments, **options)
+        if log := _complete_log(report):
+            on_log(log)
+        return report
+
+    return run_served(requests, address, jobs, run_one, Models(_show_loaded), interruption, recordings)
 
 
 def _run(
@@ -222,8 +252,16 @@ def with_unique_names(locations: list[Location]) -> list[Location]:
     return locations
 
 
+def _requests(locations: list[Location], settings: Settings) -> list[RunRequest]:
+    several = len(locations) > 1
+    return [RunRequest(location, _for_one(settings, location, several), separately=True) for location in locations]
+
+
 def _for_one(settings: Settings, location: Location, several: bool) -> Settings:
-    """With several sources, each has a folder of its own below the one that was asked for."""
+    """The settings of one source: its own win, and of several each has a folder below the one that was asked for."""
+    if location.own:
+        capture = settings.capture.model_copy(update=dict(location.own))
+        settings = settings.model_copy(update={"capture": capture})
     directory = settings.output.directory
     if directory is None or not several:
         return settings
@@ -232,17 +270,36 @@ def _for_one(settings: Settings, location: Location, several: bool) -> Settings:
 
 
 def run_source(
-    request: RunRequest, models: Models, interruption: Interruption, on_frame: OnFrame | None = None
-) -> RunReport:
+    request: RunRequest, models: Models, interruption: Interruption, on_frame: OnFrame | None = None,
+    *, sinks: Sequence[Sink] = (), turns: Turns | None = None, on_open: OnOpen | None = None,
+) -> RunReport:  # fmt: skip
     """Run one source: open it, load its model if that is new, and take it through the pipeline into its folder.
 
-    `on_frame` is called after each frame; without it progress is shown on the terminal.
+    Args:
+        request: what is to be run.
+        models: where the model comes from.
+        interruption: hears the user's signals.
+        on_frame: called after each frame; without it progress is shown on the terminal.
+        sinks: where results go beside the folder and the addresses of `--send`.
+        turns: of the live runs that share the model, if there are several.
+        on_open: called with the open source and the folder, before the first frame.
     """
-    with Session(request, models, into_folder=True) as session:
-        return _recorded(session, request, interruption, on_frame)
+    with Session(request, models, sinks=[*_sinks(request), *sinks], turns=turns, into_folder=True) as session:
+        return _recorded(session, request, interruption, on_frame, on_open)
 
 
-def _recorded(session: Session, request: RunRequest, interruption: Interruption, given: OnFrame | None) -> RunReport:
+def _sinks(request: RunRequest) -> Sequence[Sink]:
+    """Where results go beside the folder."""
+    if not request.settings.output.send:
+        return ()
+    from poseline import send
+
+    return send.senders(request.settings.output.send, request.source.name)
+
+
+def _recorded(
+    session: Session, request: RunRequest, interruption: Interruption, given: OnFrame | None, on_open: OnOpen | None
+) -> RunReport:
     """Run the source into a folder of its own, and show how it went."""
     from poseline.output import prepare
     from poseline.terminal import progress, show_error, show_report, show_speed
@@ -254,6 +311,8 @@ def _recorded(session: Session, request: RunRequest, interruption: Interruption,
         interruption.shielded(),
         prepare(output.directory, location.name, output.overwrite, location.inputs) as folder,
     ):
+        if on_open:
+            on_open(source, folder.path)
         with nullcontext(given) if given else progress(source.info) as on_frame:
             on_frame = _show_images(source, estimator, seen) if _are_images(source) else on_frame
             report = session.run(folder, on_frame, interruption)

@@ -89,6 +89,7 @@ def run(
     labels: Annotated[bool | None, _option("--labels/--no-labels", help="Draw ids and confidences.", panel=_DRAW, of="overlay.labels")] = None,
     hud: Annotated[bool | None, _option("--hud/--no-hud", help="Draw frame rate, latency and dropped frames.", panel=_DRAW, of="overlay.hud")] = None,
     trail: Annotated[float | None, _option("--trail", help="Seconds of each person's path to draw.", panel=_DRAW, of="overlay.trail")] = None,
+    smooth: Annotated[bool | None, _option("--smooth/--no-smooth", help="Smooth keypoints in what is drawn and sent; the log keeps what was measured.", panel=_DRAW, of="smoothing.enabled")] = None,
     line_width: Annotated[int | None, _option("--line-width", help="Line width in pixels. (by the frame size)", panel=_DRAW)] = None,
     font_size: Annotated[float | None, _option("--font-size", help="Text height in pixels. (by the frame size)", panel=_DRAW)] = None,
     output: Annotated[Path | None, _option("-o", "--output", help="Output folder. (runs/NAME, then runs/NAME-2 ...)", panel=_WRITE)] = None,
@@ -100,6 +101,12 @@ def run(
     encoder: Annotated[configuration.Encoder | None, _option("--encoder", help="Video encoder; auto: NVENC where the GPU has it, else x264.", panel=_WRITE, of="output.encoder")] = None,
     preset: Annotated[configuration.Preset | None, _option("--preset", help="x264 preset: speed against file size.", panel=_WRITE, of="output.preset")] = None,
     crf: Annotated[int | None, _option("--crf", help="Video quality, 0 (best) to 51.", panel=_WRITE, of="output.crf")] = None,
+    send: Annotated[list[str] | None, _option("--send", metavar="ADDRESS", help="Send keypoints to another program: osc://HOST:PORT, udp://, tcp://, mqtt://, lsl: or - (stdout); may be given several times.", panel=_WRITE)] = None,
+    serve: Annotated[str | None, _option("--serve", metavar="[HOST:PORT]", help="Show it live in a browser, at this address. (127.0.0.1:8100)", panel=_WRITE)] = None,
+    pre_roll: Annotated[float, typer.Option("--pre-roll", min=0, max=120, metavar="SECONDS", help="With --serve: seconds that a recording begins earlier; encodes all the time.", rich_help_panel=_WRITE)] = 0.0,
+    segment: Annotated[str | None, _option("--segment", metavar="TIME", help="With --serve: begin another file after this time of a recording, such as 10m.", panel=_WRITE)] = None,
+    keep: Annotated[str | None, _option("--keep", metavar="TIME|SIZE", help="With --serve: remove a camera's oldest recordings beyond this, such as 24h or 50GB.", panel=_WRITE)] = None,
+    record: Annotated[bool, _option("--record", help="With --serve: record from the first frame on.", panel=_WRITE)] = False,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Sources to run at once, each in a process of its own.")] = 1,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="YAML file of settings; options given here win.")] = None,
 ) -> None:  # fmt: skip
@@ -122,6 +129,7 @@ def run(
             "roi": roi, "roi_every": roi_every, "batch": batch,
         },
         "tracking": {"enabled": track, "main": main},
+        "smoothing": {"enabled": smooth},
         "overlay": {
             "boxes": boxes, "labels": labels, "hud": hud, "trail": trail, "line_width": line_width,
             "font_size": font_size,
@@ -130,6 +138,7 @@ def run(
             "directory": output, "overwrite": overwrite, "video": video, "show": show,
             "log": None if log is None else tuple(part.strip() for part in log.split(",")),
             "encoder": encoder, "preset": preset, "crf": crf,
+            "send": send or None,
         },
     }  # fmt: skip
     if augment:
@@ -139,10 +148,12 @@ def run(
     overrides = {
         section: {key: value for key, value in values.items() if value is not None} for section, values in given.items()
     }
+    recordings = _recordings(serve, pre_roll, segment, keep, record)
     logs: list[Path] = []
     code = runner.run_batch(
-        sources, configuration.load(config, overrides), context.obj, jobs, recursive, on_log=logs.append
-    )
+        sources, configuration.load(config, overrides), context.obj, jobs, recursive,
+        on_log=logs.append, serve=serve, recordings=recordings,
+    )  # fmt: skip
     if analyze and code != INTERRUPTED:
         analyzed = analysis_command.analyze_logs(logs, context.obj)
         code = code or analyzed
@@ -183,11 +194,15 @@ def bench(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    topic: Annotated[str | None, typer.Argument(metavar="[cameras]", help="cameras: list each camera's formats, and measure it for two seconds.")] = None,
+) -> None:  # fmt: skip
     """Say what this machine has for Poseline, what is missing and how to get it."""
     from poseline.doctor import show
 
-    raise typer.Exit(show())
+    if topic not in (None, "cameras"):
+        raise SettingsError(f"doctor {topic}: the one topic that can be asked for is cameras")
+    raise typer.Exit(show(topic))
 
 
 @app.command()
@@ -241,7 +256,8 @@ def command(interruption: Interruption) -> int:
         ImportError: something that is needed is not installed.
     """
     try:
-        return int(app(standalone_mode=False, obj=interruption) or 0)  # typer returns its Exit's code, and 130
+        # Typer returns its Exit's code, and 130.
+        return int(app(_arguments(), standalone_mode=False, obj=interruption) or 0)
     except Exception as error:  # the last handler: a bug, or typer's usage errors
         if interruption.aborted:  # inside an import, and some libraries make another error of it
             return INTERRUPTED
@@ -249,6 +265,16 @@ def command(interruption: Interruption) -> int:
             raise
         _show(error)
         return int(getattr(error, "exit_code", runner.INTERNAL))
+
+
+def _arguments() -> list[str]:
+    """What the process was called with, and an address behind a `--serve` that has none."""
+    arguments = sys.argv[1:]
+    if "--serve" in arguments:
+        from poseline.serve.address import with_value
+
+        return with_value(arguments)
+    return arguments
 
 
 def _show(error: Exception) -> None:
@@ -270,6 +296,19 @@ def _file(option: str, path: Path) -> Path:
     if str(path) == "-":
         raise SettingsError(f"{option} -: it cannot be written to standard output; give the name of a file")
     return path
+
+
+def _recordings(serve: str | None, pre_roll: float, segment: str | None, keep: str | None, record: bool) -> Any:
+    """What the page's recordings are like; None where nothing is said of them."""
+    given = {"--pre-roll": pre_roll, "--segment": segment, "--keep": keep, "--record": record}
+    if not any(given.values()):
+        return None
+    if serve is None:
+        option = next(name for name, value in given.items() if value)
+        raise SettingsError(f"{option} is about the recordings of the live page; add --serve")
+    from poseline.serve.keep import Recordings
+
+    return Recordings.parse(pre_roll, segment, keep, record)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

@@ -56,19 +56,20 @@ class Finding:
     """What to do about it, where something is missing."""
 
 
-def show() -> int:
-    """Say all findings on stdout; 0, whatever is missing: what was asked for was done."""
+def show(topic: str | None = None) -> int:
+    """Say all findings on stdout, or those of a topic alone; 0, whatever is missing: what was asked for was done."""
+    findings = examine() if topic is None else _camera_check()
     try:
         from rich.console import Console
         from rich.markup import escape
         from rich.table import Table
     except ImportError:
-        for finding in examine():
+        for finding in findings:
             hint = f" -> {finding.missing}" if finding.missing else ""
             sys.stdout.write(f"{finding.topic:18} {finding.text}{hint}\n")
         return 0
     table = Table(box=None, pad_edge=False, show_header=False)
-    for finding in examine():
+    for finding in findings:
         hint = f" [yellow]→ {escape(finding.missing)}[/]" if finding.missing else ""
         table.add_row(f"[bold]{finding.topic}[/]", escape(finding.text) + hint)
     Console(highlight=False, emoji=False).print(table)
@@ -176,6 +177,19 @@ def _cameras() -> Iterator[Finding]:
     yield Finding(
         "cameras", ", ".join(seen) or "none", "" if seen else "connect one, or try a clip as a camera: --live"
     )
+
+
+def _camera_check() -> Iterator[Finding]:
+    """Each camera with its formats and the rate that it keeps."""
+    from poseline.capture import check_cameras
+
+    found = False
+    for name, lines in check_cameras():
+        found = True
+        for line in lines:
+            yield Finding(name, line)
+    if not found:
+        yield Finding("cameras", "none", "connect one, or rehearse with a clip: --live")
 
 
 def _display() -> Iterator[Finding]:

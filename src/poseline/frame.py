@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -116,6 +116,11 @@ class Frame:
         pixels = pixels.view()
         pixels.flags.writeable = False
         return pixels
+
+    def without_pixels(self) -> Frame:
+        """The same frame with a black picture of its size, which takes no memory."""
+        black = np.broadcast_to(np.zeros((1, 1, 1), np.uint8), (self.height, self.width, 3))
+        return replace(self, picture=black)
 
     def __repr__(self) -> str:
         return f"Frame(index={self.index}, time={self.time:.3f} s, {self.width}x{self.height}, source={self.source!r})"

@@ -92,3 +92,10 @@ class Observation:
     speed: Speed = field(default_factory=Speed)
     input_shape: tuple[int, int] = (0, 0)
     """(height, width) of the network's input for this frame, in pixels."""
+    smoothed: Poses | None = None
+    """The same poses without their tremble, where that is asked for."""
+
+    @property
+    def shown(self) -> Poses:
+        """What is drawn and sent; `poses` are what was measured."""
+        return self.poses if self.smoothed is None else self.smoothed

@@ -19,7 +19,7 @@ from poseline.workers import in_worker
 # is open, and the rest is loaded beside it.
 if TYPE_CHECKING:
     from poseline.capture import ClipSample, Location, Source
-    from poseline.inference import PoseEstimator
+    from poseline.inference import PoseEstimator, Turns
     from poseline.interruption import Interruption
     from poseline.output import OutputFolder
     from poseline.pipeline import OnFrame, RunReport, Sink, Stage
@@ -101,6 +101,7 @@ class Session:
         sinks: where results go beside the folder.
         stages: further stages, behind tracking.
         into_folder: whether `run` will be called, which draws and writes as the settings say.
+        turns: of the live runs that share the model, if there are several.
 
     Raises (on entering):
         SourceError, ModelError, SettingsError: the source cannot be opened, or the model cannot be loaded.
@@ -111,10 +112,11 @@ class Session:
 
     def __init__(
         self, request: RunRequest, models: Models, *, sinks: Sequence[Sink] = (), stages: Sequence[Stage] = (),
-        into_folder: bool = False,
+        into_folder: bool = False, turns: Turns | None = None,
     ) -> None:  # fmt: skip
         self._request, self._models = request, models
         self._sinks, self._stages, self._into_folder = sinks, stages, into_folder
+        self._turns = turns
         self._render_in_subprocess = False
         self._read = False
 
@@ -169,12 +171,14 @@ class Session:
         self, folder: OutputFolder, on_frame: OnFrame | None = None, interruption: Interruption | None = None
     ) -> RunReport:
         """Take the source to its end, into `folder` and the sinks; what went wrong is in the report."""
+        from poseline.inference import Turn
         from poseline.pipeline import run
 
         self._read = True
+        turn = Turn(self._turns) if self._turns and self.source.info.live else None
         return run(
             self.source, self.estimator, self._request.settings, folder, on_frame, interruption,
-            render_in_subprocess=self._render_in_subprocess, sinks=self._sinks, stages=self._stages,
+            render_in_subprocess=self._render_in_subprocess, sinks=self._sinks, stages=self._stages, turn=turn,
         )  # fmt: skip
 
 

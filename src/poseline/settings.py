@@ -14,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -232,6 +233,24 @@ class TrackingSettings(_Section):
         return self
 
 
+class SmoothingSettings(_Section):
+    """Keypoints that do not tremble, in what is drawn and sent; the log keeps what was measured.
+
+    A One-Euro filter in body sizes (the root of a person's box) and seconds.
+    """
+
+    enabled: bool = False
+    """Smooth what is drawn and sent."""
+    min_cutoff: float = Field(default=0.5, gt=0)
+    """Cut-off frequency at rest, in Hz; lower is calmer."""
+    beta: float = Field(default=150.0, ge=0)
+    """Hz of cut-off frequency for each body size a second beyond `rest`; higher is quicker."""
+    rest: float = Field(default=0.1, ge=0)
+    """Body sizes a second up to which a keypoint counts as at rest."""
+    d_cutoff: float = Field(default=1.5, gt=0)
+    """Cut-off frequency of the speed, in Hz."""
+
+
 class OverlaySettings(_Section):
     """What is drawn."""
 
@@ -276,6 +295,13 @@ class OutputSettings(_Section):
     """The quality, on x264's scale: 18 looks like the source, 28 is small. With `ultrafast` it is x264's `qp`."""
     audio: bool = True
     """Copy the source's sound."""
+    send: tuple[str, ...] = ()
+    """Where keypoints go while the run goes on: osc://HOST:PORT, udp://, tcp://, mqtt://, lsl: and - (stdout)."""
+
+    @field_validator("send", mode="before")
+    @classmethod
+    def _one_address(cls, given: Any) -> Any:
+        return (given,) if isinstance(given, str) else given
 
 
 class Settings(_Section):
@@ -284,6 +310,7 @@ class Settings(_Section):
     capture: CaptureSettings = CaptureSettings()
     inference: InferenceSettings = InferenceSettings()
     tracking: TrackingSettings = TrackingSettings()
+    smoothing: SmoothingSettings = SmoothingSettings()
     overlay: OverlaySettings = OverlaySettings()
     output: OutputSettings = OutputSettings()
 
@@ -291,6 +318,14 @@ class Settings(_Section):
     @classmethod
     def _journal_first(cls, output: OutputSettings) -> OutputSettings:
         return output if "jsonl" in output.log else output.model_copy(update={"log": ("jsonl", *output.log)})
+
+    @field_validator("smoothing")
+    @classmethod
+    def _needs_ids(cls, smoothing: SmoothingSettings, info: ValidationInfo) -> SmoothingSettings:
+        tracking = info.data.get("tracking")
+        if smoothing.enabled and tracking is not None and not tracking.enabled:
+            raise ValueError("smoothing (--smooth) follows persons by their ids, and so needs tracking (--track)")
+        return smoothing
 
 
 def load(path: str | Path | None = None, overrides: dict[str, dict[str, Any]] | None = None) -> Settings:

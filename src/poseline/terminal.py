@@ -144,9 +144,13 @@ def _stages(report: RunReport) -> Table:
     for heading in ("ms/frame", "cpu ms", "share", "busy"):
         table.add_column(heading, justify="right")
     total = sum(meter.wall for meter in report.meters) or 1.0
+    drops = any(meter.dropped for meter in report.meters)
+    if drops:
+        table.add_column("dropped", justify="right")
     for meter in report.meters:
         style = "bold" if meter is report.bottleneck else ""
-        table.add_row(*_row(meter, total, report.elapsed), style=style)
+        dropped = (str(meter.dropped),) if drops else ()
+        table.add_row(*_row(meter, total, report.elapsed), *dropped, style=style)
     return table
 
 

@@ -92,6 +92,8 @@ class Stage(_Record):
     """Share of the run in which it worked, 0..1."""
     work: str = ""
     """What takes its time, in words; empty in files of earlier versions."""
+    dropped: int = 0
+    """Frames that an output gave up for newer ones."""
 
 
 class Run(_Record):

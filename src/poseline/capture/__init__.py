@@ -2,10 +2,12 @@
 
 from poseline.capture.audio import AudioTrack
 from poseline.capture.camera import Camera, cameras
+from poseline.capture.camera_check import check_cameras
 from poseline.capture.file import SimulatedCamera, VideoFile
 from poseline.capture.images import Images, read_image
 from poseline.capture.locate import Location, check_part, locate, open_source
 from poseline.capture.memory import is_tensor, pixels_of
+from poseline.capture.outage import Outage
 from poseline.capture.presence import check_present
 from poseline.capture.sample import ClipSample
 from poseline.capture.scripted import ScriptedCamera
@@ -19,12 +21,14 @@ __all__ = [
     "Images",
     "Location",
     "NetworkStream",
+    "Outage",
     "ScriptedCamera",
     "SimulatedCamera",
     "Source",
     "SourceInfo",
     "VideoFile",
     "cameras",
+    "check_cameras",
     "check_part",
     "check_present",
     "is_tensor",

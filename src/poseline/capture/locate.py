@@ -9,12 +9,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av.error
 
 from poseline.capture.animation import Animation
 from poseline.capture.camera import Camera
+from poseline.capture.camera_list import SUFFIXES, read_camera_list
 from poseline.capture.container import MJPEG, Opened, is_url, open_container
 from poseline.capture.fetch import NotAnImage, image_name, is_http, is_image_address
 from poseline.capture.file import NoFrame, SimulatedCamera, VideoFile, check_readable
@@ -48,6 +49,8 @@ class Location:
     video: Path | None = None
     pictures: tuple[Path | str, ...] = ()
     """Files, and addresses of pictures."""
+    own: tuple[tuple[str, Any], ...] = ()
+    """Settings of this source alone, by the names of `CaptureSettings`; they win."""
 
     @property
     def live(self) -> bool:
@@ -126,6 +129,8 @@ def open_source(location: Location | str | Path, settings: CaptureSettings, cons
         if len(found) != 1:
             raise SourceError(f"{location}: holds {len(found)} sources; open them one by one")
         location = found[0]
+    if location.own:
+        settings = settings.model_copy(update=dict(location.own))
     check_part(location, settings)
     if location.camera is not None:
         return Camera(location.camera, settings)
@@ -226,6 +231,21 @@ def _may_be_a_photo(opened: Opened) -> bool:
     return "mp4" in opened.container.format.name and opened.stream.frames == 1
 
 
+def _of_list(path: Path, recursive: bool) -> list[Location]:
+    """The sources that a YAML file lists, each under the name that it has there."""
+    found: list[Location] = []
+    for listed_source in read_camera_list(path):
+        if Path(listed_source.source).suffix.lower() in SUFFIXES:
+            raise SourceError(f"{path}: {listed_source.source} is a list too; name its sources here")
+        named = _expand(listed_source.source, recursive)
+        if listed_source.name and len(named) > 1:
+            raise SourceError(
+                f"{path}: {listed_source.source} stands for {len(named)} sources, which cannot share a name"
+            )
+        found += [replace(each, name=listed_source.name or each.name, own=listed_source.own) for each in named]
+    return found
+
+
 def _expand(source: str, recursive: bool) -> list[Location]:
     if not source.strip():
         raise SourceError("a SOURCE is empty; give a camera's number, a file, a folder or an address")
@@ -234,6 +254,8 @@ def _expand(source: str, recursive: bool) -> list[Location]:
     if is_url(source):
         return [_address(source)]
     path = Path(source).expanduser()
+    if path.suffix.lower() in SUFFIXES:
+        return _of_list(path, recursive)
     if os.path.isdir(path):  # unlike Path.is_dir, also says no to a name that is too long
         return _folder(path, listed(path), recursive)
     if glob.has_magic(source) and not os.path.lexists(path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import math
 import threading
 from collections.abc import Generator
@@ -89,6 +90,7 @@ class NetworkStream:
         self._decoder: Decoder | None = None
         self._receiver: Receiver | None = None
         self._stopped = threading.Event()
+        self.outage = Outage(url, settings.max_outage, self._stopped)
         self._bad = 0
         self._began = self._last = -1
         """Times, in ticks, of the first frame of this connection and of the newest."""
@@ -119,8 +121,7 @@ class NetworkStream:
 
     def frames(self) -> Generator[Frame, None, None]:
         """Frames, each at its time; an outage shows as the next frame's `gap`."""
-        outage = Outage(self._url, self._settings.max_outage, self._stopped)
-        index = 0
+        outage, index = self.outage, 0
         try:
             while (opened := self._opened or outage.until(self._open)) is not None:
                 self._opened = None
@@ -193,6 +194,7 @@ class NetworkStream:
         return 0 < needed <= (self._last - self._began) / TICKS.denominator
 
     def _break_off(self, reason: str) -> None:
+        gc.collect()  # what the connection leaves are few objects in cycles, but megabytes behind them
         since = self._outage[0] if self._outage else self._last / TICKS.denominator
         self._outage = since, reason
 

@@ -6,6 +6,7 @@ from poseline.inference.letterbox import Letterbox
 from poseline.inference.load import check_classes, device_of, load_estimator
 from poseline.inference.runtimes import Request, Runtime, ScriptedRuntime
 from poseline.inference.spec import ModelSpec
+from poseline.inference.turns import Turn, Turns
 
 __all__ = [
     "Letterbox",
@@ -14,6 +15,8 @@ __all__ = [
     "Request",
     "Runtime",
     "ScriptedRuntime",
+    "Turn",
+    "Turns",
     "check_classes",
     "decode",
     "device_of",

@@ -21,6 +21,7 @@ from poseline.inference.letterbox import Letterbox, round_up
 from poseline.inference.roi import RoiSelector
 from poseline.inference.runtimes import Request, Runtime
 from poseline.inference.spec import ModelSpec
+from poseline.inference.turns import Turn
 from poseline.pose import Observation, Speed
 from poseline.settings import InferenceSettings
 
@@ -246,7 +247,7 @@ class PoseEstimator:
 
 def infer(
     frames: Iterator[Frame], estimator: PoseEstimator, settings: InferenceSettings | None = None,
-    *, live: bool = False, low: float | None = None,
+    *, live: bool = False, low: float | None = None, turn: Turn | None = None,
 ) -> Generator[Observation, None, None]:  # fmt: skip
     """Observations in the frames' order, with as many frames in flight as the runtime likes.
 
@@ -258,6 +259,7 @@ def infer(
         settings: of this run; the estimator's own if None.
         live: each frame goes alone, for the least delay.
         low: find persons of scores down to this, if it is below `conf`: a tracker may know them.
+        turn: ended after each frame, for the next run of those that share the estimator.
     """
     settings = settings or estimator.settings
     in_flight = 1 if live else estimator.runtime.in_flight
@@ -276,7 +278,10 @@ def infer(
                     ended = error
             if in_progress and (ended is not None or len(in_progress) >= in_flight):
                 batch = in_progress.popleft()
-                for seen in estimator.finish(batch):
+                found = estimator.finish(batch)
+                if turn is not None:
+                    turn.end()
+                for seen in found:
                     if roi is not None:
                         roi.note(seen, batch.letterbox)
                     yield seen
@@ -287,6 +292,8 @@ def infer(
             estimator.finish(batch)
         raise
     finally:
+        if turn is not None:
+            turn.end()
         ended = None  # its traceback refers to this call: they would keep each other, and the last pictures, in memory
 
 

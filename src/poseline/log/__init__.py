@@ -3,9 +3,10 @@
 from poseline.log.counts import Counts, Ended
 from poseline.log.formats import FORMATS, JOURNAL, Format, chosen_formats, log_format
 from poseline.log.reader import Ending, Log, LoggedFrame, LogReader, read_log
+from poseline.log.records import Records, RunHeader, written_aspect
 from poseline.log.tables import write_csv, write_parquet
 from poseline.log.tracks import State, Tracks, read_tracks
-from poseline.log.writer import KeypointLog, RunHeader, written_aspect
+from poseline.log.writer import KeypointLog
 
 __all__ = [
     "FORMATS",
@@ -18,6 +19,7 @@ __all__ = [
     "Log",
     "LogReader",
     "LoggedFrame",
+    "Records",
     "RunHeader",
     "State",
     "Tracks",

@@ -14,7 +14,7 @@ import orjson
 
 from poseline.errors import SourceError
 from poseline.frame import Gap
-from poseline.log.writer import SCHEMA
+from poseline.log.records import SCHEMA
 from poseline.pose import Poses
 from poseline.skeleton import Skeleton
 

@@ -1,106 +1,19 @@
-"""Keypoint log: the journal of a run, JSON Lines, schema 1. What is in it survives whatever comes next.
+"""Keypoint log: the journal of a run, JSON Lines. What is in it survives whatever comes next.
 
-One record a line, each written by a single unbuffered write: a killed run loses at most the line it was writing.
-`docs/log.md` describes every field.
-
-- first, `{"type":"run","schema":1,...}`: the fields of `RunHeader`;
-- a frame, `{"type":"frame","frame":i,"pts":n,"time":s,"persons":[{"id","score","box","keypoints"}...],
-  "dropped_before":n,"corrupt":false}`. Pixels are those of the upright source, rounded to 0.01, scores to 0.0001.
-  A number that is not finite is `null`. A person has `"class"` (a number, into the header's `"classes"`) only if the
-  model knows more than one; a frame has `"source"` only if it is not the header's, and `"picture"`, such as
-  `"pictures/a.jpg"`, only where an annotated picture of it is written;
-- an outage, `{"type":"gap","from":s,"to":s,"reason":...}`, before the frame that ended it;
-- a picture size, `{"type":"size","frame":i,"width":w,"height":h}`, before the first frame that has another size than
-  the frame before it; the first frame is compared with the header's `video`, and has its record where that is null.
-  Where the shape of the pixels changes, with or without the size, it has `"pixel_aspect"` as well;
-- last, `{"type":"end","ended":"complete","counts":{...},"elapsed":s,"fps":...,"error":null}`, with `"nulls":n` if there
-  were any. `ended` is `complete` (the source came to its end), `interrupted` (the user ended the run) or `failed`
-  (`error` says why). A log without this record belongs to a run that was killed.
+Each line is written by a single unbuffered write: a killed run loses at most the line it was writing.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any
-
-import numpy as np
-import orjson
-from numpy.typing import NDArray
 
 from poseline.atomic import cause
-from poseline.errors import OutputError, redact
-from poseline.frame import Frame, Gap
+from poseline.errors import OutputError
+from poseline.frame import Gap
 from poseline.log.counts import Counts, Ended
-from poseline.log.jsonable import jsonable
-from poseline.pose import Floats, Observation, Poses
-from poseline.skeleton import Skeleton
-
-SCHEMA = 1
-_PER_PIXEL = 100.0
-"""Steps in a pixel to which coordinates are rounded."""
-_PER_SCORE = 10_000.0
-"""Steps from 0 to 1 to which scores and confidences are rounded."""
-
-
-def written_aspect(aspect: Fraction) -> float:
-    """A pixel's width over its height as the log has it."""
-    return round(float(aspect), 6)
-
-
-@dataclass(frozen=True)
-class RunHeader:
-    """What a reader of the log must know about the run; passwords in its texts are hidden when it is written."""
-
-    source: str
-    """Path or URL."""
-    model: Mapping[str, Any]
-    """name, sha256, imgsz, input (width and height of the network's, None for separate pictures) and precision."""
-    runtime: str
-    """The engine that really ran, such as `openvino`."""
-    device: str
-    """The device that really ran, such as `cpu`."""
-    skeleton: Skeleton
-    video: Mapping[str, Any] | None
-    """width, height, fps (a float, or None), time_base (such as "1/90000") and pixel_aspect (a pixel's width over its
-    height); None for separate pictures."""
-    settings: Mapping[str, Any]
-    """All settings by section."""
-    versions: Mapping[str, str]
-    """Versions of Poseline and of what it stands on."""
-    started: str
-    """Wall-clock start, ISO 8601 with its zone: a label, never used to reckon with."""
-    classes: Sequence[str] = field(default=("person",))
-    """The model's class names; written only if there is more than one."""
-
-    def as_record(self) -> dict[str, Any]:
-        """The log's first line."""
-        record = {
-            "type": "run",
-            "schema": SCHEMA,
-            "source": self.source,
-            "model": self.model,
-            "runtime": self.runtime,
-            "device": self.device,
-            "skeleton": {
-                "names": self.skeleton.names,
-                "edges": self.skeleton.edges,
-                "sigmas": self.skeleton.sigmas,
-                "pairs": self.skeleton.pairs,
-            },
-            "video": self.video,
-            "settings": self.settings,
-            "versions": self.versions,
-            "started": self.started,
-        }
-        if len(self.classes) > 1:
-            record["classes"] = self.classes
-        written: dict[str, Any] = jsonable(record)
-        return written
+from poseline.log.records import Records, RunHeader
+from poseline.pose import Observation
 
 
 class KeypointLog:
@@ -112,40 +25,41 @@ class KeypointLog:
     """
 
     def __init__(self, path: Path, header: RunHeader) -> None:
-        self.nulls = 0
-        """Numbers that were not finite and became null."""
         self.frames = 0
         """Frames written."""
         self.persons = 0
         """Persons written, over all frames."""
         self.corrupt = 0
         """Frames written that the decoder marked as damaged."""
-        self.sizes = 0
-        """Picture sizes written: changes, and the first one of separate pictures."""
-        self.aspects = 0
-        """Changes of the pixels' shape written."""
         self.outages = 0.0
         """Seconds of all gaps written."""
         self._path = path
-        self._source = redact(header.source)
-        self._keypoints = len(header.skeleton)
-        each = (_PER_PIXEL, _PER_PIXEL, _PER_SCORE)
-        self._steps = np.array((_PER_SCORE, *4 * (_PER_PIXEL,), *self._keypoints * each))  # of score, box, keypoints
-        self._many_classes = len(header.classes) > 1
-        video = header.video or {}
-        self._size = (video.get("width"), video.get("height"))  # of the last frame written
-        self._aspect: Fraction | None = None  # as the last frame said
-        self._written_aspect = video.get("pixel_aspect", 1.0)
+        self._records = Records(header)
         self._error: OutputError | None = None
         try:
             self._file = path.open("xb", buffering=0)
         except OSError as error:
             raise OutputError(f"{path}: the keypoint log cannot be written: {cause(error)}") from error
         try:
-            self._write(header.as_record())
+            self._write(self._records.run)
         except BaseException:
             self._file.close()
             raise
+
+    @property
+    def nulls(self) -> int:
+        """Numbers that were not finite and became null."""
+        return self._records.nulls
+
+    @property
+    def sizes(self) -> int:
+        """Picture sizes written: changes, and the first one of separate pictures."""
+        return self._records.sizes
+
+    @property
+    def aspects(self) -> int:
+        """Changes of the pixels' shape written."""
+        return self._records.aspects
 
     def frame(self, observation: Observation, picture: str | None = None) -> None:
         """Write a frame's record, after those of the outage that it ended and of its new size, if any.
@@ -155,29 +69,15 @@ class KeypointLog:
         frame = observation.frame
         if frame.gap is not None:
             self.gap(frame.gap)
-        if self._size != (frame.width, frame.height) or self._aspect is not frame.pixel_aspect:
-            self._change_size(frame)
-        record = {
-            "type": "frame",
-            "frame": frame.index,
-            "pts": frame.pts,
-            "time": round(frame.time, 6) if math.isfinite(frame.time) else None,
-            "persons": self._persons(observation.poses),
-            "dropped_before": frame.dropped_before,
-            "corrupt": frame.corrupt,
-        }
-        if frame.source not in ("", self._source) and (source := redact(frame.source)) != self._source:
-            record["source"] = jsonable(source)
-        if picture is not None:
-            record["picture"] = jsonable(picture)
-        self._write(record)
+        for line in self._records.frame(observation, picture).splitlines(keepends=True):
+            self._write(line)
         self.frames += 1
         self.persons += len(observation.poses)
         self.corrupt += frame.corrupt
 
     def gap(self, gap: Gap) -> None:
         """Write an outage; `frame` does it for the gap that its frame carries."""
-        self._write(jsonable({"type": "gap", "from": gap.start, "to": gap.end, "reason": gap.reason}))
+        self._write(self._records.gap(gap))
         self.outages += max(0.0, gap.end - gap.start)
 
     def end(
@@ -192,15 +92,7 @@ class KeypointLog:
             error: what went wrong, in words.
             ended: how the run ended; unset: `failed` where there is an error, else `complete`.
         """
-        record = {
-            "type": "end",
-            "ended": ended or ("complete" if error is None else "failed"),
-            "counts": counts.as_dict(),
-            "elapsed": elapsed,
-            "fps": fps,
-            "error": error,
-        }
-        self._write(jsonable({**record, "nulls": self.nulls} if self.nulls else record))
+        self._write(self._records.end(counts, elapsed, fps, error, ended))
 
     def close(self) -> None:
         """Close the file; without `end` before, the log says that the run was killed."""
@@ -214,46 +106,9 @@ class KeypointLog:
     ) -> None:
         self.close()
 
-    def _change_size(self, frame: Frame) -> None:
-        """Write what has changed of size and shape of the pixels, if anything has."""
-        size, self._aspect = (frame.width, frame.height), frame.pixel_aspect
-        aspect = self._written_aspect if self._aspect is None else written_aspect(self._aspect)
-        reshaped = aspect != self._written_aspect
-        if size == self._size and not reshaped:
-            return
-        record = {"type": "size", "frame": frame.index, "width": frame.width, "height": frame.height}
-        self._write({**record, "pixel_aspect": aspect} if reshaped else record)
-        self.sizes += size != self._size
-        self.aspects += reshaped
-        self._size, self._written_aspect = size, aspect
-
-    def _persons(self, poses: Poses) -> list[dict[str, Any]]:
-        count, keypoints = poses.keypoints.shape[:2]
-        if keypoints != self._keypoints:
-            raise ValueError(f"the log's skeleton has {self._keypoints} keypoints, not {keypoints}")
-        flat = poses.keypoints.reshape(count, 3 * keypoints)
-        numbers = self._rounded(np.concatenate((poses.scores[:, None], poses.boxes, flat), axis=1))
-        columns = (poses.ids, numbers[:, 0], numbers[:, 1:5], numbers[:, 5:].reshape(count, keypoints, 3))
-        persons: list[dict[str, Any]] = [
-            {"id": number, "score": score, "box": box, "keypoints": keypoints}
-            for number, score, box, keypoints in zip(*columns, strict=True)
-        ]
-        if self._many_classes:
-            for person, number in zip(persons, poses.classes.tolist(), strict=True):
-                person["class"] = number
-        return persons
-
-    def _rounded(self, numbers: Floats) -> NDArray[np.float64]:
-        """(N, 5 + 3 K) `numbers` to whole steps; those that are not finite are counted, and will be written as null."""
-        steps = self._steps
-        rounded: NDArray[np.float64] = np.rint(numbers.astype(np.float64) * steps) / steps + 0.0  # + 0.0 makes 0 of -0
-        self.nulls += rounded.size - int(np.count_nonzero(np.isfinite(rounded)))
-        return rounded
-
-    def _write(self, record: Mapping[str, Any]) -> None:
+    def _write(self, line: bytes) -> None:
         if self._error is not None:
             raise self._error
-        line = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
         try:
             written = self._file.write(line)
             if written < len(line):

@@ -51,7 +51,7 @@ class Overlay:
         if self._settings.labels or self._settings.hud:
             load_letters()  # while the network looks at the first picture
         for observation in observations:
-            frame, poses = observation.frame, observation.poses
+            frame, poses = observation.frame, observation.shown
             if style is None or style.size != (frame.width, frame.height):
                 style = Style.of(self._settings, frame.width, frame.height)
             picture = writable_yuv(frame)
@@ -68,7 +68,7 @@ class Overlay:
     def stills(self, observations: Iterator[Observation]) -> Generator[Drawn, None, None]:
         """Draw each observation of a picture file in full colour, with no trails and no HUD."""
         for observation in observations:
-            picture = render(observation.frame.bgr, observation.poses, self._skeleton, self._names, self._settings)
+            picture = render(observation.frame.bgr, observation.shown, self._skeleton, self._names, self._settings)
             yield Drawn(observation, picture)
 
 

@@ -45,6 +45,7 @@ def chain(
     depth: int,
     overflow: Overflow = Overflow.WAIT,
     stall_timeout: float | None = None,
+    before_taking: Callable[[], object] | None = None,
 ) -> Iterator[tuple[Flow, list[Channel[Any]]]]:
     """Yield the last stage's output, which runs on the caller's thread, and the channels; the rest have threads.
 
@@ -57,6 +58,7 @@ def chain(
         depth: items in flight between two stages.
         overflow: what a full first channel does; the others always wait.
         stall_timeout: seconds without an item after which a stage counts as hung.
+        before_taking: called by the first stage before it takes an item; see `Channel`.
     """
     channels: list[Channel[Any]] = []
     threads: list[threading.Thread] = []
@@ -65,7 +67,7 @@ def chain(
         policy = overflow if not channels else Overflow.WAIT  # only the camera may drop
         # Each waits a little longer than the one before it, so that the first to give up is the one behind the hang.
         limit = None if stall_timeout is None else stall_timeout * (1 + _STALL_TIMEOUT_STEP * len(channels))
-        channel: Channel[Any] = Channel(reader, depth, policy, limit)
+        channel: Channel[Any] = Channel(reader, depth, policy, limit, None if channels else before_taking)
         # Daemons, so that a driver that never returns cannot keep the process alive after its time.
         threads.append(threading.Thread(target=_pump, args=(upstream, channel), name=name, daemon=True))
         channels.append(channel)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Generic, TypeVar
 
@@ -32,11 +32,13 @@ class Channel(Generic[T]):
         capacity: the most items in flight.
         overflow: what happens to the next one.
         stall_timeout: seconds after which a reader that got nothing gives up; None waits as long as the writer lives.
+        before_taking: called by the reader when an item is there, and before it takes one: a newer one may come.
     """
 
     def __init__(
-        self, name: str, capacity: int, overflow: Overflow = Overflow.WAIT, stall_timeout: float | None = None
-    ) -> None:
+        self, name: str, capacity: int, overflow: Overflow = Overflow.WAIT, stall_timeout: float | None = None,
+        before_taking: Callable[[], object] | None = None,
+    ) -> None:  # fmt: skip
         if capacity < 1:
             raise ValueError(f"capacity must be at least 1, got {capacity}")
         self.name, self.capacity, self.overflow = name, capacity, overflow
@@ -45,7 +47,7 @@ class Channel(Generic[T]):
         self.discarded = 0
         """Items thrown away because the reader has gone: what was in flight when it was cancelled, or came later."""
         self._taken = self._found = 0
-        self._stall_timeout = stall_timeout
+        self._stall_timeout, self._before_taking = stall_timeout, before_taking
         self._items: deque[T] = deque()
         self._changed = threading.Condition()
         self._finished = False
@@ -94,6 +96,10 @@ class Channel(Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         while True:
+            if self._before_taking is not None:
+                with self._changed:
+                    self._changed.wait_for(self._has_item, self._stall_timeout)
+                self._before_taking()
             with self._changed:
                 waiting = len(self._items)
                 if not waiting and not self._changed.wait_for(self._has_item, self._stall_timeout):

@@ -35,6 +35,10 @@ class Meter:
     """Wall seconds of the newest items."""
     recent_cpu: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     """Their seconds on a core."""
+    dropped: int = 0
+    """Items that an output did not get, or gave up, because newer ones came."""
+    waited_for: bool = True
+    """Whether the other stages wait for it; not for an output that drops frames instead."""
     taken: int = 0
     """Items that it got from the stage before it."""
     ended: bool = False

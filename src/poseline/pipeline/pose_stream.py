@@ -10,7 +10,7 @@ from typing import Any
 
 from poseline.capture import Source
 from poseline.frame import Frame, Gap
-from poseline.inference import PoseEstimator, infer
+from poseline.inference import PoseEstimator, Turn, infer
 from poseline.pipeline.chain import Stage, Work, chain
 from poseline.pipeline.channel import Channel, Overflow
 from poseline.pipeline.meter import Meter
@@ -61,12 +61,13 @@ class PoseStream:
 @contextmanager
 def open_pose_stream(
     source: Source, estimator: PoseEstimator, settings: Settings, extra: Sequence[Stage] = (),
-    *, inference: InferenceSettings | None = None,
+    *, inference: InferenceSettings | None = None, turn: Turn | None = None,
 ) -> Iterator[PoseStream]:  # fmt: skip
     """Run `source` through inference and tracking, then through `extra` stages.
 
     Leaving the `with` stops everything. An error of any stage is raised by `items`, behind the frames before it.
-    `inference` holds the thresholds of this run; without it the estimator's own settings do.
+    `inference` holds the thresholds of this run; without it the estimator's own settings do. Runs that share the
+    estimator give the network to each other by `turn`.
     """
     capture = settings.capture
     live = source.info.live
@@ -81,7 +82,7 @@ def open_pose_stream(
         Stage(
             "inference",
             lambda frames: infer(
-                counter.with_drops(frames) if drops else frames, estimator, inference, live=live, low=low
+                counter.with_drops(frames) if drops else frames, estimator, inference, live=live, low=low, turn=turn
             ),
             "the network with its scaling and decoding",
             "a smaller --imgsz, a smaller model, or a GPU",
@@ -103,6 +104,7 @@ def open_pose_stream(
         depth=_LIVE_DEPTH if live else max(_FILE_DEPTH, estimator.runtime.batch),
         overflow=Overflow.DROP_OLDEST if drops else Overflow.WAIT,
         stall_timeout=_STALL_TIMEOUT + capture.max_outage + capture.read_timeout,
+        before_taking=turn.begin if turn else None,
     ) as (items, channels):
         yield PoseStream(items, channels, meters, lambda: counter.count)
 

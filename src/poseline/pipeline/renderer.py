@@ -90,7 +90,7 @@ class Renderer(Closeable):
 
     def write(self, observation: Observation) -> None:
         """Have it drawn and encoded; waits while the renderer is behind."""
-        self._collected.append((observation.frame.pts, observation.poses))
+        self._collected.append((observation.frame.pts, observation.shown))
         if len(self._collected) == _TOGETHER:
             self._send(self._collected)
             self._collected = []

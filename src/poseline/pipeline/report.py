@@ -98,7 +98,7 @@ class RunReport:
     @property
     def slowest(self) -> Meter | None:
         """The stage whose own work took the longest; a live source only waits for its next frame."""
-        working = self.meters[1:] if self.live else self.meters
+        working = [meter for meter in self.meters[self.live :] if meter.waited_for]
         return max(working, key=lambda meter: meter.wall, default=None)
 
     @property
@@ -158,6 +158,7 @@ class RunReport:
                     "cpu_p50": percentile(list(meter.recent_cpu), 50),
                     "cpu_p95": percentile(list(meter.recent_cpu), 95),
                     "busy": round(meter.wall / self.elapsed, 3) if self.elapsed else 0.0,
+                    "dropped": meter.dropped,
                 }
                 for meter in self.meters
             ],

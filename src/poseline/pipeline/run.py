@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from poseline import __version__
 from poseline.capture import Source, SourceInfo
 from poseline.errors import PoselineError
-from poseline.inference import PoseEstimator
+from poseline.inference import PoseEstimator, Turn
 from poseline.interruption import Interruption
 from poseline.log import RunHeader, chosen_formats, written_aspect
 from poseline.output import OutputFolder, write_summary
@@ -44,6 +44,7 @@ def run(
     render_in_subprocess: bool = False,
     sinks: Sequence[Sink] = (),
     stages: Sequence[Stage] = (),
+    turn: Turn | None = None,
 ) -> RunReport:
     """Run `source` to its end into `folder`.
 
@@ -60,6 +61,7 @@ def run(
         render_in_subprocess: draw and encode the pictures of a file in a second process; nothing is drawn in this one.
         sinks: where results go beside the folder; none of them may need a picture with `render_in_subprocess`.
         stages: further stages, behind tracking, from observations to observations.
+        turn: for runs that share the estimator.
     """
     interruption = interruption or Interruption()
     info = source.info
@@ -78,7 +80,7 @@ def run(
             render_in_subprocess=estimator.spec if render_in_subprocess else None,
         ) as recorder:
             with _noting_errors(report):
-                _drive(source, estimator, settings, recorder, report, on_frame, interruption, stages)
+                _drive(source, estimator, settings, recorder, report, on_frame, interruption, stages, turn)
             with _noting_errors(report):
                 recorder.finish()
             report.elapsed, report.cpu = time.monotonic() - started, time.process_time() - used
@@ -117,13 +119,16 @@ def _drive(
     on_frame: OnFrame | None,
     interruption: Interruption,
     stages: Sequence[Stage],
+    turn: Turn | None,
 ) -> None:
     output = Meter("output", "logging" if recorder.renderer else "encoding and logging", ENCODING_ADVICE)
     wanted = settings.output.video or settings.output.show or any(each.sink.needs_picture for each in recorder.others)
     drawing = _drawing(source, estimator, settings) if wanted and not recorder.renderer else []
     stream: PoseStream | None = None
     try:
-        with open_pose_stream(source, estimator, settings, [*stages, *drawing]) as stream:
+        with open_pose_stream(
+            source, estimator, settings, [*stages, *_smoothing(source, settings), *drawing], turn=turn
+        ) as stream:
             report.meters = [*stream.meters, output, *(each.meter for each in recorder.others)]
             try:
                 _record(stream, output, source, recorder, report, on_frame, interruption)
@@ -178,6 +183,15 @@ def _record(
         report.interrupted |= interruption.signal_count > 0
     finally:
         report.ages, report.drawn_ages = list(ages), list(drawn)
+
+
+def _smoothing(source: Source, settings: Settings) -> list[Stage]:
+    """The stage that smooths what is drawn and sent; separate pictures know nothing of each other."""
+    if not settings.smoothing.enabled or not source.info.width:
+        return []
+    from poseline.smooth import smooth
+
+    return [Stage("smoothing", lambda seen: smooth(seen, settings.smoothing), "smoothing", "--no-smooth")]
 
 
 def _drawing(source: Source, estimator: PoseEstimator, settings: Settings) -> list[Stage]:
@@ -277,6 +291,7 @@ def _header(source: Source, estimator: PoseEstimator, settings: Settings) -> Run
         else None,
         settings=settings.model_dump(mode="json"),
         versions=versions(),
+        keypoints="measured" if settings.smoothing.enabled and info.width else "",
         started=datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds"),
         classes=tuple(spec.names.values()),
     )

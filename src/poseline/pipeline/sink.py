@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import TypeAlias
 
 from av.video.frame import VideoFrame
@@ -33,6 +34,10 @@ class Sink(ABC):
     """Whether it wants the annotated picture of each frame, which is drawn only if somebody does."""
     overflow = Overflow.WAIT
     """While it is busy the run waits; or, with DROP_OLDEST, it gets the newest frame alone, on a thread of its own."""
+    depth = 1
+    """With DROP_OLDEST, frames that may wait for it. Where more than one may, they come to it without their pixels."""
+    lost = 0
+    """Frames that it got and gave up, so far."""
 
     def open(self, header: RunHeader, info: SourceInfo) -> None:
         """Get ready, before the first frame; raises a PoselineError if that cannot be."""
@@ -71,14 +76,16 @@ class SinkWriter:
         self._channel: Channel[tuple[Observation, Picture | None]] | None = None
         self._thread: threading.Thread | None = None
         if sink.overflow is Overflow.DROP_OLDEST:
-            self._channel = Channel(sink.name, 1, Overflow.DROP_OLDEST)
+            self.meter.waited_for = False
+            self._channel = Channel(sink.name, sink.depth, Overflow.DROP_OLDEST)
             self._thread = threading.Thread(target=self._take, name=sink.name, daemon=True)
             self._thread.start()
 
     @property
     def dropped(self) -> int:
-        """Frames that it did not get because a newer one came."""
-        return 0 if self._channel is None else self._channel.dropped  # an empty channel counts as false
+        """Frames that it did not get because a newer one came, or gave up."""
+        waited = 0 if self._channel is None else self._channel.dropped  # an empty channel counts as false
+        return waited + self.sink.lost
 
     def write(self, observation: Observation, picture: Picture | None) -> bool:
         """Give it a frame, or leave the frame for it; False where it wants the run to end. Raises the sink's error."""
@@ -87,7 +94,10 @@ class SinkWriter:
         elif self._error is not None:
             raise self._error
         else:
+            if self.sink.depth > 1 and not self.sink.needs_picture:
+                observation = replace(observation, frame=observation.frame.without_pixels())
             self._channel.put((observation, picture))
+            self.meter.dropped = self.dropped
         return self._goes_on
 
     def close(self) -> list[str]:
@@ -96,9 +106,11 @@ class SinkWriter:
             self._channel.finish()
             self._thread.join()
         notes = self.sink.close()
+        self.meter.dropped = self.dropped
         if self._error is not None:
             raise self._error
-        return [*notes, f"{self.sink.name}: {self.dropped} frames made way for newer ones"] if self.dropped else notes
+        late = 0 if self._channel is None else self._channel.dropped
+        return [*notes, f"{self.sink.name}: {late} frames made way for newer ones"] if late else notes
 
     def _take(self) -> None:
         assert self._channel is not None

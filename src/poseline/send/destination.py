@@ -1,0 +1,110 @@
+"""Destination: what an address of `--send` says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from poseline.errors import SettingsError, redact
+
+STDOUT = "-"
+_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "osc": ("pixels", "keypoints", "slots", "timetag"),
+    "udp": (),
+    "tcp": (),
+    "mqtt": ("rate",),
+    "mqtts": ("rate",),
+    "lsl": ("persons",),
+    STDOUT: (),
+}
+"""What may stand behind the question mark, for each protocol."""
+_FLAGS = ("pixels", "keypoints", "slots", "timetag")
+"""Options without a value."""
+_DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
+_EXAMPLES = "osc://127.0.0.1:9000, udp://HOST:PORT, tcp://HOST:PORT, mqtt://HOST, lsl: or - (standard output)"
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where keypoints go. Neither its text nor its `repr` holds a password."""
+
+    protocol: str
+    """A key of `PROTOCOLS`."""
+    host: str = ""
+    port: int = 0
+    path: str = ""
+    """Behind the port, without slashes at its ends; of `lsl:NAME` the name."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """What stands behind the question mark."""
+    username: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        if self.protocol == STDOUT:
+            return "standard output"
+        if self.protocol == "lsl":
+            return f"lsl:{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.protocol}://{host}:{self.port}"
+
+    def number(self, option: str, default: float, least: float, most: float) -> float:
+        """The value of an option that is a number.
+
+        Raises:
+            SettingsError: it is none, or out of range.
+        """
+        text = self.options.get(option)
+        if text is None:
+            return default
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not least <= value <= most:
+            raise SettingsError(f"--send {self}: {option}={text} is not a number from {least:g} to {most:g}")
+        return value
+
+
+def parse(address: str) -> Destination:
+    """What `address` says.
+
+    Raises:
+        SettingsError: it is no address of a protocol that is known here.
+    """
+    if address == STDOUT:
+        return Destination(STDOUT)
+    protocol, colon, _ = address.partition(":")
+    protocol = protocol.strip().lower()
+    shown = redact(address)
+    if protocol in ("ws", "wss"):
+        raise SettingsError(f"--send {shown}: a WebSocket is a part of the page's server; give --serve")
+    if not colon or protocol not in _OPTIONS:
+        raise SettingsError(f"--send {shown}: expected one of {_EXAMPLES}")
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+        options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    except ValueError:
+        raise SettingsError(f"--send {shown}: not an address; a port is a number from 1 to 65535") from None
+    for option, value in options.items():
+        if option not in _OPTIONS[protocol]:
+            known = ", ".join(_OPTIONS[protocol]) or "none"
+            raise SettingsError(f"--send {shown}: unknown option {option!r}; options of {protocol}: {known}")
+        if option in _FLAGS and value not in ("", "1", "true"):
+            raise SettingsError(f"--send {shown}: {option} takes no value")
+    path = unquote(parts.path).strip("/")
+    if protocol == "lsl":
+        return Destination(protocol, path=path or unquote(parts.netloc), options=options)
+    port = port or _DEFAULT_PORTS.get(protocol, 0)
+    if not parts.hostname or not port:
+        raise SettingsError(f"--send {shown}: expected a host and a port, such as {protocol}://127.0.0.1:9000")
+    if path and not protocol.startswith("mqtt"):
+        raise SettingsError(f"--send {shown}: nothing may stand behind the port but options, such as ?pixels")
+    if parts.password is not None and not protocol.startswith("mqtt"):
+        raise SettingsError(f"--send {shown}: {protocol} knows no user and password")
+    return Destination(
+        protocol, parts.hostname, port, path, options,
+        username=None if parts.username is None else unquote(parts.username),
+        password=None if parts.password is None else unquote(parts.password),
+    )  # fmt: skip

@@ -1,0 +1,204 @@
+"""MQTT and LSL, received by what others have made: a mosquitto broker with paho's client, and pylsl."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from media_worlds import until
+from send_worlds import free_port, sent
+
+
+@contextmanager
+def mosquitto(folder: Path, port: int, password: str = "") -> Iterator[subprocess.Popen[bytes]]:
+    """A broker on loopback; with a password, for the user `me` alone."""
+    lines = [f"listener {port} 127.0.0.1", f"allow_anonymous {'false' if password else 'true'}"]
+    folder.mkdir(exist_ok=True)
+    if password:
+        users = folder / "users"
+        users.touch(mode=0o600)
+        subprocess.run(["mosquitto_passwd", "-b", str(users), "me", password], check=True, capture_output=True)
+        users.chmod(0o644)
+        folder.chmod(0o755)
+        lines.append(f"password_file {users}")
+    (folder / "mosquitto.conf").write_text("\n".join([*lines, "user root", ""]))
+    command = ["mosquitto", "-c", str(folder / "mosquitto.conf")]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as broker:
+        assert until(lambda: _answers(port), 10)
+        try:
+            yield broker
+        finally:
+            broker.kill()
+
+
+def _answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+@contextmanager
+def subscriber(port: int, password: str = "") -> Iterator[list[Any]]:
+    """All messages that a broker gives, as they come; each has topic, payload and retain."""
+    import paho.mqtt.client as mqtt
+
+    got: list[Any] = []
+    ready = threading.Event()
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+    if password:
+        client.username_pw_set("me", password)
+    client.on_connect = lambda client, *_: client.subscribe("#")
+    client.on_subscribe = lambda *_: ready.set()
+    client.on_message = lambda *given: got.append(given[2])
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    assert ready.wait(10)
+    yield got
+    client.disconnect()
+    client.loop_stop()
+
+
+def of(got: list[Any], kind: str) -> list[bytes]:
+    return [message.payload for message in got if message.topic == f"poseline/cam/{kind}"]
+
+
+@pytest.mark.system("mosquitto", "paho")
+def test_a_broker_gets_every_frame_with_the_logs_numbers(tmp_path: Path) -> None:
+    port = free_port()
+    with mosquitto(tmp_path / "broker", port), subscriber(port) as got:
+        ran = sent(tmp_path / "out", f"mqtt://127.0.0.1:{port}?rate=0", rate=100)
+        assert until(lambda: of(got, "state")[-1:] == [b"offline"], 10)
+        assert [json.loads(payload) for payload in of(got, "persons")] == ran.frames
+        assert [json.loads(payload) for payload in of(got, "run")] == ran.records[:1]
+        assert of(got, "state") == [b"online", b"offline"]
+        with subscriber(port) as later:
+            assert until(lambda: len(of(later, "state")) > 0 and len(of(later, "run")) > 0, 10)
+            assert {message.topic.rpartition("/")[2] for message in later} == {"state", "run"}, "what is kept"
+
+
+@pytest.mark.system("mosquitto", "paho")
+def test_a_broker_gets_a_few_frames_a_second(tmp_path: Path) -> None:
+    port = free_port()
+    with mosquitto(tmp_path / "broker", port), subscriber(port) as got:
+        ran = sent(tmp_path / "out", f"mqtt://127.0.0.1:{port}/gym", frames=60, rate=50, live=True)
+        assert until(lambda: any(message.payload == b"offline" for message in got), 10)
+    persons = [message for message in got if message.topic == "gym/cam/persons"]
+    assert 3 <= len(persons) <= 8, "five a second"
+    assert "dropped" not in str(ran.report.notes)
+
+
+@pytest.mark.system("mosquitto", "paho")
+def test_a_password_opens_a_broker_and_is_told_nowhere(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    port, word = free_port(), "open/sesame"
+    with mosquitto(tmp_path / "broker", port, word), subscriber(port, word) as got:
+        address = f"mqtt://me:open%2Fsesame@127.0.0.1:{port}"
+        good = sent(tmp_path / "good", address, frames=5, rate=50)
+        bad = sent(tmp_path / "bad", address.replace("open", "shut"), frames=5, rate=50)
+        assert until(lambda: len(of(got, "persons")) > 0, 10)
+    assert good.report.error is bad.report.error is None
+    assert any("not connected at the end: the broker refuses: Not authorized" in note for note in bad.report.notes)
+    files = b"".join(path.read_bytes() for path in (tmp_path / "good").iterdir() if path.is_file())
+    told = caplog.text + str(capfd.readouterr()) + str(good.report) + str(bad.report) + files.decode()
+    assert "***@127.0.0.1" in told
+    for secret in ("sesame", "shut"):
+        assert secret not in told
+
+
+@pytest.mark.system("mosquitto", "paho")
+def test_a_broker_that_goes_away_slows_nothing_and_is_found_again(tmp_path: Path) -> None:
+    port = free_port()
+    with mosquitto(tmp_path / "broker", port) as broker:
+        again: list[Any] = []
+
+        def who(number: int) -> list[int]:
+            if number == 20:
+                broker.kill()
+            if number == 40:
+                context = mosquitto(tmp_path / "second", port)
+                again.extend((context, context.__enter__()))
+            return [1]
+
+        ran = sent(tmp_path / "out", f"mqtt://127.0.0.1:{port}?rate=0", frames=250, rate=80, who=who)
+        with subscriber(port) as later:
+            assert until(lambda: len(of(later, "run")) > 0, 10), "the broker that came later knows of the run"
+        again[0].__exit__(None, None, None)
+    assert ran.report.error is None
+    assert ran.report.counts.processed == 250
+    assert 20 <= ran.report.meters[-1].dropped < 250
+
+
+@pytest.mark.system("paho")
+def test_without_a_broker_the_run_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ran = sent(tmp_path, f"mqtt://127.0.0.1:{free_port()}", frames=5)
+    assert ran.report.error is None
+    assert "the broker cannot be reached; the run goes on, and it is tried again" in caplog.text
+    assert any("not connected at the end" in note for note in ran.report.notes)
+
+
+@pytest.mark.system("pylsl")
+def test_lsl_gets_frames_with_the_logs_numbers_and_their_times(tmp_path: Path) -> None:
+    import pylsl
+
+    name = f"test {time.monotonic_ns()}"
+    samples: list[list[float]] = []
+    stamps: list[float] = []
+    labels: list[str] = []
+    over = threading.Event()
+
+    def receive() -> None:
+        found = pylsl.resolve_byprop("name", name, timeout=10)
+        inlet = pylsl.StreamInlet(found[0], recover=False)
+        info = inlet.info(5)
+        channel = info.desc().child("channels").child("channel")
+        while not channel.empty():
+            labels.append(channel.child_value("label"))
+            channel = channel.next_sibling()
+        try:
+            while not over.is_set():
+                sample, stamp = inlet.pull_sample(0.2)
+                if stamp is not None:
+                    samples.append(sample)
+                    stamps.append(stamp)
+        except pylsl.util.LostError:
+            pass
+
+    thread = threading.Thread(target=receive)
+    thread.start()
+    began = pylsl.local_clock()
+    address = f"lsl:{name.replace(' ', '%20')}?persons=2"
+    ran = sent(tmp_path, address, frames=150, rate=50, who=lambda number: [7, 9] if number % 3 else [9])
+    over.set()
+    thread.join(15)
+    assert ran.report.error is None
+    assert len(samples) > 75, "a receiver takes a moment to find a stream"
+    assert labels[:3] == ["person0_nose_x", "person0_nose_y", "person0_nose_c"]
+    assert len(labels) == len(samples[0]) == 2 * 51
+    for sample in samples:
+        places = np.array(sample).reshape(2, 17, 3)
+        taken = places[~np.isnan(places).all(axis=(1, 2))]
+        assert any(_same(taken, record["persons"]) for record in ran.frames)
+    steps = np.diff(stamps)
+    assert (steps > 0).all()
+    assert began < stamps[0] < stamps[-1] < pylsl.local_clock()
+    assert abs(np.median(steps) - 1 / 50) < 0.005
+
+
+def _same(places: NDArray[np.float64], persons: list[Any]) -> bool:
+    """Whether they are the persons of a frame, in any order."""
+    if len(places) != len(persons):
+        return False
+    logged = np.array([person["keypoints"] for person in persons]).reshape(-1, 17, 3)
+    return any(np.allclose(places, turned, atol=0.006) for turned in (logged, logged[::-1]))

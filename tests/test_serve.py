@@ -1,0 +1,324 @@
+"""The page's server: pictures by WebSocket and MJPEG, credit, and viewers that are slow or look away."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import threading
+import time
+
+import av
+import cv2
+import numpy as np
+import orjson
+import pytest
+
+pytest.importorskip("aiohttp", reason="needs poseline[serve]")
+pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
+
+from poseline.errors import OutputError, SettingsError
+from poseline.frame import Frame
+from poseline.serve import hub as hub_module
+from poseline.serve.address import Address, with_value
+from poseline.serve.picture import Variant, encode
+from poseline.serve.server import Server
+from serve_worlds import (
+    HEIGHT,
+    WIDTH,
+    Filming,
+    WebSocketClient,
+    picture,
+    raw_request,
+    request,
+    seen,
+    serving,
+    standing,
+    until,
+)
+
+
+def encodings(monkeypatch: pytest.MonkeyPatch) -> list[Variant]:
+    """What is encoded from now on."""
+    made: list[Variant] = []
+
+    def noting(frame: Frame, variant: Variant) -> bytes:
+        made.append(variant)
+        return encode(frame, variant)
+
+    monkeypatch.setattr(hub_module, "encode", noting)
+    return made
+
+
+# The address.
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [("0.0.0.0:80", "0.0.0.0", 80), (":9000", "127.0.0.1", 9000), ("localhost", "localhost", 8100),  # noqa: S104
+     ("[::1]:81", "::1", 81), ("::1", "::1", 8100), ("cam.local:8100", "cam.local", 8100)],
+)  # fmt: skip
+def test_addresses_are_read(text: str, host: str, port: int) -> None:
+    assert Address.parse(text) == Address(host, port)
+
+
+@pytest.mark.parametrize("text", ["a b:1", "127.0.0.1:99999", "http://x:1", "-:1", "x:y", "../x", "a_b:1"])
+def test_what_is_no_address_is_told(text: str) -> None:
+    with pytest.raises(SettingsError, match="127.0.0.1:8100"):
+        Address.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [("0 --serve", "0 --serve 127.0.0.1:8100"), ("--serve 0", "--serve 127.0.0.1:8100 0"),
+     ("--serve :81 0", "--serve :81 0"), ("--serve clip.mp4 --live", "--serve 127.0.0.1:8100 clip.mp4 --live"),
+     ("--serve rtsp://cam:554/x", "--serve 127.0.0.1:8100 rtsp://cam:554/x"), ("--serve=:81 0", "--serve=:81 0"),
+     ("--serve [::1]:81 0", "--serve [::1]:81 0")],
+)  # fmt: skip
+def test_the_option_needs_no_value(given: str, read: str) -> None:
+    assert with_value(given.split()) == read.split()
+
+
+def test_a_port_in_use_is_told_with_what_to_try() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OutputError, match=f"in use; try another port, such as --serve 127.0.0.1:{port + 1}"):
+            Server(Address("127.0.0.1", port))
+
+
+def test_an_address_of_another_computer_is_told() -> None:
+    with pytest.raises(OutputError, match="try --serve alone"):
+        Server(Address("192.0.2.1", 0))
+
+
+# Pictures by WebSocket.
+
+
+def test_a_picture_comes_with_its_own_keypoints() -> None:
+    with serving() as server, WebSocketClient(server.address.port) as client:
+        described = client.words("camera")
+        assert (described["name"], described["width"], len(described["keypoints"])) == ("front", WIDTH, 17)
+        client.say({"watch": {"0": 320}})
+        for index in range(3):
+            server.hub.feeds[0].put(seen(index, standing(50 + index), shown=picture(40 + 40 * index)))
+            head, jpeg = client.picture()
+            client.say({"ack": [0, head["number"]]})
+            assert (head["frame"], head["persons"][0]["keypoints"][0][0]) == (index, 50 + index)
+            pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+            assert pixels is not None
+            assert pixels.shape == (HEIGHT, WIDTH)
+            assert abs(float(pixels.mean()) - (24 + 40 * index) * 255 / 219) < 2
+
+
+def test_without_credit_nothing_is_sent_and_then_the_newest() -> None:
+    with serving() as server, WebSocketClient(server.address.port) as client:
+        feed = server.hub.feeds[0]
+        client.say({"watch": {"0": 320}})
+        numbers = []
+        for index in range(10):
+            feed.put(seen(index))
+            time.sleep(0.02)
+        with pytest.raises(TimeoutError):
+            while True:
+                opcode, content = client.hear(0.3)
+                if opcode == 2:
+                    numbers.append(orjson.loads(content[4 : 4 + int.from_bytes(content[:4], "little")])["number"])
+        assert numbers == [1, 2], "two in flight, and no more"
+        client.say({"ack": [0, 2]})
+        assert client.picture()[0]["number"] == 10, "nobody wants those between"
+
+
+def test_nothing_is_encoded_while_nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = encodings(monkeypatch)
+    with serving() as server, Filming(server.hub.feeds[0]), WebSocketClient(server.address.port) as client:
+        client.words("status")
+        client.words("status")
+        assert not encoded, "a page that is open, and hidden"
+        client.say({"watch": {"0": 320}})
+        head, _ = client.picture()
+        client.say({"ack": [0, head["number"]]})
+        client.picture()
+        client.say({"watch": {}})
+        time.sleep(0.2)
+        before = len(encoded)
+        time.sleep(0.3)
+        assert len(encoded) == before, "and hidden again"
+
+
+def test_viewers_of_one_size_share_their_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = encodings(monkeypatch)
+    with serving() as server:
+        clients = [WebSocketClient(server.address.port) for _ in range(4)]
+        for client, width in zip(clients, (320, 320, 310, 100), strict=True):
+            client.say({"watch": {"0": width}})
+        until(lambda: sum(bool(viewer.paces) for viewer in server.hub.viewers) == 4)
+        server.hub.feeds[0].put(seen(0))
+        jpegs = [client.picture()[1] for client in clients]
+        for client in clients:
+            client.close()
+    assert len(encoded) == 2, "one for the three large places, one for the small"
+    assert jpegs[0] == jpegs[1] == jpegs[2] != jpegs[3]
+
+
+def test_two_cameras_come_side_by_side_each_with_credit_of_its_own() -> None:
+    with serving("127.0.0.1", "front", "back") as server, WebSocketClient(server.address.port) as client:
+        client.say({"watch": {"0": 320, "1": 320}})
+        until(lambda: any(viewer.paces for viewer in server.hub.viewers))
+        for index in range(3):
+            server.hub.feeds[0].put(seen(index))
+            client.picture() if index < 2 else None
+        server.hub.feeds[1].put(seen(0))
+        assert client.picture()[0]["camera"] == 1, "though the first has no credit left"
+
+
+def test_the_clocks_can_be_compared_and_the_age_be_known() -> None:
+    with serving() as server, WebSocketClient(server.address.port) as client:
+        before = time.monotonic()
+        client.say({"ping": 12.5})
+        pong = client.words("pong")
+        assert pong["ping"] == 12.5
+        assert before <= pong["now"] / 1000 <= time.monotonic()
+        client.say({"watch": {"0": 320}})
+        server.hub.feeds[0].put(seen(0, arrival=before))
+        assert abs(client.picture()[0]["arrival"] / 1000 - before) < 0.001
+
+
+def test_a_viewer_on_a_slow_link_gets_smaller_pictures_and_others_do_not() -> None:
+    """2 Mbit/s for 640x360 of noise, which needs more than 20 for the best quality at 30 frames a second."""
+    with serving() as server, Filming(server.hub.feeds[0], size=(640, 360)):
+        quick, slow = Watching(server.address.port), Watching(server.address.port, bytes_a_second=0.25e6)
+        time.sleep(4)
+        for viewer in (quick, slow):
+            viewer.since = time.monotonic()
+        time.sleep(2)
+        for viewer in (quick, slow):
+            viewer.stop()
+    assert float(np.median(slow.ages)) < 0.4
+    assert float(np.median(quick.ages)) < float(np.median(slow.ages))
+    assert slow.width < quick.width
+
+
+class Watching:
+    """A viewer on a thread of its own that takes only so many bytes a second."""
+
+    def __init__(self, port: int, bytes_a_second: float = 1e12) -> None:
+        self.ages: list[float] = []
+        self.width = 0
+        self._jpeg = b""
+        self.since = float("inf")
+        self._client = WebSocketClient(port)
+        self._rate, self._stopped = bytes_a_second, threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        self._client.say({"watch": {"0": 640}})
+        while not self._stopped.is_set():
+            head, jpeg = self._client.picture()
+            time.sleep(len(jpeg) / self._rate)
+            self._client.say({"ack": [0, head["number"]]})
+            now = time.monotonic()
+            if now > self.since:
+                self.ages.append(now - head["arrival"] / 1000)
+            self._jpeg = jpeg
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join(5)
+        self._client.close()
+        pixels = cv2.imdecode(np.frombuffer(self._jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+        assert pixels is not None
+        self.width = pixels.shape[1]
+
+
+def test_a_viewer_that_breaks_off_leaves_nothing() -> None:
+    with serving() as server, Filming(server.hub.feeds[0]):
+        for _ in range(5):
+            client = WebSocketClient(server.address.port)
+            client.say({"watch": {"0": 320}})
+            client.picture()
+            client.close()
+        until(lambda: not server.hub.viewers)
+        until(lambda: not server.hub._waiting)
+
+
+def test_events_are_told_also_to_who_comes_later() -> None:
+    with serving() as server:
+        server.hub.feeds[0].put(seen(0, standing(identity=4)))
+        for _ in range(2):
+            with WebSocketClient(server.address.port) as client:
+                event = client.words("event")
+                assert (event["kind"], event["person"], event["camera"]) == ("enter", 4, 0)
+
+
+# Pictures for other programs.
+
+
+def test_mjpeg_is_shown_at_once_and_is_read_by_ffmpeg() -> None:
+    with serving() as server:
+        feed = server.hub.feeds[0]
+        with socket.create_connection(("127.0.0.1", server.address.port), 5.0) as connection:
+            connection.sendall(raw_request(server.address.port, "/api/stream.mjpg"))
+            feed.put(seen(0))
+            received = b""
+            while received.count(b"Content-Type: image/jpeg") < 2:  # without a second picture
+                received += connection.recv(65536)
+        url = f"http://127.0.0.1:{server.address.port}/api/front/stream.mjpg"
+        with Filming(feed), av.open(url, format="mpjpeg", timeout=10) as media:
+            sizes = [(frame.width, frame.height) for frame in itertools.islice(media.decode(video=0), 5)]
+        assert sizes == [(WIDTH, HEIGHT)] * 5
+        until(lambda: server._streams == 0)
+
+
+def test_the_newest_picture_and_its_record_can_be_fetched() -> None:
+    with serving("127.0.0.1", "front", "back") as server:
+        port = server.address.port
+        assert request(port, "/api/latest.jpg").status == 503
+        assert request(port, "/api/latest.json").status == 503
+        server.hub.feeds[0].put(seen(0))
+        server.hub.feeds[1].put(seen(7, standing(), shown=picture(200)))
+        answer = request(port, "/api/back/latest.jpg?width=160")
+        pixels = cv2.imdecode(np.frombuffer(answer.body, np.uint8), cv2.IMREAD_GRAYSCALE)
+        assert pixels is not None
+        assert pixels.shape == (120, 160)
+        assert float(pixels.mean()) > 200
+        record = orjson.loads(request(port, "/api/back/latest.json").body)
+        assert (record["frame"], record["camera"], len(record["persons"])) == (7, "back", 1)
+        assert orjson.loads(request(port, "/api/latest.json").body)["camera"] == "front"
+        snapshot = request(port, "/api/back/snapshot").body
+        size = int.from_bytes(snapshot[:4], "little")
+        assert orjson.loads(snapshot[4 : 4 + size])["frame"] == 7
+        assert cv2.imdecode(np.frombuffer(snapshot[4 + size :], np.uint8), cv2.IMREAD_COLOR) is not None
+
+
+def test_records_come_by_websocket_for_other_programs() -> None:
+    with serving() as server:
+        with WebSocketClient(server.address.port, "/api/front/keypoints", Origin=None) as client:
+            assert client.words("run")["skeleton"]["names"][0] == "nose"
+            for index in range(3):
+                server.hub.feeds[0].put(seen(index, standing()))
+                assert client.words("frame")["frame"] == index
+        with WebSocketClient(server.address.port, "/api/front/keypoints", Origin="http://evil.example") as client:
+            assert client.status == 403
+
+
+def test_health_is_503_once_no_camera_is_live() -> None:
+    with serving() as server:
+        assert request(server.address.port, "/healthz").status == 200
+        server.hub.feeds[0].end("it broke")
+        answer = request(server.address.port, "/healthz")
+        assert (answer.status, orjson.loads(answer.body)["cameras"]) == (503, {"failed": 1})
+
+
+def test_an_end_closes_every_connection_soon() -> None:
+    with serving() as server, Filming(server.hub.feeds[0]):
+        client = WebSocketClient(server.address.port)
+        client.say({"watch": {"0": 320}})
+        stream = socket.create_connection(("127.0.0.1", server.address.port), 5.0)
+        stream.sendall(raw_request(server.address.port, "/api/stream.mjpg"))
+        client.picture()
+        began = time.monotonic()
+        server.stop()
+        assert time.monotonic() - began < 3
+        assert client.end() in (0, 1001)
+        client.close()
+        stream.close()

@@ -1,0 +1,285 @@
+"""Several cameras behind one page: one network in turns, and each with its own files, ids and troubles."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import av
+import orjson
+import pytest
+
+pytest.importorskip("aiohttp", reason="needs poseline[serve]")
+pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
+
+from output_worlds import SAMPLES
+from poseline import read_log
+from poseline.batch import run_batch
+from poseline.inference import Turn, Turns
+from poseline.interruption import Interruption
+from poseline.pipeline import Channel, Overflow
+from poseline.serve.address import Address
+from poseline.serve.server import Server
+from poseline.settings import Settings, load
+from serve_worlds import INFO, Filming, header, request
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two clips of 2.4 s with one person and with several."""
+    folder = tmp_path_factory.mktemp("clips")
+    return [shortened(SAMPLES / f"{name}.mp4", folder / f"{name}.mp4", 60) for name in ("squat", "crossing")]
+
+
+def shortened(source: Path, target: Path, frames: int) -> Path:
+    """The first frames of a clip, as a clip."""
+    with av.open(str(source)) as given, av.open(str(target), "w") as out:
+        stream = given.streams.video[0]
+        copy = out.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        copy.width, copy.height, copy.pix_fmt = stream.width, stream.height, "yuv420p"
+        for index, frame in enumerate(islice(given.decode(stream), frames)):
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            out.mux(copy.encode(frame))
+        out.mux(copy.encode(None))
+    return target
+
+
+def settings(folder: Path, **capture: Any) -> Settings:
+    return load(
+        overrides={
+            "inference": {"model": "builtin", "imgsz": 320},
+            "capture": {"live": True, **capture},
+            "output": {"directory": folder, "video": False},
+        }
+    )
+
+
+# One network in turns.
+
+
+def test_turns_are_given_in_order_one_at_a_time() -> None:
+    turns, counts, inside, most = Turns(), Counter[int](), list[int](), list[int]()
+    ends = time.monotonic() + 0.6
+
+    def use(number: int) -> None:
+        turn = Turn(turns)
+        while time.monotonic() < ends:
+            turn.begin()
+            turn.begin()  # twice is once
+            inside.append(number)
+            most.append(len(inside))
+            time.sleep(0.005)
+            inside.remove(number)
+            counts[number] += 1
+            turn.end()
+            turn.end()
+
+    threads = [threading.Thread(target=use, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) == 1
+    assert max(counts.values()) - min(counts.values()) <= 1
+
+
+def test_who_waits_for_its_turn_gets_the_newest_frame_then() -> None:
+    turns = Turns()
+    other, own = Turn(turns), Turn(turns)
+    channel: Channel[int] = Channel("inference", 1, Overflow.DROP_OLDEST, before_taking=own.begin)
+    other.begin()
+    taken: list[int] = []
+    reader = threading.Thread(target=lambda: taken.append(next(iter(channel))))
+    reader.start()
+    for number in range(5):
+        channel.put(number)
+        time.sleep(0.02)
+    assert not taken
+    other.end()
+    reader.join(5)
+    assert taken == [4]
+    assert channel.dropped == 4
+
+
+def test_one_without_frames_takes_no_turn() -> None:
+    turns = Turns()
+    channel: Channel[int] = Channel("inference", 1, before_taking=Turn(turns).begin)
+    reader = threading.Thread(target=lambda: list(channel), daemon=True)
+    reader.start()
+    other = Turn(turns)
+    began = time.monotonic()
+    for _ in range(50):
+        other.begin()
+        other.end()
+    assert time.monotonic() - began < 2
+    channel.finish()
+    reader.join(5)
+
+
+# Runs.
+
+
+def test_two_cameras_and_a_dead_third(clips: list[Path], tmp_path: Path) -> None:
+    port, codes, told = free_port(), list[int](), dict[str, set[tuple[str, bool]]]()
+    sources = [str(clips[0]), "rtsp://me:secret@127.0.0.1:1/gym", str(clips[1])]
+    run = threading.Thread(
+        target=lambda: codes.append(
+            run_batch(sources, settings(tmp_path / "out", max_outage=1.0), Interruption(), serve=f"127.0.0.1:{port}")
+        )
+    )
+    run.start()
+    while run.is_alive():
+        try:
+            for camera in orjson.loads(request(port, "/api/cameras").body):
+                told.setdefault(camera["name"], set()).add((camera["state"], "trying again in" in camera["text"]))
+                assert "secret" not in str(camera)
+        except OSError:
+            pass
+        time.sleep(0.05)
+    assert codes == [3], "the dead one's"
+    dead = next(name for name in told if name.startswith("rtsp"))
+    assert ("lost", True) in told[dead]
+    assert ("failed", False) in told[dead]
+    for clip in clips:
+        assert ("live", False) in told[clip.stem]
+        log = read_log(tmp_path / "out" / clip.stem / "keypoints.jsonl")
+        assert log.end is not None
+        assert log.end["ended"] == "complete"
+        counts = log.end["counts"]
+        assert counts["processed"] + counts["dropped"] == 60
+        assert counts["processed"] >= 5
+        ids = {number for frame in log.frames for number in frame.poses.ids.tolist() if number > 0}
+        assert min(ids) == 1, "each counts its own persons"
+        assert (tmp_path / "out" / clip.stem / "summary.json").exists()
+
+
+def test_a_camera_that_comes_later_is_taken_in(clips: list[Path], tmp_path: Path) -> None:
+    port, late, codes = free_port(), free_port(), list[int]()
+    asked = Interruption()
+    sources = [f"http://127.0.0.1:{late}/api/stream.mjpg", str(clips[0])]
+    run = threading.Thread(
+        target=lambda: codes.append(
+            run_batch(sources, settings(tmp_path / "out", max_outage=20.0), asked, serve=f"127.0.0.1:{port}")
+        )
+    )
+    run.start()
+    time.sleep(1.0)
+    camera = Server(Address("127.0.0.1", late))
+    camera.hub.add("late").begin(header(), INFO)
+    camera.start()
+    with Filming(camera.hub.feeds[0]):
+        states: set[str] = set()
+        deadline = time.monotonic() + 30
+        while "live" not in states:
+            assert time.monotonic() < deadline, states
+            with contextlib.suppress(OSError):
+                states.add(orjson.loads(request(port, "/api/cameras").body)[0]["state"])
+            time.sleep(0.05)
+        asked(signal.SIGINT)
+        run.join(30)
+    camera.stop()
+    assert codes == [130]
+    assert "lost" in states, "until it came"
+
+
+def test_ctrl_c_finishes_all_files(clips: list[Path], tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "poseline", "run", *map(str, clips), "-m", "builtin", "--imgsz", "160", "--live",
+               "--source-fps", "2", "--serve", f"127.0.0.1:{port}", "-o", str(tmp_path / "out")]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            deadline = time.monotonic() + 60
+            processed: list[int] = []
+            while min(processed, default=0) < 2:  # of 60 frames each, two a second
+                assert time.monotonic() < deadline
+                with contextlib.suppress(OSError):
+                    processed = [camera["processed"] for camera in orjson.loads(request(port, "/api/cameras").body)]
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            printed, _ = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 130, printed
+    assert f"page: http://127.0.0.1:{port}/" in printed
+    for clip in clips:
+        assert (tmp_path / "out" / clip.stem / "annotated.mp4").exists()
+        log = read_log(tmp_path / "out" / clip.stem / "keypoints.jsonl")
+        assert log.ended in ("interrupted", "complete")
+
+
+# What is refused, and what is missing.
+
+
+def told(*arguments: str, before: str = "") -> tuple[int, str]:
+    code = f"{before}\nimport sys\nsys.argv[0] = 'poseline'\nfrom poseline.__main__ import main\nmain()"
+    done = subprocess.run([sys.executable, "-c", code, "run", *arguments], capture_output=True, text=True, timeout=100)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["clip.mp4", "--serve=nowhere at all"], "not an address to listen on"),
+        (["clip.mp4", "--serve", "--jobs", "2"], "leave --jobs out"),
+        (["clip.mp4", "--record"], "--record is about the recordings of the live page; add --serve"),
+        (["clip.mp4", "--serve", "--segment", "soon"], "--segment soon: not a time"),
+        (["picture.png", "--serve"], "shows cameras and videos, not pictures"),
+    ],
+)
+def test_what_cannot_be_served_is_told_at_once(
+    arguments: list[str], words: str, clips: list[Path], tmp_path: Path, picture: Path
+) -> None:
+    names = {"clip.mp4": clips[0], "picture.png": picture}
+    code, text = told(*(str(names.get(each, each)) for each in arguments), "-o", str(tmp_path / "out"))
+    assert (code, words in text) == (2, True), text
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_not_installed_is_told_with_how_to_get_it(clips: list[Path], tmp_path: Path) -> None:
+    for absent in ("aiohttp", "simplejpeg"):
+        code, text = told(
+            str(clips[0]), "--serve", "-o", str(tmp_path), before=f"import sys; sys.modules['{absent}'] = None"
+        )
+        assert code == 2
+        assert f"needs {absent}; install it with: pip install 'poseline[serve]'" in text
+
+
+def test_a_port_in_use_ends_the_run_before_it_begins(clips: list[Path], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code, text = told(str(clips[0]), "--serve", f"127.0.0.1:{taken.getsockname()[1]}", "-o", str(tmp_path / "out"))
+    assert (code, "try another port" in text) == (4, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_the_option_none_of_it_is_loaded(clips: list[Path], tmp_path: Path) -> None:
+    heavy = ("aiohttp", "simplejpeg", "segno")
+    ours = f"[name for name in sys.modules if name.split('.')[0] in {heavy} or name.startswith('poseline.serve')]"
+    loaded = f"import sys; print('LOADED', *{ours})"
+    code = f"""
+import sys
+from poseline.cli import command
+from poseline.batch import run_batch
+from poseline.interruption import Interruption
+assert command(Interruption()) == 0
+{loaded}
+"""
+    arguments = ["run", str(clips[0]), "-m", "builtin", "--imgsz", "160", "--no-video", "-o", str(tmp_path / "out")]
+    for text in (code, f"import poseline\n{loaded}"):
+        done = subprocess.run([sys.executable, "-c", text, *arguments], capture_output=True, text=True, timeout=100)
+        assert done.stdout.splitlines()[-1] == "LOADED", done.stdout + done.stderr
