@@ -79,6 +79,10 @@ class Display:
         assert xlib.XSendEvent(display, int(window), 0, 0, ctypes.byref(event))
         xlib.XCloseDisplay(display)  # which sends it
 
+    def take_away(self, window: str, way: str) -> None:
+        """Destroy the window (`windowclose`), or cut its program off from the display (`windowkill`), unasked."""
+        self._xdotool(way, window)
+
     def close(self) -> None:
         """Turn it off."""
         self._server.terminate()

@@ -9,7 +9,7 @@ import pytest
 
 from analysis_worlds import DATA, NAMES, disturbed, logged, motion, truth
 from poseline.analysis import DEFINITIONS, AnalysisOptions, Facing, Motion, analyse_motion
-from poseline.analysis.angles import angles, definitions, unwrapped, velocities
+from poseline.analysis.angles import angles, definitions, rates_by_points, unwrapped, velocities
 from poseline.analysis.facing import Facings
 from poseline.analysis.motion import Doubles
 from poseline.analysis.smoothing import smooth
@@ -205,8 +205,43 @@ def test_rates_are_those_of_the_angles() -> None:
         difference = ((ahead - behind + 180) % 360 - 180) / (2 * step)
         lines = [definition.kind == "line" for definition in table]
         difference[:, lines] = ((ahead - behind + 90) % 180 - 90)[:, lines] / (2 * step)
-        rates = velocities(person.motion, person.velocity, facing)
+        rates = rates_by_points(person.motion, person.velocity, facing)
         np.testing.assert_allclose(rates, difference, atol=0.05, rtol=1e-4)
+        whole = velocities(person.motion, angles(person.motion, facing), person.velocity, facing)
+        assert np.corrcoef(whole[5:-5].ravel(), rates[5:-5].ravel())[0, 1] > 0.95
+
+
+def test_rates_at_uneven_intervals_by_the_neighbours_that_are_there() -> None:
+    """A shank that turns faster and faster, 30 t^2 degrees, through the half turn; one frame is missing."""
+    times = np.cumsum(np.random.default_rng(0).uniform(0.02, 0.06, 80))
+    turned = np.radians(120 + 30 * times**2)
+    points = np.zeros((80, 17, 2))
+    points[:] = truth("squat").points[0]
+    knee, ankle = NAMES.index("left_knee"), NAMES.index("left_ankle")
+    points[:, ankle] = points[:, knee] + 100 * np.stack([np.cos(turned), -np.sin(turned)], axis=1)
+    points[[40, 42]] = np.nan
+    person = Motion(times, points, np.ones((80, 17)), NAMES, 540, 960)
+    facing = faces(person, Facing.RIGHT)
+    own = np.where(np.isfinite(points), 7.0, np.nan)  # what stands in beside the gap
+    found = velocities(person, angles(person, facing), own, facing)
+    column = [definition.name for definition in definitions(person)].index("left_shank")
+    np.testing.assert_allclose(found[1:39, column], 60 * times[1:39], atol=1e-6)
+    np.testing.assert_allclose(found[44:-1, column], 60 * times[44:-1], atol=1e-6)
+    np.testing.assert_allclose(found[39, column], 30 * (times[39] + times[38]), atol=1e-6)
+    assert np.isnan(found[[40, 42], column]).all()
+    assert found[41, column] == rates_by_points(person, own, facing)[41, column]
+
+
+@pytest.mark.parametrize(("name", "most"), [("squat", 15), ("sprint", 125)])
+def test_rates_of_noisy_points_are_near_the_truth(name: str, most: float) -> None:
+    exact = truth(name)
+    for seed in range(3):
+        person = analyse_motion(disturbed(exact, seed), AnalysisOptions(floor_angle=0, swap_repair=False))
+        names = [f"{side}_{joint}" for joint in ("knee", "hip", "elbow") for side in ("left", "right")]
+        six = [person.angles.names.index(name) for name in names]
+        true = angles(exact, person.facing.facings)[:, six]
+        off = person.angles.velocity[:, six] - np.gradient(np.unwrap(true, axis=0, period=360), exact.times, axis=0)
+        assert np.sqrt(np.nanmean(off**2)) <= most
 
 
 def test_sigma_is_how_far_angles_scatter() -> None:

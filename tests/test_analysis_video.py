@@ -66,11 +66,11 @@ def test_an_arc_begins_at_the_line_of_no_flexion_and_ends_at_the_limb(sprint: An
         assert np.abs(np.stack((np.cos(angle), np.sin(angle)), axis=1) - unit).max() < 1e-9
 
 
-def sheets(analysis: Analysis, layers: list[Layer], size: tuple[int, int]) -> list[Sheet]:
-    """The layers drawn on black pictures, one for each frame of the log."""
+def sheets(analysis: Analysis, layers: list[Layer], size: tuple[int, int], stride: int = 1) -> list[Sheet]:
+    """The layers drawn on black pictures, one for each frame of the log, or for every `stride`-th."""
     posed, made = posing(analysis, rows_of(analysis)), []
     assert analysis.log is not None
-    for place, record in enumerate(read_log(analysis.log).frames):
+    for place, record in enumerate(read_log(analysis.log).frames[::stride]):
         picture = av.VideoFrame(*size, "yuv420p")
         for number, plane in enumerate(picture.planes):
             plane.update(bytes([16 if number == 0 else 128]) * plane.buffer_size)
@@ -92,7 +92,7 @@ def test_no_number_covers_another_or_leaves_the_picture() -> None:
         for person, rows in zip(analysis.persons, rows_of(analysis), strict=True)
     ]
     drawn = 0
-    for sheet in sheets(analysis, layers, analysis.size):
+    for sheet in sheets(analysis, layers, analysis.size, stride=3):
         drawn += len(sheet.taken)
         for x1, y1, x2, y2 in sheet.taken:
             assert 0 <= x1 < x2 <= analysis.size[0]
@@ -100,7 +100,7 @@ def test_no_number_covers_another_or_leaves_the_picture() -> None:
         for (a, b, c, d), (e, f, g, h) in combinations(sheet.taken, 2):
             common = max(0.0, min(c, g) - max(a, e)) * max(0.0, min(d, h) - max(b, f))
             assert common <= 0.15 * min((c - a) * (d - b), (g - e) * (h - f))
-    assert drawn > 1000
+    assert drawn > 400
 
 
 def test_numbers_do_not_jump_about(squat: Analysis) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -224,6 +225,14 @@ def test_what_cannot_be_written_is_told_and_leaves_no_half(tmp_path: Path, monke
     with pytest.raises(OutputError, match=r"angles.csv.*No space left"):
         analysis.write(tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_c3d_without_ezc3d_is_told_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ezc3d", None)
+    analysis = analyze(log_of(tmp_path / "k.jsonl", truth("squat")), scale=100.0)
+    with pytest.raises(SettingsError, match=r"pip install 'poseline\[c3d\]'"):
+        analysis.write(tmp_path / "out", ["csv", "c3d"])
+    assert not (tmp_path / "out").exists()
 
 
 def test_formats_are_checked() -> None:

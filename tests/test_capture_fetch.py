@@ -266,9 +266,9 @@ def test_what_is_no_picture_is_named(serve: Serve) -> None:
 
 
 def test_an_address_without_a_suffix_that_is_nothing_is_told_in_words(serve: Serve) -> None:
-    server = serve({"/page": lambda handler: handler.send(b"<html></html>" * 50, "text/html")})
+    server = serve({"/what": lambda handler: handler.send(b"\1\2\3" * 50, "application/x-what")})
     with pytest.raises(SourceError, match="not a video that FFmpeg can read"):
-        open_source(server.url("/page"), QUICK)
+        open_source(server.url("/what"), QUICK)
 
 
 def test_servers_that_fail_are_told_in_words(serve: Serve, jpeg: bytes, monkeypatch: pytest.MonkeyPatch) -> None:

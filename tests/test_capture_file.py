@@ -14,12 +14,13 @@ import cv2
 import numpy as np
 import pytest
 
-from media_worlds import CAPTURE, number_in, numbers, probed_pts, turn, upright_luma, write_clip
+from media_worlds import CAPTURE, estimator, number_in, numbers, probed_pts, turn, upright_luma, write_clip
 from output_worlds import CLIPS, SAMPLES, stamps, tone
 from poseline.capture import SimulatedCamera, VideoFile
 from poseline.capture.clock import SourceClock
 from poseline.errors import SourceError
 from poseline.frame import plane_pixels
+from poseline.inference import infer
 from poseline.settings import CaptureSettings
 
 VFR = [0, 3000, 3001, 9000, 20_000, 20_050, 90_000, 90_001, 180_000]
@@ -367,21 +368,35 @@ def test_a_rehearsal_stops_between_two_frames(tmp_path: Path) -> None:
     assert time.monotonic() - began < 10
 
 
-@pytest.mark.parametrize("read", ["all of it", "a part of it", "nothing of it"])
-def test_a_file_and_its_decoder_go_when_nobody_holds_them(read: str, tmp_path: Path) -> None:
-    file = VideoFile(write_clip(tmp_path / "clip.mp4", range(9)), CAPTURE)
-    kept: list[Callable[[], object]] = [weakref.ref(file), weakref.ref(file._decoder)]
+def pictures_in_memory() -> int:
+    """Decoded pictures that somebody holds, or that wait for Python to look for cycles."""
+    return sum(isinstance(each, av.VideoFrame) for each in gc.get_objects())
+
+
+@pytest.mark.parametrize("read", ["all of it", "all of it, by a network", "a part of it", "nothing of it"])
+@pytest.mark.parametrize("degrees", [0, 90])
+def test_a_file_its_decoder_and_its_pictures_go_when_nobody_holds_them(read: str, degrees: int, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mp4", range(9), options={"g": "3", "bf": "0"})
+    if degrees:
+        turn(path, degrees)
     gc.collect()
-    gc.disable()  # a decoder may hold much of a card's memory, and Python does not know how much
+    gc.disable()  # a decoder may hold much of a card's memory, as may each picture, and Python does not know how much
     try:
+        before = pictures_in_memory()
+        file = VideoFile(path, CAPTURE)
+        kept: list[Callable[[], object]] = [weakref.ref(file), weakref.ref(file._decoder)]
         frames = file.frames()
-        if read != "nothing of it":
+        assert pictures_in_memory() > before
+        if read == "all of it, by a network":
+            assert sum(1 for _ in infer(frames, estimator())) == 9
+        elif read == "all of it":
+            assert sum(1 for _ in frames) == 9
+        elif read == "a part of it":
             next(frames)
-        if read == "all of it":
-            assert sum(1 for _ in frames)
         frames.close()
         file.close()
         del file, frames
         assert [reference() for reference in kept] == [None, None]
+        assert pictures_in_memory() == before
     finally:
         gc.enable()

@@ -84,7 +84,7 @@ def test_an_unreadable_picture_is_counted_and_named(tmp_path: Path) -> None:
     assert [(frame.index, number_in(frame.bgr)) for frame in frames] == [(0, 0), (3, 3)]
     assert source.bad == 2
     assert [note.rpartition("/")[2] for note in source.notes] == [
-        "1.png: not a picture that can be read",
+        "1.png: not a picture that can be read: it is text",
         "2.png: the file is empty",
     ]
 

@@ -16,6 +16,7 @@ from media_worlds import CAPTURE, number_in, settings, write_clip
 from output_worlds import SAMPLES, lines, seconds
 from poseline import stream
 from poseline.capture import ClipSample, SimulatedCamera, VideoFile, locate, open_source
+from poseline.capture.container import Opened, open_container
 from poseline.errors import SettingsError, SourceError
 from poseline.frame import Frame, plane_pixels
 from poseline.log import read_log
@@ -297,3 +298,17 @@ def test_a_break_within_the_part_moves_the_sound_too(tmp_path: Path) -> None:
 def test_the_end_of_a_clip_is_decoded_as_well_behind_a_seek(tmp_path: Path) -> None:
     path = clip(tmp_path / "a.mp4")
     assert_same(facts(path, start=4), facts(path)[100:])
+
+
+def test_what_the_card_does_not_decode_is_sought_by_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cards: list[object] = []
+
+    def without_card(location: str, chosen: CaptureSettings, card: object = None) -> Opened:
+        cards.append(card)
+        return open_container(location, chosen)
+
+    monkeypatch.setattr("poseline.capture.file.open_container", without_card)
+    path = clip(tmp_path / "a.mp4")
+    source = VideoFile(path, CaptureSettings(decoder="cuda", start=4), consumer="cuda")
+    assert [number_in(frame.bgr) for frame in source.frames()] == list(range(100, COUNT))
+    assert [card is None for card in cards] == [False, True, True], "the card once, then the CPU, to look and to seek"

@@ -182,7 +182,7 @@ def test_a_recorders_dav_is_opened() -> None:
     source = open_source(DATA / "cam.dav", CAPTURE)
     assert (source.info.width, source.info.height, source.info.frame_rate) == (320, 180, Fraction(25))
     assert sum(1 for _ in source.frames()) == 119
-    assert source.bad == 0  # the first packet holds parameter sets alone
+    assert (source.bad, source.notes) == (0, []), "its first packet holds the parameter sets alone: no picture is lost"
 
 
 def test_no_demuxer_that_opens_other_files_is_allowed() -> None:

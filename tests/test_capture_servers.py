@@ -201,6 +201,7 @@ def test_ffmpegs_own_servers_give_every_frame_its_own_time(address: str, how: li
         frames = watched(source, 2 * RATE)
     shown = numbers(frames)
     assert [(after - before) % (3 * RATE) for before, after in itertools.pairwise(shown)] == [1] * (2 * RATE - 1)
+    assert source.info.frame_rate == RATE, "as the clip's H.264 states it"
     assert frames[0].time == 0
     assert steps(frames) == pytest.approx([STEP] * (2 * RATE - 1), abs=0.0015)  # RTMP counts milliseconds
     assert source.notes == []
@@ -216,6 +217,7 @@ def test_pictures_without_stamps_have_the_times_of_arrival(clip: Path) -> None:
         source = open_source(address, PATIENT)
         frames = watched(source, 25)
     assert len(frames) == 25
+    assert source.info.frame_rate is None, "none is announced"
     assert min(steps(frames)) > 0
     assert frames[-1].time - frames[-11].time > 0.7, "10 a second, and not 25"
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gc
+import itertools
+import json
 import re
 import signal
 import socket
@@ -21,12 +23,14 @@ import numpy as np
 import pytest
 
 from media_worlds import number_in, numbers, turn, write_clip
+from output_worlds import lines
 from poseline.capture import NetworkStream, SimulatedCamera, Source, VideoFile, open_source
-from poseline.capture.stream import _threads
+from poseline.capture.stream import TICKS, _threads
 from poseline.errors import SourceError
 from poseline.frame import Frame
 from poseline.settings import CaptureSettings
 from stream_worlds import web_server
+from test_capture_images import save
 from test_cli import logged, poseline
 
 QUICK = CaptureSettings(open_timeout=2, read_timeout=1, max_outage=3)
@@ -84,6 +88,17 @@ def whole(handler: Handler, content: bytes) -> None:
     """All of it, then a clean end."""
     _begin(handler)
     handler.wfile.write(content)
+
+
+def whole_in_chunks(handler: Handler, content: bytes) -> None:
+    """The same by HTTP/1.1, which says where the end is."""
+    handler.protocol_version = "HTTP/1.1"
+    handler.send_response(200)
+    handler.send_header("Content-Type", "video/mp2t")
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    handler.wfile.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content))
+    handler.close_connection = True
 
 
 def half_then_reset(handler: Handler, content: bytes) -> None:
@@ -166,11 +181,12 @@ def watched(source: Source, enough: int) -> list[Frame]:
 @pytest.mark.parametrize(
     ("first", "reason"),
     [
-        (whole, "disconnected|reading it failed"),
+        (whole, "^disconnected$"),
+        (whole_in_chunks, "^disconnected$"),
         (half_then_reset, "reset"),
         (half_then_stall, r"no answer within 1 s"),
     ],
-    ids=["end", "reset", "stall"],
+    ids=["end", "end of chunks", "reset", "stall"],
 )
 def test_a_stream_that_breaks_and_comes_back_has_a_gap_and_no_made_up_frame(
     first: Act, reason: str, transport: bytes, serve: Callable[..., Server]
@@ -238,9 +254,10 @@ def test_a_stream_that_stays_away_ends_the_run_in_time(transport: bytes, serve: 
         (refusing(401), r"wants a user name and password.*\(401\)"), (refusing(403), r"forbids it \(403\)"),
         (refusing(404), r"does not know this address \(404\)"), (refusing(500), r"the server failed \(5xx\)"),
         (silent, "no answer within 2 s"),
-        (lambda handler, _: with_length(handler, b"<html>no film</html>" * 100), "not a video that FFmpeg can read"),
+        (lambda handler, _: with_length(handler, b"<html>no film</html>" * 100), "the server sends a web page"),
+        (lambda handler, _: with_length(handler, bytes(range(20)) * 100), "not a video that FFmpeg can read"),
     ],
-    ids=["401", "403", "404", "500", "silent", "a page"],
+    ids=["401", "403", "404", "500", "silent", "a page", "noise"],
 )  # fmt: skip
 def test_a_stream_that_cannot_be_opened_is_told_once(act: Act, words: str, serve: Callable[..., Server]) -> None:
     began = time.monotonic()
@@ -283,11 +300,89 @@ def test_stop_does_not_wait_for_a_server_that_sends_nothing(transport: bytes, se
 
 def test_decoders_of_live_streams_hold_few_pictures_back() -> None:
     """One for each thread but the first, so that only large pictures have more."""
-    sizes = {(640, 480, 30): 1, (1920, 1080, 30): 1, (1920, 1080, None): 1, (3840, 2160, 30): 3, (7680, 4320, 60): 8}
-    for (width, height, rate), threads in sizes.items():
-        stream = SimpleNamespace(average_rate=rate, codec_context=SimpleNamespace(width=width, height=height))
-        opened: Any = SimpleNamespace(stream=stream)
+    sizes: dict[tuple[int, int, int | None, int | None], int] = {
+        (640, 480, 30, 30): 1, (1920, 1080, 30, 30): 1, (1920, 1080, None, None): 1, (3840, 2160, 30, 30): 3,
+        (7680, 4320, 60, 60): 8, (1920, 1080, 30, 120): 1, (1920, 1080, None, 60): 2,
+    }  # fmt: skip
+    for (width, height, stated, guessed), threads in sizes.items():
+        codec = SimpleNamespace(width=width, height=height, framerate=stated)
+        opened: Any = SimpleNamespace(
+            stream=SimpleNamespace(average_rate=guessed, base_rate=guessed, codec_context=codec)
+        )
         assert _threads(opened) == threads
+
+
+@pytest.fixture
+def hasty() -> list[int]:
+    """Time stamps, 90,000 a second, of 25 frames/s whose first ones come much faster, as after a camera's start."""
+    return [750 * number for number in range(20)] + [15_000 + 3600 * number for number in range(60)]
+
+
+def test_the_frame_rate_of_a_stream_is_its_codecs_and_not_a_guess(
+    hasty: list[int], serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    """H.264 states one, VP8 cannot."""
+    clip = write_clip(tmp_path / "clip.mp4", range(len(hasty)), Fraction(1, 25), options={"bf": "0", "g": "20"})
+    with av.open(str(clip)) as encoded, av.open(str(tmp_path / "clip.ts"), "w") as out:
+        copied = out.add_stream_from_template(encoded.streams.video[0])
+        packets = [packet for packet in encoded.demux(video=0) if packet.size]
+        for packet, stamp in zip(packets, hasty, strict=True):
+            packet.stream, packet.time_base, packet.pts, packet.dts = copied, TICKS, stamp, stamp
+            out.mux(packet)
+    source = open_source(serve((tmp_path / "clip.ts").read_bytes(), whole).url, QUICK)
+    assert isinstance(source, NetworkStream)
+    with av.open(str(tmp_path / "clip.ts")) as guessed:
+        assert guessed.streams.video[0].base_rate == 120, "what FFmpeg makes of the first stamps"
+    assert source.info.frame_rate == 25
+    source.close()
+
+    path = write_clip(tmp_path / "clip.nut", hasty, TICKS, codec="libvpx", options={"g": "20"})
+    source = open_source(serve(path.read_bytes(), whole).url, QUICK)
+    assert isinstance(source, NetworkStream)
+    assert source.info.frame_rate is None
+    frames = watched(source, 60)
+    steps = [round(after.time - before.time, 3) for before, after in itertools.pairwise(frames)]
+    assert steps == [0.008] * 19 + [0.008] + [0.04] * 39, "each at its own time all the same"
+
+
+def parts(rate: int) -> Act:
+    """Motion JPEG as cameras send it: so many pictures a second, each a part, until all have been sent."""
+
+    def act(handler: Handler, content: bytes) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
+        handler.end_headers()
+        began = time.monotonic()
+        for number in range(20):
+            time.sleep(max(0.0, began + number / rate - time.monotonic()))
+            head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(content)}\r\n\r\n".encode()
+            handler.wfile.write(head + content + b"\r\n")
+
+    return act
+
+
+def test_a_motion_jpeg_of_no_known_rate_runs_at_its_own_pace_and_its_end_is_no_failure(
+    serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    """All that takes a frame rate does without: the video's rate, its key frames, the trail and the log."""
+    shown, out = save(tmp_path / "one.jpg", 77), tmp_path / "out"
+    server = serve(shown.read_bytes(), parts(10), refusing(404))
+    done = poseline(
+        "run", server.url, "-m", "builtin", "--imgsz", 64, "--max-outage", 0.5, "--trail", 1, "--every-frame",
+        "-o", out,
+    )  # fmt: skip
+    assert done.returncode == 3, "the server has gone"
+    header, *_ = lines(out / "keypoints.jsonl")
+    assert header["video"]["fps"] is None
+    times = [record["time"] for record in logged(out)]
+    assert len(times) >= 20, "FFmpeg gives the last picture twice"
+    late = times[19] - times[9]  # the first ones came while the stream was opened
+    assert late == pytest.approx(1.0, abs=0.4), "10 a second, and not 25"
+    with av.open(str(out / "annotated.mp4")) as video:
+        written = [frame.time for frame in video.decode(video=0)]
+    assert written == pytest.approx(times, abs=0.001)
+    notes = json.loads((out / "summary.json").read_text())["notes"]
+    assert [note.partition(": ")[2] for note in notes if note.startswith("outage")] == ["disconnected"]
 
 
 @pytest.fixture

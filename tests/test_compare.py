@@ -37,8 +37,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Two squats of the same athlete: the second 1.25 times as slow, begun later, at 50 frames a second."""
     folder = tmp_path_factory.mktemp("pair")
     size = 48, 64
-    slow = acted(folder, "slow", rate=50, speed=0.8, begin=0.4, seconds=6.0, size=size)
-    return acted(folder, "quick", seconds=5.0, size=size), slow
+    slow = acted(folder, "slow", rate=50, speed=0.8, begin=0.4, seconds=3.6, size=size)
+    return acted(folder, "quick", seconds=3.0, size=size), slow
 
 
 # Warping
@@ -77,10 +77,11 @@ def test_of_one_row_all_fit_it() -> None:
     assert warp(np.zeros((1, 2)), np.zeros((5, 2))).tolist() == [2]
 
 
-def test_long_sequences_are_thinned() -> None:
+def test_long_sequences_are_thinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("poseline.comparison.dtw._MOST", 400)
     times = np.linspace(0, 50, 5000)
     motion = np.stack((60 * np.sin(times), 60 * np.cos(times / 3)), axis=1)
-    assert np.abs(warp(motion, motion[::2]) - np.arange(5000) / 2).max() < 3
+    assert np.abs(warp(motion, motion[::2]) - np.arange(5000) / 2).max() < 10
 
 
 # Aligning
@@ -112,10 +113,9 @@ def test_another_tempo_is_no_difference_of_angles(how: str, pair: tuple[Path, Pa
 def test_events_tell_of_the_tempo(pair: tuple[Path, Path]) -> None:
     compared = compare(analyze(pair[0]), analyze(pair[1]))
     rows = {(row.number, row.value): row for row in compared.events}
-    for number in (1, 2) if (2, "duration") in rows else (1,):
-        duration = rows[number, "duration"]
-        assert duration.second / duration.first == pytest.approx(1.25, abs=0.06)
-        assert duration.difference == pytest.approx(duration.second - duration.first)
+    duration = rows[1, "duration"]
+    assert duration.second / duration.first == pytest.approx(1.25, abs=0.06)
+    assert duration.difference == pytest.approx(duration.second - duration.first)
     assert rows[1, "start"].difference == 0
     assert rows[1, "time"].sigma is not None
     assert rows[1, "depth"].difference == pytest.approx(0, abs=0.02)
@@ -194,15 +194,15 @@ def test_pictures_that_belong_together_stand_side_by_side(how: str, pair: tuple[
     compared = compare(analyze(pair[0]), analyze(pair[1]), how)  # type: ignore[arg-type] # one of the four
     drawn = CompareVideo(styled(None), height=720)
     made = render_comparison(compared, tmp_path / "a.mp4", drawn)
-    assert made.frames == 125
+    assert made.frames == 75
     found = numbers(tmp_path / "a.mp4", 720)
-    assert [left for left, _ in found] == list(range(125))
-    wanted = compared.aligned.second_at(np.arange(125) / 25)
+    assert [left for left, _ in found] == list(range(75))
+    wanted = compared.aligned.second_at(np.arange(75) / 25)
     rights = np.array([right for _, right in found])
-    clipped = np.clip(wanted * 50, 0, 299) % 256
+    clipped = np.clip(wanted * 50, 0, 179) % 256
     off = np.abs(rights - clipped)
     assert np.minimum(off, 256 - off).max() <= 0.51
-    assert [float(time) for time in seconds(tmp_path / "a.mp4")] == pytest.approx([index / 25 for index in range(125)])
+    assert [float(time) for time in seconds(tmp_path / "a.mp4")] == pytest.approx([index / 25 for index in range(75)])
 
 
 def test_the_command_writes_it_all(pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
@@ -221,3 +221,9 @@ def test_the_command_writes_it_all(pair: tuple[Path, Path], tmp_path: Path, monk
     assert command(Interruption()) == 0
     monkeypatch.setattr(sys, "argv", [*arguments, "--person", "seven"])
     assert command(Interruption()) == 2
+
+
+def test_without_a_plot_the_pictures_stand_alone(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    compared = compare(analyze(pair[0], end=0.4), analyze(pair[1], end=0.4), "none")
+    render_comparison(compared, tmp_path / "a.mp4", CompareVideo(styled(None), height=240, joints=()))
+    assert {picture.shape for picture in shown(tmp_path / "a.mp4")} == {(240, 180 + 8 + 180, 3)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import shlex
@@ -18,8 +19,9 @@ from PIL import Image
 
 import poseline
 from media_worlds import joined
-from poseline import analysis
+from poseline import analysis, comparison
 from poseline.cli import app
+from poseline.rendering import analysis as rendered_analysis
 from poseline.serve.address import with_value
 from rooms import PROJECT
 
@@ -82,6 +84,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Image.open(PROJECT / "docs" / "crossing.webp") as picture:
         picture.convert("RGB").save(place / "picture.jpg")
     poseline.record(clip, place / "runs" / "clip", inference={"model": "builtin", "imgsz": 160})
+    shutil.copytree(place / "runs" / "clip", place / "runs" / "squat")
+    for day in ("monday", "friday"):
+        (place / "runs" / day).mkdir()
+        log = gzip.decompress((PROJECT / "tests" / "data" / "builtin-squat.jsonl.gz").read_bytes())
+        (place / "runs" / day / "keypoints.jsonl").write_bytes(log)
     video = place / "runs" / "clip" / "annotated.mp4"
     video.rename(f"{video}.part")  # as of a run that was killed
     return place
@@ -164,10 +171,10 @@ INTERNAL = {"CONTRIBUTING.md": {"poseline.inference"}, "docs/rendering.md": {"po
 def test_examples_import_public_names_alone(path: Path) -> None:
     text = read(path).replace('\\"', '"') if path.suffix == ".ipynb" else read(path)
     code = "\n".join(CODE.findall(text)) if path.suffix == ".md" else text
-    public = {"poseline": poseline.__all__, "poseline.analysis": analysis.__all__}
+    rooms = {room.__name__: room.__all__ for room in (poseline, analysis, comparison, rendered_analysis)}
     for module, names in re.findall(r"from (poseline[\w.]*) import ([\w, ]+)", code):
         if module not in INTERNAL.get(name(path), ()):
-            assert set(names.strip().split(", ")) <= set(public[module]), f"{module}: {names}"
+            assert set(names.strip().split(", ")) <= set(rooms[module]), f"{module}: {names}"
 
 
 def anchors(path: Path) -> set[str]:

@@ -160,6 +160,57 @@ def test_a_live_source_does_not_pause_and_closing_the_window_ends_it(run_of: Cal
     assert run.whole()
 
 
+@pytest.mark.parametrize("way", ["windowclose", "windowkill"])
+def test_a_window_that_another_program_takes_away_ends_the_run_as_its_button_does(
+    way: str, run_of: Callable[..., Shown], display: Display
+) -> None:
+    """By XDestroyWindow, or by XKillClient as xkill does, after which the toolkit ends the window's process."""
+    run = run_of()
+    assert run.goes_on(), "the window's process has said that it is open"
+    display.take_away(run.window, way)
+    code, said, told = run.end()
+    assert (code, told) == (130, "")
+    assert "went away" not in said
+    assert run.whole()
+
+
+def test_a_run_goes_on_without_a_display_that_has_gone(film: Path, tmp_path: Path) -> None:
+    display = Display(tmp_path)
+    run = Shown(display, film, tmp_path / "out")
+    try:
+        assert run.goes_on(), "the window's process has said that it is open"
+        display.close()
+        assert run.goes_on()
+        run.process.send_signal(signal.SIGINT)
+        code, said, told = run.end()
+    finally:
+        run.process.kill()
+        run.process.communicate()
+    assert (code, told) == (130, "")
+    assert "the window went away: its process ended with 1: " in said
+    assert "; the run goes on without it" in said
+    assert run.whole()
+
+
+@pytest.mark.parametrize("title", ["plain", "Übung → 1.mp4", "x" * 300])
+def test_only_ones_own_window_counts_as_destroyed(title: str, on_it: Display) -> None:
+    first, second = WindowProcess(title), WindowProcess(title)
+    try:
+        first.show(picture(1, SIZE))
+        assert first.opens(WAIT)
+        window = on_it.wait_for_window(title, WAIT)
+        second.show(picture(2, SIZE))
+        assert second.opens(WAIT)
+        time.sleep(0.5)  # both are watched
+        on_it.take_away(window, "windowclose")
+        assert until(lambda: not first.is_open(), WAIT)
+        time.sleep(0.3)
+        assert second.is_open()
+    finally:
+        first.close()
+        second.close()
+
+
 def test_a_run_goes_on_without_a_window_that_crashed(run_of: Callable[..., Shown]) -> None:
     run = run_of()
     [window] = [child for child in family(run) if "poseline.window_process" in child.cmdline()]

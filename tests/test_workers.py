@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from media_worlds import until
+from poseline.errors import PoselineError, SourceError
 from poseline.interruption import Interruption
-from poseline.workers import Context, Outcome, ProcessExecutor
+from poseline.workers import Context, Executor, Outcome, ProcessExecutor, SerialExecutor, WorkerDied
 
 TESTS = Path(__file__).parent
 
@@ -26,10 +28,16 @@ class Scripted:
     def __init__(self) -> None:
         self.done = 0
 
-    def __call__(self, job: str, context: Context) -> tuple[str, int, int]:
+    def __call__(self, job: str, context: Context) -> Any:
         verb, _, rest = job.partition(" ")
         if verb == "die":
+            sys.stderr.write("first line\nlast words\n")
+            sys.stderr.flush()
             os._exit(7)
+        if verb == "refuse":
+            raise SourceError(rest)
+        if verb == "divide":
+            return 1 // int(rest)
         if verb == "sleep":
             Path(rest).write_text(str(os.getpid()))
             stopped = threading.Event()
@@ -76,6 +84,44 @@ def test_a_worker_that_dies_takes_no_other_job_with_it() -> None:
     assert codes == [None, 7, None, 7, None]
     assert [outcome.result[0] for outcome in outcomes if outcome.result] == ["count 1", "count 2", "count 3"]
     assert ended == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("executor", [SerialExecutor(), ProcessExecutor(2)])
+def test_all_executors_run_units_alike(executor: Executor) -> None:
+    reported: list[tuple[int, Any]] = []
+    done: list[int] = []
+    outcomes = executor.run(
+        ["count 3", "refuse this one", "count 1"], Scripted(), Interruption(),
+        lambda *what: reported.append(what), lambda index, _: done.append(index),
+    )  # fmt: skip
+    assert [outcome.result and outcome.result[0] for outcome in outcomes] == ["count 3", None, "count 1"]
+    assert (type(outcomes[1].error), str(outcomes[1].error)) == (SourceError, "this one")
+    assert sorted(reported) == [(0, 0), (0, 1), (0, 2), (2, 0)]
+    assert sorted(done) == [0, 1, 2]
+
+
+def test_what_went_wrong_comes_back() -> None:
+    died, bug = run(["die", "divide 0"], 1)[0]
+    assert isinstance(died.error, WorkerDied)
+    assert (died.error.process_exit_code, died.error.last_line) == (7, "last words")
+    assert (type(bug.error), str(bug.error)) == (PoselineError, "ZeroDivisionError: integer division or modulo by zero")
+    assert "return 1 // int(rest)" in bug.traceback
+    with pytest.raises(ZeroDivisionError):
+        SerialExecutor().run(["divide 0"], Scripted(), Interruption(), print, print)
+
+
+def test_a_users_script_is_not_run_again_in_a_worker(tmp_path: Path) -> None:
+    """A script without `if __name__ == "__main__"`, as most are that convert a model."""
+    (tmp_path / "scripts").mkdir()
+    script = tmp_path / "scripts" / "script.py"
+    script.write_text(
+        "print('once')\nimport os\nfrom poseline.inference.subprocess_task import run_in_subprocess\n"
+        f"run_in_subprocess('make: folder', os.mkdir, {str(tmp_path / 'made')!r}, seconds=60, environment={{}})\n"
+    )
+    (tmp_path / "pickle.py").write_text("raise ImportError('of the current folder')")
+    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("once\n", "")
+    assert (tmp_path / "made").is_dir()
 
 
 def test_a_signal_reaches_all_and_begins_nothing_new(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from poseline.startup import tune_process
 
 
 def main() -> None:
-    """The console script. Signals are heard before anything that takes time is imported."""
+    """The console script. Signal handlers are set before anything that takes time is imported."""
     tune_process()
     exit_with(_command)
 

@@ -325,7 +325,7 @@ def _recorded(
 
 
 def _are_images(source: Source) -> bool:
-    """Separate pictures, each of a size of its own; of an address only its content tells."""
+    """Separate pictures, each of a size of its own; what an address holds is known once it is open."""
     return not source.info.width
 
 

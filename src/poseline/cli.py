@@ -169,7 +169,7 @@ def bench(
     runtime: Annotated[str, _option("--runtime", help="auto, openvino, torch or onnx, or several.", panel=_MEASURE)] = "auto",
     device: Annotated[str, _option("--device", help="auto, cpu, cuda, cuda:N or mps, or several.", panel=_MEASURE)] = "auto",
     video: Annotated[bool | None, _option("--video/--no-video", help="With or without annotated video. (both)", panel=_MEASURE)] = None,
-    live: Annotated[bool, _option("--live", help="Treat the clip as a camera, and tell the age of its frames.", panel=_MEASURE)] = False,
+    live: Annotated[bool, _option("--live", help="Treat the clip as a camera, and measure the age of its frames.", panel=_MEASURE)] = False,
     vs: Annotated[str | None, _option("--vs", help="A program to compare with, in turns: ultralytics.", panel=_MEASURE)] = None,
     repeat: Annotated[int, _option("--repeat", help="Measured runs of each, after one to warm up.", panel=_MEASURE)] = 5,
     timeout: Annotated[float, _option("--timeout", help="Seconds that one run may take.", panel=_MEASURE)] = 900.0,
@@ -258,7 +258,7 @@ def command(interruption: Interruption) -> int:
     try:
         # Typer returns its Exit's code, and 130.
         return int(app(_arguments(), standalone_mode=False, obj=interruption) or 0)
-    except Exception as error:  # the last line of defence: a fault of ours, or typer's word on usage
+    except Exception as error:  # the last handler: a bug, or typer's usage errors
         if interruption.aborted:  # inside an import, and some libraries make another error of it
             return INTERRUPTED
         if isinstance(error, ImportError):  # what would show it may be missing too

@@ -81,7 +81,7 @@ class Frame:
     corrupt: bool = False
     """The decoder says that it patched over damage here."""
     dropped_before: int = 0
-    """Frames given up just before this one because a newer one was waiting."""
+    """Frames dropped just before this one because a newer one was waiting."""
     gap: Gap | None = None
     """The outage, or the break of the source's time stamps, that this frame ended, if any."""
     pixel_aspect: Fraction | None = None

@@ -24,7 +24,7 @@ def cpu_name() -> str:
 
 
 def cpu_flags() -> list[str]:
-    """The vector instructions that matter for a network, where the system tells."""
+    """The vector instructions that matter for a network, where the system states them."""
     try:
         words = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
     except OSError:
@@ -40,7 +40,7 @@ def cores() -> int:
 
 
 def clock() -> float | None:
-    """The processor's present clock in MHz; None where the system does not tell."""
+    """The processor's present clock in MHz; None where the system does not state it."""
     import psutil  # a run asks this module for the number of its cores alone, and goes without
 
     try:
@@ -51,7 +51,7 @@ def clock() -> float | None:
 
 
 def governor() -> str | None:
-    """How Linux chooses the processor's clock; None where it does not tell, as in most virtual machines."""
+    """How Linux chooses the processor's clock; None where it is not stated, as in most virtual machines."""
     try:
         return _GOVERNOR.read_text(encoding="utf-8").strip() or None
     except OSError:
@@ -59,7 +59,7 @@ def governor() -> str | None:
 
 
 def load() -> float | None:
-    """Programs that wanted a core, on average of the last minute; None where the system does not tell."""
+    """Programs that wanted a core, on average of the last minute; None where the system does not state it."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 

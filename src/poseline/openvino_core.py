@@ -57,8 +57,8 @@ class _Threads:
     """What is known of OpenVINO's threads: whether a fork of this process can start some of its own.
 
     A compiled network has threads. When it is released OpenVINO keeps them, and gives them to the next network of the
-    same kind. In a fork they do not exist, and the next network would wait for them for ever; nothing tells OpenVINO to
-    make new ones. Networks that are alive keep their threads to themselves, and do no harm.
+    same kind. In a fork they do not exist, and the next network would wait for them for ever; OpenVINO starts no
+    new ones. Networks that are alive keep their threads to themselves, and do no harm.
     """
 
     def __init__(self) -> None:

@@ -121,7 +121,7 @@ class Session:
         self._read = False
 
     def __enter__(self) -> Session:
-        # A file is opened before the model is loaded, so that a bad one is told at once; a camera after, so that no
+        # A file is opened before the model is loaded, so that a bad one is reported at once; a camera after, so that no
         # stale picture waits in it: of that it is only looked whether it is there.
         from poseline.capture import check_part, check_present
 

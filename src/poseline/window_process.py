@@ -39,7 +39,7 @@ _WAIT_MILLISECONDS = 5
 """How long the window is looked after between two looks for a picture."""
 _ALIVE_SECONDS = 1.0
 _KEY = 0xFFFF
-"""The part of a key's code that is the key; above it GTK tells of Shift and Num Lock."""
+"""The part of a key's code that is the key; above it GTK puts Shift and Num Lock."""
 _LAST_CHARACTER = 0xFF
 """Above it are arrows and the like. Their lowest eight bits, which `waitKey` gives, are letters': left is a Q."""
 
@@ -52,7 +52,7 @@ def main() -> None:
     try:
         _prefer_the_systems_xlib()
         _Shown(sys.argv[1], float(sys.argv[2]), words).go_on()
-    except Exception as error:  # noqa: BLE001 # told to the run, which has words for it
+    except Exception as error:  # noqa: BLE001 # sent to the run, which reports it
         text = str(error) or type(error).__name__
         words.write(f"error {' '.join(text.split())}\n")
 
@@ -77,12 +77,12 @@ class _Shown:
 
         self._cv2, self._title, self._aspect, self._words = cv2, title, pixel_aspect, words
         self._pictures: Queue[NDArray[np.uint8]] = Queue(1)
-        self._open = False
+        self._open = self._destroyed = False
         self._next_alive = 0.0
         threading.Thread(target=self._read, args=(sys.stdin.buffer,), daemon=True).start()
 
     def go_on(self) -> None:
-        """Show pictures and tell keys until the user closes the window."""
+        """Show pictures and send keys until the user closes the window."""
         self._put_up(self._first())
         self._look_after(_WAIT_MILLISECONDS)
         self._say("open")
@@ -116,6 +116,7 @@ class _Shown:
             scale = min(1.0, _LARGEST[0] / width, _LARGEST[1] / height)
             cv2.resizeWindow(self._title, max(1, round(width * scale)), max(1, round(height * scale)))
             self._open = True
+            threading.Thread(target=self._watch, daemon=True).start()
         cv2.imshow(self._title, picture)
 
     def _look_after(self, milliseconds: int) -> bool:
@@ -124,10 +125,19 @@ class _Shown:
         if 0 < key <= _LAST_CHARACTER:
             self._say(f"key {key}")
         self._say_alive()
+        if self._destroyed:
+            return False
         try:
             return bool(self._cv2.getWindowProperty(self._title, self._cv2.WND_PROP_VISIBLE) >= 1)
         except self._cv2.error:  # the last window was closed, and Qt with it
             return False
+
+    def _watch(self) -> None:
+        """Notice a window that another program destroys: OpenCV's Qt goes on as if it were there."""
+        if sys.platform.startswith("linux"):
+            from poseline.x11 import wait_until_destroyed
+
+            self._destroyed = wait_until_destroyed(self._title)
 
     def _say_alive(self) -> None:
         now = time.monotonic()

@@ -198,7 +198,7 @@ def _levelled_motion(motion: Motion, degrees: float) -> Motion:
 
 def _angles(level: Smoothed, way: FacingChoice, max_gap: float) -> Angles:
     degrees = _unwrapped(level.motion, angles(level.motion, way.facings), way, max_gap)
-    speeds = velocities(level.motion, level.velocity, way.facings)
+    speeds = velocities(level.motion, degrees, level.velocity, way.facings)
     return Angles(definitions(level.motion), degrees, speeds, sigma(level.motion, level.variance))
 
 

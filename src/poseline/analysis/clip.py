@@ -204,16 +204,16 @@ class _Part:
 
 def _analysed(part: _Part, person: PersonChoice, options: AnalysisOptions, path: Path | None) -> Analysis:
     tracks, window = part.tracks, part.window
-    logged.shape(window)
+    width, height, aspect = logged.shape(window)
+    pictured = replace(tracks, shapes=None, size=(width, height), pixel_aspect=aspect)
     everybody = logged.people(tracks)
     seen = part.chosen(everybody, person)
     long = [each for each in seen if _seconds(tracks, each) >= _LEAST] or seen[:1]
     chosen = seen[:1] if person == "main" else long if person == "all" else seen
-    made = [_Made.of(part, each, options, first=index == 0) for index, each in enumerate(chosen)]
+    made = [_Made.of(pictured, each, options, first=index == 0) for index, each in enumerate(chosen)]
     ground = together([each.prepared.floor for each in made])
     if options.floor_angle is not None or len(made) == 1:
         ground = made[0].prepared.floor
-    width, height, aspect = logged.shape(window)
     return Analysis(
         persons=tuple(each.person(ground, aspect) for each in made),
         source=redact(str(tracks.header.get("source", ""))),
@@ -244,11 +244,11 @@ class _Made:
     prepared: Prepared
 
     @classmethod
-    def of(cls, part: _Part, person: LoggedPerson, options: AnalysisOptions, first: bool) -> _Made:
+    def of(cls, tracks: Tracks, person: LoggedPerson, options: AnalysisOptions, first: bool) -> _Made:
         own = options
         if options.known.height is not None and not first:
             own = replace(options, known=Known())
-        motion, frames, found = logged.motion(replace(part.tracks, shapes=None), person.rows)
+        motion, frames, found = logged.motion(tracks, person.rows)
         return cls(person, frames, found, own, prepare(motion, own))
 
     def person(self, ground: Floor, aspect: float) -> Person:

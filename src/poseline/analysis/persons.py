@@ -81,7 +81,7 @@ def motion(tracks: Tracks, rows: Integers) -> tuple[Motion, Integers, Bools]:
     """The motion of one person.
 
     Args:
-        tracks: of the log; pictures all of one shape, see `shape`.
+        tracks: of the log; all pictures of one shape, or `shapes` None and the one that counts as `size`.
         rows: (N,) indices into `tracks.rows`, one a frame, rising by frame; at least one.
 
     Returns:

@@ -116,6 +116,16 @@ class _Track:
         rows = np.isfinite(centre).all(axis=1)
         return cls([index], fragment.frames[rows], fragment.times[rows], centre[rows], spread[rows])
 
+    @property
+    def start(self) -> float:
+        """Seconds, when it is first seen."""
+        return float(self.times[0])
+
+    @property
+    def end(self) -> float:
+        """Seconds, when it is last seen."""
+        return float(self.times[-1])
+
     def reaches(self, time: float, seconds: float) -> bool:
         """Whether it begins and ends no farther than `seconds` from `time`."""
         return bool(len(self.times) and self.times[0] - seconds <= time <= self.times[-1] + seconds)
@@ -181,24 +191,23 @@ def _join_loose(known: list[_Track], loose: list[_Track], joins: list[Join]) -> 
 def _join_tracks(known: list[_Track], joins: list[Join]) -> list[_Track]:
     """Join tracks, the surest first, until none leads to another."""
     left = {number: track for number, track in enumerate(known) if len(track.times)}
-    ways = {pair: _way(left[pair[0]], left[pair[1]]) for pair in combinations(left, 2)}
-    while True:
-        possible = {pair: way for pair, way in ways.items() if way is not None}
-        if not possible:
-            return list(left.values())
+    possible = {pair: way for pair in combinations(left, 2) if (way := _way(left[pair[0]], left[pair[1]])) is not None}
+    while possible:
         (first, second), (_, gap, distance) = min(possible.items(), key=lambda item: item[1][0])
         joins.append(Join(left[first].parts[0], left[second].parts[0], gap, distance))
         left[first].add(left.pop(second))
-        ways = {pair: way for pair, way in ways.items() if second not in pair}
-        for pair in ways:
-            if first in pair:
-                ways[pair] = _way(left[pair[0]], left[pair[1]])
+        possible = {pair: way for pair, way in possible.items() if first not in pair and second not in pair}
+        for other in left:
+            pair = min(first, other), max(first, other)
+            if other != first and (way := _way(left[pair[0]], left[pair[1]])) is not None:
+                possible[pair] = way
+    return list(left.values())
 
 
 def _way(first: _Track, second: _Track) -> tuple[float, float, float] | None:
     """How unlike it is that two tracks are one person, with their gap and distance; None: they cannot be."""
-    apart = max(first.times[0], second.times[0]) - min(first.times[-1], second.times[-1])
-    if apart > _LONGEST or np.isin(first.frames, second.frames).any():
+    apart = max(first.start, second.start) - min(first.end, second.end)
+    if apart > _LONGEST or (apart <= 0 and np.isin(first.frames, second.frames).any()):
         return None
     times = np.concatenate([first.times, second.times])
     order = np.argsort(times, kind="stable")

@@ -9,7 +9,7 @@ from poseline.bench.schema import Case, Run, Stage
 _LIMIT = 0.85
 """Share of the time from which something that works counts as what the rest waits for."""
 _FEW_DROPS = 0.05
-"""Share of a live source's frames: where fewer are given up, the pipeline keeps pace with it."""
+"""Share of a live source's frames: where fewer are dropped, the pipeline keeps pace with it."""
 _ENOUGH = 3
 """Runs below which their spread says nothing."""
 _STRIDE = 32

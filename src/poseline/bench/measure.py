@@ -17,7 +17,7 @@ from poseline.errors import ModelError, SourceError
 from poseline.log import LogReader
 
 Step = Callable[[str], None]
-"""Told what comes next, in words."""
+"""Called with what comes next, in words."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Bench:
         return schema.Network.model_validate_json(watched.output.splitlines()[-1])
 
     def _accuracy(self, measured: Case, header: dict[str, Any]) -> schema.Accuracy | None:
-        """Against a run in fp32 of the same frames: all of them, since a live one would give up others."""
+        """Against a run in fp32 of the same frames: all of them, since a live one would drop others."""
         asked = measured.asked
         if header["model"]["precision"] == "fp32" or asked.live:
             return None

@@ -19,7 +19,7 @@ from poseline.startup import ENVIRONMENT
 
 _POLL_SECONDS = 0.02
 _STOP_TIMEOUT = 10.0
-"""How long a program that is told to end may take to close its files."""
+"""Seconds that a program may take to close its files after it was asked to stop."""
 _ERRORS = {kind.exit_code: kind for kind in (SettingsError, SourceError, OutputError, ModelError)}
 
 
@@ -158,7 +158,7 @@ def _environment() -> dict[str, str]:
 
 
 def _failure(command: Sequence[str], code: int, output: str) -> PoselineError:
-    """Our own children tell their error in one line; a peer's last line is the likeliest reason."""
+    """Our own processes print their error as one line; a peer's last line is the likeliest reason."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     if errors:

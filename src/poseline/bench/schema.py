@@ -40,7 +40,7 @@ class Machine(_Record):
     flags: list[str]
     """Vector instructions that matter for a network."""
     governor: str | None
-    """How Linux chooses the clock; null where it does not tell."""
+    """How Linux chooses the clock; null where it is not stated."""
     clock_mhz: float | None
     memory_bytes: int
     load: float | None

@@ -78,7 +78,7 @@ def _names(key: Combination) -> tuple[str, ...]:
 
 
 def details(found: Sequence[Column]) -> Grid:
-    """All that tells them apart: a row for each combination and device."""
+    """All in which they differ: a row for each combination and device."""
     headings = (
         *_NAMES, "on", "runs in", "fps", "process\nfps", "first\nframe s", "CPU\nms/frame", "cores\nbusy", "RSS\nMB",
         "model\nalone fps",

@@ -27,20 +27,20 @@ def lines(benchmark: Benchmark) -> Iterator[str]:
     yield f"{runs} of each, a process each, after one to warm up; median (least..most)"
 
 
-def machine(told: Machine) -> str:
+def machine(described: Machine) -> str:
     """In one line."""
-    parts = [told.cpu, f"{told.cores} core{'s' if told.cores != 1 else ''}", *told.flags]
-    parts += [f"{told.clock_mhz:.0f} MHz"] if told.clock_mhz else []
-    parts += [f"governor {told.governor}"] if told.governor else []
-    parts += [f"{told.memory_bytes / 2**30:.0f} GiB"]
-    parts += [f"GPU {told.gpu}"] if told.gpu else []
-    return ", ".join([*parts, told.system])
+    parts = [described.cpu, f"{described.cores} core{'s' if described.cores != 1 else ''}", *described.flags]
+    parts += [f"{described.clock_mhz:.0f} MHz"] if described.clock_mhz else []
+    parts += [f"governor {described.governor}"] if described.governor else []
+    parts += [f"{described.memory_bytes / 2**30:.0f} GiB"]
+    parts += [f"GPU {described.gpu}"] if described.gpu else []
+    return ", ".join([*parts, described.system])
 
 
-def clip(told: Clip) -> str:
+def clip(about: Clip) -> str:
     """In one line."""
-    rate = f" at {told.fps:.4g} fps" if told.fps else ""
-    return f"{told.name}, {told.width}x{told.height}, {told.frames or '?'} frames{rate}, {told.bytes / _MB:.2f} MB"
+    rate = f" at {about.fps:.4g} fps" if about.fps else ""
+    return f"{about.name}, {about.width}x{about.height}, {about.frames or '?'} frames{rate}, {about.bytes / _MB:.2f} MB"
 
 
 def summary(benchmark: Benchmark) -> list[Grid]:

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from poseline.capture.heif import check_size
+from poseline.capture.images import read_content
 from poseline.capture.part import Part, nothing_there
+from poseline.capture.recognise import ANIMATED_WEBP
 from poseline.capture.source import SourceInfo
-from poseline.errors import SourceError
+from poseline.errors import SourceError, redact
 from poseline.frame import Frame
 
 if TYPE_CHECKING:
@@ -35,19 +37,23 @@ _FAILURES = (OSError, ValueError, EOFError, SyntaxError, ImportError)
 class Animation:
     """An animated WebP, once through: nothing is dropped.
 
+    Args:
+        place: the file, or an http address.
+        settings: time-out of an address, and the largest picture.
+
     Raises:
         SourceError: no picture of it can be decoded, or they are larger than `settings` allow.
     """
 
-    def __init__(self, path: Path, settings: CaptureSettings) -> None:
-        self._path = path
+    def __init__(self, place: Path | str, settings: CaptureSettings) -> None:
+        self._name = redact(str(place))
         self._part = Part(settings)
         self._stopped = threading.Event()
-        self._image = self._open(settings.max_pixels)
+        self._image = self._open(read_content(place, settings.open_timeout, ANIMATED_WEBP), settings.max_pixels)
         width, height = self._image.size
         self._count = int(getattr(self._image, "n_frames", 1))
         self.info = SourceInfo(
-            str(path), live=False, width=width, height=height, time_base=_MILLISECOND, start=self._part.start,
+            self._name, live=False, width=width, height=height, time_base=_MILLISECOND, start=self._part.start,
             frames=None if settings.in_part else self._count,
         )  # fmt: skip
         self._settings = settings
@@ -78,7 +84,7 @@ class Animation:
                     pixels = np.asarray(self._image.convert("RGB"))[:, :, ::-1]
                 except _FAILURES:
                     self.bad += 1
-                    self.notes.append(f"read {index} of {self._count} pictures: {self._path} is cut short or damaged")
+                    self.notes.append(f"read {index} of {self._count} pictures: {self._name} is cut short or damaged")
                     return
                 seconds = float(pts * _MILLISECOND)
                 if not self._part.is_before(seconds):  # each picture is made of those before it
@@ -89,20 +95,19 @@ class Animation:
         if self._settings.in_part and not given and not self._stopped.is_set():
             raise nothing_there(self._settings, self.info.name, float(pts * _MILLISECOND))
 
-    def _open(self, max_pixels: int) -> Image:
+    def _open(self, content: bytes, max_pixels: int) -> Image:
         from PIL import Image
 
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # we have a limit of our own
-                content = BytesIO(self._path.read_bytes())  # Pillow reads all of it at once, too
-                image: Image.Image = Image.open(content, formats=("WEBP",))
-            check_size(image.size, str(self._path), max_pixels)
+                image: Image.Image = Image.open(BytesIO(content), formats=("WEBP",))
+            check_size(image.size, self._name, max_pixels)
             image.load()
         except _FAILURES as error:
             if isinstance(error, SourceError):
                 raise
             raise SourceError(
-                f"{self._path}: the animated WebP cannot be decoded; is it complete? ({error})"
+                f"{self._name}: the animated WebP cannot be decoded; is it complete? ({error})"
             ) from error
         return image

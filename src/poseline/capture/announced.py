@@ -92,7 +92,11 @@ def frame_rate(stream: VideoStream, frames: int | None, seconds: float | None) -
 
 
 def codec_rate(stream: VideoStream) -> Fraction | None:
-    """Frames a second as the codec's own headers state them; None where they do not, or one that cannot be."""
+    """Frames a second as the codec's own headers state them; None where they do not, or one that cannot be.
+
+    The only rate of a live stream that is announced and not a guess: FFmpeg guesses its own from when the first few
+    frames come (up to 120 frames/s for 25.8), or takes 25. An SDP's `a=framerate` cannot be told from such a guess.
+    """
     rate = stream.codec_context.framerate
     return rate if rate and _possible(rate) else None
 

@@ -47,7 +47,7 @@ class AudioTrack:
             for packet in self._container.demux(self.stream):
                 if packet.size and not (begin is not None and _starts_before(packet, begin)):
                     yield from bare.filter(packet) if bare else (packet,)
-        except DAMAGE:  # the pictures tell of the damage; the sound goes as far as it goes
+        except DAMAGE:  # the damage is reported for the pictures; the audio ends here
             return
 
     def _seek(self, begin: Fraction) -> None:

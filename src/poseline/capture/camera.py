@@ -264,6 +264,6 @@ def _reported(device: Connected) -> tuple[int, int, float, str]:
 
     code = int(device.get(cv2.CAP_PROP_FOURCC))
     letters = "".join(chr(code >> shift & 0xFF) for shift in (0, 8, 16, 24)).strip("\0 ")
-    fourcc = letters if letters.isascii() and letters.isprintable() and letters else "unknown format"  # -1: not told
+    fourcc = letters if letters.isascii() and letters.isprintable() and letters else "unknown format"  # -1: not stated
     width, height = int(device.get(cv2.CAP_PROP_FRAME_WIDTH)), int(device.get(cv2.CAP_PROP_FRAME_HEIGHT))
     return width, height, device.get(cv2.CAP_PROP_FPS), fourcc

@@ -34,7 +34,7 @@ class SourceClock:
       the end that jumps far ahead, beyond the stated duration. The frame stands one frame's interval after the one
       before, or sooner where the next would not have room; others keep their times;
     - **break**: the stamps step back or jump ahead, and go on from there. The frame stands one frame's interval after
-      the one before, and all later ones are shifted by as much. `gap` tells of it.
+      the one before, and all later ones are shifted by as much. `gap` records it.
 
     One frame's interval is 1 / `frame_rate`, or the last step where that is unknown.
 
@@ -73,6 +73,7 @@ class SourceClock:
         self._first = self._origin = origin
         self._stated: int | None = None
         self._shift = 0
+        self._numerator, self._denominator = self.time_base.numerator, self.time_base.denominator
 
     def stamp(self, pts: int | None, ahead: LookAhead | None = None) -> tuple[int, float]:
         """The frame's pts as stated, and its repaired time in seconds from the first frame's.
@@ -99,7 +100,7 @@ class SourceClock:
         return pts, self._seconds(ticks)
 
     def forget_repairs(self) -> None:
-        """Count anew, and tell of no repair so far: what comes next is the first frame that counts."""
+        """Count anew, and forget repairs so far: what comes next is the first frame that counts."""
         self.missing = self.outliers = self.breaks = 0
         self.gap = None
 
@@ -169,7 +170,8 @@ class SourceClock:
         if pts + self._shift <= self.ticks:  # stand-ins for missing stamps have come further
             self._shift = self._one_later() - pts
         step = pts - before
-        self._longest_step = max(self._longest_step, step)
+        if step > self._longest_step:
+            self._longest_step = step
         if not self._steady and step <= self._longest_interval:
             self._interval = step
         self._stated = pts
@@ -195,8 +197,8 @@ class SourceClock:
         return 0 if self._first is None else self.ticks + self._interval
 
     def _seconds(self, ticks: int) -> float:
-        elapsed = (ticks - (self._first or 0)) * self.time_base.numerator
-        return elapsed / self.time_base.denominator  # rounded as the fraction would be, in a tenth of its time
+        elapsed = (ticks - (self._first or 0)) * self._numerator
+        return elapsed / self._denominator  # rounded as the fraction would be, in a tenth of its time
 
     def _in_ticks(self, seconds: float | Fraction) -> int:
         return max(1, round(Fraction(seconds) / self.time_base))

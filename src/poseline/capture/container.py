@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import av
@@ -18,7 +18,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from poseline.capture import network
-from poseline.capture.recognise import ANIMATED_WEBP, Kind, recognise
+from poseline.capture.recognise import ANIMATED_WEBP, MOTION_JPEG, Kind, recognise
 from poseline.errors import SourceError
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ _FILE_FORMATS = (
 """FFmpeg's names of what phones, cameras, recorders and encoders write. Each reads one file and opens no other one."""
 _STREAM_FORMATS = _FILE_FORMATS + ",rtsp,rtp,sdp,hls"
 
-_FORMATS = {".mjpeg": "mjpeg", ".mjpg": "mjpeg"}
-"""Formats that go by the file's name: FFmpeg takes a row of JPEG pictures for a single one."""
+MJPEG = "mjpeg"
+"""FFmpeg's format of JPEG pictures one behind the other, which it takes for a single picture if they are large."""
 _HARDWARE_THREADS = 4
 
 # IndexError, UnicodeDecodeError and MemoryError: PyAV lets them through on damaged files beside its own errors.
@@ -56,6 +56,8 @@ class Opened:
     """Whether interlaced pictures are to be made whole."""
     note: str = ""
     """What the user should know of how it was opened."""
+    form: str | None = None
+    """FFmpeg's name of the format, where it was not left to recognise that itself."""
 
 
 def is_url(location: str) -> bool:
@@ -63,8 +65,12 @@ def is_url(location: str) -> bool:
     return "://" in location
 
 
-def open_container(location: str, settings: CaptureSettings, hardware: HWAccel | None = None) -> Opened:
+def open_container(
+    location: str, settings: CaptureSettings, hardware: HWAccel | None = None, form: str | None = None
+) -> Opened:
     """Open `location` and find its video stream; decoding will use every core, or the `hardware`.
+
+    `form` is FFmpeg's name of the format of an address, where FFmpeg itself does not recognise it.
 
     Only local files for a path, only network protocols for a URL, so that no playlist inside can reach further.
 
@@ -72,19 +78,18 @@ def open_container(location: str, settings: CaptureSettings, hardware: HWAccel |
         SourceError: not there, not a video, no decoder, no answer in time; the text says which.
     """
     if is_url(location):
-        container, note = _interruptible(lambda: _connected(location, settings))
+        container, note = _interruptible(lambda: _connected(location, settings, form))
     else:
-        _refuse_other_kinds(location)
+        form = _form(location)
         address = f"file:{location}"  # said outright, or FFmpeg takes the 12 of 12:30.mp4 for a protocol
         options = {"protocol_whitelist": "file", "format_whitelist": _FILE_FORMATS}
-        form = _FORMATS.get(PurePath(location).suffix.lower())
         try:
             container, note = _av_open(address, settings, options, hardware, form), ""
         except DAMAGE as error:
             raise SourceError(f"{location}: {explain(error, 0, settings.open_timeout)}") from error
     try:
         stream = _video_stream(container, location, settings)
-        opened = Opened(container, stream, settings.deinterlace == "auto", note)
+        opened = Opened(container, stream, settings.deinterlace == "auto", note, form)
     except SourceError:
         container.close()
         raise
@@ -111,7 +116,7 @@ def _av_open(
 def _interruptible(work: Callable[[], T]) -> T:
     """`work`, on a thread of its own if this is the main one: a Ctrl-C ends the waiting for a server that says nothing.
 
-    Python hears a signal on its main thread alone, and not while that is inside FFmpeg.
+    Python handles a signal on its main thread alone, and not while that is inside FFmpeg.
     """
     if threading.current_thread() is not threading.main_thread():
         return work()
@@ -127,7 +132,7 @@ def _interruptible(work: Callable[[], T]) -> T:
     return done.result()
 
 
-def _connected(url: str, settings: CaptureSettings) -> tuple[InputContainer, str]:
+def _connected(url: str, settings: CaptureSettings, form: str | None) -> tuple[InputContainer, str]:
     """An address, opened over the first transport that works; and a note where that was not the first one tried."""
     network.check_address(url)
     failures: list[str] = []
@@ -136,7 +141,7 @@ def _connected(url: str, settings: CaptureSettings) -> tuple[InputContainer, str
         options = network.stream_options(url, transport) | {"format_whitelist": _STREAM_FORMATS}
         started = time.monotonic()
         try:
-            container = _av_open(url, settings, options)
+            container = _av_open(url, settings, options, form=form)
         except DAMAGE as error:
             failure: BaseException = error
             refused = transport and getattr(error, "errno", None) == errno.EPROTONOSUPPORT
@@ -172,11 +177,12 @@ def _moving(streams: Sequence[VideoStream]) -> VideoStream:
     return (moving or pictures or streams)[0]
 
 
-def _refuse_other_kinds(location: str) -> None:
-    """Raise a SourceError for a file that is known to be no video, whatever FFmpeg would find in it."""
+def _form(location: str) -> str | None:
+    """FFmpeg's name of a file's format, where it has to be told; a SourceError for what is known to be no video."""
     found = recognise(Path(location))
     if found is ANIMATED_WEBP or (found and found.kind is not Kind.VIDEO):
         raise SourceError(f"{location}: not a video that FFmpeg can read: it is {found.name}")
+    return MJPEG if found is MOTION_JPEG else None
 
 
 def explain(error: BaseException, waited: float, limit: float) -> str:

@@ -105,10 +105,10 @@ class Decoder:
         for packet in self.read() if packets is None else packets:
             self._sent += not packet.is_discard
             self._recent.add(packet, self.bad)
-            yield from self._decode(packet)
-        yield from self._decode(None)
+            yield from self._given_out(self._decode(packet))
+        yield from self._given_out(self._decode(None))
         if self._again is not None and self._given + self.bad < self._sent:
-            yield from self._second_try(self._again)
+            yield from self._given_out(self._second_try(self._again))
         yield from self._flush()
 
     def read(self) -> Iterator[av.Packet[VideoStream]]:
@@ -130,18 +130,16 @@ class Decoder:
                 self.packets += not packet.is_discard
                 yield packet
 
-    def _decode(self, packet: av.Packet[VideoStream] | None) -> Iterator[Decoded]:
+    def _decode(self, packet: av.Packet[VideoStream] | None) -> Iterable[VideoFrame]:
         try:
-            decoded = self._context.decode(packet)
+            return self._context.decode(packet)
         except av.error.EOFError:
-            return
+            pass
         except DAMAGE:
             self.bad += not self._recent.excuse()
-            return
-        for frame in decoded:
-            yield from self._given_out(frame)
+        return ()
 
-    def _second_try(self, again: Callable[[], Opened]) -> Iterator[Decoded]:
+    def _second_try(self, again: Callable[[], Opened]) -> Iterable[VideoFrame]:
         """The last pictures, where errors took some of them along.
 
         At the end the packets that are still with the decoder's threads are asked for with one call. PyAV 18 ends that
@@ -150,11 +148,11 @@ class Decoder:
         """
         bad_before = self._recent.bad_before
         if bad_before is None:
-            return
+            return ()
         try:
             opened = again()
         except SourceError:  # such as an address that has gone
-            return
+            return ()
         lost: deque[VideoFrame] = deque(maxlen=min(self._sent - self._given - self.bad, MOST_IN_FLIGHT))
         with opened.container:
             context, bad, begun = opened.stream.codec_context, 0, not self._given
@@ -172,24 +170,24 @@ class Decoder:
                         lost.clear()
                         begun = True
         self.bad = max(self.bad, bad_before + bad)
-        for frame in lost if begun else ():
-            yield from self._given_out(frame)
+        return lost if begun else ()
 
     def _stamp(self, frame: VideoFrame) -> int | None:
         return frame.dts if self.by_dts or frame.pts is None else frame.pts
 
-    def _given_out(self, frame: VideoFrame) -> Iterator[Decoded]:
-        """What comes out when the decoder has given `frame`."""
-        self._given += 1
-        self._last_stamp = self._stamp(frame)
-        if self.by_dts:
-            frame.pts = frame.dts
-        if frame.key_frame or self._given == 1:
-            yield from self._follow_aspect()
-        if self._deinterlacer is None and not (frame.interlaced_frame and self._deinterlace):
-            yield self._decoded(frame, frame.is_corrupt)
-        else:
-            yield from self._deinterlaced(frame)
+    def _given_out(self, frames: Iterable[VideoFrame]) -> Iterator[Decoded]:
+        """What comes out when the decoder has given `frames`."""
+        for frame in frames:
+            self._given += 1
+            self._last_stamp = self._stamp(frame)
+            if self.by_dts:
+                frame.pts = frame.dts
+            if frame.key_frame or self._given == 1:
+                yield from self._follow_aspect()
+            if self._deinterlacer is None and not (frame.interlaced_frame and self._deinterlace):
+                yield self._decoded(frame, frame.is_corrupt)
+            else:
+                yield from self._deinterlaced(frame)
 
     def _follow_aspect(self) -> Iterator[Decoded]:
         """Take in what the codec says of its pixels; yields the pictures that are still to have the aspect before."""
@@ -232,11 +230,12 @@ class Decoder:
 
     def _upright(self, frame: VideoFrame) -> VideoFrame:
         """The frame as 8-bit yuv420p planes, turned as its display matrix says; on a device, as it is."""
-        if frame.format.name in ON_DEVICE:
+        name = frame.format.name
+        if name in ON_DEVICE:
             return frame
         if frame.key_frame or frame.rotation != self._rotation:  # the matrix itself takes longer to read than both
             self._rotation, self.orientation = frame.rotation, orientation_of(frame)
             self.pixel_aspect = pixel_aspect(self._stated_aspect, self.orientation)
-        if frame.format.name not in ("yuv420p", "yuvj420p"):
+        if name not in ("yuv420p", "yuvj420p"):
             frame = reformatted(frame, "yuv420p", self._reformatter)
         return frame if self.orientation.upright else turned(frame, self.orientation)

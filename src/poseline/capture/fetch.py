@@ -8,12 +8,13 @@ import time
 import urllib.error
 import urllib.request
 from http.client import HTTPException, HTTPMessage, HTTPResponse
+from io import BytesIO
 from pathlib import PurePosixPath
 from typing import IO
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from poseline import __version__
-from poseline.capture.recognise import HEAD, IMAGE_SUFFIXES, Kind, recognise_bytes
+from poseline.capture.recognise import HEAD, IMAGE_SUFFIXES, Kind, Recognised, recognise_file
 from poseline.errors import SourceError
 
 _MOST_BYTES = 64 << 20
@@ -30,12 +31,24 @@ _CODES = {
 
 
 class NotAnImage(SourceError):
-    """The address answers with something that is no picture: perhaps a video stream."""
+    """The address answers with something that is not one picture: perhaps a video stream.
+
+    `found` is what its first bytes say that it is; None where they do not.
+    """
+
+    def __init__(self, message: str, found: Recognised | None = None) -> None:
+        super().__init__(message)
+        self.found = found
+
+
+def is_http(url: str) -> bool:
+    """Whether an address is one of a web server."""
+    return url.lower().startswith(("http://", "https://"))
 
 
 def is_image_address(url: str) -> bool:
     """Whether an http address names a picture by its suffix."""
-    return url.lower().startswith(("http://", "https://")) and _path(url).suffix.lower() in IMAGE_SUFFIXES
+    return is_http(url) and _path(url).suffix.lower() in IMAGE_SUFFIXES
 
 
 def image_name(url: str) -> str:
@@ -43,7 +56,7 @@ def image_name(url: str) -> str:
     return _path(url).stem
 
 
-def fetch_image(url: str, timeout: float) -> bytes:
+def fetch_image(url: str, timeout: float, wanted: Recognised | None = None) -> bytes:
     """The content of the picture at an http address. A user name and password before its @ are sent when asked for.
 
     Proxies are used as the environment says. At most 64 MB are read, for at most six times `timeout`.
@@ -51,16 +64,17 @@ def fetch_image(url: str, timeout: float) -> bytes:
     Args:
         url: http or https.
         timeout: seconds to wait for the connection and for each piece.
+        wanted: a kind that counts as a picture too, such as an animated one.
 
     Raises:
-        NotAnImage: what is sent is no picture.
+        NotAnImage: what is sent is not one picture.
         SourceError: no answer, a refusal, or too large; no text holds the password.
     """
     request, opener = _request(url)
     deadline = time.monotonic() + _WHOLE * timeout
     try:
         with opener.open(request, timeout=timeout) as response:
-            return _content(response, url, deadline)
+            return _content(response, url, deadline, wanted)
     except urllib.error.HTTPError as error:
         error.close()
         reason = _CODES.get(error.code, f"the server failed ({error.code})" if error.code >= 500 else "")
@@ -71,9 +85,9 @@ def fetch_image(url: str, timeout: float) -> bytes:
         raise SourceError(f"{url}: {_cause(getattr(error, 'reason', error), timeout)}") from None
 
 
-def _content(response: HTTPResponse, url: str, deadline: float) -> bytes:
+def _content(response: HTTPResponse, url: str, deadline: float, wanted: Recognised | None) -> bytes:
     kind = response.headers.get_content_type() if response.headers.get("Content-Type") else ""
-    if kind.startswith(("multipart/", "video/", "audio/")):
+    if kind.startswith("multipart/"):
         raise NotAnImage(f"{url}: the server sends {kind}, not a picture")
     content, checked = bytearray(), False
     while piece := response.read1(_PIECE):
@@ -83,22 +97,32 @@ def _content(response: HTTPResponse, url: str, deadline: float) -> bytes:
         if time.monotonic() > deadline:
             raise SourceError(f"{url}: arrives too slowly; --timeout gives it longer")
         if not checked and len(content) >= HEAD:
-            _check(content, kind, url)
+            _check(bytes(content), kind, url, wanted)
             checked = True
     expected = response.headers.get("Content-Length", "")
     if expected.isdecimal() and len(content) < int(expected):
         raise SourceError(f"{url}: the connection broke off after {len(content)} of {expected} bytes")
     if not content:
         raise SourceError(f"{url}: the server sent nothing")
-    _check(content, kind, url)
+    _check(bytes(content), kind, url, wanted)
     return bytes(content)
 
 
-def _check(content: bytearray, kind: str, url: str) -> None:
-    """Raise NotAnImage where the first bytes say so, or where they say nothing and the server says so."""
-    found = recognise_bytes(bytes(content[:HEAD]))
-    if not (found.kind is Kind.IMAGE if found else kind.startswith("image/")):
-        raise NotAnImage(f"{url}: the server sends {found.name if found else kind or 'something'}, not a picture")
+def _check(content: bytes, kind: str, url: str, wanted: Recognised | None) -> None:
+    """Raise NotAnImage where the content, or its beginning, says so; where it says nothing, as the server says."""
+    found = recognise_file(BytesIO(content), _path(url).suffix.lower())
+    if found is None:
+        if not kind.startswith("image/"):
+            raise NotAnImage(f"{url}: the server sends {kind or 'something'}, not a picture")
+    elif found.kind is Kind.OTHER:
+        raise NotAnImage(f"{url}: the server sends {found.name}", found)
+    elif found.kind is Kind.VIDEO and found is not wanted:
+        raise NotAnImage(not_one_picture(url, found), found)
+
+
+def not_one_picture(name: str, found: Recognised) -> str:
+    """What to say of a video, or of pictures that move, where one picture is wanted."""
+    return f"{name}: not one picture, but {found.name}; `poseline run` and stream() take it by itself"
 
 
 def _request(url: str) -> tuple[urllib.request.Request, urllib.request.OpenerDirector]:

@@ -40,10 +40,12 @@ MPEG-TS wants a time stamp every 0.7 s; FFmpeg takes the same 10 s.
 """
 _LONGEST_RECORDED = 3600.0
 """The same in other formats: a picture of a screen may stand for minutes, and in MP4 its duration is stated."""
-
-
 _LED_BY = Fraction(1, 4)
 """Seconds of interlaced pictures that are decoded before those that are wanted."""
+
+
+class NoFrame(SourceError):
+    """What was opened as a video gives no picture at all."""
 
 
 class VideoFile:
@@ -66,10 +68,11 @@ class VideoFile:
         self._part = Part(settings)
         self._stopped = threading.Event()
         self._bad_before = 0
-        self._again: Callable[[], Opened] = lambda: open_container(str(location), settings)
         self.notes: list[str] = []
         first = self._on_hardware(path, consumer) if path is not None else None
         if first is None:
+            form = opened.form if opened else None
+            self._again: Callable[[], Opened] = lambda: open_container(str(location), settings, form=form)
             self._opened = opened or self._again()
             self._decoder = Decoder(self._opened, self._again)
             self._rest = self._decoder.frames()
@@ -116,11 +119,12 @@ class VideoFile:
         (`SourceClock`).
         """
         index, time_base, name = 0, self._clock.time_base, self.info.name
+        stopped, ends = self._stopped.is_set, self._part.end is not None
         timed, self._timed = self._timed, iter(())  # which refers to this file: kept here, both would outlive their use
         try:
             with self._opened.container:
                 for (picture, corrupt, aspect), pts, seconds, gap in timed:
-                    if self._stopped.is_set() or self._part.is_behind(seconds):
+                    if stopped() or (ends and self._part.is_behind(seconds)):
                         return
                     yield Frame(
                         picture, index, pts, time_base, seconds, time.monotonic(), name, corrupt,
@@ -133,10 +137,10 @@ class VideoFile:
 
     def _with_times(self) -> Iterator[_Timed]:
         """All pictures with their times, which the pictures have too."""
-        clock = self._clock
+        clock, ahead, stampless = self._clock, self._pictures.ahead, self._stampless
         for decoded in self._pictures:
             picture = decoded.picture
-            pts, seconds = clock.stamp(None if self._stampless else picture.pts, self._pictures.ahead)
+            pts, seconds = clock.stamp(None if stampless else picture.pts, ahead)
             picture.pts, picture.time_base = clock.ticks, clock.time_base
             yield _Timed(decoded, pts, seconds, clock.gap)
 
@@ -234,7 +238,7 @@ class VideoFile:
         for decoded in pictures:
             return decoded
         self._opened.container.close()
-        raise SourceError(f"{name}: no frame could be decoded: {self._failure() or 'it holds none, or only damage'}")
+        raise NoFrame(f"{name}: no frame could be decoded: {self._failure() or 'it holds none, or only damage'}")
 
     def _failure(self) -> str:
         failure = self._decoder.failure

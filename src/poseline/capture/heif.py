@@ -12,7 +12,7 @@ from poseline.frame import Pixels
 
 _FAILURES = (OSError, ValueError, EOFError, SyntaxError, RuntimeError, LookupError, MemoryError, ImportError)
 """What Pillow and pillow-heif raise on damaged files; ImportError where ultralytics was imported: it replaces Pillow's
-`Image.open` by one that wants another package, pi-heif, for whatever Pillow cannot tell."""
+`Image.open` by one that wants another package, pi-heif, for whatever Pillow cannot recognise."""
 
 
 def decode_heic(content: bytes, name: str, max_pixels: int) -> Pixels:

@@ -14,9 +14,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from poseline.capture.container import is_url
-from poseline.capture.fetch import fetch_image
+from poseline.capture.fetch import fetch_image, is_http, not_one_picture
 from poseline.capture.heif import check_size, decode_avif, decode_heic, heic_images
-from poseline.capture.recognise import AVIF, GIF, HEAD, HEIC, TEXT, TIFF, Kind, recognise_bytes, recognise_file
+from poseline.capture.recognise import (
+    AVIF,
+    GIF,
+    HEAD,
+    HEIC,
+    TEXT,
+    TIFF,
+    Kind,
+    Recognised,
+    recognise_bytes,
+    recognise_file,
+)
 from poseline.capture.source import SourceInfo
 from poseline.errors import SourceError, redact
 from poseline.frame import Frame, Pixels
@@ -64,7 +75,7 @@ class Images:
             raise SourceError(f"none of {self.bad} pictures could be read; the first: {self.notes[0]}")
 
     def _read(self, place: Path | str) -> Pixels:
-        content = _content(place, self._settings.open_timeout)
+        content = read_content(place, self._settings.open_timeout)
         pixels = _decode(content, str(place), self._settings.max_pixels)
         count, taken = _held(content)
         if count > 1:
@@ -84,15 +95,15 @@ def read_image(place: Path | str, max_pixels: int, timeout: float = _TIMEOUT) ->
     Raises:
         SourceError: not there, not a picture, or larger than `max_pixels`.
     """
-    return _decode(_content(place, timeout), str(place), max_pixels)
+    return _decode(read_content(place, timeout), str(place), max_pixels)
 
 
-def _content(place: Path | str, timeout: float) -> bytes:
-    """What a file holds, or what an address sends."""
+def read_content(place: Path | str, timeout: float, wanted: Recognised | None = None) -> bytes:
+    """What a picture's file holds, or what its address sends; `wanted` is a kind that an address may send, too."""
     if isinstance(place, str) and is_url(place):
-        if not place.lower().startswith(("http://", "https://")):
+        if not is_http(place):
             raise SourceError(f"{place}: a picture is read from a file, or from an http or https address")
-        return fetch_image(place, timeout)
+        return fetch_image(place, timeout, wanted)
     if not str(place).strip():
         raise SourceError("the picture's name is empty")
     try:
@@ -111,7 +122,7 @@ def _decode(content: bytes, name: str, max_pixels: int) -> Pixels:
     if found is AVIF:
         return decode_avif(content, name, max_pixels)
     if found and found.kind is Kind.VIDEO and found is not GIF:  # of a GIF the first picture, as OpenCV reads it
-        raise SourceError(f"{name}: not one picture, but {found.name}; `poseline run` and stream() take it")
+        raise SourceError(not_one_picture(name, found))
     if found and found.kind is Kind.OTHER and found is not TEXT:
         raise SourceError(f"{name}: not a picture that can be read: it is {found.name}")
     import cv2
@@ -121,7 +132,7 @@ def _decode(content: bytes, name: str, max_pixels: int) -> Pixels:
     except cv2.error as error:
         raise SourceError(f"{name}: cannot be decoded as a picture: {error.err}") from error
     if pixels is None:
-        raise SourceError(f"{name}: not a picture that can be read")
+        raise SourceError(f"{name}: not a picture that can be read{': it is text' if found is TEXT else ''}")
     check_size((pixels.shape[1], pixels.shape[0]), name, max_pixels)
     return np.asarray(pixels, np.uint8)
 

@@ -7,7 +7,6 @@ import logging
 import os
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,14 +16,14 @@ import av.error
 from poseline.capture.animation import Animation
 from poseline.capture.camera import Camera
 from poseline.capture.camera_list import SUFFIXES, read_camera_list
-from poseline.capture.container import Opened, is_url, open_container
-from poseline.capture.fetch import NotAnImage, image_name, is_image_address
-from poseline.capture.file import SimulatedCamera, VideoFile, check_readable
+from poseline.capture.container import MJPEG, Opened, is_url, open_container
+from poseline.capture.fetch import NotAnImage, image_name, is_http, is_image_address
+from poseline.capture.file import NoFrame, SimulatedCamera, VideoFile, check_readable
 from poseline.capture.folder import Search, listed, matching, shortened
 from poseline.capture.images import Images
 from poseline.capture.network import STREAM_SCHEMES, may_be_live
-from poseline.capture.part import refuse_part
-from poseline.capture.recognise import ANIMATED_WEBP, IMAGE_SUFFIXES, Kind, recognise
+from poseline.capture.part import NoPart, refuse_part
+from poseline.capture.recognise import ANIMATED_WEBP, IMAGE_SUFFIXES, MOTION_JPEG, Kind, Recognised, recognise
 from poseline.capture.source import Source
 from poseline.capture.stream import NetworkStream, is_live
 from poseline.errors import SourceError, redact
@@ -107,8 +106,13 @@ def check_part(location: Location, settings: CaptureSettings) -> None:
     """Raise a SourceError where a part is asked for of what has no times; of an address only its content tells."""
     if location.camera is not None:
         refuse_part(settings, location.name, "a camera")
-    elif location.pictures:
+    elif location.pictures and not _is_one_address(location.pictures):
         refuse_part(settings, location.name, "a picture" if len(location.pictures) == 1 else "a row of pictures")
+
+
+def _is_one_address(places: Sequence[Path | str]) -> bool:
+    """Whether it is one address that names a picture: what it sends may be an animation all the same."""
+    return len(places) == 1 and isinstance(places[0], str)
 
 
 def open_source(location: Location | str | Path, settings: CaptureSettings, consumer: str = "cpu") -> Source:
@@ -140,42 +144,85 @@ def open_source(location: Location | str | Path, settings: CaptureSettings, cons
         recording = Animation(location.video, settings)
     else:
         recording = VideoFile(location.video, settings, consumer=consumer)
-    return SimulatedCamera(recording) if settings.live else recording
+    return _paced(recording, settings)
 
 
 def _open_images(places: Sequence[Path | str], settings: CaptureSettings) -> Source:
     try:
-        return Images(places, settings)
-    except NotAnImage as error:  # of a camera that calls its stream video.jpg
+        return _still(places, settings)
+    except NotAnImage as error:  # an animation, or of a camera that calls its stream video.jpg
+        url = str(places[0])
+        if source := _open_recognised(url, error.found, settings):
+            return source
         try:
-            return _open_address(str(places[0]), settings)
-        except SourceError:
-            raise error from None
+            return _open_video(url, settings)
+        except NoPart:
+            raise
+        except SourceError as failure:
+            is_video = error.found is not None and error.found.kind is Kind.VIDEO
+            raise failure if is_video else error from None
+
+
+def _still(places: Sequence[Path | str], settings: CaptureSettings) -> Images:
+    """Pictures without times, of which there is no part."""
+    images = Images(places, settings)
+    refuse_part(settings, images.info.name, "a picture")
+    return images
 
 
 def _open_address(url: str, settings: CaptureSettings) -> Source:
     """A stream, a recording, or what only its content tells: a picture, such as an IP camera's snapshot."""
-    http = url.lower().startswith(("http://", "https://"))
     try:
-        opened = open_container(url, settings)
+        return _open_video(url, settings)
     except SourceError as error:
-        if not http or not isinstance(error.__cause__, _NO_VIDEO):
+        if not is_http(url) or not (isinstance(error, NoFrame) or isinstance(error.__cause__, _NO_VIDEO)):
             raise
+        failure = error
+    try:
+        return _still([url], settings)
+    except NotAnImage as error:
+        if source := _open_recognised(url, error.found, settings):
+            return source
+        named = error.found is not None and error.found.kind is Kind.OTHER
+        raise error if named else failure from None
+
+
+def _open_recognised(url: str, found: Recognised | None, settings: CaptureSettings) -> Source | None:
+    """What FFmpeg does not recognise by itself, but its content tells."""
+    if found is ANIMATED_WEBP:
+        return _paced(Animation(url, settings), settings)
+    if found is MOTION_JPEG:
+        return _source_of(open_container(url, settings, form=MJPEG), url, settings)
+    return None
+
+
+def _open_video(url: str, settings: CaptureSettings) -> Source:
+    """What FFmpeg opens, or a photo that it takes for a video."""
+    opened = open_container(url, settings)
+    if is_http(url) and _may_be_a_photo(opened):
         try:
-            return Images([url], settings)
+            pictures = _still([url], settings)
         except NotAnImage:
-            raise error from None
-    if http and _may_be_a_photo(opened):
-        with suppress(NotAnImage):
-            pictures = Images([url], settings)
+            return _source_of(opened, url, settings)
+        except SourceError:
             opened.container.close()
-            return pictures
+            raise
+        opened.container.close()
+        return pictures
+    return _source_of(opened, url, settings)
+
+
+def _source_of(opened: Opened, url: str, settings: CaptureSettings) -> Source:
     if is_live(opened):
         if settings.in_part:
             opened.container.close()
         refuse_part(settings, redact(url), "a live stream")
         return NetworkStream(url, settings, opened)
-    recording = VideoFile(url, settings, opened)
+    return _paced(VideoFile(url, settings, opened), settings)
+
+
+def _paced(recording: Source, settings: CaptureSettings) -> Source:
+    """The recording, made a camera of where that is wanted."""
     return SimulatedCamera(recording) if settings.live else recording
 
 

@@ -37,7 +37,7 @@ _ANSWER_SECONDS = 2.0
 
 
 def may_be_live(url: str) -> bool:
-    """Whether an address may lead to a stream that never ends, as far as the address tells."""
+    """Whether an address may lead to a stream that never ends, as far as the address shows."""
     return not _RECORDED.match(url)
 
 

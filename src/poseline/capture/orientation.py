@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 
 from poseline.frame import plane_pixels
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from poseline.frame import Pixels
 
 _QUARTER_TURNS_ONLY = 5.0
-"""Degrees by which a matrix may miss a quarter turn before the user is told."""
+"""Degrees by which a matrix may miss a quarter turn before it is worth a note."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,10 @@ UPRIGHT = Orientation()
 
 def orientation_of(frame: VideoFrame) -> Orientation:
     """What the frame's display matrix says; upright where it has none."""
-    matrix: Any = frame.side_data.get("DISPLAYMATRIX")  # PyAV's types take what it maps to for what it lists
+    container: Any = SideDataContainer  # PyAV's types leave its argument out
+    # `frame.side_data` would stay with the frame and refer back to it: such a frame, and with it all of a card's
+    # decoder, would be in memory until Python next looks for cycles.
+    matrix = container(frame).get("DISPLAYMATRIX")
     return UPRIGHT if matrix is None else _orientation(bytes(matrix))
 
 

@@ -14,6 +14,10 @@ _STEPS = 1_000_000
 """Steps in a second to which times are rounded, as in the log: a time that was read there names its frame."""
 
 
+class NoPart(SourceError):
+    """What was opened has no such part: it has no times to choose one by, or no frame in it."""
+
+
 class Part:
     """The frames from `start` on, which is included, to `end`, which is not; seconds from the clip's first frame."""
 
@@ -40,13 +44,13 @@ class Part:
 
 
 def refuse_part(settings: CaptureSettings, name: str, kind: str) -> None:
-    """Raise a SourceError where a part is asked for of `name`, which is `kind`, such as `a camera`."""
+    """Raise NoPart where a part is asked for of `name`, which is `kind`, such as `a camera`."""
     if settings.in_part:
-        raise SourceError(f"{name}: --from and --to choose a part of a recording, and this is {kind}; leave them out")
+        raise NoPart(f"{name}: --from and --to choose a part of a recording, and this is {kind}; leave them out")
 
 
-def nothing_there(settings: CaptureSettings, name: str, duration: float | None) -> SourceError:
+def nothing_there(settings: CaptureSettings, name: str, duration: float | None) -> NoPart:
     """The error where a clip of `duration` seconds has no frame in the part that is asked for."""
     end = f" to {settings.end:g} s" if settings.end is not None else " on"
     length = f"; it is {duration:.2f} s long" if duration is not None else ""
-    return SourceError(f"{name}: has no frame from {settings.start or 0:g} s{end}{length}")
+    return NoPart(f"{name}: has no frame from {settings.start or 0:g} s{end}{length}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 HEAD = 4096
-"""Bytes of a file's beginning that tell what it is."""
+"""Bytes of a file's beginning that decide what it is."""
 _TS_PACKETS = (188, 192, 204)
 """Bytes from one packet of an MPEG transport stream to the next: plain, with arrival times, with error correction."""
 _MOST_OF_AN_IMAGE = 32 << 20
@@ -62,7 +62,9 @@ TIFF = Recognised(Kind.IMAGE, "a TIFF picture")
 WEBP = Recognised(Kind.IMAGE, "a WebP picture")
 ANIMATED_WEBP = Recognised(Kind.VIDEO, "an animated WebP picture")
 ANIMATED_PNG = Recognised(Kind.VIDEO, "an animated PNG picture")
-_MOTION_JPEG = Recognised(Kind.VIDEO, "a motion JPEG video")
+MOTION_JPEG = Recognised(Kind.VIDEO, "a motion JPEG video")
+"""JPEG pictures one behind the other, and nothing else."""
+_MULTIPART_JPEG = Recognised(Kind.VIDEO, MOTION_JPEG.name)
 _RAW = Recognised(Kind.OTHER, "a camera's raw picture; export it as JPEG")
 _AUDIO = Recognised(Kind.OTHER, "sound without pictures")
 TEXT = Recognised(Kind.OTHER, "text")
@@ -144,8 +146,8 @@ _SHORT = 4
 def recognise(path: Path) -> Recognised | None:
     """What the file is; None where nothing in it is known here, or where it cannot be read.
 
-    The content decides. The name helps where that alone cannot tell: sound from video in the same container, a camera's
-    raw picture from a TIFF, and a motion JPEG from the picture that it begins with.
+    The content decides. The name helps where that alone cannot: audio and video in the same container, a camera's raw
+    image and a TIFF, a motion JPEG and the image that it begins with.
     """
     try:
         with path.open("rb") as file:
@@ -160,7 +162,7 @@ def recognise_file(file: BinaryIO, suffix: str = "") -> Recognised | None:
     if found is PNG and _png_is_animated(file):
         return ANIMATED_PNG
     if found is JPEG and suffix not in IMAGE_SUFFIXES and _jpeg_goes_on(file, suffix):
-        return _MOTION_JPEG
+        return MOTION_JPEG
     if found is not None and found.kind is Kind.VIDEO and suffix in _AUDIO_SUFFIXES:
         return _AUDIO
     return _RAW if found in (None, TIFF) and suffix in _RAW_SUFFIXES else found
@@ -233,7 +235,7 @@ def _written(head: bytes) -> Recognised | None:
     if re.match(rb"P[1-7]\s", head):
         return Recognised(Kind.IMAGE, "a PNM picture")
     if re.match(rb"\s*--\S+\s*\r?\nContent-[Tt]ype: image/jpeg", head):
-        return _MOTION_JPEG
+        return _MULTIPART_JPEG
     start = head[:1024].removeprefix(codecs.BOM_UTF8).lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return Recognised(Kind.OTHER, "a web page; was the download refused, or a log-in asked for?")

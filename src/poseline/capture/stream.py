@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import math
 import threading
@@ -12,6 +13,7 @@ from fractions import Fraction
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
+from poseline.capture import announced
 from poseline.capture.container import Opened, explain, open_container
 from poseline.capture.decoder import Decoder
 from poseline.capture.file import video_info
@@ -33,16 +35,15 @@ _SEGMENTED = "hls"
 _COUNTS_FROM_ZERO = "rtsp"
 _IN_ITS_OWN_TIME = ("rtsp", "rtp", "sdp")
 """Formats of which a server gives also its recordings in their own time."""
-_HIGHEST_RATE = 500
-"""Frames a second; what is announced beyond is the tick of the time stamps."""
 _USUAL_RATE = 30
+"""Frames a second for which there are threads enough, where nothing tells the rate."""
 _PIXELS_A_CORE = 100_000_000
 """Pixels a second that one core surely decodes."""
 _MOST_THREADS = 8
 _ENDING = 1.0
 """Seconds before the announced end of a recording from which on it counts as played; of a short one half its length."""
 _NOTED_DELAY = 1.5
-"""Seconds for which a frame was kept until its time, from which on the user is told."""
+"""Seconds for which a frame was kept until its time, from which on it is worth a note."""
 
 
 def is_live(opened: Opened) -> bool:
@@ -82,6 +83,7 @@ class NetworkStream:
         self._url, self._settings = url, settings
         self._opened: Opened | None = opened or open_container(url, settings)
         container = self._opened.container
+        self._form = self._opened.form
         self._segmented = container.format.name == _SEGMENTED
         self._duration = (container.duration or 0) / 1e6
         self._clock = StreamClock(self._segmented)
@@ -95,9 +97,10 @@ class NetworkStream:
         self._outage: tuple[float, str] | None = None
         """When the stream broke off, and why, until the next frame."""
         self._longest_delay = 0.0
-        info = video_info(self._opened, redact(url))
-        rate = info.frame_rate if info.frame_rate and info.frame_rate <= _HIGHEST_RATE else None
-        self.info = replace(info, live=True, frame_rate=rate, time_base=TICKS, frames=None, duration=None)
+        self.info = replace(
+            video_info(self._opened, redact(url)), live=True, frame_rate=announced.codec_rate(self._opened.stream),
+            time_base=TICKS, frames=None, duration=None,
+        )  # fmt: skip
         self.notes: list[str] = [self._opened.note] if self._opened.note else []
 
     @property
@@ -144,7 +147,7 @@ class NetworkStream:
 
     def _open(self) -> Opened | None:
         """Open it again; None where its server says that it is over."""
-        opened = open_container(self._url, self._settings)
+        opened = open_container(self._url, self._settings, form=self._form)
         if self._segmented and opened.container.duration:  # known once the list of segments is closed
             opened.container.close()
             self._outage = None
@@ -161,7 +164,7 @@ class NetworkStream:
         self._receiver = receiver = Receiver(opened, self._decoder, self._clock)
         tick, pace = stream.time_base or TICKS, self._clock.pace
         with closing(receiver):
-            if self._stopped.is_set():  # before there was a receiver to be told
+            if self._stopped.is_set():  # before there was a receiver to stop
                 return
             for picture, corrupt, aspect in self._decoder.frames(receiver.packets()):
                 seconds = float(picture.pts * tick) if picture.pts is not None else (self._last + 1) / TICKS.denominator
@@ -197,7 +200,10 @@ class NetworkStream:
 
     def _reason(self) -> str:
         failure = self._decoder.failure if self._decoder else None
-        return explain(failure, 0, self._settings.read_timeout) if failure else "disconnected"
+        # FFmpeg's EIO: a server that announced no length closed the connection, in order or not.
+        if failure is None or getattr(failure, "errno", None) == errno.EIO:
+            return "disconnected"
+        return explain(failure, 0, self._settings.read_timeout)
 
     def _conclude(self) -> None:
         if self._outage:
@@ -211,5 +217,5 @@ class NetworkStream:
 def _threads(opened: Opened) -> int:
     """Threads for the decoder: few, since it holds back one picture for each but the first."""
     stream, codec = opened.stream, opened.stream.codec_context
-    rate = stream.average_rate if stream.average_rate and stream.average_rate <= _HIGHEST_RATE else _USUAL_RATE
+    rate = announced.codec_rate(stream) or announced.frame_rate(stream, None, None) or _USUAL_RATE
     return max(1, min(_MOST_THREADS, math.ceil(codec.width * codec.height * rate / _PIXELS_A_CORE)))

@@ -7,8 +7,8 @@ from pathlib import Path
 from poseline.atomic import cause
 from poseline.comparison.compare import FILES
 from poseline.errors import OutputError
+from poseline.rendering.logged_clip import JOURNAL
 
-JOURNAL = "keypoints.jsonl"
 VIDEO = "compare.mp4"
 
 

@@ -80,10 +80,10 @@ def render_comparison(
     sides = [_Side.of(analysis, logged, options) for analysis, logged in zip(analyses, (ours, theirs), strict=True)]
     joints = plotted(comparison.first.main, options.joints)
     width = sides[0].width + _GAP + sides[1].width
-    strip = Strip.of(width, options.height, len(joints))
-    plots = PlotLayer(
-        _plots(comparison, joints), strip, comparison.first.start, comparison.first.end, _spans(comparison)
-    )
+    found = _plots(comparison, joints)
+    strip = Strip.of(width, options.height, len(found))
+    start, end = comparison.first.start, comparison.first.end
+    plots = PlotLayer(found, strip, start, end, _spans(comparison)) if found else None
     load_letters()
 
     def draw(scenes: Iterator[Scene]) -> Generator[Drawn, None, None]:
@@ -152,7 +152,7 @@ class _Follower:
 
 
 def _drawn(
-    scenes: tuple[Scene, Scene], sides: list[_Side], size: tuple[int, int], strip: Strip, plots: PlotLayer,
+    scenes: tuple[Scene, Scene], sides: list[_Side], size: tuple[int, int], strip: Strip, plots: PlotLayer | None,
     options: CompareVideo,
 ) -> Drawn:  # fmt: skip
     """Both scenes on one picture."""
@@ -179,7 +179,8 @@ def _drawn(
         _title(canvas, style.font, title, left, _TITLES[index], taken)
         for layer in side.layers:
             layer.draw(Sheet(whole, canvas, style, shifted, taken))
-    plots.draw(Sheet(whole, canvas, style, scenes[0]))
+    if plots is not None:
+        plots.draw(Sheet(whole, canvas, style, scenes[0]))
     seen = scenes[0].seen
     return Drawn(seen, whole)
 

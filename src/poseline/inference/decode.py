@@ -97,7 +97,7 @@ def _suppressed(output: Floats, class_count: int, values: int, settings: Inferen
 
 
 def suppress(boxes: Floats, iou: float, most: int) -> NDArray[np.intp]:
-    """Greedy non-maximum suppression: indices of the boxes that stay.
+    """Greedy non-maximum suppression (NMS): indices of the boxes that stay.
 
     Args:
         boxes: (N, 4) x1 y1 x2 y2, best first.

@@ -285,6 +285,8 @@ def infer(
                     if roi is not None:
                         roi.note(seen, batch.letterbox)
                     yield seen
+        if not isinstance(ended, StopIteration):
+            raise ended
     except GeneratorExit:
         for batch in in_progress:  # left early: their requests are wanted by whoever uses the estimator next
             estimator.finish(batch)
@@ -292,8 +294,7 @@ def infer(
     finally:
         if turn is not None:
             turn.end()
-    if not isinstance(ended, StopIteration):
-        raise ended
+        ended = None  # its traceback refers to this call: they would keep each other, and the last pictures, in memory
 
 
 def _batches(
@@ -318,10 +319,13 @@ def _batches(
                 batch = None
     except Exception as error:  # noqa: BLE001 # raised below
         ended = error
-    if batch is not None:
-        yield batch
-    if ended is not None:
-        raise ended
+    try:
+        if batch is not None:
+            yield batch
+        if ended is not None:
+            raise ended
+    finally:
+        ended = None  # as in `infer`
 
 
 def _blank(width: int, height: int) -> Frame:

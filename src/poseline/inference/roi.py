@@ -133,7 +133,7 @@ class RoiSelector:
     def _changed(self, scene: Pixels, part: Letterbox) -> bool:
         """Whether a cell outside the part is no longer as bright as in the last whole frame.
 
-        A cell that says so has its rest then, or a tree in the wind would have every frame looked at as a whole; who
+        A cell that has changed is ignored for a while, or a tree in the wind would make every frame a whole one; who
         walks comes into other cells, and who stands is found when the whole is looked at anyhow.
         """
         import cv2

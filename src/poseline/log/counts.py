@@ -18,7 +18,7 @@ class Counts:
     processed: int = 0
     """Frames that went through the model."""
     dropped: int = 0
-    """Frames that were given up: for newer ones of a live source, or because the run ended before their turn."""
+    """Frames that were dropped: for newer ones of a live source, or because the run ended before their turn."""
     bad: int = 0
     """Frames or packets that could not be decoded."""
     persons: int = 0

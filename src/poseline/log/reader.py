@@ -41,7 +41,7 @@ class LoggedFrame:
     poses: Poses
     """Who was seen; NaN where the log holds null."""
     dropped_before: int
-    """Frames given up just before this one."""
+    """Frames dropped just before this one."""
     corrupt: bool
     """The decoder patched over damage."""
     source: str
@@ -83,9 +83,9 @@ class LogReader:
     @property
     def skeleton(self) -> Skeleton:
         """Names, edges and, where the log has them, sigmas of the keypoints."""
-        told = self.run["skeleton"]
-        edges = tuple((int(a), int(b)) for a, b in told.get("edges") or ())
-        return Skeleton(self.names, edges, tuple(told.get("sigmas") or ()))
+        stated = self.run["skeleton"]
+        edges = tuple((int(a), int(b)) for a, b in stated.get("edges") or ())
+        return Skeleton(self.names, edges, tuple(stated.get("sigmas") or ()))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -249,9 +249,9 @@ def read_log(path: str | Path) -> Log:
 def _ending(end: Mapping[str, Any] | None) -> Ending:
     if end is None:
         return "killed"
-    told: Any = end.get("ended")
-    if told in ("complete", "interrupted", "failed"):
-        ending: Ending = told
+    stated: Any = end.get("ended")
+    if stated in ("complete", "interrupted", "failed"):
+        ending: Ending = stated
         return ending
     return "failed" if end.get("error") else "unknown"
 
@@ -261,7 +261,7 @@ def _pixel_aspect(run: Mapping[str, Any]) -> float:
 
 
 def _first_size(run: Mapping[str, Any]) -> tuple[int | None, int | None]:
-    """(width, height) that the header tells; (None, None) for separate pictures."""
+    """(width, height) that the header states; (None, None) for separate pictures."""
     video = run.get("video") or {}
     return video.get("width"), video.get("height")
 

@@ -55,7 +55,7 @@ def clock_options(time_base: Fraction, audio: AudioStream | None) -> dict[str, s
     common = math.lcm(ticks, audio.sample_rate or 1) if audio is not None else ticks
     return {
         "video_track_timescale": str(ticks),  # or FFmpeg multiplies a coarse one
-        "movie_timescale": str(common if common < 2**31 else ticks),  # where streams start is told in it; else in ms
+        "movie_timescale": str(common if common < 2**31 else ticks),  # unit of the streams' start; else ms
     }
 
 
@@ -109,7 +109,7 @@ class Mp4:
         context.color_range, context.colorspace = prepared.color_range, prepared.colorspace
         context.color_primaries, context.color_trc = prepared.color_primaries, prepared.color_trc
         self._audio = None if template is None else self._container.add_stream_from_template(template)
-        self._container.start_encoding()  # opens the encoder and the file, so that what is amiss shows now
+        self._container.start_encoding()  # opens the encoder and the file, so that errors show now
         self._watch = DiskWatch(self.part)
 
     def encode(self, picture: av.VideoFrame, pts: int) -> None:
@@ -158,7 +158,7 @@ class Mp4:
     def _as_yuv(self, picture: av.VideoFrame) -> av.VideoFrame:
         if not picture.format.is_rgb:
             return reformatted(picture, "yuv420p", self._reformatter)
-        return self._reformatter.reformat(  # a screen's colours, told as what players take for granted
+        return self._reformatter.reformat(  # a screen's colours, as players assume them
             picture, format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
+from poseline import x11
 from poseline.errors import OutputError
 from poseline.frame import Pixels, reformatted
 from poseline.window_process import HEADER
@@ -90,7 +91,7 @@ class ScriptedScreen:
 class WindowProcess:
     """A window of OpenCV in a process of its own. Nothing here waits for it: it shows the newest picture when it can.
 
-    A thread converts and sends the pictures, and another one hears what the window says.
+    A thread converts and sends the pictures, and another one reads the window's messages.
 
     Args:
         title: what stands above the picture.
@@ -177,7 +178,16 @@ class WindowProcess:
                 self._ended.wait(_STOP_TIMEOUT)
         if (self._ended.is_set() or self._error) and not self._user_closed:
             what = "the window went away" if self._opened.is_set() else "no window can be opened here"
-            raise OutputError(f"{what}: {self._reason()}")
+            self._user_closed = self._was_cut_off()
+            if not self._user_closed:
+                raise OutputError(f"{what}: {self._reason()}")
+
+    def _was_cut_off(self) -> bool:
+        """Whether a user ended the window's connection to a display that is still there, as xkill does.
+
+        The toolkit then ends the process with 1; one that crashes ends by a signal.
+        """
+        return self._opened.is_set() and not self._error and self._process.wait() == 1 and x11.answers()
 
     def _reason(self) -> str:
         if "not implemented" in self._error:

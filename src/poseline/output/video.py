@@ -49,7 +49,7 @@ class VideoWriter(Closeable):
         encoder: as `choose_encoder` says.
         live: give up some size so that the encoder holds no frame back.
         frame_rate: frames a second as announced, for the encoder's rate control alone; None if unknown.
-        pixel_aspect: a pixel's width over its height, which players are told; `write` may give another.
+        pixel_aspect: a pixel's width over its height, as stated to players; `write` may give another.
         from_zero: begin at 0, whenever the first picture is; else only where that is a day's clock.
         audio: encoded packets of the source's audio in their order, of a codec that `mp4_can_hold`; None for silence.
             Until the first of them is due, nothing is on the disk that a killed run could recover.
@@ -110,7 +110,7 @@ class VideoWriter(Closeable):
             raise self._error
 
     def move_audio(self, seconds: Fraction, begin: Fraction) -> None:
-        """Tell that the pictures' time stamps broke, and were repaired: the audio's broke there as well.
+        """Shift the audio where the pictures' time stamps broke and were repaired: its own broke there as well.
 
         Args:
             seconds: what was added to the source's time, from the next picture on.

@@ -23,7 +23,7 @@ _ID_COLOURS: tuple[Colour, ...] = (
     (178, 114, 0), (66, 228, 240), (0, 94, 213), (115, 158, 0), (167, 121, 204),
     (233, 180, 86), (0, 159, 230), (136, 34, 51), (51, 119, 17), (102, 17, 102), (153, 170, 68), (119, 204, 221),
 )  # fmt: skip
-"""Neighbours differ in lightness as well as in hue, so that two ids that meet are told apart without seeing hue."""
+"""Neighbours differ in lightness as well as in hue: two ids side by side differ for the colour-blind, too."""
 _UNTRACKED_COLOUR: Colour = (130, 90, 60)
 
 _LINE_SHARE = 0.003

@@ -43,7 +43,7 @@ class Channel(Generic[T]):
             raise ValueError(f"capacity must be at least 1, got {capacity}")
         self.name, self.capacity, self.overflow = name, capacity, overflow
         self.dropped = 0
-        """Items given up for a newer one."""
+        """Items dropped for a newer one."""
         self.discarded = 0
         """Items thrown away because the reader has gone: what was in flight when it was cancelled, or came later."""
         self._taken = self._found = 0

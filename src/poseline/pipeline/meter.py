@@ -89,6 +89,7 @@ class Meter:
                 yield item
         finally:
             flow.close()
+            source.error = None  # its traceback refers to `source`: they would keep each other, and what is in hand
 
     @contextmanager
     def timed(self) -> Iterator[None]:

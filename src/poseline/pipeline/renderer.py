@@ -35,7 +35,7 @@ from poseline.words import counted
 from poseline.workers import Context, Outcome, Worker, WorkerDied
 
 _TOGETHER = 8
-"""Frames of which one message tells."""
+"""Frames whose poses go in one message."""
 _AHEAD = 4
 """Messages that may wait for it."""
 _DEPTH = 8
@@ -126,7 +126,7 @@ class Renderer(Closeable):
             raise self._error or OutputError(f"{self._video}: drawing ended too early")
 
     def _receive(self) -> None:
-        """Wait for one message: that the renderer has read one of ours, or how it ended."""
+        """Wait for one message: that the renderer has read one of our messages, or how it ended."""
         began = time.perf_counter()
         try:
             _, message = self._worker.events.get(timeout=_STALL_TIMEOUT)
@@ -139,6 +139,7 @@ class Renderer(Closeable):
             self._unread -= 1
             return
         self._ended, self._error = True, message.error
+        self._worker.end_input()
         if isinstance(message.error, WorkerDied):
             code = message.error.process_exit_code
             self._error = OutputError(
@@ -162,12 +163,12 @@ def _render(task: RenderTask, context: Context) -> RenderResult:
     return render(task, messages())
 
 
-def render(task: RenderTask, told: Iterator[tuple[int, Poses]]) -> RenderResult:
+def render(task: RenderTask, found: Iterator[tuple[int, Poses]]) -> RenderResult:
     """Draw poses on the clip's pictures and encode them.
 
     Args:
         task: the clip and the video.
-        told: the time stamp of a frame and the poses in it, in the frames' order; other frames are left out.
+        found: the time stamp of a frame and the poses in it, in the frames' order; other frames are left out.
 
     Raises:
         PoselineError: the clip cannot be read, or the video cannot be written.
@@ -179,7 +180,7 @@ def render(task: RenderTask, told: Iterator[tuple[int, Poses]]) -> RenderResult:
         stages = [
             Stage(
                 "decoding",
-                lambda told: _observed(source.frames(), told, result.notes),
+                lambda found: _observed(source.frames(), found, result.notes),
                 "decoding what is drawn on",
                 READING[1],
             ),
@@ -190,7 +191,7 @@ def render(task: RenderTask, told: Iterator[tuple[int, Poses]]) -> RenderResult:
         measured = [
             stage._replace(run=meter.measured(stage.run)) for stage, meter in zip(stages, result.meters, strict=True)
         ]
-        with chain((each for each in told), measured, depth=_DEPTH) as (encoded, channels):
+        with chain((each for each in found), measured, depth=_DEPTH) as (encoded, channels):
             for _ in encoded:
                 pass
             result.queues = {channel.name: channel.fill for channel in channels}
@@ -207,14 +208,14 @@ def _encoded(pictures: Iterator[Drawn], video: AnnotatedVideo) -> Generator[Draw
 
 
 def _observed(
-    frames: Generator[Frame, None, None], told: Iterator[tuple[int, Poses]], notes: list[str]
+    frames: Generator[Frame, None, None], found: Iterator[tuple[int, Poses]], notes: list[str]
 ) -> Generator[Observation, None, None]:
-    """Each frame that was told of, with its poses. On a damaged clip two decoders may give different frames."""
+    """Each frame whose poses were sent, with them. On a damaged clip two decoders may give different frames."""
     missing, ours, theirs = 0, StampOrder(), StampOrder()
     placed = ((ours.of(frame.pts), frame) for frame in frames)
     here = next(placed, None)
     with closing(frames):
-        for pts, poses in told:
+        for pts, poses in found:
             wanted = theirs.of(pts)
             while here is not None and here[0] < wanted:
                 here = next(placed, None)

@@ -15,7 +15,7 @@ from poseline.pipeline.meter import Meter
 from poseline.pose import Observation
 
 _FEW_DROPS = 0.05
-"""Share of a live source's frames: where fewer are given up, the pipeline keeps pace with it."""
+"""Share of a live source's frames: where fewer are dropped, the pipeline keeps pace with it."""
 _BUSY = 0.8
 """Share of the time from which a stage counts as working without rest."""
 
@@ -60,7 +60,7 @@ class RunReport:
 
     @property
     def ended(self) -> Ended:
-        """How the run ended; an error counts for more than the user's wish."""
+        """How the run ended; an error counts for more than an interruption."""
         if self.failure is not None:
             return "failed"
         return "interrupted" if self.interrupted else "complete"
@@ -84,7 +84,7 @@ class RunReport:
         return (self.counts.processed - 1) / seconds if seconds > 0 else None
 
     def expected(self, frame: Frame) -> int | None:
-        """How many frames will be processed in all, `frame` being the last so far; None where nothing tells.
+        """How many frames will be processed in all, `frame` being the last so far; None if unknown.
 
         Where frames are not counted beforehand, it is reckoned from the time that has passed of all there is.
         """
@@ -105,7 +105,7 @@ class RunReport:
     def bottleneck(self) -> Meter | None:
         """The stage for which the others wait; None where a live source's frames come no faster than they are taken.
 
-        Frames of a live source are also given up when many come at once, as after an outage: no stage is to blame for
+        Frames of a live source are also dropped when many come at once, as after an outage: no stage is to blame for
         that, so one that has time to rest while the source gives frames is no bottleneck.
         """
         slowest = self.slowest

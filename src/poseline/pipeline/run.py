@@ -49,7 +49,7 @@ def run(
     """Run `source` to its end into `folder`.
 
     What went wrong is in the report, with every file finished as far as it could be: `error` for the first error,
-    `interrupted` where the user ended it. Ending early in good order is `source.stop()`, from any thread.
+    `interrupted` where the user ended it. `source.stop()` ends it early and gracefully, from any thread.
 
     Args:
         source: opened, not yet read.
@@ -57,7 +57,7 @@ def run(
         settings: of all stages.
         folder: prepared, empty.
         on_frame: called after each frame was recorded.
-        interruption: hears the user's signals.
+        interruption: receives the user's signals.
         render_in_subprocess: draw and encode the pictures of a file in a second process; nothing is drawn in this one.
         sinks: where results go beside the folder; none of them may need a picture with `render_in_subprocess`.
         stages: further stages, behind tracking, from observations to observations.
@@ -152,7 +152,7 @@ def _record(
     on_frame: OnFrame | None,
     interruption: Interruption,
 ) -> None:
-    """Record what comes out of the last stage, until it ends or the user has had enough."""
+    """Record what comes out of the last stage, until it ends or the user stops it."""
 
     def stop_gracefully() -> None:
         source.stop()
@@ -218,10 +218,10 @@ def _note(report: RunReport, stream: PoseStream, source: Source, recorder: Sinks
 
 
 def _check_counts(report: RunReport) -> None:
-    """Every frame that was read is processed, dropped or bad; one that is none of them was lost by a fault of ours."""
+    """Every frame that was read is processed, dropped or bad; one that is none of them was lost by a bug."""
     counts = report.counts
     if isinstance(report.error, KeyboardInterrupt):
-        # It strikes between any two instructions, so that a frame may be in nobody's hands: it is given up as well.
+        # It is raised between any two instructions, so a frame may be in no count: it is dropped as well.
         counts.dropped = counts.read - counts.bad - counts.processed
     if counts.balanced:
         return

@@ -73,7 +73,7 @@ class SubprocessVideoSink(Sink):
         self.renderer = self._closing.enter_context(Renderer(task))
 
     def write(self, observation: Observation, picture: Picture | None) -> None:
-        """Tell the process who was found."""
+        """Send the poses to the renderer."""
         del picture
         self.renderer.write(observation)
 
@@ -149,7 +149,7 @@ class WindowSink(Sink):
 
 
 class Sinks:
-    """All sinks of one run, opened together and closed together. The run's own ones are told as one, the others apart.
+    """All sinks of one run, opened and closed together. The run's own are measured as one, the others one by one.
 
     Args:
         folder: prepared, empty.
@@ -178,11 +178,9 @@ class Sinks:
                 self._closing.callback(self._abandon, sink)
             self._closing = self._closing.pop_all()
         self.others = [SinkWriter(sink) for sink in others]
-
-    @property
-    def renderer(self) -> Renderer | None:
+        self._images = self.video if isinstance(self.video, ImageSink) else None
+        self.renderer: Renderer | None = self.video.renderer if isinstance(self.video, SubprocessVideoSink) else None
         """The second process, where one draws."""
-        return self.video.renderer if isinstance(self.video, SubprocessVideoSink) else None
 
     @property
     def waited(self) -> float:
@@ -192,18 +190,20 @@ class Sinks:
     @property
     def pictures(self) -> list[Path]:
         """Annotated pictures written."""
-        return self.video.written if isinstance(self.video, ImageSink) else []
+        return self._images.written if self._images else []
 
     def write(self, item: Drawn | Observation) -> bool:
         """Give a frame to the run's own sinks, the log among them; False when the user closed the window."""
         observation, picture = _parts(item)
         if self.video:
             self.video.write(observation, picture)
-        self.log.frame(observation, self.video.last if isinstance(self.video, ImageSink) else None)
+        self.log.frame(observation, self._images.last if self._images else None)
         return self.window is None or self.window.write(observation, picture)
 
     def write_others(self, item: Drawn | Observation) -> bool:
         """Give a frame to the other sinks; False when one of them wants the run to end."""
+        if not self.others:
+            return True
         observation, picture = _parts(item)
         wishes = [writer.write(observation, picture) for writer in self.others]  # each gets it, whatever others wish
         return all(wishes)

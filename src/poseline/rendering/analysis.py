@@ -26,6 +26,8 @@ from poseline.rendering.render import OnRendered, Rendered, RenderOptions, encod
 from poseline.rendering.scene import Scene
 from poseline.settings import OverlaySettings, Settings, load
 
+__all__ = ["STYLE", "VideoOptions", "render_analysis"]
+
 _LEAST_HEIGHT = 540
 """Of a picture in pixels, below which it is enlarged, so that numbers can be read."""
 _ENLARGED = 720

@@ -21,7 +21,7 @@ _MORE = 1.3
 _FOR = 0.5
 """Seconds for which they must be."""
 _ABSENT = 1.0
-"""Seconds after which a main person who is not seen is given up."""
+"""Seconds after which a main person who is not seen is dropped."""
 _SAME_PLACE = 0.5
 """Overlap (IoU) from which a new id, at the place of the main person who is not seen, is that person."""
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 
-import numpy as np
-
 from poseline.pose import UNTRACKED, Observation
 from poseline.tracking.appearance import Torso, torso_colours
 from poseline.tracking.tracker import Tracker
@@ -20,7 +18,7 @@ def track(
     Poses whose score is below the tracker's `conf` are left out, but for those that go on with a known person's track.
 
     Where the source or the size of its pictures changes, positions mean something else: nobody is carried over,
-    and the ids go on counting. With a `torso` (`Skeleton.torso`) people are also told apart by what they wear.
+    and the ids go on counting. With a `torso` (`Skeleton.torso`) people are also distinguished by what they wear.
     """
     scene: tuple[str, int, int] | None = None
     for seen in observations:
@@ -32,5 +30,6 @@ def track(
             tracker.forget()
         colours = torso_colours(seen.frame, seen.poses.keypoints, torso)
         poses = tracker.update(seen.poses, seen.frame.time, colours)
-        kept = (poses.scores > tracker.conf) | (poses.ids != UNTRACKED)
-        yield replace(seen, poses=poses if np.count_nonzero(kept) == len(poses) else poses[kept])
+        if len(poses) and poses.scores[-1] <= tracker.conf:  # the last one's is the lowest
+            poses = poses[(poses.scores > tracker.conf) | (poses.ids != UNTRACKED)]
+        yield replace(seen, poses=poses)

@@ -79,7 +79,7 @@ class Tracker:
         Args:
             poses: what was detected, best score first, with as many keypoints as there are sigmas.
             time: the frame's time in seconds; one that does not advance counts as no time passed.
-            colours: (N, 3) what each wears, NaN where unknown, as `torso_colours` gives it; None: nobody can tell.
+            colours: (N, 3) what each wears, NaN where unknown, as `torso_colours` gives it; None if unknown.
 
         Returns:
             The same poses in the same order with ids filled in. A pose stays `UNTRACKED` that matches no track and
@@ -154,8 +154,8 @@ class Tracker:
         dressed_alike = alike * dressed / (1 + np.minimum(self._unseen, COAST))[:, None]
         high = found.scores >= self._settings.high
         claim(dressed_alike, free, usable & high, self._settings.match)
-        if np.count_nonzero(low := usable & ~high):
-            claim(dressed_alike, free & (self._unseen <= COAST), low, 2 * self._settings.match)
+        if np.count_nonzero(low := usable & ~high) and np.count_nonzero(lately := free & (self._unseen <= COAST)):
+            claim(dressed_alike, lately, low, 2 * self._settings.match)
         newcomers = usable & (owners == _NOBODY) & (found.scores >= self._new)
         if np.count_nonzero(newcomers) and np.count_nonzero(free):
             near = nearness(self._motion.position, to_centres(found.boxes), self._unseen)

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from functools import partial
 from queue import Empty, Queue
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from poseline.interruption import Interruption
 from poseline.workers.worker import STOP_TIMEOUT, Context, Outcome, Work, Worker, WorkerDied, attempt
 
 _POLL_SECONDS = 0.2
+Ended: TypeAlias = Generator[tuple[int, Outcome], None, None]
+OnProgress: TypeAlias = Callable[[int, Any], None]
 
 
-class Executor(Protocol):
-    """Runs units of work."""
+class Executor(ABC):
+    """Runs units of work. A new kind, such as one for a cluster, is a subclass with `_run`."""
 
     def run(
-        self, units: Sequence[Any], work: Work, interruption: Interruption,
-        on_progress: Callable[[int, Any], None], on_done: Callable[[int, Outcome], bool | None],
+        self, units: Sequence[Any], work: Work, interruption: Interruption, on_progress: OnProgress,
+        on_done: Callable[[int, Outcome], bool | None],
     ) -> list[Outcome]:  # fmt: skip
         """Run all units and return their outcomes in the units' order.
 
@@ -32,25 +36,33 @@ class Executor(Protocol):
             on_progress: called here with a unit's index and what its work reports.
             on_done: called here with a unit's index and outcome as it ends; if it returns False, no more are begun.
         """
-
-
-class SerialExecutor:
-    """Runs one unit after another in this process; an exception that is no PoselineError is raised."""
-
-    def run(
-        self, units: Sequence[Any], work: Work, interruption: Interruption,
-        on_progress: Callable[[int, Any], None], on_done: Callable[[int, Outcome], bool | None],
-    ) -> list[Outcome]:  # fmt: skip
-        """See `Executor`."""
-        outcomes = [Outcome(started=False)] * len(units)
-        for index, unit in enumerate(units):
-            outcomes[index] = attempt(work, unit, Context(partial(on_progress, index), interruption))
-            if on_done(index, outcomes[index]) is False or interruption.signal_count:
-                break
+        waiting, outcomes = deque(range(len(units))), [Outcome(started=False)] * len(units)
+        with closing(self._run(waiting, units, work, interruption, on_progress)) as ended:
+            for index, outcome in ended:
+                outcomes[index] = outcome
+                if on_done(index, outcome) is False or interruption.signal_count:
+                    waiting.clear()
         return outcomes
 
+    @abstractmethod
+    def _run(
+        self, waiting: deque[int], units: Sequence[Any], work: Work, interruption: Interruption, on_progress: OnProgress
+    ) -> Ended:
+        """Run the units whose indices are in `waiting`, taking each out as it begins; yield them as they end."""
 
-class ProcessExecutor:
+
+class SerialExecutor(Executor):
+    """Runs one unit after another in this process; an exception that is no PoselineError is raised."""
+
+    def _run(
+        self, waiting: deque[int], units: Sequence[Any], work: Work, interruption: Interruption, on_progress: OnProgress
+    ) -> Ended:
+        while waiting:
+            index = waiting.popleft()
+            yield index, attempt(work, units[index], Context(partial(on_progress, index), interruption))
+
+
+class ProcessExecutor(Executor):
     """Runs several units at once, each in a worker, which goes on to the next one.
 
     Args:
@@ -60,12 +72,9 @@ class ProcessExecutor:
     def __init__(self, most: int) -> None:
         self._most = most
 
-    def run(
-        self, units: Sequence[Any], work: Work, interruption: Interruption,
-        on_progress: Callable[[int, Any], None], on_done: Callable[[int, Outcome], bool | None],
-    ) -> list[Outcome]:  # fmt: skip
-        """See `Executor`."""
-        waiting, outcomes = deque(range(len(units))), [Outcome(started=False)] * len(units)
+    def _run(
+        self, waiting: deque[int], units: Sequence[Any], work: Work, interruption: Interruption, on_progress: OnProgress
+    ) -> Ended:
         events: Queue[tuple[Worker, Any]] = Queue()
         idle: list[Worker] = []
         busy: dict[Worker, int] = {}
@@ -90,7 +99,7 @@ class ProcessExecutor:
                         busy[worker] = waiting.popleft()
                         worker.send(units[busy[worker]])
                     if not busy:
-                        return outcomes
+                        return
                     if time.monotonic() > deadline:
                         for worker in busy:
                             worker.process.kill()
@@ -98,30 +107,22 @@ class ProcessExecutor:
                         worker, content = events.get(timeout=_POLL_SECONDS)
                     except Empty:
                         continue
-                    index = busy.get(worker)
-                    if index is None:  # it died while it was idle
-                        idle.remove(worker)
-                        worker.close()
-                    elif not isinstance(content, Outcome):
-                        on_progress(index, content)
+                    if not isinstance(content, Outcome):
+                        on_progress(busy[worker], content)
+                        continue
+                    index = busy.pop(worker, None)
+                    if not isinstance(content.error, WorkerDied):
+                        idle.append(worker)
                     else:
-                        outcomes[index] = content
-                        del busy[worker]
-                        if isinstance(content.error, WorkerDied):
-                            worker.close()
-                        else:
-                            idle.append(worker)
-                        if on_done(index, content) is False:
-                            waiting.clear()
+                        idle = [other for other in idle if other is not worker]
+                        worker.close()
+                    if index is not None:
+                        yield index, content
         finally:
-            _close([*idle, *busy], busy)
-
-
-def _close(workers: Sequence[Worker], busy: Collection[Worker]) -> None:
-    for worker in busy:  # left by an error, or by a second signal
-        worker.process.terminate()
-    for worker in workers:
-        worker.end_input()
-    deadline = time.monotonic() + STOP_TIMEOUT
-    for worker in workers:
-        worker.close(max(0.0, deadline - time.monotonic()))
+            for worker in busy:  # left by an error, or by a second signal
+                worker.process.terminate()
+            for worker in [*idle, *busy]:
+                worker.end_input()
+            deadline = time.monotonic() + STOP_TIMEOUT
+            for worker in [*idle, *busy]:
+                worker.close(max(0.0, deadline - time.monotonic()))

@@ -63,7 +63,7 @@ class Outcome:
     error: PoselineError | None = None
     """What it raised, or a `WorkerDied`."""
     traceback: str = ""
-    """Where it was raised in a worker, if that was a fault of ours."""
+    """Where it was raised in a worker, if it is a bug."""
     started: bool = True
     """False for a unit that was never begun, because all was stopped before."""
 
@@ -114,7 +114,7 @@ class Worker:
         self._stop_timeout = stop_timeout
         self.events: Queue[tuple[Worker, Any]] = Queue() if events is None else events
         """Its messages: progress, and the `Outcome` of each unit."""
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 # closed in `close`
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 # closed in `_read`
         command = [sys.executable, "-c", _START, *(["ignore-signals"] if ignore_signals else [])]
         with _signals_blocked():  # until the worker has its handlers
             self.process = subprocess.Popen(  # noqa: S603 # our own interpreter and module
@@ -154,7 +154,6 @@ class Worker:
         finally:
             self.process.kill()
             self.process.wait()
-            self._stderr.close()
 
     def __enter__(self) -> Worker:
         return self
@@ -167,13 +166,11 @@ class Worker:
         with suppress(EOFError, OSError, pickle.UnpicklingError), self.process.stdout as messages:
             while True:
                 self.events.put((self, pickle.load(messages)))  # noqa: S301 # from a process of ours
-        self.events.put((self, Outcome(error=WorkerDied(self.process.wait(), self._last_line()))))
-
-    def _last_line(self) -> str:
-        with suppress(ValueError):  # it is closed
-            self._stderr.seek(0)
-            return self._stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
-        return ""
+        code = self.process.wait()
+        with self._stderr as file:
+            file.seek(0)
+            last_line = file.read().decode(errors="replace").strip().rpartition("\n")[2]
+        self.events.put((self, Outcome(error=WorkerDied(code, last_line))))
 
 
 @contextmanager

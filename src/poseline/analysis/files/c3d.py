@@ -15,7 +15,7 @@ import numpy as np
 from poseline.analysis.files.markers import marker_names, metric_markers
 from poseline.analysis.motion import Doubles
 from poseline.analysis.result import Person
-from poseline.errors import OutputError
+from poseline.errors import SettingsError
 
 MOST_FRAMES = 65_535
 _EVEN = 0.02
@@ -26,12 +26,14 @@ def require_ezc3d() -> Any:
     """The module.
 
     Raises:
-        OutputError: it is not installed.
+        SettingsError: it is not installed.
     """
     try:
         import ezc3d
     except ImportError:
-        raise OutputError("c3d files need ezc3d: pip install 'poseline[c3d]', or leave c3d out of --formats") from None
+        raise SettingsError(
+            "c3d files need ezc3d: pip install 'poseline[c3d]', or leave c3d out of --formats"
+        ) from None
     return ezc3d
 
 

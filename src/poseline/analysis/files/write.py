@@ -77,7 +77,8 @@ def write(
         report: writes `report.html` to a path.
 
     Raises:
-        OutputError: a file cannot be written, the folder holds an earlier analysis, or c3d is asked for without ezc3d.
+        OutputError: a file cannot be written, or the folder holds an earlier analysis.
+        SettingsError: c3d is asked for, and ezc3d is not installed.
     """
     folder = Path(folder)
     if "c3d" in formats:

@@ -1,4 +1,4 @@
-"""Compiled networks, kept from run to run under a name that tells all that they depend on.
+"""Compiled networks, kept from run to run under a name that is a hash of all that they depend on.
 
 OpenVINO has such a cache of its own, but looks into it with the whole network in hand: to read that and to rewrite it
 takes as long again as to load what was compiled. So what must be known of a network before it is compiled is kept too.
@@ -27,7 +27,7 @@ class CompiledNetworks:
 
     Args:
         folder: where they are kept; None keeps none.
-        origin: tells the weights from all others, and from those of another conversion.
+        origin: identifies the weights and their conversion.
     """
 
     def __init__(self, folder: Path | None, origin: str) -> None:
@@ -52,7 +52,7 @@ class CompiledNetworks:
         return compiled
 
     def facts(self, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """What `find` tells of the network as it was before it was compiled, in numbers, texts and lists."""
+        """What `find` finds out about the network as it was before it was compiled, in numbers, texts and lists."""
         if self._folder is None:
             return find()
         file = self._folder / f"{self._hash()}.json"
@@ -85,7 +85,7 @@ def _loaded(file: Path, options: Mapping[str, str]) -> openvino.CompiledModel | 
         return model_preload.take(file) or import_network(file.read_bytes(), options)
     except FileNotFoundError:
         pass  # the first run with it
-    except ModelError:  # nothing is amiss with the file
+    except ModelError:  # the file is fine
         raise
     except (OSError, RuntimeError) as error:
         log.info("%s cannot be used, and is made anew (%s)", file, last_line(error))

@@ -71,12 +71,12 @@ class CudaRuntime:
         self._programs: OrderedDict[tuple[Packing, Letterbox, int], Program] = OrderedDict()
 
     def request(self, height: int, width: int, places: int | None = None, *, alone: bool = False) -> CudaRequest:
-        """A new request; it suits pictures of every size, which its first frame tells."""
+        """A new request; it takes pictures of any size, that of its first frame."""
         del height, width, alone
         return CudaRequest(self, places or self.batch)
 
     def program(self, packing: Packing, letterbox: Letterbox, places: int) -> Program:
-        """What runs so many pictures of this size; the ones least lately used are given up for it."""
+        """What runs so many pictures of this size; the least recently used ones are dropped for it."""
         key = packing, letterbox, places
         if key not in self._programs:
             while len(self._programs) >= _MOST_PROGRAMS:

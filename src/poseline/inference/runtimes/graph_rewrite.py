@@ -18,7 +18,7 @@ def rewrite_graph(
     Args:
         model: a network as ultralytics exports it.
         size: (height, width) of its input in pixels; None leaves it open.
-        keypoint_values: numbers that tell of a keypoint; None where the network gives final rows.
+        keypoint_values: numbers per keypoint, 2 or 3; None where the network gives final rows.
         quick: with the short form of SiLU, for bfloat16.
     """
     rewritten = model.clone()

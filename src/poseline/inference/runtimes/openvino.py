@@ -30,7 +30,7 @@ class OpenVinoRuntime:
         precision: the arithmetic asked for; auto is what this CPU does best.
         live: every picture is alone: compile for its least delay rather than for the most pictures a second.
         kept: compiled networks of these weights; None compiles them for this run alone.
-        keypoint_values: numbers that tell of a keypoint; None where the network gives final rows.
+        keypoint_values: numbers per keypoint, 2 or 3; None where the network gives final rows.
         sizes: input sizes for each of which a network is compiled; further ones share one that is slower.
     """
 

@@ -1,4 +1,4 @@
-"""Quick SiLU: the network's activation as a short polynomial, where bfloat16 could not tell the difference.
+"""Quick SiLU: the network's activation as a short polynomial, where the difference is below what bfloat16 resolves.
 
 YOLO's activation is SiLU, x / (1 + e^-x), after nearly every convolution. OpenVINO works out the exponential and the
 division in full for every number, which takes as long as all the convolutions between them: they have the CPU's matrix

@@ -27,7 +27,7 @@ from poseline.pose import Floats
 _BRANCH = re.compile(r"(?<!one2one_)\bcv(?P<branch>[234])\.(?P<level>\d+)\.(?P<place>\d+)(?:\.(?P<inner>\d+))?")
 """How ultralytics names a head's convolutions: cv2 boxes, cv3 classes, cv4 keypoints; level; place in the branch."""
 _BINS = 16
-"""Distances of a box side that the network tells apart, in cells."""
+"""Bins of a box side's distance, one cell each (DFL)."""
 _LEAST = 32
 """Cells are worked on in groups of so many, or of its double, and so on: an engine makes code for each size it meets,
 which takes as long as a frame, and a crowd comes in all sizes."""
@@ -61,7 +61,7 @@ def sparse_head(model: openvino.Model, values: int) -> openvino.Model | None:
 
     Args:
         model: a network for one picture of one size, as ultralytics exports it; left as it is.
-        values: numbers that tell of a keypoint, 2 or 3.
+        values: numbers per keypoint, 2 or 3.
 
     Returns:
         A model with a second input `conf`, (1,) float32, and rows (M, 4 + classes + K·values) of centre x, centre y,
@@ -226,7 +226,7 @@ def _linear(value: Any, layer: tuple[Floats, Floats]) -> Any:
 
 
 def _rows(raw: Any, scores: Any, places: Any, keypoints: int, values: int) -> Any:
-    """(M, 4 + classes + K·values) in input pixels, from what all levels tell."""
+    """(M, 4 + classes + K·values) in input pixels, from the outputs of all levels."""
     box, points = ov.variadic_split(raw, _ints(1), _ints(4 * _BINS, keypoints * values)).outputs()
     cell, stride = ov.variadic_split(places, _ints(1), _ints(2, 1)).outputs()
     return ov.concat([ov.multiply(_boxes(box, cell), stride), scores, _keypoints(points, cell, stride, values)], 1)

@@ -1,4 +1,4 @@
-"""Greedy non-maximum suppression of a whole batch on its device, in a fixed number of steps and without a wait."""
+"""Greedy non-maximum suppression (NMS) of a whole batch on its device, in a fixed number of steps without a wait."""
 
 from __future__ import annotations
 
