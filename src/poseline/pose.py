@@ -32,16 +32,22 @@ class Poses:
     """(N,) int64, the track's id from 1, or `UNTRACKED`."""
 
     def __post_init__(self) -> None:
-        boxes, keypoints, count = self.boxes, self.keypoints, len(self.boxes)
-        each = (("boxes", boxes, (count, 4)), ("scores", self.scores, (count,)),
-                ("classes", self.classes, (count,)), ("ids", self.ids, (count,)))  # fmt: skip
-        for name, array, shape in each:
-            if array.shape != shape:
-                raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
-            array.setflags(write=False)
+        boxes, scores, keypoints, classes, ids = self.boxes, self.scores, self.keypoints, self.classes, self.ids
+        count = len(boxes)
+        if boxes.shape != (count, 4) or not scores.shape == classes.shape == ids.shape == (count,):
+            raise ValueError(self._misshapen(count))
         if keypoints.ndim != 3 or len(keypoints) != count or keypoints.shape[2] != 3:
             raise ValueError(f"keypoints must have shape ({count}, K, 3), got {keypoints.shape}")
-        keypoints.setflags(write=False)
+        for array in (boxes, scores, keypoints, classes, ids):
+            array.setflags(write=False)
+
+    def _misshapen(self, count: int) -> str:
+        """Which of the arrays, but for the keypoints, has another shape than `count` instances need."""
+        each = (("boxes", self.boxes, (count, 4)), ("scores", self.scores, (count,)),
+                ("classes", self.classes, (count,)), ("ids", self.ids, (count,)))  # fmt: skip
+        return next(
+            f"{name} must have shape {shape}, got {array.shape}" for name, array, shape in each if array.shape != shape
+        )
 
     def __len__(self) -> int:
         return len(self.boxes)

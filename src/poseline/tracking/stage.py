@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from poseline.pose import UNTRACKED, Observation
 from poseline.tracking.appearance import Torso, torso_colours
 from poseline.tracking.tracker import Tracker
@@ -31,5 +33,7 @@ def track(
         colours = torso_colours(seen.frame, seen.poses.keypoints, torso)
         poses = tracker.update(seen.poses, seen.frame.time, colours)
         if len(poses) and poses.scores[-1] <= tracker.conf:  # the last one's is the lowest
-            poses = poses[(poses.scores > tracker.conf) | (poses.ids != UNTRACKED)]
+            kept = (poses.scores > tracker.conf) | (poses.ids != UNTRACKED)
+            count = np.count_nonzero(kept)
+            poses = poses[:count] if np.count_nonzero(kept[:count]) == count else poses[kept]  # a slice copies nothing
         yield replace(seen, poses=poses)

@@ -92,9 +92,10 @@ class Tracker:
         self._check(poses, time)
         first = self._time is None
         self._advance(time)
-        valid = np.logical_and.reduce(np.isfinite(poses.boxes), axis=1) & (poses.scores >= self._settings.low)
-        if np.count_nonzero(valid) == len(poses):
+        finite, high_enough = np.isfinite(poses.boxes), poses.scores >= self._settings.low
+        if np.count_nonzero(finite) == finite.size and np.count_nonzero(high_enough) == len(poses):
             return poses.with_ids(self._identify(poses, colours, first))
+        valid = finite.all(axis=1) & high_enough
         ids = np.full(len(poses), UNTRACKED, np.int64)
         ids[valid] = self._identify(poses[valid], None if colours is None else colours[valid], first)
         return poses.with_ids(ids)
@@ -112,7 +113,9 @@ class Tracker:
         if np.count_nonzero(fresh):
             owners[fresh] = self._start(found[fresh], None if worn is None else worn[fresh], known=first)
         ids: Integers = np.concatenate((self._ids, _NO_ID)).take(owners)  # the last, for _NOBODY
-        self._keep((self._ids != UNTRACKED) | (self._unseen <= _PROBATION))
+        nameless = self._ids == UNTRACKED
+        if np.count_nonzero(nameless):
+            self._keep(~nameless | (self._unseen <= _PROBATION))
         return ids
 
     def _check(self, poses: Poses, time: float) -> None:
