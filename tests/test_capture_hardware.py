@@ -34,6 +34,13 @@ def test_a_decoder_far_from_the_network_is_refused() -> None:
         accelerators("cuda", "cpu")
 
 
+@pytest.fixture
+def side_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand-ins for pictures have side data that PyAV does not read."""
+    monkeypatch.setattr("poseline.capture.orientation.SideDataContainer", lambda picture: picture.side_data)
+
+
+@pytest.mark.usefixtures("side_data")
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
@@ -59,6 +66,7 @@ def test_pictures_that_cannot_stay_on_the_device(changed: dict[str, Any], words:
     assert bool(reason) == bool(words)
 
 
+@pytest.mark.usefixtures("side_data")
 def test_an_interlaced_picture_may_stay_where_nobody_wants_it_whole() -> None:
     picture = SimpleNamespace(
         format=SimpleNamespace(name="cuda"), sw_format=SimpleNamespace(name="nv12"), width=1280, height=720,
