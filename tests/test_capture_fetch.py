@@ -163,11 +163,16 @@ def test_a_stream_that_is_called_a_picture_is_a_stream(serve: Serve, jpeg: bytes
             handler.wfile.write(part + jpeg + b"\r\n")
             time.sleep(0.01)
 
-    source = open_source(serve({"/video.jpg": stream_of}).url("/video.jpg"), QUICK)
+    url = serve({"/video.jpg": stream_of}).url("/video.jpg")
+    source = open_source(url, QUICK)
     assert isinstance(source, NetworkStream)
     frames = source.frames()
     assert number_in(next(frames).bgr) == 77
     frames.close()
+    with pytest.raises(
+        SourceError, match=r"video\.jpg: --from and --to choose .* this is a live stream; leave them out"
+    ):
+        open_source(url, QUICK.model_copy(update={"start": 1.0}))
 
 
 def guarded(content: bytes) -> Answer:

@@ -81,10 +81,10 @@ def frames_and_notes(source: Any) -> tuple[int, list[str]]:
 
 def test_without_a_card_the_cpu_decodes_and_says_so(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
-    def no_card(location: str, settings: CaptureSettings, card: object = None) -> Any:
+    def no_card(location: str, settings: CaptureSettings, card: object = None, form: str | None = None) -> Any:
         if card is not None:
             raise SourceError("no") from av.error.PermissionError(1, "Operation not permitted")
-        return open_container(location, settings)
+        return open_container(location, settings, form=form)
 
     monkeypatch.setattr("poseline.capture.file.open_container", no_card)
     count, notes = frames_and_notes(open_source(clip, AUTO, "cuda"))
@@ -94,7 +94,7 @@ def test_without_a_card_the_cpu_decodes_and_says_so(clip: Path, monkeypatch: pyt
 
 def test_a_codec_that_the_card_does_not_know(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """FFmpeg then decodes it itself, in one thread: it is opened again, for all of them."""
-    monkeypatch.setattr("poseline.capture.file.open_container", lambda *given: open_container(*given[:2]))
+    monkeypatch.setattr("poseline.capture.file.open_container", lambda *given, **_: open_container(*given[:2]))
     source = VideoFile(clip, CUDA, consumer="cuda")
     count, notes = frames_and_notes(source)
     assert count == 200
