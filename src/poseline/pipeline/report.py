@@ -158,7 +158,7 @@ class RunReport:
                     "cpu_p50": percentile(list(meter.recent_cpu), 50),
                     "cpu_p95": percentile(list(meter.recent_cpu), 95),
                     "busy": round(meter.wall / self.elapsed, 3) if self.elapsed else 0.0,
-                    "dropped": meter.dropped,
+                    **({"dropped": meter.dropped} if meter.dropped else {}),
                 }
                 for meter in self.meters
             ],
