@@ -22,9 +22,15 @@ from poseline.analysis.files.mot import coordinate, largest_block
 SCRIPT = Path(__file__).with_name("opensim_reader.py")
 
 
-def told(python: str, *arguments: str | Path) -> Any:
+def told(python: str, folder: Path, *arguments: str | Path) -> Any:
+    """What the script answers; in a folder of its own, where OpenSim leaves its log."""
     done = subprocess.run(
-        [python, str(SCRIPT), *map(str, arguments)], capture_output=True, text=True, timeout=100, check=False
+        [python, str(SCRIPT), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        cwd=folder,
     )
     assert done.returncode == 0, done.stderr + done.stdout
     return json.loads(done.stdout.rpartition("ANSWER")[2]) if "ANSWER" in done.stdout else None
@@ -49,7 +55,7 @@ def test_opensim_reads_every_file_with_equal_numbers(made: Any, tmp_path: Path, 
     analysis = analyze(log_of(tmp_path / "keypoints.jsonl", made()), height=1.8)
     files = write(analysis, tmp_path / "out", ("trc", "mot")).files
     person = analysis.main
-    answers = told(readers, "read", *(path for path in files if path.suffix != ".json"))
+    answers = told(readers, tmp_path, "read", *(path for path in files if path.suffix != ".json"))
     assert len(answers) == 3
     markers = {"person1_px.trc": pixel_markers(person), "person1_m.trc": metric_markers(person)}
     for path, answer in answers.items():
@@ -76,7 +82,7 @@ def test_opensim_reads_every_file_with_equal_numbers(made: Any, tmp_path: Path, 
 
 @pytest.mark.readers("opensim", "Pose2Sim")
 def test_inverse_kinematics_finds_the_joint_angles_of_a_known_body(tmp_path: Path, readers: str) -> None:
-    told(readers, "markers", tmp_path / "made.json")
+    told(readers, tmp_path, "markers", tmp_path / "made.json")
     made = json.loads((tmp_path / "made.json").read_text(encoding="utf-8"))
     own, scale = marker_names(NAMES), 200.0
     places = np.array(made["points"])
@@ -88,7 +94,7 @@ def test_inverse_kinematics_finds_the_joint_angles_of_a_known_body(tmp_path: Pat
         points[:, column, 1] = 500 - scale * place[:, 1]
     log = log_of(tmp_path / "keypoints.jsonl", motion(np.array(made["times"]), points))
     analyze(log, scale=scale).write(tmp_path / "out", ["trc"])
-    solved = told(readers, "solve", tmp_path / "out" / "person1_m.trc", tmp_path / "out" / "ik.mot")
+    solved = told(readers, tmp_path, "solve", tmp_path / "out" / "person1_m.trc", tmp_path / "out" / "ik.mot")
     for name in ("knee_angle_r", "knee_angle_l", "hip_flexion_r", "hip_flexion_l"):
         error = np.abs(np.array(solved[name]) - made["angles"][name])
         assert error.max() <= 2, name
