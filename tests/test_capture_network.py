@@ -171,7 +171,7 @@ def test_each_live_source_has_a_process_of_its_own_and_files_share_one(
 ) -> None:
     begun: list[tuple[list[str], int]] = []
 
-    def at_once(requests: list[RunRequest], _: object, jobs: int) -> int:
+    def at_once(requests: list[RunRequest], _: object, jobs: int, *__: object) -> int:
         begun.append(([request.source.name for request in requests], jobs))
         return 0
 

@@ -303,7 +303,7 @@ def test_the_end_of_a_clip_is_decoded_as_well_behind_a_seek(tmp_path: Path) -> N
 def test_what_the_card_does_not_decode_is_sought_by_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cards: list[object] = []
 
-    def without_card(location: str, chosen: CaptureSettings, card: object = None) -> Opened:
+    def without_card(location: str, chosen: CaptureSettings, card: object = None, **_: object) -> Opened:
         cards.append(card)
         return open_container(location, chosen)
 
