@@ -110,7 +110,7 @@ def test_everybody_and_what_is_said_of_them(told, tmp_path: Path) -> None:  # ty
         ("--floor-angle steep", "--floor-angle: auto, or degrees"),
         ("--smooth kalman", "auto, none or butterworth:HZ"),
         ("--formats csv,xls", "unknown format 'xls'"),
-        ("--formats c3d", "c3d holds metres: give --height"),
+        pytest.param("--formats c3d", "c3d holds metres: give --height", marks=pytest.mark.system("ezc3d")),
         ("--events dance", "unknown kind 'dance'"),
         ("-o -", "cannot go to standard output"),
     ],

@@ -216,7 +216,7 @@ def test_a_stream_that_breaks_and_comes_back_has_a_gap_and_no_made_up_frame(
 
 def containers() -> int:
     """Opened media that are still in memory."""
-    return sum(isinstance(each, av.container.InputContainer) for each in gc.get_objects())
+    return sum(type(each) is av.container.InputContainer for each in gc.get_objects())
 
 
 def test_what_a_broken_connection_held_is_given_back(transport: bytes, serve: Callable[..., Server]) -> None:
