@@ -100,7 +100,7 @@ def test_inverse_kinematics_finds_the_joint_angles_of_a_known_body(tmp_path: Pat
         assert error.max() <= 2, name
 
 
-@pytest.mark.readers("ezc3d")
+@pytest.mark.system("ezc3d")
 def test_ezc3d_reads_the_markers_and_the_events(tmp_path: Path) -> None:
     import ezc3d
 
@@ -121,7 +121,7 @@ def test_ezc3d_reads_the_markers_and_the_events(tmp_path: Path) -> None:
     np.testing.assert_allclose(event["TIMES"]["value"][1], [each.time for each in person.events], atol=1e-4)
 
 
-@pytest.mark.readers("ezc3d", "kineticstoolkit")
+@pytest.mark.system("ezc3d", "kineticstoolkit")
 @pytest.mark.filterwarnings("ignore:In the specified file")
 def test_kinetics_toolkit_reads_metres(tmp_path: Path) -> None:
     import kineticstoolkit
@@ -134,7 +134,7 @@ def test_kinetics_toolkit_reads_metres(tmp_path: Path) -> None:
     np.testing.assert_allclose(read.time, analysis.main.times, atol=1e-6)
 
 
-@pytest.mark.readers("ezc3d")
+@pytest.mark.system("ezc3d")
 def test_a_clip_at_uneven_times_is_read_off_at_even_ones(tmp_path: Path) -> None:
     import ezc3d
 
@@ -152,7 +152,7 @@ def test_a_clip_at_uneven_times_is_read_off_at_even_ones(tmp_path: Path) -> None
     assert np.abs(found - expected).max() < 5, "millimetres, of 2 m"
 
 
-@pytest.mark.readers("ezc3d")
+@pytest.mark.system("ezc3d")
 def test_what_ezc3d_would_cut_goes_into_further_files(tmp_path: Path) -> None:
     import ezc3d
 
