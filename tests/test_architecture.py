@@ -64,7 +64,7 @@ MAY_IMPORT = {
     | {"atomic", "log", "pipeline", "session", "terminal", "result", "model", "machine", "startup", "cache"},
     "send": BASE | {"capture", "log", "pipeline"},
     "serve": BASE | ROOMS | {"log", "pipeline", "session", "terminal"},
-    "session": BASE | ROOMS | {"machine", "pipeline", "workers"},
+    "session": BASE | ROOMS | {"machine", "pipeline", "send", "workers"},
     "batch": BASE | ROOMS | {"pipeline", "send", "serve", "session", "terminal", "progress", "workers", "startup"},
     "cli": BASE | ROOMS | {"commands", "pipeline", "terminal", "doctor", "bench", "batch", "serve"},
     "workers": {"errors", "interruption"},

@@ -10,7 +10,8 @@ import pytest
 
 from poseline.capture import locate, open_source
 from poseline.errors import PoselineError, SettingsError, SourceError
-from poseline.settings import CaptureSettings
+from poseline.session import RunRequest
+from poseline.settings import CaptureSettings, load
 
 LIST = """
 - source: 0
@@ -50,6 +51,15 @@ def test_they_win_over_the_runs_and_leave_the_rest(tmp_path: Path, monkeypatch: 
         open_source(location, settings)
     assert (given[0].cam_size, given[0].fourcc, given[0].read_timeout) == ((1280, 720), "MJPG", 7)
     assert given[2] == settings
+
+
+def test_every_way_in_has_them_in_its_request(tmp_path: Path) -> None:
+    """So that the pipeline waits for a camera that may be gone as long as it asks for."""
+    _, gate, third = locate([written(tmp_path, LIST)])
+    common = load(overrides={"capture": {"max_outage": 30, "read_timeout": 7}})
+    own = RunRequest(gate, common).settings.capture
+    assert (own.max_outage, own.rtsp_transport, own.read_timeout) == (600, "udp", 7)
+    assert RunRequest(third, common).settings is common
 
 
 def test_other_sources_stand_beside_a_list(tmp_path: Path) -> None:

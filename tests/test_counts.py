@@ -11,7 +11,6 @@ import pytest
 from numpy.typing import NDArray
 
 from media_worlds import ScriptedSource, estimator, one_person, settings
-from poseline import batch
 from poseline.errors import ModelError, PoselineError
 from poseline.frame import Pixels
 from poseline.interruption import Interruption
@@ -60,7 +59,7 @@ def test_a_stage_that_loses_or_doubles_a_frame_is_an_internal_error(
     assert type(report.error) is PoselineError
     words = f"internal error: 20 frames were read, but {made} processed, 0 dropped and 0 bad make {made}"
     assert str(report.error).startswith(words)
-    assert batch._code(report) == 1
+    assert report.exit_code == 1
     log = read_log(tmp_path / "out" / "keypoints.jsonl")
     assert log.ended == report.ended == "failed"
     assert log.end is not None

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("poseline")
 
-INTERNAL = 1
 _PROGRESS_SECONDS = 0.2
 """How often a worker reports its progress."""
 
@@ -205,7 +204,7 @@ class _SourceWork:
     def __call__(self, request: RunRequest, context: Context) -> _SourceResult:
         """Run one source."""
         report = run_source(request, self._models, context.interruption)
-        return _SourceResult(_code(report), report.interrupted, _complete_log(report))
+        return _SourceResult(report.exit_code, report.interrupted, _complete_log(report))
 
 
 class _WorkerSourceWork(_SourceWork):
@@ -226,7 +225,7 @@ class _WorkerSourceWork(_SourceWork):
             show_log()
         on_frame = now_and_then(report_progress, _PROGRESS_SECONDS)
         report = run_source(request, self._models, context.interruption, on_frame)
-        return _SourceResult(_code(report), report.interrupted, _complete_log(report), printed.getvalue())
+        return _SourceResult(report.exit_code, report.interrupted, _complete_log(report), printed.getvalue())
 
 
 def _complete_log(report: RunReport) -> Path | None:
@@ -258,10 +257,7 @@ def _requests(locations: list[Location], settings: Settings) -> list[RunRequest]
 
 
 def _for_one(settings: Settings, location: Location, several: bool) -> Settings:
-    """The settings of one source: its own win, and of several each has a folder below the one that was asked for."""
-    if location.own:
-        capture = settings.capture.model_copy(update=dict(location.own))
-        settings = settings.model_copy(update={"capture": capture})
+    """With several sources, each has a folder of its own below the one that was asked for."""
     directory = settings.output.directory
     if directory is None or not several:
         return settings
@@ -278,23 +274,14 @@ def run_source(
     Args:
         request: what is to be run.
         models: where the model comes from.
-        interruption: hears the user's signals.
+        interruption: receives the user's signals.
         on_frame: called after each frame; without it progress is shown on the terminal.
         sinks: where results go beside the folder and the addresses of `--send`.
         turns: of the live runs that share the model, if there are several.
         on_open: called with the open source and the folder, before the first frame.
     """
-    with Session(request, models, sinks=[*_sinks(request), *sinks], turns=turns, into_folder=True) as session:
+    with Session(request, models, sinks=sinks, turns=turns, into_folder=True) as session:
         return _recorded(session, request, interruption, on_frame, on_open)
-
-
-def _sinks(request: RunRequest) -> Sequence[Sink]:
-    """Where results go beside the folder."""
-    if not request.settings.output.send:
-        return ()
-    from poseline import send
-
-    return send.senders(request.settings.output.send, request.source.name)
 
 
 def _recorded(
@@ -333,20 +320,7 @@ def _show_images(source: Source, estimator: PoseEstimator, seen: list[Observatio
     from poseline.terminal import show_image
 
     def on_frame(observation: Observation, _: RunReport) -> None:
-        seen.append(_without_pixels(observation))
+        seen.append(replace(observation, frame=observation.frame.without_pixels()))  # a folder may hold many
         show_image(observation, observation.frame.index + 1, source.info.frames, estimator.spec.names)
 
     return on_frame
-
-
-def _without_pixels(observation: Observation) -> Observation:
-    """What the closing line needs, so that a folder of pictures is not kept in memory."""
-    import numpy as np
-
-    return replace(observation, frame=replace(observation.frame, picture=np.zeros((1, 1, 3), np.uint8)))
-
-
-def _code(report: RunReport) -> int:
-    if report.error is None or isinstance(report.error, KeyboardInterrupt):
-        return INTERRUPTED if report.interrupted else 0
-    return report.error.exit_code if isinstance(report.error, PoselineError) else INTERNAL

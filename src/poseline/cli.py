@@ -14,7 +14,7 @@ from poseline import settings as configuration
 from poseline.commands import analyze as analysis_command
 from poseline.commands.compare import compare
 from poseline.commands.render import render
-from poseline.errors import PoselineError, SettingsError, redact
+from poseline.errors import INTERNAL, PoselineError, SettingsError, redact
 from poseline.interruption import INTERRUPTED, Interruption
 
 app = typer.Typer(
@@ -264,7 +264,7 @@ def command(interruption: Interruption) -> int:
         if isinstance(error, ImportError):  # what would show it may be missing too
             raise
         _show(error)
-        return int(getattr(error, "exit_code", runner.INTERNAL))
+        return int(getattr(error, "exit_code", INTERNAL))
 
 
 def _arguments() -> list[str]:

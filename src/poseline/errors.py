@@ -66,6 +66,15 @@ class StageStalled(PoselineError, TimeoutError):
     """A stage of the pipeline that has given nothing for too long."""
 
 
+INTERNAL = 1
+"""Exit code of an error that is not one of these: a fault of ours."""
+
+
+def exit_code_of(error: BaseException) -> int:
+    """The exit code of a run that ended with `error`."""
+    return error.exit_code if isinstance(error, PoselineError) else INTERNAL
+
+
 def last_line(error: BaseException) -> str:
     """The last line of an error's text: OpenVINO puts the reason behind the places that it came through."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -200,9 +200,8 @@ def stream(
                 )
 
 
-def _sample(settings: InferenceSettings, source: Path | None = None) -> ClipSample | None:
-    clip = settings.calibrate or source
-    return ClipSample(clip) if clip else None
+def _sample(settings: InferenceSettings) -> ClipSample | None:
+    return ClipSample(settings.calibrate) if settings.calibrate else None
 
 
 def _named(model: str | Path | None) -> dict[str, Any]:

@@ -37,8 +37,14 @@ class RunRequest:
 
     source: Location
     settings: Settings = field(default_factory=Settings)
+    """A source's own, as a list of cameras gives them, win over these, and stand here when it is made."""
     separately: bool = False
     """Whether separate pictures go through the network one by one, so that each one's printed times are its own."""
+
+    def __post_init__(self) -> None:
+        capture = self.source.settings(self.settings.capture)
+        if capture is not self.settings.capture:
+            object.__setattr__(self, "settings", self.settings.model_copy(update={"capture": capture}))
 
 
 class Models:
@@ -98,7 +104,7 @@ class Session:
     Args:
         request: what is to be run.
         models: where the model comes from, and where the next session finds it.
-        sinks: where results go beside the folder.
+        sinks: where results go beside the folder, and beside what the settings send.
         stages: further stages, behind tracking.
         into_folder: whether `run` will be called, which draws and writes as the settings say.
         turns: of the live runs that share the model, if there are several.
@@ -115,7 +121,8 @@ class Session:
         into_folder: bool = False, turns: Turns | None = None,
     ) -> None:  # fmt: skip
         self._request, self._models = request, models
-        self._sinks, self._stages, self._into_folder = sinks, stages, into_folder
+        self._sinks = [*_senders(request), *sinks] if into_folder else sinks
+        self._stages, self._into_folder = stages, into_folder
         self._turns = turns
         self._render_in_subprocess = False
         self._read = False
@@ -180,6 +187,15 @@ class Session:
             self.source, self.estimator, self._request.settings, folder, on_frame, interruption,
             render_in_subprocess=self._render_in_subprocess, sinks=self._sinks, stages=self._stages, turn=turn,
         )  # fmt: skip
+
+
+def _senders(request: RunRequest) -> Sequence[Sink]:
+    """Sinks of the addresses that the settings send keypoints to."""
+    if not request.settings.output.send:
+        return ()
+    from poseline import send
+
+    return send.senders(request.settings.output.send, request.source.name)
 
 
 def may_render_in_subprocess(request: RunRequest) -> bool:

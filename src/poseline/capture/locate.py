@@ -62,6 +62,10 @@ class Location:
         """The files it is read from."""
         return (self.video,) if self.video else tuple(place for place in self.pictures if isinstance(place, Path))
 
+    def settings(self, common: CaptureSettings) -> CaptureSettings:
+        """What it is read by: the common settings, or its own where it has any."""
+        return common.model_copy(update=dict(self.own)) if self.own else common
+
 
 def locate(sources: Sequence[str | Path], recursive: bool = False) -> list[Location]:
     """One location a video, camera or address; pictures that follow each other are one location.
@@ -129,8 +133,7 @@ def open_source(location: Location | str | Path, settings: CaptureSettings, cons
         if len(found) != 1:
             raise SourceError(f"{location}: holds {len(found)} sources; open them one by one")
         location = found[0]
-    if location.own:
-        settings = settings.model_copy(update=dict(location.own))
+    settings = location.settings(settings)
     check_part(location, settings)
     if location.camera is not None:
         return Camera(location.camera, settings)

@@ -9,7 +9,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from poseline.errors import exit_code_of
 from poseline.frame import Frame
+from poseline.interruption import INTERRUPTED
 from poseline.log import Counts, Ended
 from poseline.pipeline.meter import Meter
 from poseline.pose import Observation
@@ -64,6 +66,14 @@ class RunReport:
         if self.failure is not None:
             return "failed"
         return "interrupted" if self.interrupted else "complete"
+
+    @property
+    def exit_code(self) -> int:
+        """What the command ends with after this run."""
+        if self.failure is None:
+            return INTERRUPTED if self.interrupted else 0
+        assert self.error is not None
+        return exit_code_of(self.error)
 
     @property
     def failure(self) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from poseline.errors import PoselineError, SettingsError, SourceError
+from poseline.errors import SettingsError, SourceError, exit_code_of
 from poseline.interruption import INTERRUPTED, Interruption
 from poseline.serve.address import OPTION, Address
 from poseline.serve.keep import Recordings
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("poseline")
 
-_INTERNAL = 1
 _TICK = 0.2
-"""Seconds after which the main thread looks whether all have ended: a wait without end would not hear Ctrl-C."""
+"""Seconds after which the main thread looks whether all have ended: a wait without end would not notice Ctrl-C."""
 
 
 def run_served(
@@ -42,7 +41,7 @@ def run_served(
         jobs: as typed; more than one is refused.
         run_one: runs one source to its end; `batch.run_source`.
         models: where the network comes from.
-        interruption: hears the user's signals.
+        interruption: receives the user's signals.
         recordings: how they are made and kept.
 
     Returns:
@@ -102,15 +101,12 @@ class _Camera(threading.Thread):
         error: BaseException | None = None
         try:
             report = self._report()
-            error = report.error if report else None
-        except Exception as raised:  # noqa: BLE001 # shown below, and the other cameras go on
-            error = raised
+            if report is not None:
+                error, self.code = report.error, report.exit_code
+        except Exception as raised:  # noqa: BLE001 # shown here, and the other cameras go on
+            error, self.code = raised, exit_code_of(raised)
             show_error(raised)
-        if isinstance(error, KeyboardInterrupt):
-            error = None
-        if error is not None:
-            self.code = error.exit_code if isinstance(error, PoselineError) else _INTERNAL
-        self._feed.end(None if error is None else str(error))
+        self._feed.end(None if error is None or isinstance(error, KeyboardInterrupt) else str(error))
 
     def _report(self) -> RunReport | None:
         """The run's report; None where the user ended it before the source could be opened.
@@ -146,7 +142,6 @@ class _Camera(threading.Thread):
         feed.recorder = Recorder(
             feed.name, folder / "recordings", self._recordings, feed.run_record, feed.note_recording
         )
-        feed.recorder.start()
 
 
 class _ThreadInterruption(Interruption):

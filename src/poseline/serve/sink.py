@@ -27,8 +27,10 @@ class LiveSink(Sink):
         self._feed = feed
 
     def open(self, header: RunHeader, info: SourceInfo) -> None:
-        """Tell the page what it will see."""
+        """Tell the page what it will see, and get ready to record."""
         self._feed.begin(header, info)
+        if self._feed.recorder is not None:
+            self._feed.recorder.start()
 
     def write(self, observation: Observation, picture: Picture | None) -> None:
         """Show the frame."""
