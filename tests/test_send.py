@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from media_worlds import until
-from output_worlds import SAMPLES
+from media_worlds import joined, until
+from output_worlds import SAMPLES, lines
+from poseline import record as run_recorded
 from poseline.errors import OutputError, SettingsError
 from poseline.frame import Gap
 from poseline.pipeline import Stage
@@ -193,6 +194,30 @@ def test_a_frame_that_does_not_fit_comes_in_several_datagrams(tmp_path: Path) ->
         parts = [part for part in frames([json.loads(one) for one in datagrams]) if part["frame"] == record["frame"]]
         assert len(parts) > 3
         assert [person for part in parts for person in part["persons"]] == record["persons"]
+
+
+def test_a_run_record_without_what_does_not_fit_says_what_is_sent(tmp_path: Path) -> None:
+    with UdpReceiver() as receiver:
+        ran = sent(
+            tmp_path, f"udp://127.0.0.1:{receiver.port}", smoothing={"enabled": True}, tracking={"enabled": True},
+            inference={"classes": list(range(3000))},
+        )  # fmt: skip
+        first = json.loads(receiver.received()[0])
+    assert len(json.dumps(ran.records[0])) > 8192
+    assert (first["type"], first["settings"], first["keypoints"]) == ("run", {}, "smoothed")
+
+
+def test_python_sends_too(tmp_path: Path) -> None:
+    clip = joined(tmp_path / "clip.mp4", SAMPLES / "squat.mp4", packets=8)
+    with UdpReceiver() as receiver:
+        address = f"udp://127.0.0.1:{receiver.port}"
+        sections: dict[str, dict[str, Any]] = {
+            "output": {"video": False, "send": [address]},
+            "inference": {"model": "builtin"},
+        }
+        run_recorded(clip, tmp_path / "out", **sections)
+        got = [json.loads(datagram) for datagram in receiver.received()]
+    assert frames(got) == frames(lines(tmp_path / "out" / "keypoints.jsonl"))
 
 
 def test_udp_tells_the_run_again_to_whoever_comes_later(tmp_path: Path) -> None:

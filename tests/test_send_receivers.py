@@ -16,7 +16,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media_worlds import until
+from media_worlds import ScriptedSource, until
+from output_worlds import header
+from poseline.send import senders
+from poseline.send.mqtt import MqttSender
 from send_worlds import free_port, sent
 
 
@@ -85,6 +88,31 @@ def test_a_broker_gets_every_frame_with_the_logs_numbers(tmp_path: Path) -> None
         with subscriber(port) as later:
             assert until(lambda: len(of(later, "state")) > 0 and len(of(later, "run")) > 0, 10)
             assert {message.topic.rpartition("/")[2] for message in later} == {"state", "run"}, "what is kept"
+
+
+@pytest.mark.system("paho")
+def test_a_broker_that_comes_late_forgets_the_size_of_an_earlier_run() -> None:
+    class Broker:
+        def __init__(self) -> None:
+            self.published: list[tuple[str, bytes, bool]] = []
+
+        def publish(self, topic: str, payload: bytes, retain: bool = False) -> None:
+            self.published.append((topic, payload, retain))
+
+    class Reason:
+        is_failure = False
+
+    (sender,) = senders([f"mqtt://127.0.0.1:{free_port()}"], "cam")
+    assert isinstance(sender, MqttSender)
+    sender.connect(header(), ScriptedSource(1).info)
+    try:
+        assert sender._trouble, "nobody is there yet"
+        for first in (True, False):
+            broker = Broker()
+            sender._on_connect(broker, None, None, Reason(), None)
+            assert (("poseline/cam/size", b"", True) in broker.published) == first
+    finally:
+        sender.disconnect()
 
 
 @pytest.mark.system("mosquitto", "paho")

@@ -129,7 +129,7 @@ class Records:
         self._steps = np.array((_PER_SCORE, *4 * (_PER_PIXEL,), *self._keypoints * each))  # of score, box, keypoints
         self._many_classes = len(header.classes) > 1
         video = header.video or {}
-        self._size = (video.get("width"), video.get("height"))  # of the picture that was last told of
+        self._size = (video.get("width"), video.get("height"))  # of the last frame written
         self._aspect: Fraction | None = None  # as the last frame said
         self._written_aspect = video.get("pixel_aspect", 1.0)
 
@@ -159,6 +159,11 @@ class Records:
     def gap(self, gap: Gap) -> bytes:
         """An outage's line; it comes before the frame that ended it."""
         return _line(jsonable({"type": "gap", "from": gap.start, "to": gap.end, "reason": gap.reason}))
+
+    def lines(self, observation: Observation) -> bytes:
+        """A frame's lines, behind that of the outage that it ended, if any."""
+        gap = observation.frame.gap
+        return (b"" if gap is None else self.gap(gap)) + self.frame(observation)
 
     def end(self, counts: Counts, elapsed: float, fps: float, error: str | None, ended: Ended | None) -> bytes:
         """The last line, see `KeypointLog.end`."""

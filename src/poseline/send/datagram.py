@@ -26,10 +26,7 @@ class Datagrams:
         self.refused = False
         """Whether the last datagrams found nobody; the next may."""
         self._refusals = 0
-        try:
-            found = socket.getaddrinfo(destination.host, destination.port, type=socket.SOCK_DGRAM)
-        except (OSError, UnicodeError) as error:
-            raise OutputError(f"--send {destination}: the host cannot be found: {error}") from error
+        found = destination.resolved(socket.SOCK_DGRAM)
         # Most receivers listen on IPv4 alone, and `localhost` is both.
         family, kind, protocol, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
         try:

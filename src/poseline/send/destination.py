@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from poseline.errors import SettingsError, redact
+from poseline.errors import OutputError, SettingsError, redact
 
 STDOUT = "-"
+_FLAGS = ("pixels", "keypoints", "slots", "timetag")
+"""Options without a value."""
 _OPTIONS: Mapping[str, tuple[str, ...]] = {
-    "osc": ("pixels", "keypoints", "slots", "timetag"),
+    "osc": _FLAGS,
     "udp": (),
     "tcp": (),
     "mqtt": ("rate",),
@@ -19,8 +23,6 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
     STDOUT: (),
 }
 """What may stand behind the question mark, for each protocol."""
-_FLAGS = ("pixels", "keypoints", "slots", "timetag")
-"""Options without a value."""
 _DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 _EXAMPLES = "osc://127.0.0.1:9000, udp://HOST:PORT, tcp://HOST:PORT, mqtt://HOST, lsl: or - (standard output)"
 
@@ -47,6 +49,17 @@ class Destination:
             return f"lsl:{self.path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.protocol}://{host}:{self.port}"
+
+    def resolved(self, kind: socket.SocketKind) -> list[Any]:
+        """What the host's name stands for, as `socket.getaddrinfo` gives it for sockets of this kind.
+
+        Raises:
+            OutputError: the host cannot be found.
+        """
+        try:
+            return socket.getaddrinfo(self.host, self.port, type=kind)
+        except (OSError, UnicodeError) as error:
+            raise OutputError(f"--send {self}: the host cannot be found: {error}") from error
 
     def number(self, option: str, default: float, least: float, most: float) -> float:
         """The value of an option that is a number.

@@ -58,11 +58,11 @@ class MqttSender(Sender):
         self._every = 1 / rate if rate else 0.0
         self._due = float("-inf")
         self._topic = f"{self.destination.path or _ROOT}/{self.camera}"
-        self._header = header
         self._records = Records(header, shown=True)
         self._in_flight: list[Any] = []
-        self._told = ""
-        self._answered = Event()
+        self._trouble = ""
+        self._answered = Event()  # by the broker, or by what is amiss with it
+        self._connected_before = False
         self._stalled = False
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
         if self.destination.username is not None:
@@ -73,7 +73,7 @@ class MqttSender(Sender):
         client.reconnect_delay_set(1, 10)
         client.connect_timeout = _OPENING
         client.on_connect = self._on_connect
-        client.on_connect_fail = lambda *_: self._tell("the broker cannot be reached")
+        client.on_connect_fail = lambda *_: self._warn_once("the broker cannot be reached")
         client.on_disconnect = self._on_disconnect
         self._client = client
         try:
@@ -110,7 +110,7 @@ class MqttSender(Sender):
                 connected = False
         self._client.disconnect()
         self._client.loop_stop()
-        return [] if connected else [f"{self.name}: not connected at the end: {self._told or 'no answer'}"]
+        return [] if connected else [f"{self.name}: not connected at the end: {self._trouble or 'no answer'}"]
 
     def _room(self) -> bool:
         """Whether the broker takes one more; a slow one is waited for once, until it takes some again."""
@@ -126,24 +126,25 @@ class MqttSender(Sender):
         """On paho's thread, at each connection."""
         del userdata, flags, properties
         if reason.is_failure:
-            self._tell(f"the broker refuses: {reason}")
+            self._warn_once(f"the broker refuses: {reason}")
             return
-        if not self._answered.is_set():  # of an earlier run
-            client.publish(f"{self._topic}/size", b"", retain=True)
-        self._told = ""
+        if not self._connected_before:
+            client.publish(f"{self._topic}/size", b"", retain=True)  # else that of an earlier run would stay
+        self._connected_before = True
+        self._trouble = ""
         client.publish(f"{self._topic}/run", self._records.run, retain=True)
         client.publish(f"{self._topic}/state", "online", retain=True)
         self._answered.set()
 
     def _on_disconnect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         del client, userdata, flags, properties
-        if reason.is_failure and not self._told:  # else it never was there
-            self._tell(f"the connection is lost: {reason}")
+        if reason.is_failure and not self._trouble:  # else it never was there
+            self._warn_once(f"the connection is lost: {reason}")
 
-    def _tell(self, what: str) -> None:
+    def _warn_once(self, what: str) -> None:
         """Say it once until there is a connection."""
-        if what != self._told:
-            self._told = what
+        if what != self._trouble:
+            self._trouble = what
             self._answered.set()
             log.warning("%s: %s; the run goes on, and it is tried again", self.name, what)
 

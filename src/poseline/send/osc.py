@@ -67,7 +67,7 @@ class OscSender(Sender):
         return all(sent)
 
     def disconnect(self) -> list[str]:
-        """Tell that everybody has left."""
+        """Send that everybody has left."""
         changes = self._slots.update([], float("inf"))
         left = [message(f"{self._root}/leave", *one) for one in changes.left]
         for bundle in packed([left], _IMMEDIATELY) if left else []:

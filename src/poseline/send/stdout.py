@@ -63,8 +63,7 @@ class StdoutSender(Sender):
 
     def send(self, observation: Observation) -> bool:
         """Print one frame."""
-        gap = observation.frame.gap
-        return self._print((b"" if gap is None else self._records.gap(gap)) + self._records.frame(observation))
+        return self._print(self._records.lines(observation))
 
     def disconnect(self) -> list[str]:
         """Print the last line to its end."""

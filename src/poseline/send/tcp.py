@@ -9,7 +9,6 @@ import time
 from contextlib import suppress
 
 from poseline.capture import SourceInfo
-from poseline.errors import OutputError
 from poseline.log import Records, RunHeader
 from poseline.pose import Observation
 from poseline.send.destination import Destination
@@ -50,10 +49,7 @@ class TcpSender(Sender):
         self._due, self._pause = 0.0, _FIRST_PAUSE
         self._reason = ""
         self._connections = 0
-        try:
-            socket.getaddrinfo(self.destination.host, self.destination.port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise OutputError(f"--send {self.destination}: the host cannot be found: {error}") from error
+        self.destination.resolved(socket.SOCK_STREAM)  # a name that nobody knows is an error, a machine that is off not
         if not self._connected():
             log.warning("%s: %s; the run goes on, and it is tried again", self.name, self._reason)
 
@@ -61,10 +57,8 @@ class TcpSender(Sender):
         """Send one frame, if there is a connection."""
         if not self._connected():
             return False
-        gap = observation.frame.gap
-        line = (b"" if gap is None else self._records.gap(gap)) + self._records.frame(observation)
         try:
-            return self._lines.send(line)
+            return self._lines.send(self._records.lines(observation))
         except OSError as error:
             self._lose(error)
             log.warning("%s: the receiver has gone (%s); it is tried again", self.name, self._reason)

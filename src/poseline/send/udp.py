@@ -41,7 +41,8 @@ class UdpSender(Sender):
         self._records = Records(header, shown=True)
         self._run = self._records.run
         if len(self._run) > MOST:
-            self._run = Records(replace(header, settings={}, versions={})).run  # what a receiver can do without
+            short = replace(header, settings={}, versions={})  # what a receiver can do without
+            self._run = Records(short, shown=True).run
         self._run_due = 0.0
         self._socket = Datagrams(self.destination)
 
@@ -50,7 +51,7 @@ class UdpSender(Sender):
         now = time.monotonic()
         if now >= self._run_due or (self._socket.refused and now >= self._run_due - _HEADER_SECONDS + _SOONER):
             self._run_due, self._socket.refused = now + _HEADER_SECONDS, False
-            self._records = Records(self._header, shown=True)  # whoever comes now is told of a changed size as well
+            self._records = Records(self._header, shown=True)  # a receiver that comes now needs a changed size as well
             self._socket.send(self._run)
         frame = observation.frame
         if frame.gap is not None:
