@@ -138,6 +138,21 @@ def test_a_full_disk_is_told_and_the_run_goes_on(tmp_path: Path, monkeypatch: py
     assert sum("only 0 MB" in event.text for event in world.feed.events) == 1, "told once"
 
 
+def test_what_was_recorded_is_whole_where_there_is_no_room_for_the_next_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, 0.0, segment=1.0)
+    world.recorder.want(True)
+    world.film(20)
+    monkeypatch.setattr(recorder_module, "free_bytes", lambda _: 1000)
+    world.film(40)
+    until(lambda: world.feed.events and "only 0 MB are free" in world.feed.events[-1].text)
+    world.recorder.close()
+    (found,) = world.recorder.finished
+    assert near(numbers(found.video), frames(found))
+    assert not list((tmp_path / "recordings").glob("*.ts"))
+
+
 def test_what_a_killed_run_was_recording_can_be_played(tmp_path: Path) -> None:
     world = World(tmp_path, 0.0)
     world.recorder.want(True)

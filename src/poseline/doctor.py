@@ -189,7 +189,7 @@ def _camera_check() -> Iterator[Finding]:
         for line in lines:
             yield Finding(name, line)
     if not found:
-        yield Finding("cameras", "none", "connect one, or rehearse with a clip: --live")
+        yield Finding("cameras", "none", "connect one, or try a clip as a camera: --live")
 
 
 def _display() -> Iterator[Finding]:

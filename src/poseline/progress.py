@@ -18,7 +18,7 @@ from poseline.pipeline import OnFrame, RunReport
 from poseline.pose import Observation
 
 _SHOWING_SECONDS = 0.1
-"""How often the terminal is report_progress of a run's progress."""
+"""Seconds between two updates of a run's progress on the terminal."""
 
 
 def now_and_then(show: OnFrame, seconds: float) -> OnFrame:

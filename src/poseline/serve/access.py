@@ -6,13 +6,12 @@ import hmac
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_address
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
-from poseline.serve.address import Address
+from poseline.serve.address import Address, is_ip
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -77,7 +76,7 @@ class Access:
             name = urlsplit(f"//{request.headers[hdrs.HOST]}").hostname or ""
         except (KeyError, ValueError):
             name = ""
-        if name not in self._names and not (not self._address.on_loopback and _is_ip(name)):
+        if name not in self._names and not (not self._address.on_loopback and is_ip(name)):
             raise web.HTTPForbidden(text="This server does not go by that name.\n")
 
     def _check_origin(self, request: web.Request) -> None:
@@ -122,11 +121,3 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     del request
     response.headers.update(HEADERS)
     response.headers.popall(hdrs.SERVER, None)
-
-
-def _is_ip(name: str) -> bool:
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True

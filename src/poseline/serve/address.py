@@ -31,7 +31,7 @@ class Address:
         found = _TYPED.fullmatch(text)
         host, port = (found["host"], int(found["port"])) if found else (text, PORT)
         host = host.strip("[]") or HOST
-        if port > 65535 or not (_is_ip(host) or _NAME.fullmatch(host)):
+        if port > 65535 or not (is_ip(host) or _NAME.fullmatch(host)):
             raise SettingsError(
                 f"{OPTION} {text}: not an address to listen on; try HOST:PORT, such as {HOST}:{PORT} for this computer "
                 f"alone, or 0.0.0.0:{PORT} for the whole network"
@@ -41,12 +41,12 @@ class Address:
     @property
     def on_loopback(self) -> bool:
         """Whether only this computer can reach it."""
-        return self.host == "localhost" or (_is_ip(self.host) and ip_address(self.host).is_loopback)
+        return self.host == "localhost" or (is_ip(self.host) and ip_address(self.host).is_loopback)
 
     @property
     def everywhere(self) -> bool:
         """Whether it listens on all of the computer's networks."""
-        return _is_ip(self.host) and ip_address(self.host).is_unspecified
+        return is_ip(self.host) and ip_address(self.host).is_unspecified
 
     def url(self, host: str = "") -> str:
         """What a browser opens, by this `host` name or by its own."""
@@ -68,7 +68,8 @@ def with_value(arguments: list[str]) -> list[str]:
     return completed
 
 
-def _is_ip(host: str) -> bool:
+def is_ip(host: str) -> bool:
+    """Whether `host` is an IP address, and no name."""
     try:
         ip_address(host)
     except ValueError:

@@ -256,7 +256,7 @@ class Feed:
                 "width": frame.width,
                 "height": frame.height,
                 "age": round(self._clock() - frame.arrival, 4),
-                "keypoints": self.description()["keypoints"],
+                "keypoints": list(self.header.skeleton.names) if self.header else [],
                 "persons": persons(observation.shown if shown else observation.poses),
                 "dropped_before": frame.dropped_before,
                 "corrupt": frame.corrupt,

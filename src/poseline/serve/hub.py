@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _STATUS_SECONDS = 0.5
 _ENCODERS = 2
 """Threads that encode pictures."""
-_MOST_WIDTH = 8192
+MOST_WIDTH = 8192
 """Pixels across that a viewer may want."""
 
 
@@ -81,8 +81,7 @@ class Hub:
             return None
         frame = shot.observation.frame
         share = min(1.0, (width or frame.width) / frame.width)
-        variant = Variant(max(2, round(frame.width * share)), max(2, round(frame.height * share)), quality)
-        return shot, await self.picture(shot, variant)
+        return shot, await self.picture(shot, Variant.scaled(frame.width, frame.height, share, quality))
 
     async def shots(self, feed: Feed) -> AsyncIterator[Shot]:
         """Its frames, each the newest when it is asked for."""
@@ -146,7 +145,8 @@ class Viewer:
                 if watched := self._watched.get(index):
                     watched.pace.acknowledged(number, time.monotonic())
             case {"watch": dict(wanted)}:
-                return self._watch(wanted)
+                if not self._watch(wanted):
+                    return False
             case {"latency": bool(wanted)}:
                 self._set_filmed(wanted)
             case {"ping": int() | float() as sent}:
@@ -193,7 +193,7 @@ class Viewer:
         now, chosen = time.monotonic(), dict[int, _Watched]()
         for key, width in wanted.items():
             known = isinstance(key, str) and key.isdecimal() and int(key) < len(self._hub.feeds)
-            if not known or not isinstance(width, int) or not 0 < width <= _MOST_WIDTH:
+            if not known or not isinstance(width, int) or not 0 < width <= MOST_WIDTH:
                 return False
             before = self._watched.get(int(key))
             if before is None:
@@ -201,8 +201,6 @@ class Viewer:
             before.width = width
             chosen[int(key)] = before
         self._watched = chosen
-        if self._event:
-            self._event.set()
         return True
 
     async def _show(self) -> bool:

@@ -43,8 +43,6 @@ class Pace:
         """Seconds from sending a picture until the viewer had drawn it: the median of the last period."""
         self.rate = 0.0
         """Pictures a second that the viewer drew, over the last period."""
-        self.drawn = 0
-        """Pictures that the viewer drew, in all."""
         self._in_flight: deque[tuple[int, float]] = deque()
         self._delays: list[float] = []
         self._passed_over = 0
@@ -70,12 +68,6 @@ class Pace:
             shown, sent = self._in_flight.popleft()
             if shown == number:
                 self._delays.append(now - sent)
-                self.drawn += 1
-
-    def rest(self, now: float) -> None:
-        """The viewer looks away: what is in flight may be drawn much later, and says nothing of the link."""
-        self._in_flight.clear()
-        self._begin_period(now)
 
     def judge(self, now: float) -> None:
         """Go to a lower or higher level, once in a period."""
@@ -103,7 +95,7 @@ class Pace:
         level = _LEVELS[self.level]
         needed = min((step for step in _STEPS if step * width >= wanted), default=1.0)
         scale = min(level.scale, needed)
-        return Variant(max(2, round(width * scale)), max(2, round(height * scale)), level.quality)
+        return Variant.scaled(width, height, scale, level.quality)
 
     def _lower(self, now: float, levels: int) -> None:
         if now - self._raised < 2 * _PERIOD + _SLOW:  # the try failed

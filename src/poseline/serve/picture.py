@@ -28,6 +28,11 @@ class Variant(NamedTuple):
     quality: int
     """JPEG's, 1 to 100."""
 
+    @classmethod
+    def scaled(cls, width: int, height: int, scale: float, quality: int) -> Variant:
+        """Of a frame of this size in pixels, made smaller."""
+        return cls(max(2, round(width * scale)), max(2, round(height * scale)), quality)
+
 
 def encode(frame: Frame, variant: Variant) -> bytes:
     """The frame as JPEG (JFIF).

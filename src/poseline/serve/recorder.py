@@ -234,13 +234,19 @@ class Recorder(threading.Thread):
         The recording goes `on` with these in the next file, if there are any.
         """
         now, self._open = self._open, None
-        if on:
-            self._start(on)
-        else:
-            self._rest()
         assert now is not None
         now.keypoints.close()
         now.container.close()
+        try:
+            if on:
+                self._start(on)
+            else:
+                self._rest()
+        finally:  # also where the next file cannot be opened
+            self._conclude(now)
+
+    def _conclude(self, now: _Open) -> None:
+        """Make the MP4, and let the oldest recordings go."""
         video = now.path.with_suffix(".mp4")
         part = video.with_suffix(".mp4.part")
         with av.open(str(now.path)) as given, av.open(str(part), "w", format="mp4") as out:

@@ -9,7 +9,7 @@ import io
 import logging
 import socket
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,12 @@ from poseline.serve import metrics
 from poseline.serve.access import Access, add_headers
 from poseline.serve.address import OPTION, Address
 from poseline.serve.feed import Feed
-from poseline.serve.hub import Hub, Viewer
+from poseline.serve.hub import MOST_WIDTH, Hub, Viewer
 
 log = logging.getLogger("poseline")
 
 PAGE = Path(__file__).parent / "page"
-_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml",
-          ".webmanifest": "application/manifest+json"}  # fmt: skip
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 MOST_VIEWERS = 16
 """Pages open at once; and as many MJPEG streams."""
 _MOST_CONNECTIONS = 128
@@ -167,15 +166,15 @@ class Server:
         viewer = Viewer(self.hub, connection.send_bytes, connection.send_str)
         feeding = asyncio.ensure_future(viewer.feed())
         ending = asyncio.ensure_future(self._ending.wait())
-        hearing = asyncio.ensure_future(self._hear(connection, viewer))
+        receiving = asyncio.ensure_future(self._receive(connection, viewer))
         try:
-            await asyncio.wait((feeding, ending, hearing), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((feeding, ending, receiving), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await _cancel(feeding, ending, hearing)
+            await _cancel(feeding, ending, receiving)
             await connection.close(code=1001 if self._ending.is_set() else 1008)
         return connection
 
-    async def _hear(self, connection: web.WebSocketResponse, viewer: Viewer) -> None:
+    async def _receive(self, connection: web.WebSocketResponse, viewer: Viewer) -> None:
         """Take what the page says, until it leaves or says what no page of ours does."""
         count, since = 0, self._loop.time()
         async for message in connection:
@@ -279,23 +278,20 @@ class Server:
     async def _keypoints(self, request: web.Request) -> web.WebSocketResponse:
         """The keypoint log's records as they come, for other programs: the run's first, then the newest frame's."""
         feed = self._feed(request)
-        if self._streams >= MOST_VIEWERS:
-            raise web.HTTPServiceUnavailable(text=f"{MOST_VIEWERS} streams are open already.\n")
         connection = web.WebSocketResponse(
             compress=False, max_msg_size=_MOST_MESSAGE, heartbeat=_HEARTBEAT, timeout=1.0, writer_limit=1
         )
-        await connection.prepare(request)
-        _keep_fresh(request)
-        self._streams += 1
-        sending = asyncio.ensure_future(self._send_records(connection, feed))
-        ending = asyncio.ensure_future(self._ending.wait())
-        hearing = asyncio.ensure_future(connection.receive())
-        try:
-            await asyncio.wait((sending, ending, hearing), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self._streams -= 1
-            await _cancel(sending, ending, hearing)
-            await connection.close()
+        with self._stream_place():
+            await connection.prepare(request)
+            _keep_fresh(request)
+            sending = asyncio.ensure_future(self._send_records(connection, feed))
+            ending = asyncio.ensure_future(self._ending.wait())
+            receiving = asyncio.ensure_future(connection.receive())
+            try:
+                await asyncio.wait((sending, ending, receiving), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await _cancel(sending, ending, receiving)
+                await connection.close()
         return connection
 
     async def _send_records(self, connection: web.WebSocketResponse, feed: Feed) -> None:
@@ -313,28 +309,37 @@ class Server:
         A browser shows a picture when the headers of the next one come: they are sent with it.
         """
         feed, width = self._feed(request), _width(request)
-        if self._streams >= MOST_VIEWERS:
-            raise web.HTTPServiceUnavailable(text=f"{MOST_VIEWERS} streams are open already.\n")
         response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: f"multipart/x-mixed-replace; boundary={_BOUNDARY}"})
         head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\n\r\n".encode()
-        writer = await response.prepare(request)
-        assert writer is not None
-        _keep_fresh(request)
+        with self._stream_place():
+            writer = await response.prepare(request)
+            assert writer is not None
+            _keep_fresh(request)
+            with contextlib.suppress(ConnectionError):
+                await response.write(head)
+                async for _ in self.hub.shots(feed):
+                    found = await self.hub.newest(feed, width, 80)
+                    assert found is not None
+                    await response.write(b"".join((found[1], b"\r\n", head)))
+                    await writer.drain()
+                    if self._ending.is_set():
+                        break
+        return response
+
+    @contextlib.contextmanager
+    def _stream_place(self) -> Iterator[None]:
+        """Room for one more stream while it goes on.
+
+        Raises:
+            web.HTTPServiceUnavailable: there is none.
+        """
+        if self._streams >= MOST_VIEWERS:
+            raise web.HTTPServiceUnavailable(text=f"{MOST_VIEWERS} streams are open already.\n")
         self._streams += 1
         try:
-            await response.write(head)
-            async for _ in self.hub.shots(feed):
-                found = await self.hub.newest(feed, width, 80)
-                assert found is not None
-                await response.write(b"".join((found[1], b"\r\n", head)))
-                await writer.drain()
-                if self._ending.is_set():
-                    break
-        except ConnectionError:
-            pass
+            yield
         finally:
             self._streams -= 1
-        return response
 
     def _feed(self, request: web.Request) -> Feed:
         """The camera that a path names; the first one where it names none."""
@@ -427,8 +432,8 @@ def _width(request: web.Request) -> int | None:
     text = request.query.get("width")
     if text is None:
         return None
-    if not (text.isascii() and text.isdecimal() and 16 <= int(text[:6]) <= 8192):
-        raise web.HTTPBadRequest(text="width: a number of pixels from 16 to 8192.\n")
+    if not (text.isascii() and text.isdecimal() and 16 <= int(text[:6]) <= MOST_WIDTH):
+        raise web.HTTPBadRequest(text=f"width: a number of pixels from 16 to {MOST_WIDTH}.\n")
     return int(text[:6])
 
 
