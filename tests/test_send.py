@@ -211,11 +211,8 @@ def test_python_sends_too(tmp_path: Path) -> None:
     clip = joined(tmp_path / "clip.mp4", SAMPLES / "squat.mp4", packets=8)
     with UdpReceiver() as receiver:
         address = f"udp://127.0.0.1:{receiver.port}"
-        sections: dict[str, dict[str, Any]] = {
-            "output": {"video": False, "send": [address]},
-            "inference": {"model": "builtin"},
-        }
-        run_recorded(clip, tmp_path / "out", **sections)
+        output: dict[str, Any] = {"video": False, "send": [address]}
+        run_recorded(clip, tmp_path / "out", output=output, inference={"model": "builtin"})
         got = [json.loads(datagram) for datagram in receiver.received()]
     assert frames(got) == frames(lines(tmp_path / "out" / "keypoints.jsonl"))
 
