@@ -15,6 +15,7 @@ pytest.importorskip("aiohttp", reason="needs poseline[serve]")
 pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
 
 from poseline.frame import Frame, Gap, plane_pixels
+from poseline.log import Records
 from poseline.pose import Poses
 from poseline.serve.feed import Feed
 from poseline.serve.metrics import text
@@ -303,3 +304,13 @@ def test_a_viewer_that_draws_nothing_at_all_goes_down_too() -> None:
 )
 def test_no_picture_is_larger_than_its_place(wanted: int, expected: tuple[int, int]) -> None:
     assert Pace(0.0).variant(1280, 720, wanted)[:2] == expected
+
+
+@pytest.mark.parametrize("classes", [("person",), ("person", "horse")])
+def test_a_records_persons_are_those_of_the_keypoint_log(classes: tuple[str, ...], feed: Feed) -> None:
+    known = replace(header(), classes=classes)
+    feed.begin(known, INFO)
+    feed.put(seen(0, replace(standing(123.456), scores=np.array([0.87654], np.float32))))
+    assert feed.newest is not None
+    logged = orjson.loads(Records(known).frame(feed.newest.observation).splitlines()[-1])
+    assert orjson.loads(feed.record(feed.newest))["persons"] == logged["persons"]

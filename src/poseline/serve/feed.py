@@ -257,11 +257,15 @@ class Feed:
                 "height": frame.height,
                 "age": round(self._clock() - frame.arrival, 4),
                 "keypoints": list(self.header.skeleton.names) if self.header else [],
-                "persons": persons(observation.shown if shown else observation.poses),
+                "persons": persons(observation.shown if shown else observation.poses, self._many_classes),
                 "dropped_before": frame.dropped_before,
                 "corrupt": frame.corrupt,
             }
         )
+
+    @property
+    def _many_classes(self) -> bool:
+        return self.header is not None and len(self.header.classes) > 1
 
     def _note_gap(self, gap: Gap) -> None:
         self._note("gap", gap.end, f"{max(0.0, gap.end - gap.start):.1f} s without pictures: {redact(gap.reason)}")
@@ -286,15 +290,22 @@ class Feed:
             self.events.append(Event(self._events, time.time(), at, kind, text, person, file))
 
 
-def persons(poses: Poses) -> list[dict[str, Any]]:
-    """Everybody's id, score, box and keypoints, as in the keypoint log: pixels of the upright source picture."""
+def persons(poses: Poses, many_classes: bool = False) -> list[dict[str, Any]]:
+    """Everybody's id, score, box and keypoints, and class with `many_classes`, rounded as in the keypoint log.
+
+    Places are pixels of the upright source picture.
+    """
     places = np.round(poses.keypoints.astype(np.float64), 2).tolist()
-    columns = (poses.ids.tolist(), np.round(poses.scores.astype(np.float64), 3).tolist(),
+    columns = (poses.ids.tolist(), np.round(poses.scores.astype(np.float64), 4).tolist(),
                np.round(poses.boxes.astype(np.float64), 2).tolist(), places)  # fmt: skip
-    return [
+    found: list[dict[str, Any]] = [
         {"id": number, "score": score, "box": box, "keypoints": keypoints}
         for number, score, box, keypoints in zip(*columns, strict=True)
     ]
+    if many_classes:
+        for person, number in zip(found, poses.classes.tolist(), strict=True):
+            person["class"] = number
+    return found
 
 
 def _again(at: float | None, now: float) -> str:
