@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,6 +139,23 @@ def test_a_full_disk_is_told_and_the_run_goes_on(tmp_path: Path, monkeypatch: py
     assert sum("only 0 MB" in event.text for event in world.feed.events) == 1, "told once"
 
 
+def test_a_finished_recording_leaves_nothing_for_the_collector(tmp_path: Path) -> None:
+    world = World(tmp_path, 0.0)
+    gc.collect()
+    gc.disable()  # containers are few objects, but megabytes behind them
+    try:
+        for count in (1, 2):
+            world.recorder.want(True)
+            world.film(40)
+            world.recorder.want(False)
+            until(lambda count=count: len(world.recorder.finished) == count)
+            kinds = {av.container.InputContainer, av.container.OutputContainer}
+            assert not [each for each in gc.get_objects() if type(each) in kinds]
+    finally:
+        gc.enable()
+    world.recorder.close()
+
+
 def test_what_was_recorded_is_whole_where_there_is_no_room_for_the_next_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,6 +262,7 @@ def test_the_page_begins_ends_and_downloads(server: Server, tmp_path: Path) -> N
     until(lambda: orjson.loads(request(port, "/api/cameras").body)[0]["recording"])
     assert request(port, "/api/front/record?on=0", "POST", Origin=own).status == 200
     until(lambda: orjson.loads(request(port, "/api/front/recordings").body))
+    until(lambda: feed.events[-1].file)  # listed first: whoever reads of it finds it
     (found,) = orjson.loads(request(port, "/api/front/recordings").body)
     assert (found["frames"], feed.events[-1].file) == (10, found["video"])
     answer = request(port, f"/api/front/recordings/{found['video']}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 import time
@@ -265,7 +264,6 @@ class Recorder(threading.Thread):
             video, now.path.with_suffix(".jsonl"), now.frames, (now.last - now.first) / 1000, time.time()
         )
         self.finished.append(recording)
-        gc.collect()  # what was opened are few objects in cycles, but megabytes behind them
         self._tidy()
         self._on_change(f"recorded {recording.seconds:.1f} s", recording)
 
