@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,10 @@ def test_a_full_disk_is_told_and_the_run_goes_on(tmp_path: Path, monkeypatch: py
     assert sum("only 0 MB" in event.text for event in world.feed.events) == 1, "told once"
 
 
+def _has_finished(recorder: Recorder, count: int) -> bool:
+    return len(recorder.finished) == count
+
+
 def test_a_finished_recording_leaves_nothing_for_the_collector(tmp_path: Path) -> None:
     world = World(tmp_path, 0.0)
     gc.collect()
@@ -148,7 +153,7 @@ def test_a_finished_recording_leaves_nothing_for_the_collector(tmp_path: Path) -
             world.recorder.want(True)
             world.film(40)
             world.recorder.want(False)
-            until(lambda count=count: len(world.recorder.finished) == count)
+            until(partial(_has_finished, world.recorder, count))
             kinds = {av.container.InputContainer, av.container.OutputContainer}
             assert not [each for each in gc.get_objects() if type(each) in kinds]
     finally:
