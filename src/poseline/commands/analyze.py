@@ -109,7 +109,8 @@ class _Task:
         if self.video is not None:
             rendered = self.video(analysis, folder / "angles.mp4")
             written.files.extend(rendered.files)
-            written.notes.update({f"angles.mp4: {note}": note for note in rendered.notes})
+            if rendered.notes:
+                written.notes["angles.mp4"] = "; ".join(rendered.notes)
         show_analysis(analysis, written)
 
 
