@@ -22,6 +22,8 @@ class Clip:
     """Path or address, as the log has it."""
     header: Mapping[str, Any]
     """The log's first record."""
+    size: tuple[int, int]
+    """Width and height in pixels of the upright pictures that were analysed; (0, 0) where the log does not say."""
     beside: Path | None = None
     """The folder of the log, from which a relative path may also start."""
 
@@ -51,13 +53,6 @@ class Clip:
         return str(self._model.get("precision", ""))
 
     @property
-    def size(self) -> tuple[int, int] | None:
-        """Width and height of the upright picture in pixels; None where the log does not say."""
-        video = self.header.get("video") or {}
-        width, height = video.get("width"), video.get("height")
-        return (int(width), int(height)) if width and height else None
-
-    @property
     def version(self) -> str:
         """Of Poseline, that made the log."""
         return str((self.header.get("versions") or {}).get("poseline", ""))
@@ -84,7 +79,7 @@ class Clip:
 
     def _path(self) -> Path | None:
         """Where the clip is; None where it is not there, is no file, or was no single video."""
-        if not self.source or "://" in self.source or self.size is None:
+        if not self.source or "://" in self.source or not all(self.size):
             return None
         places = [Path(self.source)]
         if self.beside is not None and not places[0].is_absolute():

@@ -27,7 +27,8 @@ _STYLE = Path(__file__).with_name("report.css")
 
 def page(analysis: Analysis) -> str:
     """A report as the text of an HTML file; the same analysis gives the same text."""
-    clip = Clip(analysis.source, analysis.header, None if analysis.log is None else analysis.log.parent)
+    beside = None if analysis.log is None else analysis.log.parent
+    clip = Clip(analysis.source, analysis.header, analysis.size, beside)
     style = Markup(_STYLE.read_text(encoding="utf-8"))
     before, after = _header(analysis, clip), join(guide.conventions(analysis), _footer(clip))
     room = MOST_BYTES - sum(len(part.encode()) for part in (style, before, after)) - 4000
