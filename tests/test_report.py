@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -630,6 +631,24 @@ def test_a_part_in_another_size_than_the_clip_s_first_has_its_pictures(tmp_path:
         assert "is not the clip of this log" not in root.text
         for image, moment in zip(images, moments, strict=True):
             assert np.median(pixels(image)) == pytest.approx(20 + int(made.main.frames[moment.row]), abs=4)
+
+
+def test_the_log_of_a_part_has_its_pictures(builtin: Path, tmp_path: Path) -> None:
+    grey_clip(tmp_path / "clip.mp4", 210)
+    squat = str(Path(__file__).parents[1] / "samples" / "squat.mp4")
+    options = ["-m", str(builtin), "--imgsz", "320", "--from", "2", "--to", "6", "--no-video", "--vid-stride", "2"]
+    done = CliRunner().invoke(app, ["run", squat, *options, "-o", str(tmp_path / "run")], obj=Interruption())
+    assert done.exit_code == 0, done.output
+    log = tmp_path / "run" / "keypoints.jsonl"
+    first, *rest = log.read_text(encoding="utf-8").splitlines()
+    told = json.loads(first) | {"source": str(tmp_path / "clip.mp4")}
+    log.write_text("\n".join([json.dumps(told), *rest, ""]), encoding="utf-8")
+    made = analyze(log)
+    root, moments = parsed(page(made)), highlights(Subject("A", made.main.result, (1,), 0.08))
+    images = root.all("img")
+    assert len(images) == len(moments) > 0
+    for image, moment in zip(images, moments, strict=True):
+        assert np.median(pixels(image)) == pytest.approx(20 + round(made.main.times[moment.row] * 25), abs=4)
 
 
 @pytest.mark.parametrize("source", ["not there.mp4", "rtsp://camera/1", ""])
