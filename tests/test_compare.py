@@ -227,3 +227,14 @@ def test_without_a_plot_the_pictures_stand_alone(pair: tuple[Path, Path], tmp_pa
     compared = compare(analyze(pair[0], end=0.4), analyze(pair[1], end=0.4), "none")
     render_comparison(compared, tmp_path / "a.mp4", CompareVideo(styled(None), height=240, joints=()))
     assert {picture.shape for picture in shown(tmp_path / "a.mp4")} == {(240, 180 + 8 + 180, 3)}
+
+
+def test_what_is_between_pictures_of_full_range_is_black(tmp_path: Path) -> None:
+    first, second = (analyze(acted(tmp_path, name, seconds=0.4, size=(48, 64), pix_fmt="yuvj420p")) for name in "ab")
+    compared = compare(first, second, "none")
+    render_comparison(compared, tmp_path / "both.mp4", CompareVideo(styled(None), height=240, joints=()))
+    pictures = shown(tmp_path / "both.mp4")
+    assert len(pictures) == 10
+    for picture in pictures:
+        assert picture[:, 183:185].max() <= 6
+        assert picture[120:, :170].mean() == pytest.approx(60, abs=6)

@@ -15,7 +15,6 @@ import numpy as np
 from poseline.analysis import Analysis, Facing, Person
 from poseline.comparison.compare import Comparison, at_times
 from poseline.errors import SettingsError
-from poseline.frame import plane_pixels
 from poseline.interruption import Interruption
 from poseline.overlay import Canvas, Colour, Drawn, Font, Style, YuvCanvas
 from poseline.overlay.style import KEYPOINT_COLOURS, LIMB_COLOURS, WHITE
@@ -23,7 +22,7 @@ from poseline.overlay.text import load_letters
 from poseline.pipeline.chain import Stage
 from poseline.rendering.analysis import check_joints, posing, rows_of
 from poseline.rendering.arcs import ArcLayer, unsure
-from poseline.rendering.fit import Fit, Size, moved
+from poseline.rendering.fit import Fit, Size, blank, moved, paste
 from poseline.rendering.layers import Layer, PoseLayer, Sheet
 from poseline.rendering.logged_clip import LoggedClip
 from poseline.rendering.plot import Curve, Plot, PlotLayer, Span, Strip, plotted
@@ -161,9 +160,10 @@ def _drawn(
     first, second = sources
     assert isinstance(first, av.VideoFrame)
     assert isinstance(second, av.VideoFrame)
-    whole = _black(size[0], size[1] + strip.height, first)
-    _paste(whole, first, 0)
-    _paste(whole, second, sides[0].width + _GAP)
+    whole = blank((size[0], size[1] + strip.height), like=first)
+    whole.pts, whole.time_base = first.pts, first.time_base
+    paste(whole, first, (0, 0))
+    paste(whole, second, (sides[0].width + _GAP, 0))
     canvas = YuvCanvas(whole)
     overlay = options.settings.overlay.model_copy(
         update={"font_size": options.settings.overlay.font_size or max(16.0, 0.026 * size[1])}
@@ -194,23 +194,6 @@ def _title(
     mask = font.mask(text)
     canvas.stamp((left + 8, 8), mask, ground, WHITE)
     taken.append((left + 8, 8, left + 8 + mask.shape[1], 8 + mask.shape[0]))
-
-
-def _black(width: int, height: int, like: av.VideoFrame) -> av.VideoFrame:
-    whole = av.VideoFrame(width, height, "yuv420p")
-    whole.color_range, whole.colorspace = like.color_range, like.colorspace
-    whole.color_primaries, whole.color_trc = like.color_primaries, like.color_trc
-    for number, plane in enumerate(whole.planes):
-        plane_pixels(plane)[:] = 16 if number == 0 else 128
-    whole.pts, whole.time_base = like.pts, like.time_base
-    return whole
-
-
-def _paste(whole: av.VideoFrame, picture: av.VideoFrame, left: int) -> None:
-    """Put a yuv420p picture at the top, `left` (even) pixels from the left; its colours stay as they are."""
-    for number, (source, target) in enumerate(zip(picture.planes, whole.planes, strict=True)):
-        pixels, x = plane_pixels(source), left if number == 0 else left // 2
-        plane_pixels(target)[: pixels.shape[0], x : x + pixels.shape[1]] = pixels
 
 
 def _plots(comparison: Comparison, joints: list[str]) -> list[Plot]:
