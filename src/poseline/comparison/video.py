@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import nextafter
 from pathlib import Path
 
 import av
@@ -14,13 +13,12 @@ import numpy as np
 
 from poseline.analysis import Analysis, Facing, Person
 from poseline.comparison.compare import Comparison, at_times
-from poseline.errors import SettingsError
 from poseline.interruption import Interruption
 from poseline.overlay import Canvas, Colour, Drawn, Font, Style, YuvCanvas
 from poseline.overlay.style import KEYPOINT_COLOURS, LIMB_COLOURS, WHITE
 from poseline.overlay.text import load_letters
 from poseline.pipeline.chain import Stage
-from poseline.rendering.analysis import check_joints, posing, rows_of
+from poseline.rendering.analysis import check_joints, opened, posing, rows_of
 from poseline.rendering.arcs import ArcLayer, unsure
 from poseline.rendering.fit import Fit, Size, blank, moved, paste
 from poseline.rendering.layers import Layer, PoseLayer, Sheet
@@ -68,15 +66,22 @@ def render_comparison(
     """
     analyses = comparison.first, comparison.second
     check_joints(",".join(options.joints))
-    ours, theirs = (_opened(analysis, clip) for analysis, clip in zip(analyses, options.clips, strict=True))
-    logs = [analysis.log for analysis in analyses if analysis.log]
-    try:
-        free(target, overwrite, inputs=(ours.path, theirs.path, *logs))
-    except BaseException:
-        ours.video.close()
-        theirs.video.close()
-        raise
-    sides = [_Side.of(analysis, logged, options) for analysis, logged in zip(analyses, (ours, theirs), strict=True)]
+    with ExitStack() as clips:
+        ours, theirs = (
+            clips.enter_context(closing(opened(analysis, clip)))
+            for analysis, clip in zip(analyses, options.clips, strict=True)
+        )
+        free(target, overwrite, inputs=(ours.path, theirs.path, ours.log.path, theirs.log.path))
+        return _rendered(comparison, (ours, theirs), target, options, on_frame, interruption or Interruption())
+
+
+def _rendered(
+    comparison: Comparison, clips: tuple[LoggedClip, LoggedClip], target: Path, options: CompareVideo,
+    on_frame: OnRendered | None, interruption: Interruption,
+) -> Rendered:  # fmt: skip
+    """Draw both clips, which are open."""
+    analyses, (ours, theirs) = (comparison.first, comparison.second), clips
+    sides = [_Side.of(analysis, logged, options) for analysis, logged in zip(analyses, clips, strict=True)]
     joints = plotted(comparison.first.main, options.joints)
     width = sides[0].width + _GAP + sides[1].width
     found = _plots(comparison, joints)
@@ -98,17 +103,7 @@ def render_comparison(
     )
     encoding = RenderOptions(settings, size=Size(options.height), slowmo=options.slowmo)
     stages = [Stage("overlay", draw)]
-    try:
-        return encode(ours, stages, target, encoding, on_frame=on_frame, interruption=interruption or Interruption())
-    finally:
-        theirs.stop()
-
-
-def _opened(analysis: Analysis, clip: Path | None) -> LoggedClip:
-    if analysis.log is None:
-        raise SettingsError("a video is drawn from a log's file; analyze the path of a log, and not its tracks")
-    end = nextafter(analysis.end * analysis.slowmo, np.inf) + 1e-6
-    return LoggedClip(analysis.log, clip, analysis.start * analysis.slowmo, end)
+    return encode(ours, stages, target, encoding, on_frame=on_frame, interruption=interruption)
 
 
 class _Side:

@@ -73,7 +73,7 @@ class LoggedClip:
         self.video = open_source(Location(self.path.name, video=self.path), self.capture)
         self.notes: list[str] = []
         self._start, self._end = self.capture.start, self.capture.end
-        self._stopped = False
+        self._stopped, self._begun = False, False
         try:
             self._check_shape()
         except SourceError:
@@ -82,6 +82,7 @@ class LoggedClip:
 
     def scenes(self) -> Generator[Scene, None, None]:
         """Each frame that the log has and the clip too, found by its time stamp, with its poses."""
+        self._begun = True
         missing, found, theirs, ours = 0, 0, StampOrder(), StampOrder()
         frames = self.video.frames()
         with closing(frames):
@@ -109,6 +110,12 @@ class LoggedClip:
         """Have `scenes` end soon, from any thread."""
         self._stopped = True
         self.video.stop()
+
+    def close(self) -> None:
+        """Nobody wants more of it: where its scenes were never read, the clip is closed, else `scenes` does so."""
+        self.stop()
+        if not self._begun:
+            self.video.close()
 
     def records(self) -> Iterator[LoggedFrame]:
         """The log's frames in the part that is wanted; `Scene.place` counts them."""
