@@ -21,11 +21,9 @@ from poseline.analysis.result import Analysis, Person, PersonChoice
 from poseline.analysis.scale import Known
 from poseline.analysis.smoothing import Smoothing
 from poseline.errors import SettingsError, SourceError, redact
-from poseline.log import Tracks, read_tracks
+from poseline.log import Tracks, journal_of, read_tracks
 from poseline.words import counted
 
-JOURNAL = "keypoints.jsonl"
-"""The log in a run's folder."""
 _LEAST = 0.5
 """Seconds for which somebody must be seen to be analysed where everybody is asked for."""
 _ENDED = {
@@ -86,7 +84,7 @@ def analyze(
     if not (person in ("main", "all") or isinstance(person, int)):
         raise SettingsError(f"person: main, all or an id of the log, got {person!r}")
     options = replace(options, facing=facing)
-    path = None if isinstance(log, Tracks) else log_path(log)
+    path = None if isinstance(log, Tracks) else journal_of(log)
     try:
         part = _Part.of(read_tracks(path) if path else log, start, end, slowmo)  # type: ignore[arg-type] # Tracks
         return _analysed(part, person, options, path)
@@ -126,22 +124,6 @@ def check_options(
         known=Known(height, scale, _calibration(calibrate)),
         events=tuple(events),
     )
-
-
-def log_path(log: str | Path) -> Path:
-    """The log that a path means: itself, or the one in a run's folder.
-
-    Raises:
-        SourceError: there is none.
-    """
-    path = Path(log)
-    if path.is_dir():
-        if not (path / JOURNAL).is_file():
-            raise SourceError(f"{path}: this folder holds no {JOURNAL}; give the folder of a run, or a log")
-        return path / JOURNAL
-    if not path.exists():
-        raise SourceError(f"{path}: there is no such log or folder")
-    return path
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from poseline.analysis import Analysis
     from poseline.rendering import Rendered
 
-JOURNAL, FOLDER = "keypoints.jsonl", "analysis"
+FOLDER = "analysis"
 WHAT, HOW, WRITE, VIDEO = "What", "How", "Output", "Video"
 
 
@@ -142,7 +142,9 @@ def _folder(log: Path, output: Path | None, several: bool, taken: set[str]) -> P
         return log.parent / FOLDER
     if not several:
         return output
-    stem = log.absolute().parent.name if log.name == JOURNAL else log.stem
+    from poseline.log import LOG_NAME
+
+    stem = log.absolute().parent.name if log.name == LOG_NAME else log.stem
     name, number = stem, 2
     while name in taken:
         name, number = f"{stem}-{number}", number + 1
@@ -152,12 +154,12 @@ def _folder(log: Path, output: Path | None, several: bool, taken: set[str]) -> P
 
 def _log(source: str, interruption: Interruption) -> tuple[Path | None, int]:
     """The log that is meant, and the exit code of the run that made it; None where that made none."""
-    from poseline.analysis.clip import log_path
+    from poseline.log import journal_of
     from poseline.terminal import show_message
 
     path = Path(source)
     if path.is_dir() or path.suffix.lower() == ".jsonl":
-        return log_path(path), 0
+        return journal_of(path), 0
     if not path.is_file():
         raise SourceError(
             f"{source}: there is no such run, log or clip; a camera or a stream is recorded by `poseline run` first"
@@ -175,10 +177,10 @@ def _log(source: str, interruption: Interruption) -> tuple[Path | None, int]:
 
 def _log_of(clip: Path) -> Path | None:
     """The newest log of a clip in the folder of runs, of a run that came to the clip's end after the clip was made."""
-    from poseline.log import LogReader
+    from poseline.log import LOG_NAME, LogReader
 
     made, found = clip.stat().st_mtime, list[tuple[float, Path]]()
-    for log in Path("runs").glob(f"*/{JOURNAL}"):
+    for log in Path("runs").glob(f"*/{LOG_NAME}"):
         with suppress(OSError, SourceError):
             when = log.stat().st_mtime
             run = LogReader(log).run

@@ -20,8 +20,6 @@ from poseline.rendering.scene import Scene
 from poseline.settings import CaptureSettings
 from poseline.words import counted, were
 
-JOURNAL = "keypoints.jsonl"
-"""The log in a run's folder."""
 _TRIED = 20
 """Records of the log of which at least one must have its frame in the clip."""
 _UNLIKE = 0.02
@@ -30,21 +28,6 @@ _LAST = 65_536
 """Bytes at the end of a log that hold its last line."""
 _LOST = 0.5
 """Share of the records that may lack their frame in the clip, as where one of two decoders stops at damage."""
-
-
-def journal_of(path: Path) -> Path:
-    """The log that is meant by `path`: itself, or the one in a run's folder.
-
-    Raises:
-        SourceError: there is none.
-    """
-    if path.is_dir():
-        if not (path / JOURNAL).is_file():
-            raise SourceError(f"{path}: this folder holds no {JOURNAL}; give the folder of a run, or a log")
-        return path / JOURNAL
-    if not path.is_file():
-        raise SourceError(f"{path}: no such log, and no folder of a run")
-    return path
 
 
 class LoggedClip:
