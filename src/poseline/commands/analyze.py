@@ -177,7 +177,7 @@ def _log(source: str, interruption: Interruption) -> tuple[Path | None, int]:
 
 def _log_of(clip: Path) -> Path | None:
     """The newest log of a clip in the folder of runs, of a run that came to the clip's end after the clip was made."""
-    from poseline.log import LOG_NAME, LogReader
+    from poseline.log import LOG_NAME, LogReader, last_record
 
     made, found = clip.stat().st_mtime, list[tuple[float, Path]]()
     for log in Path("runs").glob(f"*/{LOG_NAME}"):
@@ -185,7 +185,8 @@ def _log_of(clip: Path) -> Path | None:
             when = log.stat().st_mtime
             run = LogReader(log).run
             source = Path(str(run["source"]))
-            if when >= made and source.exists() and os.path.samefile(source, clip) and _whole(run) and _complete(log):
+            same = when >= made and source.exists() and os.path.samefile(source, clip)
+            if same and _whole(run) and last_record(log).get("ended") == "complete":
                 found.append((when, log))
     return max(found)[1] if found else None
 
@@ -195,13 +196,6 @@ def _whole(run: dict[str, Any]) -> bool:
     settings: dict[str, Any] = run.get("settings") or {}
     capture, tracking = settings.get("capture") or {}, settings.get("tracking") or {}
     return capture.get("start") is None and capture.get("end") is None and not tracking.get("main")
-
-
-def _complete(log: Path) -> bool:
-    """Whether the last line says that the run came to the end of its source."""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 4096))
-        return b'"ended":"complete"' in file.read().rpartition(b'{"type":"end"')[2]
 
 
 def _report() -> Callable[["Analysis", Path], object]:
