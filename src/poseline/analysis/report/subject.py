@@ -79,13 +79,8 @@ class Subject:
     @cached_property
     def filled(self) -> Bools:
         """(T, A) angles one of whose points was filled in, or replaced as an outlier."""
-        state, motion = self.found.smoothed.state, self.found.measured
-        points: Bools = (state == PointState.FILLED) | (state == PointState.OUTLIER)
-        columns = [
-            points[:, [part for name in definition.points for part in motion.parts(name)]].any(axis=1)
-            for definition in self.found.angles.definitions
-        ]
-        return np.stack(columns, axis=1) if columns else np.zeros((len(motion), 0), bool)
+        state = self.found.smoothed.state
+        return self.found.of_angles((state == PointState.FILLED) | (state == PointState.OUTLIER))
 
     def share(self, state: PointState) -> float:
         """Of the points, over all frames."""
