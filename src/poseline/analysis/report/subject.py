@@ -168,6 +168,17 @@ class Subject:
         points, motion = self.found.mechanics.points_m, self.found.smoothed.motion
         return None if points is None else motion.with_points(points).place("mid_hip")[:, 0]
 
+    @cached_property
+    def hips_speed(self) -> tuple[Doubles, Doubles] | None:
+        """(T,) metres a second of the hips across the picture and their uncertainty; None where there are no metres."""
+        velocity, scale, smoothed = self.found.mechanics.velocity_m, self.found.scale, self.found.smoothed
+        if velocity is None or scale is None:
+            return None
+        parts = list(smoothed.motion.parts("mid_hip"))
+        across = velocity[:, parts, 0].mean(axis=1)
+        noise = np.sqrt(smoothed.velocity_variance[:, parts].mean(axis=1) / len(parts)) / scale.px_per_m
+        return across, np.hypot(noise, np.abs(across) * self.relative)
+
     def metres(self, value: float) -> Quantity:
         """A way of the hips with its uncertainty: of the scale, and of where the hips are at both ends."""
         scale, smoothed = self.found.scale, self.found.smoothed
