@@ -178,10 +178,7 @@ class _Part:
 
     def _inside(self, person: LoggedPerson) -> LoggedPerson | None:
         rows = logged.within(self.tracks, person.rows, self.start, self.end)
-        if not len(rows):
-            return None
-        boxes = self.tracks.rows.box[rows].astype(float)
-        return replace(person, rows=rows, prominence=float(np.nan_to_num(boxes[:, 3] - boxes[:, 1]).sum()))
+        return replace(person, rows=rows, prominence=logged.prominence(self.tracks, rows)) if len(rows) else None
 
 
 def _analysed(part: _Part, person: PersonChoice, options: AnalysisOptions, path: Path | None) -> Analysis:
