@@ -11,7 +11,7 @@ import numpy as np
 
 from poseline.analysis import persons as logged
 from poseline.analysis.analyse import AnalysisOptions, Prepared, finish, prepare
-from poseline.analysis.angles import DEFINITIONS
+from poseline.analysis.angles import DEFINITIONS, split_side
 from poseline.analysis.event import check_kinds
 from poseline.analysis.facing import FacingOption
 from poseline.analysis.floor import Floor, together
@@ -264,8 +264,7 @@ def _lacking(names: Sequence[str]) -> dict[str, str]:
         for point in definition.points:
             sides = [f"{side}_{point.removeprefix('mid_')}" for side in ("left", "right")]
             if not {*(sides if point.startswith("mid_") else [point])} <= {*names}:
-                bare = point.removeprefix("mid_").removeprefix("left_").removeprefix("right_")
-                lacking.setdefault(definition.name.removeprefix("left_").removeprefix("right_"), bare)
+                lacking.setdefault(split_side(definition.name)[1], split_side(point.removeprefix("mid_"))[1])
     return lacking
 
 
