@@ -26,7 +26,7 @@ def show_analysis(analysis: Analysis, written: Written) -> None:
         show(f"{counted(others, 'other person')} in the log: --person all".replace("persons", "people"))
     for note in analysis.warnings:
         show(escape(f"note: {note}"), soft_wrap=True)
-    if not analysis.metres and not any(_asked(analysis)):
+    if not analysis.metres and not analysis.options.known.anything:
         show("lengths are in pixels; --height, --scale or --calibrate gives metres")
     for name, note in written.notes.items():
         show(escape(f"note: {name}: {note}"), soft_wrap=True)
@@ -54,9 +54,3 @@ def _facings(person: Person) -> list[dict[str, str]]:
     from poseline.analysis.files.summary import facings
 
     return facings(person)
-
-
-def _asked(analysis: Analysis) -> tuple[bool, ...]:
-    """Whether a length was given."""
-    known = analysis.options.known
-    return known.height is not None, known.px_per_m is not None, known.points is not None

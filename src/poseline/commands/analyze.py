@@ -54,11 +54,12 @@ def analyze(
     It reads the keypoint log alone. See docs/sports.md for conventions, and for what one camera can tell.
     """
     from poseline.analysis.files import parse_formats
+    from poseline.commands.common import person_of
 
     if str(output) == "-":
         raise SettingsError("-o -: results are several files, which cannot go to standard output; name a folder")
     options: dict[str, Any] = {
-        "person": _person(person),
+        "person": person_of("--person", person, ("main", "all")),
         "start": _time("--from", start),
         "end": _time("--to", end),
         "height": height,
@@ -232,14 +233,6 @@ def analyze_logs(logs: Sequence[Path], interruption: Interruption) -> int:
 
     task = _Task({}, parse_formats("csv,trc,mot"), overwrite=True, report=None, video=None)
     return _all([str(log) for log in logs], task, None, interruption)
-
-
-def _person(text: str) -> Any:
-    if text in ("main", "all"):
-        return text
-    if not text.isdecimal():
-        raise SettingsError(f"--person: main, all or an id of the log, got {text!r}")
-    return int(text)
 
 
 def _time(option: str, text: str | None) -> float | None:
