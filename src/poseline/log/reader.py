@@ -110,14 +110,12 @@ class LogReader:
         """How the run ended; known once `frames` is at its end."""
         return _ending(self.end)
 
-    def sizes_differ(self) -> bool:
-        """Whether not all frames have pictures of one size; looks through the file once."""
-        sizes = {(record["width"], record["height"]) for record in self._size_records()}
-        return len(sizes | {_first_size(self.run)} - {(None, None)}) > 1
-
-    def aspects_differ(self) -> bool:
-        """Whether not all frames have pixels of one shape; looks through the file once."""
-        return any(record.get("pixel_aspect") for record in self._size_records())
+    def differing(self) -> tuple[bool, bool]:
+        """Whether pictures differ in size, and whether their pixels do in shape; looks through the file once."""
+        records = list(self._size_records())
+        sizes = {(record["width"], record["height"]) for record in records}
+        aspects_differ = any(record.get("pixel_aspect") for record in records)
+        return len(sizes | {_first_size(self.run)} - {(None, None)}) > 1, aspects_differ
 
     def frames(self) -> Iterator[LoggedFrame]:
         """The frames in their order; `gaps`, `end` and `skipped` are whole when it is at its end."""
