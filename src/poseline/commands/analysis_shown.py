@@ -36,8 +36,10 @@ def show_analysis(analysis: Analysis, written: Written) -> None:
 
 def _line(person: Person) -> str:
     """Such as `person 1: 0.00 to 8.36 s, faces right; 3 squats; 2 % filled`."""
+    from poseline.analysis.files.summary import facings
+
     count = [counted(number, kind) for kind, number in person.counts.items()]
-    stretches = [facing["facing"] for facing in _facings(person)]
+    stretches = [facing["facing"] for facing in facings(person)]
     faces = stretches[0] if len(stretches) == 1 else f"{stretches[0]}, then {', '.join(stretches[1:4])}"
     more = " ..." if len(stretches) > 4 else ""
     way = person.result.mechanics.distance_m
@@ -48,9 +50,3 @@ def _line(person: Person) -> str:
         f"{person.filled:.1%} of the points filled, {person.missing:.1%} missing",
     ]
     return f"person {person.id}: " + "; ".join(parts)
-
-
-def _facings(person: Person) -> list[dict[str, str]]:
-    from poseline.analysis.files.summary import facings
-
-    return facings(person)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -18,7 +17,7 @@ from poseline.overlay import Canvas, Colour, Drawn, Font, Style, YuvCanvas
 from poseline.overlay.style import KEYPOINT_COLOURS, LIMB_COLOURS, WHITE
 from poseline.overlay.text import load_letters
 from poseline.pipeline.chain import Stage
-from poseline.rendering.analysis import check_joints, opened, posing, rows_of
+from poseline.rendering.analysis import opened, posing, require_arcs, rows_of
 from poseline.rendering.arcs import ArcLayer, unsure
 from poseline.rendering.fit import Fit, Size, blank, moved, paste
 from poseline.rendering.layers import Layer, PoseLayer, Sheet
@@ -65,7 +64,7 @@ def render_comparison(
         SettingsError: a log is no file.
     """
     analyses = comparison.first, comparison.second
-    check_joints(",".join(options.joints))
+    require_arcs(options.joints)
     with ExitStack() as clips:
         ours, theirs = (
             clips.enter_context(closing(opened(analysis, clip)))
@@ -81,13 +80,17 @@ def _rendered(
 ) -> Rendered:  # fmt: skip
     """Draw both clips, which are open."""
     analyses, (ours, theirs) = (comparison.first, comparison.second), clips
-    sides = [_Side.of(analysis, logged, options) for analysis, logged in zip(analyses, clips, strict=True)]
+    sides = [_Side(analysis, logged, options) for analysis, logged in zip(analyses, clips, strict=True)]
     joints = plotted(comparison.first.main, options.joints)
     width = sides[0].width + _GAP + sides[1].width
     found = _plots(comparison, joints)
     strip = Strip.of(width, options.height, len(found))
     start, end = comparison.first.start, comparison.first.end
     plots = PlotLayer(found, strip, start, end, _spans(comparison)) if found else None
+    overlay = options.settings.overlay.model_copy(
+        update={"font_size": options.settings.overlay.font_size or max(16.0, 0.026 * options.height)}
+    )
+    style = replace(Style.of(overlay, options.height, options.height), size=(width, options.height + strip.height))
     load_letters()
 
     def draw(scenes: Iterator[Scene]) -> Generator[Drawn, None, None]:
@@ -96,7 +99,7 @@ def _rendered(
                 time = scene.time / comparison.first.slowmo
                 wanted = float(comparison.aligned.second_at(np.array([time]))[0])
                 other = follower.at(wanted * comparison.second.slowmo)
-                yield _drawn((replace(scene, time=time), other), sides, (width, options.height), strip, plots, options)
+                yield _drawn((replace(scene, time=time), other), sides, style, plots, options.names)
 
     settings = options.settings.model_copy(
         update={"output": options.settings.output.model_copy(update={"audio": False})}
@@ -109,19 +112,13 @@ def _rendered(
 class _Side:
     """One of the two pictures."""
 
-    def __init__(self, width: int, height: int, aspect: Fraction, analysis: Analysis, layers: list[Layer]) -> None:
-        self.width = width
-        self.layers = layers
-        self._fit, self._aspect = Fit(Size(height, width)), aspect
-        self._posed = posing(analysis, rows_of(analysis))
-
-    @classmethod
-    def of(cls, analysis: Analysis, logged: LoggedClip, options: CompareVideo) -> _Side:
-        info = logged.video.info
-        width, height = Size(options.height).of(info.width, info.height, float(info.pixel_aspect))
-        layers: list[Layer] = [PoseLayer(logged.log.skeleton, {0: "person"})]
-        layers.append(ArcLayer(analysis.main, options.joints, rows_of(analysis)[0]))
-        return cls(width, height, info.pixel_aspect, analysis, layers)
+    def __init__(self, analysis: Analysis, logged: LoggedClip, options: CompareVideo) -> None:
+        info, rows = logged.video.info, rows_of(analysis)
+        self.width, height = Size(options.height).of(info.width, info.height, float(info.pixel_aspect))
+        self.layers: list[Layer] = [PoseLayer(logged.log.skeleton, {0: "person"})]
+        self.layers.append(ArcLayer(analysis.main, options.joints, rows[0]))
+        self._fit, self._aspect = Fit(Size(height, self.width)), info.pixel_aspect
+        self._posed = posing(analysis, rows)
 
     def fitted(self, scene: Scene) -> Scene:
         return self._fit(self._posed(scene), self._aspect)
@@ -146,31 +143,26 @@ class _Follower:
 
 
 def _drawn(
-    scenes: tuple[Scene, Scene], sides: list[_Side], size: tuple[int, int], strip: Strip, plots: PlotLayer | None,
-    options: CompareVideo,
-) -> Drawn:  # fmt: skip
-    """Both scenes on one picture."""
+    scenes: tuple[Scene, Scene], sides: list[_Side], style: Style, plots: PlotLayer | None, names: tuple[str, str]
+) -> Drawn:
+    """Both scenes on one picture, below their `names`; `style` has its size, with the plots."""
     fitted = [side.fitted(scene) for side, scene in zip(sides, scenes, strict=True)]
     sources = [scene.seen.frame.picture for scene in fitted]
     first, second = sources
     assert isinstance(first, av.VideoFrame)
     assert isinstance(second, av.VideoFrame)
-    whole = blank((size[0], size[1] + strip.height), like=first)
+    whole = blank(style.size, like=first)
     whole.pts, whole.time_base = first.pts, first.time_base
     paste(whole, first, (0, 0))
     paste(whole, second, (sides[0].width + _GAP, 0))
     canvas = YuvCanvas(whole)
-    overlay = options.settings.overlay.model_copy(
-        update={"font_size": options.settings.overlay.font_size or max(16.0, 0.026 * size[1])}
-    )
-    style = replace(Style.of(overlay, size[1], size[1]), size=(size[0], size[1] + strip.height))
     taken: list[tuple[float, float, float, float]] = []
     for index, (scene, side) in enumerate(zip(fitted, sides, strict=True)):
         left = index * (sides[0].width + _GAP)
         place = np.array([left, 0], np.float32)
         poses = moved(scene.seen.poses, np.ones(2, np.float32), place)
         shifted = replace(scene, corner=scene.corner + place, seen=replace(scene.seen, poses=poses))
-        title = f"{options.names[index]}  {scenes[index].time:.2f} s"
+        title = f"{names[index]}  {scenes[index].time:.2f} s"
         _title(canvas, style.font, title, left, _TITLES[index], taken)
         for layer in side.layers:
             layer.draw(Sheet(whole, canvas, style, shifted, taken))

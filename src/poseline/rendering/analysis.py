@@ -66,7 +66,7 @@ def render_analysis(
         or a joint has no arc. OutputError: the video cannot be written.
     """
     options = options or VideoOptions()
-    check_joints(",".join(options.joints))
+    require_arcs(options.joints)
     with closing(opened(analysis, options.clip)) as logged:
         free(target, overwrite, inputs=(logged.path, logged.log.path))
         return _rendered(analysis, logged, target, options, on_frame, interruption or Interruption())
@@ -128,9 +128,14 @@ def check_joints(text: str) -> tuple[str, ...]:
         SettingsError: one of them has no arc.
     """
     joints = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    require_arcs(joints)
+    return joints
+
+
+def require_arcs(joints: Sequence[str]) -> None:
+    """Raise a SettingsError for a joint that has no arc."""
     if unknown := [joint for joint in joints if joint not in JOINTS]:
         raise SettingsError(f"--joints: no arc is drawn for {unknown[0]!r}; there are {', '.join(JOINTS)}")
-    return joints
 
 
 def styled(config: Path | None) -> Settings:
