@@ -33,7 +33,7 @@ def posture(time: float) -> NDArray[np.float64]:
 
 def acted(
     folder: Path, name: str, *, rate: int = 25, speed: float = 1.0, begin: float = 0.0, seconds: float = 3.0,
-    size: tuple[int, int] = (96, 128),
+    size: tuple[int, int] = (96, 128), pix_fmt: str = "yuv420p",
 ) -> Path:  # fmt: skip
     """A clip of numbered pictures and the log beside it, in which somebody squats; returns the log.
 
@@ -45,9 +45,12 @@ def acted(
         begin: seconds of the sample at which it begins.
         seconds: of the clip.
         size: of the pictures, (width, height); the person stands in the lower right.
+        pix_fmt: of the pictures; yuvj420p is of full range.
     """
     count = round(rate * seconds)
-    clip = write_clip(folder / f"{name}.mp4", range(count), Fraction(1, rate), size=size, options=PLAIN)
+    clip = write_clip(
+        folder / f"{name}.mp4", range(count), Fraction(1, rate), size=size, pix_fmt=pix_fmt, options=PLAIN
+    )
     with av.open(str(clip)) as container:
         tick = container.streams.video[0].time_base
     assert tick is not None

@@ -19,6 +19,7 @@ from poseline import batch
 from poseline.cli import command
 from poseline.interruption import Interruption
 from poseline.settings import load
+from rendering_worlds import acted
 
 ALWAYS = {"events.json", "analysis.json"}
 
@@ -93,6 +94,18 @@ def test_everybody_and_what_is_said_of_them(told, tmp_path: Path) -> None:  # ty
     code, said, _ = told(log, "-o", "alone", "--formats", "")
     assert "2 other people in the log: --person all" in said
     assert names(tmp_path / "alone") == ALWAYS
+
+
+def test_a_note_on_the_video_is_said_once_with_the_file_s_name(told, tmp_path: Path) -> None:  # type: ignore[no-untyped-def] # likewise
+    log = acted(tmp_path, "squat", seconds=1.0, size=(48, 64))
+    lines = log.read_text(encoding="utf-8").splitlines()
+    shifted = json.loads(lines[13])
+    shifted["pts"] += 1
+    log.write_text("\n".join([*lines[:13], json.dumps(shifted), *lines[14:], ""]), encoding="utf-8")
+    code, said, _ = told(log, "--video", "--size", "240p", "--formats", "")
+    assert code == 0
+    assert "note: angles.mp4: 1 frame of the log was not found in the clip\n" in said
+    assert said.count("not found in the clip") == 1
 
 
 @pytest.mark.parametrize(

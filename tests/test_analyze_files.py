@@ -104,6 +104,7 @@ def test_json_is_json_and_says_how_everything_was_worked_out(crossing: Analysis,
     assert told["options"]["smoothing"] == {"method": "auto", "frequency": None, "max_gap": 0.2}
     assert told["options"]["known"]["height"] == 1.8
     assert told["conventions"]["joint angles"].startswith("degrees, 0 straight")
+    assert told["conventions"]["velocity"].startswith("degrees a second of angles, by the frames before and after;")
     assert [person["id"] for person in told["persons"]] == [person.id for person in crossing.persons]
     for record, person in zip(told["persons"], crossing.persons, strict=True):
         assert record["share_filled"] == person.filled

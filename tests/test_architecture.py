@@ -54,7 +54,7 @@ MAY_IMPORT = {
     "model": BASE | ROOMS | {"forks", "result", "session"},
     "machine": set(),
     "rendering": BASE | {"analysis", "atomic", "capture", "log", "output", "overlay", "pipeline"},
-    "comparison": BASE | {"analysis", "atomic", "output", "overlay", "pipeline", "rendering"},
+    "comparison": BASE | {"analysis", "atomic", "log", "output", "overlay", "pipeline", "rendering"},
     "commands": BASE | ROOMS | {"analysis", "comparison", "log", "rendering", "batch", "terminal"},
     "doctor": BASE | ROOMS | {"machine", "cache", "openvino_core"},
     "terminal": BASE | ROOMS | {"analysis", "pipeline", "result", "progress"},
@@ -65,7 +65,9 @@ MAY_IMPORT = {
     "send": BASE | {"capture", "log", "pipeline"},
     "serve": BASE | ROOMS | {"log", "pipeline", "session", "terminal"},
     "session": BASE | ROOMS | {"machine", "pipeline", "send", "workers"},
-    "batch": BASE | ROOMS | {"pipeline", "send", "serve", "session", "terminal", "progress", "workers", "startup"},
+    "batch": BASE
+    | ROOMS
+    | {"log", "pipeline", "send", "serve", "session", "terminal", "progress", "workers", "startup"},
     "cli": BASE | ROOMS | {"commands", "pipeline", "terminal", "doctor", "bench", "batch", "serve"},
     "workers": {"errors", "interruption"},
     "__main__": {"cli", "interruption", "startup", "doctor"},

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 
 from media_worlds import number_in
@@ -20,7 +21,7 @@ from poseline.comparison import align, compare, warp, write
 from poseline.comparison.align import matching
 from poseline.comparison.compare import at_times
 from poseline.comparison.video import CompareVideo, render_comparison
-from poseline.errors import OutputError, SettingsError
+from poseline.errors import OutputError, SettingsError, SourceError
 from poseline.interruption import Interruption
 from poseline.rendering.analysis import styled
 from rendering_worlds import acted
@@ -227,3 +228,29 @@ def test_without_a_plot_the_pictures_stand_alone(pair: tuple[Path, Path], tmp_pa
     compared = compare(analyze(pair[0], end=0.4), analyze(pair[1], end=0.4), "none")
     render_comparison(compared, tmp_path / "a.mp4", CompareVideo(styled(None), height=240, joints=()))
     assert {picture.shape for picture in shown(tmp_path / "a.mp4")} == {(240, 180 + 8 + 180, 3)}
+
+
+def test_what_is_between_pictures_of_full_range_is_black(tmp_path: Path) -> None:
+    first, second = (analyze(acted(tmp_path, name, seconds=0.4, size=(48, 64), pix_fmt="yuvj420p")) for name in "ab")
+    compared = compare(first, second, "none")
+    render_comparison(compared, tmp_path / "both.mp4", CompareVideo(styled(None), height=240, joints=()))
+    pictures = shown(tmp_path / "both.mp4")
+    assert len(pictures) == 10
+    for picture in pictures:
+        assert picture[:, 183:185].max() <= 6
+        assert picture[120:, :170].mean() == pytest.approx(60, abs=6)
+
+
+def test_neither_clip_stays_open_where_the_video_is_refused(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    compared = compare(analyze(pair[0]), analyze(pair[1]), "none")
+    ours = pair[0].with_suffix(".mp4")
+    (tmp_path / "there.mp4").touch()
+    for clip, target, error in (
+        (tmp_path / "gone.mp4", "a.mp4", SourceError),
+        (SAMPLES / "squat.mp4", "a.mp4", SourceError),
+        (None, "there.mp4", OutputError),
+    ):
+        with pytest.raises(error) as caught:
+            render_comparison(compared, tmp_path / target, CompareVideo(styled(None), clips=(ours, clip)))
+        assert [Path(file.path).name for file in psutil.Process().open_files() if file.path.endswith(".mp4")] == []
+        assert caught.value.__traceback__ is not None, "which keeps what was local, such as a clip"

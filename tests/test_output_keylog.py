@@ -266,7 +266,7 @@ def test_a_change_of_size_is_told_before_the_first_frame_of_it(tmp_path: Path) -
     assert lines(path)[3] == {"type": "size", "frame": 2, "width": 48, "height": 64}
     assert [(frame.width, frame.height) for frame in read_log(path).frames] == SIZES
     reader = LogReader(path)
-    assert reader.sizes_differ()
+    assert reader.differing()[0]
     for _ in range(2):  # each way through begins with the header's size
         assert [(frame.width, frame.height) for frame in reader.frames()] == SIZES
 
@@ -278,7 +278,7 @@ def test_separate_pictures_have_their_size_told_from_the_first_on(tmp_path: Path
             log.frame(of_size(index, *size))
     assert [record["type"] for record in lines(path)] == ["run", "size", "frame", "frame"]
     assert [(frame.width, frame.height) for frame in read_log(path).frames] == SIZES[:2]
-    assert not LogReader(path).sizes_differ(), "both are of one size"
+    assert not LogReader(path).differing()[0], "both are of one size"
 
 
 def test_a_camera_that_gives_another_size_than_it_says(tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_a_camera_that_gives_another_size_than_it_says(tmp_path: Path) -> None:
     with KeypointLog(path, header(video={"width": 1280, "height": 720})) as log:
         log.frame(of_size(0, 64, 48))
     assert [(frame.width, frame.height) for frame in read_log(path).frames] == [(64, 48)]
-    assert LogReader(path).sizes_differ(), "from the header's"
+    assert LogReader(path).differing()[0], "from the header's"
 
 
 def test_damaged_pictures_and_outages_are_counted(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ from poseline.capture import VideoFile
 from poseline.cli import command
 from poseline.errors import OutputError, PoselineError, SettingsError, SourceError
 from poseline.interruption import Interruption
-from poseline.log import Counts, KeypointLog, LogReader, read_log
+from poseline.log import Counts, KeypointLog, LogReader, journal_of, read_log
 from poseline.pose import Poses
-from poseline.rendering import LoggedClip, RenderOptions, Size, journal_of, render, style_of
+from poseline.rendering import LoggedClip, RenderOptions, Size, render, style_of
 from poseline.rendering.blur import blur, blurred_areas
 from poseline.settings import Settings, load
 from poseline.skeleton import COCO17, Skeleton

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -20,7 +22,9 @@ import pytest
 from typer.testing import CliRunner
 
 from analysis_worlds import NAMES, jumper, motion, truth
-from poseline.analysis import Analysis, AnalysisOptions, Event, Known, Motion, Movement, Quantity, event_finder
+from log_worlds import frame, header, write_log
+from log_worlds import person as entry
+from poseline.analysis import Analysis, AnalysisOptions, Event, Known, Motion, Movement, Quantity, analyze, event_finder
 from poseline.analysis.event import FINDERS
 from poseline.analysis.motion import Doubles
 from poseline.analysis.report import write_report
@@ -547,16 +551,17 @@ def pixels(picture: Element) -> Doubles:
     return np.asarray(decoded, np.float64)
 
 
-def grey_clip(path: Path, count: int) -> None:
-    """A clip of the squat's size whose frame number n is grey of level 20 + n."""
+def grey_clip(path: Path, count: int, size: tuple[int, int] = (540, 960), first: int = 0) -> None:
+    """A clip, of the squat's size by default, whose frames from number `first` on are grey of level 20 + number."""
     with av.open(path, "w") as container:
         stream = container.add_stream("mpeg4", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 540, 960, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         stream.time_base = Fraction(1, 25)
-        for number in range(count):
-            frame = av.VideoFrame.from_ndarray(np.full((960, 540, 3), 20 + number, np.uint8), format="bgr24")
-            frame.pts = number
-            container.mux(stream.encode(frame))
+        for number in range(first, first + count):
+            shade = np.full((size[1], size[0], 3), 20 + number, np.uint8)
+            shown = av.VideoFrame.from_ndarray(shade, format="bgr24")
+            shown.pts = number
+            container.mux(stream.encode(shown))
         container.mux(stream.encode())
 
 
@@ -605,6 +610,45 @@ def test_a_clip_in_slow_motion_has_its_pictures(tmp_path: Path) -> None:
     assert len(root.all("img")) >= 2
     row = highlights(Subject("A", made.main.result, (1,), 0.08))[0].row
     assert np.median(pixels(root.all("img")[0])) == pytest.approx(20 + int(made.main.frames[row]), abs=4)
+
+
+def test_a_part_in_another_size_than_the_clip_s_first_has_its_pictures(tmp_path: Path) -> None:
+    exact = truth("squat")
+    grey_clip(tmp_path / "large.ts", 100)
+    grey_clip(tmp_path / "small.ts", 110, (270, 480), first=100)
+    clip = tmp_path / "clip.ts"
+    clip.write_bytes((tmp_path / "large.ts").read_bytes() + (tmp_path / "small.ts").read_bytes())
+    records: list[dict[str, Any]] = [header(width=540, height=960) | {"source": str(clip)}]
+    records += [frame(row, row / 25, [entry(1, exact.points[row])]) for row in range(100)]
+    records.append({"type": "size", "frame": 100, "width": 270, "height": 480})
+    records += [frame(row, row / 25, [entry(1, exact.points[row] / 2)]) for row in range(100, 210)]
+    log = write_log(tmp_path / "keypoints.jsonl", records)
+    for start, end in ((None, 4.0), (4.0, None)):
+        made = analyze(log, start=start, end=end)
+        root, moments = parsed(page(made)), highlights(Subject("A", made.main.result, (1,), 0.08))
+        images = root.all("img")
+        assert len(images) == len(moments) > 0
+        assert "is not the clip of this log" not in root.text
+        for image, moment in zip(images, moments, strict=True):
+            assert np.median(pixels(image)) == pytest.approx(20 + int(made.main.frames[moment.row]), abs=4)
+
+
+def test_the_log_of_a_part_has_its_pictures(builtin: Path, tmp_path: Path) -> None:
+    grey_clip(tmp_path / "clip.mp4", 210)
+    squat = str(Path(__file__).parents[1] / "samples" / "squat.mp4")
+    options = ["-m", str(builtin), "--imgsz", "320", "--from", "2", "--to", "6", "--no-video", "--vid-stride", "2"]
+    done = CliRunner().invoke(app, ["run", squat, *options, "-o", str(tmp_path / "run")], obj=Interruption())
+    assert done.exit_code == 0, done.output
+    log = tmp_path / "run" / "keypoints.jsonl"
+    first, *rest = log.read_text(encoding="utf-8").splitlines()
+    told = json.loads(first) | {"source": str(tmp_path / "clip.mp4")}
+    log.write_text("\n".join([json.dumps(told), *rest, ""]), encoding="utf-8")
+    made = analyze(log)
+    root, moments = parsed(page(made)), highlights(Subject("A", made.main.result, (1,), 0.08))
+    images = root.all("img")
+    assert len(images) == len(moments) > 0
+    for image, moment in zip(images, moments, strict=True):
+        assert np.median(pixels(image)) == pytest.approx(20 + round(made.main.times[moment.row] * 25), abs=4)
 
 
 @pytest.mark.parametrize("source", ["not there.mp4", "rtsp://camera/1", ""])

@@ -13,7 +13,6 @@ from av.video.stream import VideoStream
 
 from poseline.capture import VideoFile
 from poseline.capture import stills as module
-from poseline.capture.stills import Wanted
 from poseline.errors import SourceError
 from poseline.frame import Pixels
 from poseline.settings import CaptureSettings
@@ -58,30 +57,29 @@ def test_pictures_are_those_that_the_log_names(
 ) -> None:
     options = {"g": "25", "bf": "3"} if codec == "libx264" else {"g": "25"}
     clip(tmp_path / name, codec, start, steps, **options)
-    frames = [(frame.index, frame.time) for frame in VideoFile(tmp_path / name, SETTINGS).frames()]
-    assert len(frames) == COUNT
-    wanted = [Wanted(*frames[number]) for number in (0, 200, 3, 131, COUNT - 1, 200)]
+    times = [frame.time for frame in VideoFile(tmp_path / name, SETTINGS).frames()]
+    assert len(times) == COUNT
+    numbers = [0, 200, 3, 131, COUNT - 1, 200]
     decoded: list[int] = []
     in_order = module._in_order
 
-    def noted(path: Path, ones: Sequence[Wanted], settings: CaptureSettings) -> dict[Wanted, Pixels]:
-        decoded.extend(one.frame for one in ones)
+    def noted(path: Path, ones: Sequence[float], settings: CaptureSettings) -> dict[float, Pixels]:
+        decoded.extend(times.index(one) for one in ones)
         return in_order(path, ones, settings)
 
     monkeypatch.setattr(module, "_in_order", noted)
-    found = module.stills(tmp_path / name, wanted, SETTINGS)
-    for one, picture in zip(wanted, found, strict=True):
+    found = module.stills(tmp_path / name, [times[number] for number in numbers], SETTINGS)
+    for number, picture in zip(numbers, found, strict=True):
         assert picture is not None
         assert picture.shape == (48, 64, 3)
-        assert float(picture.mean()) == pytest.approx(level(one.frame), abs=12)
+        assert float(picture.mean()) == pytest.approx(level(number), abs=12)
     if name != "old.avi":
         assert sorted(decoded) == [0, 3]  # the others are sought, and not by decoding all that is before them
 
 
 def test_what_the_clip_does_not_have_is_none(tmp_path: Path) -> None:
     clip(tmp_path / "clip.mp4", "mpeg4", g="25")
-    wanted = [Wanted(2, 0.2), Wanted(2, 0.25), Wanted(150, 15.0), Wanted(9000, 900.0)]
-    found = module.stills(tmp_path / "clip.mp4", wanted, SETTINGS)
+    found = module.stills(tmp_path / "clip.mp4", [0.2, 0.25, 15.0, 900.0], SETTINGS)
     assert [picture is not None for picture in found] == [True, False, True, False]
     with pytest.raises(SourceError, match="no such file"):
-        module.stills(tmp_path / "gone.mp4", wanted, SETTINGS)
+        module.stills(tmp_path / "gone.mp4", [0.2], SETTINGS)

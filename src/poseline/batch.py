@@ -229,7 +229,9 @@ class _WorkerSourceWork(_SourceWork):
 
 
 def _complete_log(report: RunReport) -> Path | None:
-    return next((path for path in report.files if path.name == "keypoints.jsonl" and report.ended == "complete"), None)
+    from poseline.log import LOG_NAME
+
+    return next((path for path in report.files if path.name == LOG_NAME and report.ended == "complete"), None)
 
 
 def _show_loaded(estimator: PoseEstimator) -> None:

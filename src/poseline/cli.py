@@ -12,6 +12,7 @@ from poseline import __version__
 from poseline import batch as runner
 from poseline import settings as configuration
 from poseline.commands import analyze as analysis_command
+from poseline.commands.common import numbers
 from poseline.commands.compare import compare
 from poseline.commands.render import render
 from poseline.errors import INTERNAL, PoselineError, SettingsError, redact
@@ -124,7 +125,7 @@ def run(
         },
         "inference": {
             "model": model, "device": device, "runtime": runtime, "imgsz": imgsz, "conf": conf,
-            "iou": iou, "max_det": max_det, "classes": _numbers(classes), "skeleton": skeleton,
+            "iou": iou, "max_det": max_det, "classes": numbers("--classes", classes), "skeleton": skeleton,
             "precision": precision, "half": half, "calibrate": calibrate,
             "roi": roi, "roi_every": roi_every, "batch": batch,
         },
@@ -318,12 +319,3 @@ def _size(text: str | None) -> tuple[int, int] | None:
     if not (width.isdecimal() and height.isdecimal()):
         raise SettingsError(f"--cam-size: {text!r} is not a size such as 1280x720")
     return int(width), int(height)
-
-
-def _numbers(text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts):
-        raise SettingsError(f"--classes: {text!r} is not a list of numbers such as 0,2")
-    return tuple(int(part) for part in parts)

@@ -61,6 +61,11 @@ class Skeleton:
             return "left"
         return "right" if "right" in words or words[0] == "r" else "middle"
 
+    def limb_side(self, first: int, second: int) -> Side:
+        """Which side of the body the line between two keypoints is on; one that joins two sides is in the middle."""
+        sides = {self.side(first), self.side(second)} - {"middle"}
+        return sides.pop() if len(sides) == 1 else "middle"
+
     @property
     def pairs(self) -> tuple[tuple[int, int], ...]:
         """(left, right) indices of keypoints that mirror each other."""

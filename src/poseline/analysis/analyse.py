@@ -227,7 +227,7 @@ def _notes(person: PersonAnalysis, options: AnalysisOptions) -> tuple[str, ...]:
             f"Which way the person faces is not sure: {person.facing.agreement:.0%} of the frames agree. "
             "Set it if flexion has the wrong sign."
         )
-    told = options.known != Known()
+    told = options.known.anything
     if person.camera.verdict == "moving":
         without = "; no metres are given" if told else ""
         notes.append(f"The camera moves, or the floor does: {person.camera.reason}{without}.")

@@ -22,8 +22,21 @@ import numpy as np
 
 from poseline.analysis.facing import Facings, outward
 from poseline.analysis.motion import Doubles, Motion
+from poseline.skeleton import Side
 
 Kind = Literal["joint", "segment", "line"]
+_SIDES: tuple[Side, ...] = ("left", "right")
+
+
+def split_side(name: str) -> tuple[Side, str]:
+    """The name of a point or an angle as its side and the rest: `left_knee` is `left` and `knee`.
+
+    What is on neither side, such as `nose`, is `middle`, and its name whole.
+    """
+    for side in _SIDES:
+        if name.startswith(f"{side}_") and len(name) > len(side) + 1:
+            return side, name[len(side) + 1 :]
+    return "middle", name
 
 
 @dataclass(frozen=True)
@@ -48,10 +61,9 @@ class Definition:
         return self.first + (self.second or ())
 
     @property
-    def side(self) -> Literal["left", "right", "middle"]:
+    def side(self) -> Side:
         """Of the body."""
-        side = self.name.split("_")[0]
-        return "left" if side == "left" else "right" if side == "right" else "middle"
+        return split_side(self.name)[0]
 
 
 _TRUNK = ("mid_hip", "mid_shoulder")

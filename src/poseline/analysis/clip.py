@@ -11,7 +11,7 @@ import numpy as np
 
 from poseline.analysis import persons as logged
 from poseline.analysis.analyse import AnalysisOptions, Prepared, finish, prepare
-from poseline.analysis.angles import DEFINITIONS
+from poseline.analysis.angles import DEFINITIONS, split_side
 from poseline.analysis.event import check_kinds
 from poseline.analysis.facing import FacingOption
 from poseline.analysis.floor import Floor, together
@@ -21,11 +21,9 @@ from poseline.analysis.result import Analysis, Person, PersonChoice
 from poseline.analysis.scale import Known
 from poseline.analysis.smoothing import Smoothing
 from poseline.errors import SettingsError, SourceError, redact
-from poseline.log import Tracks, read_tracks
+from poseline.log import Tracks, journal_of, read_tracks
 from poseline.words import counted
 
-JOURNAL = "keypoints.jsonl"
-"""The log in a run's folder."""
 _LEAST = 0.5
 """Seconds for which somebody must be seen to be analysed where everybody is asked for."""
 _ENDED = {
@@ -86,7 +84,7 @@ def analyze(
     if not (person in ("main", "all") or isinstance(person, int)):
         raise SettingsError(f"person: main, all or an id of the log, got {person!r}")
     options = replace(options, facing=facing)
-    path = None if isinstance(log, Tracks) else log_path(log)
+    path = None if isinstance(log, Tracks) else journal_of(log)
     try:
         part = _Part.of(read_tracks(path) if path else log, start, end, slowmo)  # type: ignore[arg-type] # Tracks
         return _analysed(part, person, options, path)
@@ -126,22 +124,6 @@ def check_options(
         known=Known(height, scale, _calibration(calibrate)),
         events=tuple(events),
     )
-
-
-def log_path(log: str | Path) -> Path:
-    """The log that a path means: itself, or the one in a run's folder.
-
-    Raises:
-        SourceError: there is none.
-    """
-    path = Path(log)
-    if path.is_dir():
-        if not (path / JOURNAL).is_file():
-            raise SourceError(f"{path}: this folder holds no {JOURNAL}; give the folder of a run, or a log")
-        return path / JOURNAL
-    if not path.exists():
-        raise SourceError(f"{path}: there is no such log or folder")
-    return path
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,10 +178,7 @@ class _Part:
 
     def _inside(self, person: LoggedPerson) -> LoggedPerson | None:
         rows = logged.within(self.tracks, person.rows, self.start, self.end)
-        if not len(rows):
-            return None
-        boxes = self.tracks.rows.box[rows].astype(float)
-        return replace(person, rows=rows, prominence=float(np.nan_to_num(boxes[:, 3] - boxes[:, 1]).sum()))
+        return replace(person, rows=rows, prominence=logged.prominence(self.tracks, rows)) if len(rows) else None
 
 
 def _analysed(part: _Part, person: PersonChoice, options: AnalysisOptions, path: Path | None) -> Analysis:
@@ -285,8 +264,7 @@ def _lacking(names: Sequence[str]) -> dict[str, str]:
         for point in definition.points:
             sides = [f"{side}_{point.removeprefix('mid_')}" for side in ("left", "right")]
             if not {*(sides if point.startswith("mid_") else [point])} <= {*names}:
-                bare = point.removeprefix("mid_").removeprefix("left_").removeprefix("right_")
-                lacking.setdefault(definition.name.removeprefix("left_").removeprefix("right_"), bare)
+                lacking.setdefault(split_side(definition.name)[1], split_side(point.removeprefix("mid_"))[1])
     return lacking
 
 

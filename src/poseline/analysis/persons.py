@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class LoggedPerson:
     rows: Integers
     """(N,) indices into `Tracks.rows`, one a frame, rising by frame."""
     prominence: float
-    """How long and how large they are seen: the sum of their boxes' heights, in pixels."""
+    """How long and how large they are seen: see the function `prominence`."""
 
 
 def usable(tracks: Tracks) -> Tracks:
@@ -49,7 +49,7 @@ def usable(tracks: Tracks) -> Tracks:
         raise SourceError("the log holds no frame")
     if not np.isfinite(tracks.rows.keypoints[:, :, :2]).all(axis=2).any():
         raise SourceError("nobody was seen in any frame of the log")
-    return tracks if rising.all() else _frames(tracks, rising)
+    return tracks if rising.all() else tracks.kept(rising)
 
 
 def people(tracks: Tracks) -> list[LoggedPerson]:
@@ -149,24 +149,15 @@ def _person(tracks: Tracks, parts: list[Integers]) -> LoggedPerson:
     rows = rows[np.argsort(tracks.rows.frame[rows], kind="stable")]
     ids, counts = np.unique(tracks.rows.id[rows], return_counts=True)
     best = ids[np.argmax(np.where(ids == UNTRACKED, 0, counts))]
-    boxes = tracks.rows.box[rows].astype(float)
-    heights = np.nan_to_num(boxes[:, 3] - boxes[:, 1])
     own = tuple(dict.fromkeys(int(tracks.rows.id[part[0]]) for part in parts))
     known = tuple(number for number in own if number != UNTRACKED) or own
-    return LoggedPerson(int(best), known, rows.astype(np.int64), float(heights.sum()))
+    return LoggedPerson(int(best), known, rows.astype(np.int64), prominence(tracks, rows))
 
 
-def _frames(tracks: Tracks, kept: Bools) -> Tracks:
-    """The log without some of its frames."""
-    place = np.cumsum(kept) - 1
-    rows = tracks.rows[kept[tracks.rows.frame]]
-    return replace(
-        tracks,
-        times=tracks.times[kept],
-        frames=tracks.frames[kept],
-        rows=replace(rows, frame=place[rows.frame]),
-        shapes=None if tracks.shapes is None else tracks.shapes[kept],
-    )
+def prominence(tracks: Tracks, rows: Integers) -> float:
+    """How long and how large somebody is seen in `rows`: the sum of their boxes' heights, in pixels."""
+    boxes = tracks.rows.box[rows].astype(float)
+    return float(np.nan_to_num(boxes[:, 3] - boxes[:, 1]).sum())
 
 
 def within(tracks: Tracks, rows: Integers, start: float, end: float) -> Integers:

@@ -55,6 +55,11 @@ class Known:
             if not (np.isfinite(self.points).all() and metres > 0 and np.hypot(x2 - x1, y2 - y1) > 1):
                 raise SettingsError("scale: two points more than a pixel apart, and a distance above 0 m, are needed")
 
+    @property
+    def anything(self) -> bool:
+        """Whether one of the three is known."""
+        return self != Known()
+
 
 @dataclass(frozen=True, eq=False)
 class Scale:

@@ -14,7 +14,7 @@ from poseline.bench import accuracy, schema
 from poseline.bench.plan import Case, Options, case
 from poseline.bench.process import Watched, python, watch
 from poseline.errors import ModelError, SourceError
-from poseline.log import LogReader
+from poseline.log import LOG_NAME, LogReader
 
 Step = Callable[[str], None]
 """Called with what comes next, in words."""
@@ -68,7 +68,7 @@ class Bench:
     @property
     def journal(self) -> Path:
         """The keypoint log of the last run."""
-        return self._results / "keypoints.jsonl"
+        return self._results / LOG_NAME
 
     @property
     def _results(self) -> Path:

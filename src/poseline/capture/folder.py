@@ -14,7 +14,7 @@ from poseline.errors import SourceError
 from poseline.words import counted
 
 _JOURNAL = "keypoints.jsonl"
-"""What lies in every folder of results."""
+"""What lies in every folder of results: `poseline.log.LOG_NAME`, which capture does not import."""
 _UNFINISHED = frozenset({".crdownload", ".download", ".part", ".partial", ".tmp"})
 """Of files that a download or a run is still writing, or never finished."""
 _MOST_NAMES = 6

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import av
 import av.error
@@ -28,65 +28,61 @@ _NEAR = 2e-4
 """Seconds by which a picture's time may differ from the log's, where times are rounded."""
 
 
-class Wanted(NamedTuple):
-    """A picture as a log names it."""
+def stills(path: Path, times: Sequence[float], settings: CaptureSettings) -> list[Pixels | None]:
+    """The pictures at some times, (H, W, 3) uint8 BGR and upright; None where the clip has no picture of that time.
 
-    frame: int
-    """Which frame of the clip, from 0."""
-    time: float
-    """Seconds from the clip's first frame."""
-
-
-def stills(path: Path, wanted: Sequence[Wanted], settings: CaptureSettings) -> list[Pixels | None]:
-    """The pictures that are wanted, (H, W, 3) uint8 BGR and upright; None where the clip has no such picture.
+    Args:
+        path: the clip.
+        times: in seconds from the clip's first frame, as a log has them, also the log of a part.
+        settings: how the clip is read.
 
     Raises:
         SourceError: the clip is not there, or cannot be read.
     """
     check_readable(path)
-    found: dict[Wanted, Pixels] = {}
-    early = [one for one in wanted if one.time <= _FAR]
-    late = sorted((one for one in wanted if one.time > _FAR), key=lambda one: one.time)
+    found: dict[float, Pixels] = {}
+    early = [time for time in times if time <= _FAR]
+    late = sorted(time for time in times if time > _FAR)
     if late:
         found = _sought(path, late, settings)
-    if missing := early + [one for one in late if one not in found]:
+    if missing := early + [time for time in late if time not in found]:
         found |= _in_order(path, missing, settings)
-    return [found.get(one) for one in wanted]
+    return [found.get(time) for time in times]
 
 
-def _in_order(path: Path, wanted: Sequence[Wanted], settings: CaptureSettings) -> dict[Wanted, Pixels]:
+def _in_order(path: Path, times: Sequence[float], settings: CaptureSettings) -> dict[float, Pixels]:
     """By decoding everything up to the last one."""
-    last = max(one.frame for one in wanted)
-    found: dict[Wanted, Pixels] = {}
+    last = max(times)
+    found: dict[float, Pixels] = {}
     frames = VideoFile(path, settings).frames()
     try:
         for frame in frames:
-            for one in wanted:
-                if one.frame == frame.index and abs(frame.time - one.time) < _NEAR:
-                    found[one] = frame.bgr
-            if frame.index >= last:
+            if frame.time > last + _NEAR:
                 break
+            for time in times:
+                if time not in found and abs(frame.time - time) < _NEAR:
+                    found[time] = frame.bgr
     finally:
         frames.close()
     return found
 
 
-def _sought(path: Path, wanted: Sequence[Wanted], settings: CaptureSettings) -> dict[Wanted, Pixels]:
+def _sought(path: Path, times: Sequence[float], settings: CaptureSettings) -> dict[float, Pixels]:
     """By seeking the key frame before each; nothing of a clip whose time stamps are not one clock."""
-    found: dict[Wanted, Pixels] = {}
+    found: dict[float, Pixels] = {}
     start = _first_time(path, settings)
     if start is None:
         return found
-    for one in wanted:
+    for time in times:
         opened = open_container(str(path), settings)
         with opened.container:
             try:
-                opened.container.seek(int((start + one.time - _EARLY) * av.time_base))
+                opened.container.seek(int((start + time - _EARLY) * av.time_base))
             except (av.error.FFmpegError, OverflowError):
                 return found
-            picture = _at(opened, start + one.time)
+            picture = _at(opened, start + time)
             if picture is not None:
-                found[one] = np.asarray(reformatted(picture, "bgr24").to_ndarray(), np.uint8)
+                found[time] = np.asarray(reformatted(picture, "bgr24").to_ndarray(), np.uint8)
     return found
 
 

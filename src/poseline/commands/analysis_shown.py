@@ -26,7 +26,7 @@ def show_analysis(analysis: Analysis, written: Written) -> None:
         show(f"{counted(others, 'other person')} in the log: --person all".replace("persons", "people"))
     for note in analysis.warnings:
         show(escape(f"note: {note}"), soft_wrap=True)
-    if not analysis.metres and not any(_asked(analysis)):
+    if not analysis.metres and not analysis.options.known.anything:
         show("lengths are in pixels; --height, --scale or --calibrate gives metres")
     for name, note in written.notes.items():
         show(escape(f"note: {name}: {note}"), soft_wrap=True)
@@ -36,8 +36,10 @@ def show_analysis(analysis: Analysis, written: Written) -> None:
 
 def _line(person: Person) -> str:
     """Such as `person 1: 0.00 to 8.36 s, faces right; 3 squats; 2 % filled`."""
+    from poseline.analysis.files.summary import facings
+
     count = [counted(number, kind) for kind, number in person.counts.items()]
-    stretches = [facing["facing"] for facing in _facings(person)]
+    stretches = [facing["facing"] for facing in facings(person)]
     faces = stretches[0] if len(stretches) == 1 else f"{stretches[0]}, then {', '.join(stretches[1:4])}"
     more = " ..." if len(stretches) > 4 else ""
     way = person.result.mechanics.distance_m
@@ -48,15 +50,3 @@ def _line(person: Person) -> str:
         f"{person.filled:.1%} of the points filled, {person.missing:.1%} missing",
     ]
     return f"person {person.id}: " + "; ".join(parts)
-
-
-def _facings(person: Person) -> list[dict[str, str]]:
-    from poseline.analysis.files.summary import facings
-
-    return facings(person)
-
-
-def _asked(analysis: Analysis) -> tuple[bool, ...]:
-    """Whether a length was given."""
-    known = analysis.options.known
-    return known.height is not None, known.px_per_m is not None, known.points is not None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from poseline.analysis import Analysis
     from poseline.rendering import Rendered
 
-JOURNAL, FOLDER = "keypoints.jsonl", "analysis"
+FOLDER = "analysis"
 WHAT, HOW, WRITE, VIDEO = "What", "How", "Output", "Video"
 
 
@@ -54,11 +54,12 @@ def analyze(
     It reads the keypoint log alone. See docs/sports.md for conventions, and for what one camera can tell.
     """
     from poseline.analysis.files import parse_formats
+    from poseline.commands.common import person_of
 
     if str(output) == "-":
         raise SettingsError("-o -: results are several files, which cannot go to standard output; name a folder")
     options: dict[str, Any] = {
-        "person": _person(person),
+        "person": person_of("--person", person, ("main", "all")),
         "start": _time("--from", start),
         "end": _time("--to", end),
         "height": height,
@@ -109,7 +110,8 @@ class _Task:
         if self.video is not None:
             rendered = self.video(analysis, folder / "angles.mp4")
             written.files.extend(rendered.files)
-            written.notes.update({f"angles.mp4: {note}": note for note in rendered.notes})
+            if rendered.notes:
+                written.notes["angles.mp4"] = "; ".join(rendered.notes)
         show_analysis(analysis, written)
 
 
@@ -141,7 +143,9 @@ def _folder(log: Path, output: Path | None, several: bool, taken: set[str]) -> P
         return log.parent / FOLDER
     if not several:
         return output
-    stem = log.absolute().parent.name if log.name == JOURNAL else log.stem
+    from poseline.log import LOG_NAME
+
+    stem = log.absolute().parent.name if log.name == LOG_NAME else log.stem
     name, number = stem, 2
     while name in taken:
         name, number = f"{stem}-{number}", number + 1
@@ -151,12 +155,12 @@ def _folder(log: Path, output: Path | None, several: bool, taken: set[str]) -> P
 
 def _log(source: str, interruption: Interruption) -> tuple[Path | None, int]:
     """The log that is meant, and the exit code of the run that made it; None where that made none."""
-    from poseline.analysis.clip import log_path
+    from poseline.log import journal_of
     from poseline.terminal import show_message
 
     path = Path(source)
     if path.is_dir() or path.suffix.lower() == ".jsonl":
-        return log_path(path), 0
+        return journal_of(path), 0
     if not path.is_file():
         raise SourceError(
             f"{source}: there is no such run, log or clip; a camera or a stream is recorded by `poseline run` first"
@@ -174,15 +178,16 @@ def _log(source: str, interruption: Interruption) -> tuple[Path | None, int]:
 
 def _log_of(clip: Path) -> Path | None:
     """The newest log of a clip in the folder of runs, of a run that came to the clip's end after the clip was made."""
-    from poseline.log import LogReader
+    from poseline.log import LOG_NAME, LogReader, last_record
 
     made, found = clip.stat().st_mtime, list[tuple[float, Path]]()
-    for log in Path("runs").glob(f"*/{JOURNAL}"):
+    for log in Path("runs").glob(f"*/{LOG_NAME}"):
         with suppress(OSError, SourceError):
             when = log.stat().st_mtime
             run = LogReader(log).run
             source = Path(str(run["source"]))
-            if when >= made and source.exists() and os.path.samefile(source, clip) and _whole(run) and _complete(log):
+            same = when >= made and source.exists() and os.path.samefile(source, clip)
+            if same and _whole(run) and last_record(log).get("ended") == "complete":
                 found.append((when, log))
     return max(found)[1] if found else None
 
@@ -192,13 +197,6 @@ def _whole(run: dict[str, Any]) -> bool:
     settings: dict[str, Any] = run.get("settings") or {}
     capture, tracking = settings.get("capture") or {}, settings.get("tracking") or {}
     return capture.get("start") is None and capture.get("end") is None and not tracking.get("main")
-
-
-def _complete(log: Path) -> bool:
-    """Whether the last line says that the run came to the end of its source."""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 4096))
-        return b'"ended":"complete"' in file.read().rpartition(b'{"type":"end"')[2]
 
 
 def _report() -> Callable[["Analysis", Path], object]:
@@ -235,14 +233,6 @@ def analyze_logs(logs: Sequence[Path], interruption: Interruption) -> int:
 
     task = _Task({}, parse_formats("csv,trc,mot"), overwrite=True, report=None, video=None)
     return _all([str(log) for log in logs], task, None, interruption)
-
-
-def _person(text: str) -> Any:
-    if text in ("main", "all"):
-        return text
-    if not text.isdecimal():
-        raise SettingsError(f"--person: main, all or an id of the log, got {text!r}")
-    return int(text)
 
 
 def _time(option: str, text: str | None) -> float | None:

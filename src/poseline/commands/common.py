@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from poseline.errors import SettingsError
 from poseline.interruption import INTERRUPTED
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from poseline.pose import Observation
     from poseline.rendering import Rendered
 
+PersonWord: TypeAlias = Literal["main", "all"]
+"""Whom one may ask for without an id."""
 _SHOWING_SECONDS = 0.1
 """How often the terminal is told of progress."""
 
@@ -45,16 +47,17 @@ def numbers(option: str, text: str | None) -> tuple[int, ...] | None:
     return tuple(dict.fromkeys(map(int, found)))
 
 
-def person_of(option: str, text: str) -> int | Literal["main"]:
-    """`main`, or an id.
+def person_of(option: str, text: str, words: Sequence[PersonWord] = ("main",)) -> int | PersonWord:
+    """One of the `words`, or an id.
 
     Raises:
         SettingsError: it is neither.
     """
-    if text == "main":
-        return "main"
+    for word in words:
+        if text == word:
+            return word
     if not text.isdecimal():
-        raise SettingsError(f"{option}: main or an id of the log, got {text!r}")
+        raise SettingsError(f"{option}: {', '.join(words)} or an id of the log, got {text!r}")
     return int(text)
 
 

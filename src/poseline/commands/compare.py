@@ -40,7 +40,7 @@ def compare(
     from poseline.comparison import write
     from poseline.comparison.command import folder_for, names_of
     from poseline.comparison.video import CompareVideo, render_comparison
-    from poseline.rendering import journal_of
+    from poseline.log import journal_of
     from poseline.rendering.analysis import check_joints, styled
 
     logs = journal_of(first), journal_of(second)

@@ -42,8 +42,8 @@ def render(
     """
     from poseline import settings as configuration
     from poseline.commands.common import numbers, part, rendering, show_rendered, slow
-    from poseline.log import LogReader
-    from poseline.rendering import RenderOptions, Size, journal_of, style_of
+    from poseline.log import LogReader, journal_of
+    from poseline.rendering import RenderOptions, Size, style_of
     from poseline.rendering import render as draw_anew
 
     journal = journal_of(log)

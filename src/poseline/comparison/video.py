@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from fractions import Fraction
-from math import nextafter
 from pathlib import Path
 
 import av
@@ -14,16 +12,14 @@ import numpy as np
 
 from poseline.analysis import Analysis, Facing, Person
 from poseline.comparison.compare import Comparison, at_times
-from poseline.errors import SettingsError
-from poseline.frame import plane_pixels
 from poseline.interruption import Interruption
 from poseline.overlay import Canvas, Colour, Drawn, Font, Style, YuvCanvas
 from poseline.overlay.style import KEYPOINT_COLOURS, LIMB_COLOURS, WHITE
 from poseline.overlay.text import load_letters
 from poseline.pipeline.chain import Stage
-from poseline.rendering.analysis import check_joints, posing, rows_of
+from poseline.rendering.analysis import opened, posing, require_arcs, rows_of
 from poseline.rendering.arcs import ArcLayer, unsure
-from poseline.rendering.fit import Fit, Size, moved
+from poseline.rendering.fit import Fit, Size, blank, moved, paste
 from poseline.rendering.layers import Layer, PoseLayer, Sheet
 from poseline.rendering.logged_clip import LoggedClip
 from poseline.rendering.plot import Curve, Plot, PlotLayer, Span, Strip, plotted
@@ -68,22 +64,33 @@ def render_comparison(
         SettingsError: a log is no file.
     """
     analyses = comparison.first, comparison.second
-    check_joints(",".join(options.joints))
-    ours, theirs = (_opened(analysis, clip) for analysis, clip in zip(analyses, options.clips, strict=True))
-    logs = [analysis.log for analysis in analyses if analysis.log]
-    try:
-        free(target, overwrite, inputs=(ours.path, theirs.path, *logs))
-    except BaseException:
-        ours.video.close()
-        theirs.video.close()
-        raise
-    sides = [_Side.of(analysis, logged, options) for analysis, logged in zip(analyses, (ours, theirs), strict=True)]
+    require_arcs(options.joints)
+    with ExitStack() as clips:
+        ours, theirs = (
+            clips.enter_context(closing(opened(analysis, clip)))
+            for analysis, clip in zip(analyses, options.clips, strict=True)
+        )
+        free(target, overwrite, inputs=(ours.path, theirs.path, ours.log.path, theirs.log.path))
+        return _rendered(comparison, (ours, theirs), target, options, on_frame, interruption or Interruption())
+
+
+def _rendered(
+    comparison: Comparison, clips: tuple[LoggedClip, LoggedClip], target: Path, options: CompareVideo,
+    on_frame: OnRendered | None, interruption: Interruption,
+) -> Rendered:  # fmt: skip
+    """Draw both clips, which are open."""
+    analyses, (ours, theirs) = (comparison.first, comparison.second), clips
+    sides = [_Side(analysis, logged, options) for analysis, logged in zip(analyses, clips, strict=True)]
     joints = plotted(comparison.first.main, options.joints)
     width = sides[0].width + _GAP + sides[1].width
     found = _plots(comparison, joints)
     strip = Strip.of(width, options.height, len(found))
     start, end = comparison.first.start, comparison.first.end
     plots = PlotLayer(found, strip, start, end, _spans(comparison)) if found else None
+    overlay = options.settings.overlay.model_copy(
+        update={"font_size": options.settings.overlay.font_size or max(16.0, 0.026 * options.height)}
+    )
+    style = replace(Style.of(overlay, options.height, options.height), size=(width, options.height + strip.height))
     load_letters()
 
     def draw(scenes: Iterator[Scene]) -> Generator[Drawn, None, None]:
@@ -92,42 +99,26 @@ def render_comparison(
                 time = scene.time / comparison.first.slowmo
                 wanted = float(comparison.aligned.second_at(np.array([time]))[0])
                 other = follower.at(wanted * comparison.second.slowmo)
-                yield _drawn((replace(scene, time=time), other), sides, (width, options.height), strip, plots, options)
+                yield _drawn((replace(scene, time=time), other), sides, style, plots, options.names)
 
     settings = options.settings.model_copy(
         update={"output": options.settings.output.model_copy(update={"audio": False})}
     )
     encoding = RenderOptions(settings, size=Size(options.height), slowmo=options.slowmo)
     stages = [Stage("overlay", draw)]
-    try:
-        return encode(ours, stages, target, encoding, on_frame=on_frame, interruption=interruption or Interruption())
-    finally:
-        theirs.stop()
-
-
-def _opened(analysis: Analysis, clip: Path | None) -> LoggedClip:
-    if analysis.log is None:
-        raise SettingsError("a video is drawn from a log's file; analyze the path of a log, and not its tracks")
-    end = nextafter(analysis.end * analysis.slowmo, np.inf) + 1e-6
-    return LoggedClip(analysis.log, clip, analysis.start * analysis.slowmo, end)
+    return encode(ours, stages, target, encoding, on_frame=on_frame, interruption=interruption)
 
 
 class _Side:
     """One of the two pictures."""
 
-    def __init__(self, width: int, height: int, aspect: Fraction, analysis: Analysis, layers: list[Layer]) -> None:
-        self.width = width
-        self.layers = layers
-        self._fit, self._aspect = Fit(Size(height, width)), aspect
-        self._posed = posing(analysis, rows_of(analysis))
-
-    @classmethod
-    def of(cls, analysis: Analysis, logged: LoggedClip, options: CompareVideo) -> _Side:
-        info = logged.video.info
-        width, height = Size(options.height).of(info.width, info.height, float(info.pixel_aspect))
-        layers: list[Layer] = [PoseLayer(logged.log.skeleton, {0: "person"})]
-        layers.append(ArcLayer(analysis.main, options.joints, rows_of(analysis)[0]))
-        return cls(width, height, info.pixel_aspect, analysis, layers)
+    def __init__(self, analysis: Analysis, logged: LoggedClip, options: CompareVideo) -> None:
+        info, rows = logged.video.info, rows_of(analysis)
+        self.width, height = Size(options.height).of(info.width, info.height, float(info.pixel_aspect))
+        self.layers: list[Layer] = [PoseLayer(logged.log.skeleton, {0: "person"})]
+        self.layers.append(ArcLayer(analysis.main, options.joints, rows[0]))
+        self._fit, self._aspect = Fit(Size(height, self.width)), info.pixel_aspect
+        self._posed = posing(analysis, rows)
 
     def fitted(self, scene: Scene) -> Scene:
         return self._fit(self._posed(scene), self._aspect)
@@ -152,30 +143,26 @@ class _Follower:
 
 
 def _drawn(
-    scenes: tuple[Scene, Scene], sides: list[_Side], size: tuple[int, int], strip: Strip, plots: PlotLayer | None,
-    options: CompareVideo,
-) -> Drawn:  # fmt: skip
-    """Both scenes on one picture."""
+    scenes: tuple[Scene, Scene], sides: list[_Side], style: Style, plots: PlotLayer | None, names: tuple[str, str]
+) -> Drawn:
+    """Both scenes on one picture, below their `names`; `style` has its size, with the plots."""
     fitted = [side.fitted(scene) for side, scene in zip(sides, scenes, strict=True)]
     sources = [scene.seen.frame.picture for scene in fitted]
     first, second = sources
     assert isinstance(first, av.VideoFrame)
     assert isinstance(second, av.VideoFrame)
-    whole = _black(size[0], size[1] + strip.height, first)
-    _paste(whole, first, 0)
-    _paste(whole, second, sides[0].width + _GAP)
+    whole = blank(style.size, like=first)
+    whole.pts, whole.time_base = first.pts, first.time_base
+    paste(whole, first, (0, 0))
+    paste(whole, second, (sides[0].width + _GAP, 0))
     canvas = YuvCanvas(whole)
-    overlay = options.settings.overlay.model_copy(
-        update={"font_size": options.settings.overlay.font_size or max(16.0, 0.026 * size[1])}
-    )
-    style = replace(Style.of(overlay, size[1], size[1]), size=(size[0], size[1] + strip.height))
     taken: list[tuple[float, float, float, float]] = []
     for index, (scene, side) in enumerate(zip(fitted, sides, strict=True)):
         left = index * (sides[0].width + _GAP)
         place = np.array([left, 0], np.float32)
         poses = moved(scene.seen.poses, np.ones(2, np.float32), place)
         shifted = replace(scene, corner=scene.corner + place, seen=replace(scene.seen, poses=poses))
-        title = f"{options.names[index]}  {scenes[index].time:.2f} s"
+        title = f"{names[index]}  {scenes[index].time:.2f} s"
         _title(canvas, style.font, title, left, _TITLES[index], taken)
         for layer in side.layers:
             layer.draw(Sheet(whole, canvas, style, shifted, taken))
@@ -194,23 +181,6 @@ def _title(
     mask = font.mask(text)
     canvas.stamp((left + 8, 8), mask, ground, WHITE)
     taken.append((left + 8, 8, left + 8 + mask.shape[1], 8 + mask.shape[0]))
-
-
-def _black(width: int, height: int, like: av.VideoFrame) -> av.VideoFrame:
-    whole = av.VideoFrame(width, height, "yuv420p")
-    whole.color_range, whole.colorspace = like.color_range, like.colorspace
-    whole.color_primaries, whole.color_trc = like.color_primaries, like.color_trc
-    for number, plane in enumerate(whole.planes):
-        plane_pixels(plane)[:] = 16 if number == 0 else 128
-    whole.pts, whole.time_base = like.pts, like.time_base
-    return whole
-
-
-def _paste(whole: av.VideoFrame, picture: av.VideoFrame, left: int) -> None:
-    """Put a yuv420p picture at the top, `left` (even) pixels from the left; its colours stay as they are."""
-    for number, (source, target) in enumerate(zip(picture.planes, whole.planes, strict=True)):
-        pixels, x = plane_pixels(source), left if number == 0 else left // 2
-        plane_pixels(target)[: pixels.shape[0], x : x + pixels.shape[1]] = pixels
 
 
 def _plots(comparison: Comparison, joints: list[str]) -> list[Plot]:

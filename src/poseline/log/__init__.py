@@ -2,7 +2,8 @@
 
 from poseline.log.counts import Counts, Ended
 from poseline.log.formats import FORMATS, JOURNAL, Format, chosen_formats, log_format
-from poseline.log.reader import Ending, Log, LoggedFrame, LogReader, read_log
+from poseline.log.place import LOG_NAME, journal_of
+from poseline.log.reader import Ending, Log, LoggedFrame, LogReader, last_record, read_log
 from poseline.log.records import Records, RunHeader, written_aspect
 from poseline.log.tables import write_csv, write_parquet
 from poseline.log.tracks import State, Tracks, read_tracks
@@ -11,6 +12,7 @@ from poseline.log.writer import KeypointLog
 __all__ = [
     "FORMATS",
     "JOURNAL",
+    "LOG_NAME",
     "Counts",
     "Ended",
     "Ending",
@@ -24,6 +26,8 @@ __all__ = [
     "State",
     "Tracks",
     "chosen_formats",
+    "journal_of",
+    "last_record",
     "log_format",
     "read_log",
     "read_tracks",

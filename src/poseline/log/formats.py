@@ -17,7 +17,7 @@ Validator: TypeAlias = Callable[[Path], None]
 """Reads the file at the path; raises OutputError if it is not a whole file of the format."""
 
 JOURNAL = "jsonl"
-"""The log itself, which every run writes: all formats are made from it."""
+"""The format of the log itself, which every run writes: all others are made from it."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
@@ -26,6 +26,8 @@ Ending: TypeAlias = Literal["complete", "interrupted", "failed", "killed", "unkn
 
 _BEGINNING = 32
 """Bytes of a line in which its type stands."""
+_LAST = 65_536
+"""Bytes at the end of a log that hold its last line."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,14 +110,12 @@ class LogReader:
         """How the run ended; known once `frames` is at its end."""
         return _ending(self.end)
 
-    def sizes_differ(self) -> bool:
-        """Whether not all frames have pictures of one size; looks through the file once."""
-        sizes = {(record["width"], record["height"]) for record in self._size_records()}
-        return len(sizes | {_first_size(self.run)} - {(None, None)}) > 1
-
-    def aspects_differ(self) -> bool:
-        """Whether not all frames have pixels of one shape; looks through the file once."""
-        return any(record.get("pixel_aspect") for record in self._size_records())
+    def differing(self) -> tuple[bool, bool]:
+        """Whether pictures differ in size, and whether their pixels do in shape; looks through the file once."""
+        records = list(self._size_records())
+        sizes = {(record["width"], record["height"]) for record in records}
+        aspects_differ = any(record.get("pixel_aspect") for record in records)
+        return len(sizes | {_first_size(self.run)} - {(None, None)}) > 1, aspects_differ
 
     def frames(self) -> Iterator[LoggedFrame]:
         """The frames in their order; `gaps`, `end` and `skipped` are whole when it is at its end."""
@@ -244,6 +244,15 @@ def read_log(path: str | Path) -> Log:
     reader = LogReader(path)
     frames = list(reader.frames())
     return Log(reader.run, reader.names, frames, reader.gaps, reader.end, reader.skipped)
+
+
+def last_record(path: Path) -> dict[str, Any]:
+    """The last line of a log, where that is a whole record; else an empty one, as where a run was killed."""
+    with suppress(OSError, ValueError, IndexError), path.open("rb") as file:  # IndexError: it is empty
+        file.seek(max(0, path.stat().st_size - _LAST))
+        found = json.loads(file.read().splitlines()[-1])
+        return found if isinstance(found, dict) else {}
+    return {}
 
 
 def _ending(end: Mapping[str, Any] | None) -> Ending:

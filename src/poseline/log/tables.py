@@ -92,10 +92,8 @@ def _scan(reader: LogReader) -> pl.LazyFrame:
 
     if len(set(reader.names)) < len(reader.names):
         raise OutputError(f"{reader.path}: two keypoints have one name, a table cannot tell them apart")
-    changing = [
-        *(("width", "height") if reader.sizes_differ() else ()),
-        *(("pixel_aspect",) if reader.aspects_differ() else ()),
-    ]
+    sizes_differ, aspects_differ = reader.differing()
+    changing = [*(("width", "height") if sizes_differ else ()), *(("pixel_aspect",) if aspects_differ else ())]
     schema = pl.Schema(_columns(reader, changing))
 
     def chunks(

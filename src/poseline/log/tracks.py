@@ -143,13 +143,14 @@ class Tracks:
 
     def between(self, start: float, end: float) -> Tracks:
         """The frames whose time is in start..end seconds, both included."""
-        kept = (self.times >= start) & (self.times <= end)
-        first, last = int(np.argmax(kept)), int(kept.sum())
-        rows = self.rows[kept[self.rows.frame]]
+        return self.kept((self.times >= start) & (self.times <= end))
+
+    def kept(self, frames: NDArray[np.bool_]) -> Tracks:
+        """The frames where `frames` (T,) is true."""
+        rows, place = self.rows[frames[self.rows.frame]], np.cumsum(frames) - 1
         return replace(
-            self, times=self.times[first : first + last], frames=self.frames[first : first + last],
-            rows=replace(rows, frame=rows.frame - first),
-            shapes=None if self.shapes is None else self.shapes[first : first + last],
+            self, times=self.times[frames], frames=self.frames[frames], rows=replace(rows, frame=place[rows.frame]),
+            shapes=None if self.shapes is None else self.shapes[frames],
         )  # fmt: skip
 
     def to_polars(self) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from types import TracebackType
 
 from poseline.atomic import cause
 from poseline.errors import OutputError, SourceError
-from poseline.log import FORMATS, JOURNAL, LogReader
+from poseline.log import FORMATS, JOURNAL, LOG_NAME, LogReader
 from poseline.output.disk import START_RESERVE, free_bytes
 from poseline.output.lock import FolderLock
 
@@ -38,7 +38,7 @@ class OutputFolder:
     @property
     def journal(self) -> Path:
         """The keypoint log, JSON Lines."""
-        return self.path / "keypoints.jsonl"
+        return self.path / LOG_NAME
 
     def keypoints(self, name: str) -> Path:
         """The keypoint log in the format of this name, such as `csv`."""
@@ -178,7 +178,7 @@ def _clear(path: Path, overwrite: bool) -> None:
 
 def _logged_images(path: Path) -> list[Path]:
     """The annotated pictures that are there of the run whose log is in `path`."""
-    journal, pictures = path / "keypoints.jsonl", path / "pictures"
+    journal, pictures = path / LOG_NAME, path / "pictures"
     if not (journal.is_file() and pictures.is_dir()):
         return []
     names: list[str] = []

@@ -15,6 +15,7 @@ import av
 
 from poseline.atomic import cause, replacing
 from poseline.errors import OutputError, SourceError
+from poseline.log.place import LOG_NAME
 from poseline.log.reader import Ending, LogReader
 from poseline.output.folder import video_number
 from poseline.output.lock import FolderLock
@@ -64,7 +65,7 @@ def recover(path: Path) -> Recovered:
             if not times:
                 raise SourceError(f"{path}: nothing to recover: it holds no whole picture")
             _refuse_existing(target)
-        log = path.with_name("keypoints.jsonl")
+        log = path.with_name(LOG_NAME)
         lost, ended = _told_by(log, target, len(times))
         return Recovered(
             video=target,

@@ -124,9 +124,7 @@ def by_side(skeleton: Skeleton) -> tuple[dict[Side, NDArray[np.intp]], dict[Side
     """Edges (E, 2) and keypoints (J,) of each side of the body; what joins two sides belongs to the middle."""
     edges: dict[Side, list[tuple[int, int]]] = {side: [] for side in _SIDES}
     for first, second in skeleton.edges:
-        ends = {skeleton.side(first), skeleton.side(second)}
-        limb: Side = "middle" if ends == {"middle"} or len(ends - {"middle"}) > 1 else (ends - {"middle"}).pop()
-        edges[limb].append((first, second))
+        edges[skeleton.limb_side(first, second)].append((first, second))
     limbs = {side: np.array(pairs, np.intp).reshape(-1, 2) for side, pairs in edges.items()}
     joints = {
         side: np.array([index for index in range(len(skeleton)) if skeleton.side(index) == side], np.intp)

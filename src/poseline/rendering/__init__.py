@@ -2,7 +2,7 @@
 
 from poseline.rendering.fit import Size
 from poseline.rendering.layers import Layer, Sheet
-from poseline.rendering.logged_clip import LoggedClip, journal_of
+from poseline.rendering.logged_clip import LoggedClip
 from poseline.rendering.render import Rendered, RenderOptions, render, style_of
 from poseline.rendering.scene import Scene
 
@@ -14,7 +14,6 @@ __all__ = [
     "Scene",
     "Sheet",
     "Size",
-    "journal_of",
     "render",
     "style_of",
 ]

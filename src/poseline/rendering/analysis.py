@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from math import nextafter
 from pathlib import Path
@@ -65,17 +66,33 @@ def render_analysis(
         or a joint has no arc. OutputError: the video cannot be written.
     """
     options = options or VideoOptions()
+    require_arcs(options.joints)
+    with closing(opened(analysis, options.clip)) as logged:
+        free(target, overwrite, inputs=(logged.path, logged.log.path))
+        return _rendered(analysis, logged, target, options, on_frame, interruption or Interruption())
+
+
+def opened(analysis: Analysis, clip: Path | None) -> LoggedClip:
+    """The log of an analysis and its clip, of which the analysed part.
+
+    Args:
+        analysis: of a log's file.
+        clip: the clip; None: where the log says that it is.
+
+    Raises:
+        SourceError: the clip cannot be read, or is not that of the log. SettingsError: the analysis is of no log file.
+    """
     if analysis.log is None:
         raise SettingsError("a video is drawn from a log's file; analyze the path of a log, and not its tracks")
-    check_joints(",".join(options.joints))
-    slowmo = analysis.slowmo
-    end = nextafter(analysis.end * slowmo, np.inf) + 1e-6  # its last frame is part of it
-    logged = LoggedClip(analysis.log, options.clip, analysis.start * slowmo, end)
-    try:
-        free(target, overwrite, inputs=(logged.path, analysis.log))
-    except BaseException:
-        logged.video.close()
-        raise
+    end = nextafter(analysis.end * analysis.slowmo, np.inf) + 1e-6  # its last frame is part of it
+    return LoggedClip(analysis.log, clip, analysis.start * analysis.slowmo, end)
+
+
+def _rendered(
+    analysis: Analysis, logged: LoggedClip, target: Path, options: VideoOptions, on_frame: OnRendered | None,
+    interruption: Interruption,
+) -> Rendered:  # fmt: skip
+    """Draw an analysis into its clip, which is open."""
     info = logged.video.info
     size = options.size or Size(_ENLARGED if info.height < _LEAST_HEIGHT else info.height // 2 * 2)
     width, height = size.of(info.width, info.height, float(info.pixel_aspect))
@@ -101,7 +118,7 @@ def render_analysis(
         Stage("overlay", drawing(overlay, layers, below=strip.height)),
     ]
     encoding = RenderOptions(options.settings, size=size, slowmo=options.slowmo)
-    return encode(logged, stages, target, encoding, on_frame=on_frame, interruption=interruption or Interruption())
+    return encode(logged, stages, target, encoding, on_frame=on_frame, interruption=interruption)
 
 
 def check_joints(text: str) -> tuple[str, ...]:
@@ -111,9 +128,14 @@ def check_joints(text: str) -> tuple[str, ...]:
         SettingsError: one of them has no arc.
     """
     joints = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    require_arcs(joints)
+    return joints
+
+
+def require_arcs(joints: Sequence[str]) -> None:
+    """Raise a SettingsError for a joint that has no arc."""
     if unknown := [joint for joint in joints if joint not in JOINTS]:
         raise SettingsError(f"--joints: no arc is drawn for {unknown[0]!r}; there are {', '.join(JOINTS)}")
-    return joints
 
 
 def styled(config: Path | None) -> Settings:

@@ -83,11 +83,7 @@ def arcs_of(person: Person, joints: Sequence[str]) -> list[Arc]:
 
 def unsure(person: Person, name: str) -> NDArray[np.bool_]:
     """(T,) where one of the points of an angle was seen with little confidence."""
-    definition = person.angles.definitions[person.angles.names.index(name)]
-    motion = person.result.smoothed.motion
-    points = [index for point in definition.points for index in motion.parts(point)]
-    found: NDArray[np.bool_] = np.logical_or.reduce(person.hidden[:, points], axis=1)
-    return found
+    return person.result.angle_hidden[:, person.angles.names.index(name)]
 
 
 def _arms(person: Person, side: str, joint: str) -> tuple[Doubles, Doubles, Doubles]:

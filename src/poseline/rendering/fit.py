@@ -73,7 +73,9 @@ class Fit:
         corner = ((width - inner[0]) // 4 * 2, (height - inner[1]) // 4 * 2)
         picture = self._resized(frame, inner)
         whole = width, height + self._below
-        picture = picture if inner == whole else _padded(picture, whole, corner)
+        if inner != whole:
+            inside, picture = picture, blank(whole, like=picture)
+            paste(picture, inside, corner)
         if isinstance(frame.picture, av.VideoFrame):
             picture.pts, picture.time_base = frame.picture.pts, frame.picture.time_base
         else:
@@ -111,17 +113,20 @@ def _even(length: float, most: int) -> int:
     return min(max(2, round(length / 2) * 2), most)
 
 
-def _padded(picture: av.VideoFrame, size: tuple[int, int], corner: tuple[int, int]) -> av.VideoFrame:
-    """`picture` on a black one of `size`, its upper left corner at `corner`; all even."""
+def blank(size: tuple[int, int], like: av.VideoFrame) -> av.VideoFrame:
+    """A black yuv420p picture of `size` (width, height), both even, whose colours mean what those of `like` do."""
     whole = av.VideoFrame(*size, "yuv420p")
-    black = 0 if picture.color_range == FULL_RANGE or picture.format.name == "yuvj420p" else 16
-    for number, (source, target) in enumerate(zip(picture.planes, whole.planes, strict=True)):
-        pixels, wider = plane_pixels(source), plane_pixels(target)
-        x, y = corner if number == 0 else (corner[0] // 2, corner[1] // 2)
-        wider[:] = black if number == 0 else 128
-        wider[y : y + pixels.shape[0], x : x + pixels.shape[1]] = pixels
-    whole.color_range = FULL_RANGE if black == 0 else picture.color_range
-    whole.colorspace, whole.color_primaries, whole.color_trc = (
-        picture.colorspace, picture.color_primaries, picture.color_trc,
-    )  # fmt: skip
+    full = like.color_range == FULL_RANGE or like.format.name == "yuvj420p"
+    for number, plane in enumerate(whole.planes):
+        plane_pixels(plane)[:] = (0 if full else 16) if number == 0 else 128
+    whole.color_range = FULL_RANGE if full else like.color_range
+    whole.colorspace, whole.color_primaries, whole.color_trc = like.colorspace, like.color_primaries, like.color_trc
     return whole
+
+
+def paste(whole: av.VideoFrame, picture: av.VideoFrame, corner: tuple[int, int]) -> None:
+    """Put a yuv420p picture on `whole`, its upper left corner at `corner`, both even; its colours stay as they are."""
+    for number, (source, target) in enumerate(zip(picture.planes, whole.planes, strict=True)):
+        pixels = plane_pixels(source)
+        x, y = corner if number == 0 else (corner[0] // 2, corner[1] // 2)
+        plane_pixels(target)[y : y + pixels.shape[0], x : x + pixels.shape[1]] = pixels

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,38 +12,19 @@ from pydantic import ValidationError
 from poseline.capture import Location, open_source
 from poseline.errors import SourceError
 from poseline.frame import Frame
-from poseline.log import LoggedFrame, LogReader
+from poseline.log import LoggedFrame, LogReader, last_record
 from poseline.pipeline.stamp_order import StampOrder
 from poseline.pose import Observation
 from poseline.rendering.scene import Scene
 from poseline.settings import CaptureSettings
 from poseline.words import counted, were
 
-JOURNAL = "keypoints.jsonl"
-"""The log in a run's folder."""
 _TRIED = 20
 """Records of the log of which at least one must have its frame in the clip."""
 _UNLIKE = 0.02
 """Share by which the clip may have other than the frames that the run read; indices are often off by one or two."""
-_LAST = 65_536
-"""Bytes at the end of a log that hold its last line."""
 _LOST = 0.5
 """Share of the records that may lack their frame in the clip, as where one of two decoders stops at damage."""
-
-
-def journal_of(path: Path) -> Path:
-    """The log that is meant by `path`: itself, or the one in a run's folder.
-
-    Raises:
-        SourceError: there is none.
-    """
-    if path.is_dir():
-        if not (path / JOURNAL).is_file():
-            raise SourceError(f"{path}: this folder holds no {JOURNAL}; give the folder of a run, or a log")
-        return path / JOURNAL
-    if not path.is_file():
-        raise SourceError(f"{path}: no such log, and no folder of a run")
-    return path
 
 
 class LoggedClip:
@@ -73,7 +53,7 @@ class LoggedClip:
         self.video = open_source(Location(self.path.name, video=self.path), self.capture)
         self.notes: list[str] = []
         self._start, self._end = self.capture.start, self.capture.end
-        self._stopped = False
+        self._stopped, self._begun = False, False
         try:
             self._check_shape()
         except SourceError:
@@ -82,6 +62,7 @@ class LoggedClip:
 
     def scenes(self) -> Generator[Scene, None, None]:
         """Each frame that the log has and the clip too, found by its time stamp, with its poses."""
+        self._begun = True
         missing, found, theirs, ours = 0, 0, StampOrder(), StampOrder()
         frames = self.video.frames()
         with closing(frames):
@@ -110,6 +91,12 @@ class LoggedClip:
         self._stopped = True
         self.video.stop()
 
+    def close(self) -> None:
+        """Nobody wants more of it: where its scenes were never read, the clip is closed, else `scenes` does so."""
+        self.stop()
+        if not self._begun:
+            self.video.close()
+
     def records(self) -> Iterator[LoggedFrame]:
         """The log's frames in the part that is wanted; `Scene.place` counts them."""
         for record in self.log.frames():
@@ -132,7 +119,7 @@ class LoggedClip:
     def _expected(self) -> int | None:
         """How many frames the clip had; None where the run did not read all of it, or nothing tells."""
         stride = (self.log.run.get("settings", {}).get("capture") or {}).get("vid_stride") or 1
-        end = _last_record(self.log.path)
+        end = last_record(self.log.path)
         if stride != 1 or end.get("type") != "end" or end.get("ended") != "complete":
             return None
         return int(end.get("counts", {}).get("read") or 0) or None
@@ -170,15 +157,6 @@ def clip_of(log: LogReader) -> Path:
         if place.is_file():
             return place
     raise SourceError(f"{log.path}: is of {source}, and no such file is here; give the clip with --clip")
-
-
-def _last_record(log: Path) -> dict[str, Any]:
-    """The last line of a log, where that is a whole record; else an empty one."""
-    with suppress(OSError, ValueError), log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - _LAST))
-        found = json.loads(file.read().splitlines()[-1])
-        return found if isinstance(found, dict) else {}
-    return {}
 
 
 def _capture(log: LogReader, start: float | None, end: float | None) -> CaptureSettings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -92,14 +93,17 @@ def render(
         SettingsError: an id that the log does not have, or options that contradict each other.
         OutputError: the video cannot be written.
     """
-    logged = LoggedClip(log, options.clip, options.start, options.end)
-    try:
+    with closing(LoggedClip(log, options.clip, options.start, options.end)) as logged:
         check_ids(logged, options.ids)
         free(target, overwrite, inputs=(logged.path, log))
-        below = _blurring(logged, options.blur)
-    except BaseException:
-        logged.video.close()
-        raise
+        stages = _stages(logged, options, layers)
+        load_letters()
+        return encode(logged, stages, target, options, on_frame=on_frame, interruption=interruption or Interruption())
+
+
+def _stages(logged: LoggedClip, options: RenderOptions, layers: Sequence[Layer]) -> list[Stage]:
+    """What draws a clip's scenes, `layers` above the poses."""
+    below = _blurring(logged, options.blur)
     overlay = options.settings.overlay.model_copy(update={"hud": False})  # the run's speed is none of this video's
     names = dict(enumerate(logged.log.classes)) or {0: "person"}
     drawn: list[Layer] = [*below]
@@ -110,8 +114,7 @@ def render(
     if options.size is not None:
         fit, aspect = Fit(options.size), logged.video.info.pixel_aspect
         stages.insert(0, Stage("scaling", lambda scenes: (fit(scene, aspect) for scene in scenes)))
-    load_letters()
-    return encode(logged, stages, target, options, on_frame=on_frame, interruption=interruption or Interruption())
+    return stages
 
 
 def encode(

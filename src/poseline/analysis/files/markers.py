@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from poseline.analysis.angles import split_side
 from poseline.analysis.facing import Facing, Facings
 from poseline.analysis.motion import Doubles
 from poseline.analysis.result import Person
@@ -30,9 +31,9 @@ def marker_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """K names without blanks, such as `LKnee` for `left_knee`; no two of them equal."""
     made: list[str] = []
     for name in names:
-        side, bare = _split(name)
+        side, bare = split_side(name)
         words = "".join(word[:1].upper() + word[1:] for word in bare.replace("-", "_").replace(" ", "_").split("_"))
-        marker = {"left": "L", "right": "R", "": ""}[side] + words
+        marker = {"left": "L", "right": "R", "middle": ""}[side] + words
         made.append(marker if marker not in made else f"{marker}_{len(made)}")
     return tuple(made)
 
@@ -63,14 +64,8 @@ def _unseen(points: Doubles) -> Doubles:
 
 def _depth(name: str, facings: Facings) -> Doubles:
     """(T,) share of the stature by which a point is nearer to the camera than the middle of the body."""
-    side, bare = _split(name)
+    side, bare = split_side(name)
     across, ahead = _ACROSS.get(bare, 0.0), _AHEAD.get(bare, 0.0)
-    out = {"left": -across, "right": across, "": 0.0}[side]
+    out = {"left": -across, "right": across, "middle": 0.0}[side]
     by_facing = {Facing.RIGHT: out, Facing.LEFT: -out, Facing.FRONT: ahead, Facing.BACK: -ahead}
     return np.array([by_facing[Facing(number)] for number in range(4)])[facings]
-
-
-def _split(name: str) -> tuple[str, str]:
-    """`left_knee` to `left` and `knee`."""
-    side, _, bare = name.partition("_")
-    return (side, bare) if side in ("left", "right") and bare else ("", name)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from poseline.analysis.angles import split_side
 from poseline.analysis.feet import runs
 from poseline.analysis.files.trc import write_numbers
 from poseline.analysis.motion import Bools
@@ -47,8 +48,8 @@ def write_mot(path: Path, name: str, person: Person, block: Block) -> None:
 
 def coordinate(angle: str) -> str:
     """`left_knee` as OpenSim's models would name it: `knee_flexion_l`."""
-    side, _, joint = angle.partition("_")
-    if side not in ("left", "right"):
+    side, joint = split_side(angle)
+    if side == "middle":
         return angle
     return f"{joint}_flexion_{side[0]}" if joint in _FLEXIONS else f"{joint}_{side[0]}"
 

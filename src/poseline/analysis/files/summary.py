@@ -26,7 +26,8 @@ CONVENTIONS = {
     "times": "seconds of the clip's own time stamps, divided by slowmo; nothing is resampled",
     "joint angles": "degrees, 0 straight or neutral, + flexed, whichever way the person faces; not unwrapped",
     "segment angles": "degrees from the horizontal, seen with the person facing along x; unwrapped by whole turns",
-    "velocity": "degrees a second of angles, metres a second of points, by the smoother's own model of movement",
+    "velocity": "degrees a second of angles, by the frames before and after; metres a second of points, by the "
+    "smoother's own model of movement",
     "sigma": "one standard deviation: what noise leaves after smoothing",
     "sigma_bias": "sigma, and what a network is usually off by for good",
     "flags": "missing, filled (in a gap), outlier (replaced), swapped (left and right exchanged), hidden (seen with "

@@ -17,7 +17,6 @@ from poseline.analysis.files.summary import analysis_record, events_record, writ
 from poseline.analysis.files.tables import angle_table, point_table, write_table
 from poseline.analysis.files.trc import write_trc
 from poseline.analysis.result import Analysis, Person
-from poseline.analysis.scale import Known
 from poseline.atomic import cause, replacing
 from poseline.errors import OutputError, SettingsError
 
@@ -91,7 +90,7 @@ def write(
         for kind in kinds:
             files.add(f"{name}.{kind}", write_table, table, kind)
     for person in analysis.persons:
-        _person_files(files, person, formats, asked=analysis.options.known != Known())
+        _person_files(files, person, formats, asked=analysis.options.known.anything)
     files.add("events.json", write_json, events_record(analysis))
     if report is not None:
         files.add("report.html", lambda path: report(analysis, path))

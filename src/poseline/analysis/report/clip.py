@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from poseline.capture.stills import Wanted, stills
+from poseline.capture.stills import stills
 from poseline.errors import PoselineError
 from poseline.frame import Pixels
 from poseline.settings import CaptureSettings
@@ -22,6 +22,8 @@ class Clip:
     """Path or address, as the log has it."""
     header: Mapping[str, Any]
     """The log's first record."""
+    size: tuple[int, int]
+    """Width and height in pixels of the upright pictures that were analysed; (0, 0) where the log does not say."""
     beside: Path | None = None
     """The folder of the log, from which a relative path may also start."""
 
@@ -51,29 +53,29 @@ class Clip:
         return str(self._model.get("precision", ""))
 
     @property
-    def size(self) -> tuple[int, int] | None:
-        """Width and height of the upright picture in pixels; None where the log does not say."""
-        video = self.header.get("video") or {}
-        width, height = video.get("width"), video.get("height")
-        return (int(width), int(height)) if width and height else None
-
-    @property
     def version(self) -> str:
         """Of Poseline, that made the log."""
         return str((self.header.get("versions") or {}).get("poseline", ""))
 
-    def pictures(self, wanted: Sequence[Wanted]) -> tuple[list[Pixels | None], str]:
-        """The clip's pictures, (H, W, 3) BGR each, and in words why there are none; empty where all are there."""
-        nothing: list[Pixels | None] = [None] * len(wanted)
+    def pictures(self, times: Sequence[float]) -> tuple[list[Pixels | None], str]:
+        """The clip's pictures at some times, and in words why there are none; empty where all are there.
+
+        Args:
+            times: in seconds of the clip, as its log has them.
+
+        Returns:
+            (H, W, 3) uint8 BGR each, None for one that is not there; and the words.
+        """
+        nothing: list[Pixels | None] = [None] * len(times)
         path = self._path()
         if path is None:
             return nothing, f"{self.source or 'The clip'} is not there any more{_ALONE}"
         try:
-            found = stills(path, wanted, CaptureSettings(decoder="cpu"))
+            found = stills(path, times, CaptureSettings(decoder="cpu"))
         except PoselineError as error:
             return nothing, f"The clip cannot be read{_ALONE} {error}"
         fitting = [one if one is not None and (one.shape[1], one.shape[0]) == self.size else None for one in found]
-        if wanted and not any(one is not None for one in fitting):
+        if times and not any(one is not None for one in fitting):
             return nothing, f"{path} is not the clip of this log any more{_ALONE}"
         return fitting, ""
 
@@ -84,7 +86,7 @@ class Clip:
 
     def _path(self) -> Path | None:
         """Where the clip is; None where it is not there, is no file, or was no single video."""
-        if not self.source or "://" in self.source or self.size is None:
+        if not self.source or "://" in self.source or not all(self.size):
             return None
         places = [Path(self.source)]
         if self.beside is not None and not places[0].is_absolute():

@@ -73,16 +73,12 @@ def cycle_caption(subject: Subject, kind: str) -> str:
 
 def speed(subject: Subject) -> Markup | None:
     """A figure of how fast the hips move; None where that is not known."""
-    mechanics, scale, motion = subject.found.mechanics, subject.found.scale, subject.found.smoothed.motion
-    if mechanics.velocity_m is None or scale is None or not subject.moves:
+    if subject.hips_speed is None or not subject.moves:
         return None
-    parts = list(motion.parts("mid_hip"))
-    across = mechanics.velocity_m[:, parts, 0].mean(axis=1)
-    noise = np.sqrt(subject.found.smoothed.velocity_variance[:, parts].mean(axis=1) / len(parts)) / scale.px_per_m
-    spread = np.hypot(noise, np.abs(across) * subject.relative)
+    across, sigma = subject.hips_speed
     if not np.isfinite(across).any():
         return None
-    curve = Curve("middle", subject.times, across, spread)
+    curve = Curve("middle", subject.times, across, sigma)
     told = "Speed of the hips across the picture over time in metres a second, positive to the right"
     return _figure(Plot("Speed of the hips, m/s", told, "m/s", [curve], _span(subject), marks=_marks(subject)))
 

@@ -16,7 +16,6 @@ from poseline.analysis.report.numbers import seconds
 from poseline.analysis.report.pictures import picture
 from poseline.analysis.report.subject import Subject
 from poseline.analysis.result import Analysis, Person
-from poseline.capture.stills import Wanted
 from poseline.frame import Pixels
 from poseline.skeleton import Skeleton
 
@@ -27,7 +26,8 @@ _STYLE = Path(__file__).with_name("report.css")
 
 def page(analysis: Analysis) -> str:
     """A report as the text of an HTML file; the same analysis gives the same text."""
-    clip = Clip(analysis.source, analysis.header, None if analysis.log is None else analysis.log.parent)
+    beside = None if analysis.log is None else analysis.log.parent
+    clip = Clip(analysis.source, analysis.header, analysis.size, beside)
     style = Markup(_STYLE.read_text(encoding="utf-8"))
     before, after = _header(analysis, clip), join(guide.conventions(analysis), _footer(clip))
     room = MOST_BYTES - sum(len(part.encode()) for part in (style, before, after)) - 4000
@@ -80,8 +80,7 @@ def _persons(analysis: Analysis, clip: Clip, room: int) -> tuple[list[Markup], l
     skeleton = _skeleton(analysis)
     parts: list[Markup] = []
     for place, (person, subject, shown) in enumerate(zip(analysis.persons, subjects, moments, strict=True)):
-        wanted = [Wanted(int(person.frames[one.row]), float(person.times[one.row]) * analysis.slowmo) for one in shown]
-        pixels, missing = clip.pictures(wanted)
+        pixels, missing = clip.pictures([float(person.times[one.row]) * analysis.slowmo for one in shown])
         part = _person(subject, shown, pixels, missing, skeleton)
         room -= len(part.encode())
         if room < 0 and parts:

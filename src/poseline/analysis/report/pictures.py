@@ -158,7 +158,7 @@ def _figure_alone(subject: Subject, moment: Highlight, crop: _Crop, skeleton: Sk
     limbs = [
         tag(
             "path",
-            class_=f"limb {_side(skeleton, a, b)}{' faint' if hidden[a] or hidden[b] else ''}",
+            class_=f"limb {skeleton.limb_side(a, b)}{' faint' if hidden[a] or hidden[b] else ''}",
             d=_line(points, a, b),
         )
         for a, b in skeleton.edges
@@ -178,11 +178,6 @@ def _figure_alone(subject: Subject, moment: Highlight, crop: _Crop, skeleton: Sk
     told = f"{subject.name}, {moment.title}: the skeleton alone. {'. '.join(moment.told)}"
     box = f"0 0 {width} {height}"
     return tag("svg", tag("title", told), *limbs, *joints, class_="figure", viewBox=box, role="img")
-
-
-def _side(skeleton: Skeleton, first: int, second: int) -> str:
-    sides = {skeleton.side(first), skeleton.side(second)}
-    return sides.pop() if len(sides) == 1 else "middle" if {"left", "right"} <= sides else (sides - {"middle"}).pop()
 
 
 def _line(points: Doubles, first: int, second: int) -> str:

@@ -79,13 +79,8 @@ class Subject:
     @cached_property
     def filled(self) -> Bools:
         """(T, A) angles one of whose points was filled in, or replaced as an outlier."""
-        state, motion = self.found.smoothed.state, self.found.measured
-        points: Bools = (state == PointState.FILLED) | (state == PointState.OUTLIER)
-        columns = [
-            points[:, [part for name in definition.points for part in motion.parts(name)]].any(axis=1)
-            for definition in self.found.angles.definitions
-        ]
-        return np.stack(columns, axis=1) if columns else np.zeros((len(motion), 0), bool)
+        state = self.found.smoothed.state
+        return self.found.of_angles((state == PointState.FILLED) | (state == PointState.OUTLIER))
 
     def share(self, state: PointState) -> float:
         """Of the points, over all frames."""
@@ -172,6 +167,17 @@ class Subject:
         """(T,) metres of the hips across the picture; None where there are no metres."""
         points, motion = self.found.mechanics.points_m, self.found.smoothed.motion
         return None if points is None else motion.with_points(points).place("mid_hip")[:, 0]
+
+    @cached_property
+    def hips_speed(self) -> tuple[Doubles, Doubles] | None:
+        """(T,) metres a second of the hips across the picture and their uncertainty; None where there are no metres."""
+        velocity, scale, smoothed = self.found.mechanics.velocity_m, self.found.scale, self.found.smoothed
+        if velocity is None or scale is None:
+            return None
+        parts = list(smoothed.motion.parts("mid_hip"))
+        across = velocity[:, parts, 0].mean(axis=1)
+        noise = np.sqrt(smoothed.velocity_variance[:, parts].mean(axis=1) / len(parts)) / scale.px_per_m
+        return across, np.hypot(noise, np.abs(across) * self.relative)
 
     def metres(self, value: float) -> Quantity:
         """A way of the hips with its uncertainty: of the scale, and of where the hips are at both ends."""

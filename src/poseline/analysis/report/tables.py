@@ -10,6 +10,7 @@ import numpy as np
 from poseline.analysis.event import Event, Quantity
 from poseline.analysis.facing import Facing
 from poseline.analysis.report import words
+from poseline.analysis.report.figures import FIRST
 from poseline.analysis.report.markup import Child, Markup, join, tag
 from poseline.analysis.report.numbers import MISSING, finely, percent, quantity, seconds, with_unit
 from poseline.analysis.report.subject import Subject
@@ -19,7 +20,6 @@ _SHOWN = 8
 """Repetitions up to which each has its row at once; more are folded away behind their means."""
 _LISTED = 100
 """Rows of a table at most."""
-_ANGLES = ("knee", "hip", "ankle", "shoulder", "elbow", "wrist", "lean")
 _SLOPES = ("pelvis", "shoulders")
 """Shown of people who are seen from the front or the back; from the side their points lie behind each other."""
 _MANY = 0.2
@@ -77,7 +77,7 @@ def headlines(subject: Subject) -> list[Fact]:
 def angle_table(subject: Subject) -> Markup | None:
     """Least, most and range of each angle; None where there is none."""
     rows: list[Markup] = []
-    wanted = _ANGLES + (_SLOPES if subject.frontal > _FRONTAL else ())
+    wanted = FIRST + (_SLOPES if subject.frontal > _FRONTAL else ())
     for own in (own for own in wanted if own in subject.bases):
         sides = [(side, column) for side, column in subject.sides(own) if np.isfinite(subject.degrees[:, column]).any()]
         for place, (side, column) in enumerate(sides):
@@ -186,17 +186,13 @@ def _movement(subject: Subject) -> list[Fact]:
 
 def _fastest(subject: Subject) -> list[Fact]:
     """The highest speed of the hips across the picture."""
-    velocity, scale, smoothed = subject.found.mechanics.velocity_m, subject.found.scale, subject.found.smoothed
-    assert velocity is not None
-    assert scale is not None
-    parts = list(smoothed.motion.parts("mid_hip"))
-    across = np.abs(velocity[:, parts, 0].mean(axis=1))
+    if subject.hips_speed is None:
+        return []
+    across, sigma = subject.hips_speed
     if not np.isfinite(across).any():
         return []
-    row = int(np.nanargmax(across))
-    noise = np.sqrt(smoothed.velocity_variance[row, parts].mean() / len(parts)) / scale.px_per_m[row]
-    speed = float(across[row])
-    told = with_unit(speed, float(np.hypot(noise, subject.relative * speed)), "m/s")
+    row = int(np.nanargmax(np.abs(across)))
+    told = with_unit(float(abs(across[row])), float(sigma[row]), "m/s")
     return [Fact("Highest speed", told, f"of the hips, at {seconds(float(subject.times[row]))}")]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from poseline.analysis.angles import DEFINITIONS, Definition
+from poseline.analysis.angles import split_side
 
 _ANGLES = {
     "knee": "Knee flexion", "hip": "Hip flexion", "shoulder": "Shoulder flexion", "elbow": "Elbow flexion",
@@ -29,13 +29,10 @@ _VALUES = {
     "stride_length": "stride length", "speed": "speed",
 }  # fmt: skip
 
-_MEANINGS = {definition.name.removeprefix("left_").removeprefix("right_"): definition for definition in DEFINITIONS}
-
 
 def base(name: str) -> str:
     """`left_knee` to `knee`."""
-    side, _, rest = name.partition("_")
-    return rest if side in ("left", "right") and rest else name
+    return split_side(name)[1]
 
 
 def angle(name: str, frontal: bool = False) -> str:
@@ -43,12 +40,6 @@ def angle(name: str, frontal: bool = False) -> str:
     own = base(name)
     plain = own.replace("_", " ").capitalize()
     return _FRONTAL.get(own, _ANGLES.get(own, plain)) if frontal else _ANGLES.get(own, plain)
-
-
-def meaning(name: str) -> str:
-    """What 0 and positive mean."""
-    definition: Definition | None = _MEANINGS.get(base(name))
-    return definition.meaning if definition is not None else ""
 
 
 def events(kind: str, count: int) -> str:
