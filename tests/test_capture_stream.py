@@ -219,11 +219,13 @@ def containers() -> int:
     return sum(type(each) is av.container.InputContainer for each in gc.get_objects())
 
 
-def test_what_a_broken_connection_held_is_given_back(transport: bytes, serve: Callable[..., Server]) -> None:
-    """Without Python's own collector, which comes by seldom where few objects are made."""
-    source = open_source(serve(transport, whole, whole, whole, whole).url, QUICK)
+@pytest.mark.parametrize("act", [whole, half_then_stall], ids=["end", "stall"])
+def test_what_a_broken_connection_held_is_given_back(act: Act, transport: bytes, serve: Callable[..., Server]) -> None:
+    """At once, not when Python looks for cycles: it seldom does where few objects are made."""
+    source = open_source(serve(transport, act).url, QUICK)
     held: list[int] = []
-    before = containers()
+    gc.collect()
+    before, runs = containers(), [each["collections"] for each in gc.get_stats()]
     gc.disable()
     try:
         for frame in source.frames():
@@ -234,6 +236,7 @@ def test_what_a_broken_connection_held_is_given_back(transport: bytes, serve: Ca
     finally:
         gc.enable()
     assert held[-1] <= held[0] <= 2, held
+    assert [each["collections"] for each in gc.get_stats()] == runs, "nothing was given back by a collection"
 
 
 def test_a_stream_that_stays_away_ends_the_run_in_time(transport: bytes, serve: Callable[..., Server]) -> None:
