@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -366,6 +367,18 @@ def test_a_rehearsal_stops_between_two_frames(tmp_path: Path) -> None:
     began = time.monotonic()
     assert next(frames, None) is None
     assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("read", [0, 2])
+def test_a_file_that_is_closed_gives_nothing_more(read: int, tmp_path: Path) -> None:
+    file = VideoFile(write_clip(tmp_path / "clip.mp4", range(9)), CAPTURE)
+    if read:
+        frames = file.frames()
+        assert numbers(islice(frames, read)) == [*range(read)]
+        frames.close()
+    else:
+        file.close()
+    assert list(file.frames()) == []
 
 
 def pictures_in_memory() -> int:
