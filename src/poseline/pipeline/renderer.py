@@ -118,9 +118,11 @@ class Renderer(Closeable):
             began = time.perf_counter()
             guard = threading.Timer(_STALL_TIMEOUT, self._worker.process.kill)  # many poses fill the pipe
             guard.start()
-            self._worker.send_input(content)
-            guard.cancel()
-            self.waited += time.perf_counter() - began
+            try:
+                self._worker.send_input(content)
+            finally:
+                guard.cancel()
+                self.waited += time.perf_counter() - began
             self._unread += 1
         elif content is not None:
             raise self._error or OutputError(f"{self._video}: drawing ended too early")
