@@ -24,7 +24,7 @@ from poseline.output.encoder import EncoderName
 from poseline.overlay import Drawn, Overlay
 from poseline.pipeline.annotated import AnnotatedVideo
 from poseline.pipeline.chain import Stage, chain
-from poseline.pipeline.meter import Meter
+from poseline.pipeline.meter import Meter, measured
 from poseline.pipeline.pose_stream import ENCODING_ADVICE, READING, overlay_stage
 from poseline.pipeline.stamp_order import StampOrder
 from poseline.pose import Observation, Poses
@@ -189,11 +189,8 @@ def render(task: RenderTask, found: Iterator[tuple[int, Poses]]) -> RenderResult
             overlay_stage(overlay.stage),
             Stage("encoding", lambda pictures: _encoded(pictures, video), "encoding", ENCODING_ADVICE),
         ]
-        result.meters = [Meter.of(stage) for stage in stages]
-        measured = [
-            stage._replace(run=meter.measured(stage.run)) for stage, meter in zip(stages, result.meters, strict=True)
-        ]
-        with chain((each for each in found), measured, depth=_DEPTH) as (encoded, channels):
+        stages, result.meters = measured(stages)
+        with chain((each for each in found), stages, depth=_DEPTH) as (encoded, channels):
             for _ in encoded:
                 pass
             result.queues = {channel.name: channel.fill for channel in channels}
