@@ -5,18 +5,13 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import TypeAlias
-
-from av.video.frame import VideoFrame
 
 from poseline.capture import SourceInfo
-from poseline.frame import Pixels
+from poseline.frame import Picture
 from poseline.log import RunHeader
 from poseline.pipeline.channel import Cancelled, Channel, Overflow
 from poseline.pipeline.meter import Meter
 from poseline.pose import Observation
-
-Picture: TypeAlias = "VideoFrame | Pixels"
 
 
 class Sink(ABC):
