@@ -26,7 +26,7 @@ from poseline.pipeline.annotated import AnnotatedVideo
 from poseline.pipeline.chain import Stage, chain
 from poseline.pipeline.meter import Meter, measured
 from poseline.pipeline.pose_stream import ENCODING_ADVICE, READING, overlay_stage
-from poseline.pipeline.stamp_order import StampOrder
+from poseline.pipeline.stamp_order import matched
 from poseline.pose import Observation, Poses
 from poseline.settings import Settings
 from poseline.skeleton import Skeleton
@@ -210,18 +210,13 @@ def _observed(
     frames: Generator[Frame, None, None], found: Iterator[tuple[int, Poses]], notes: list[str]
 ) -> Generator[Observation, None, None]:
     """Each frame whose poses were sent, with them. On a damaged clip two decoders may give different frames."""
-    missing, ours, theirs = 0, StampOrder(), StampOrder()
-    placed = ((ours.of(frame.pts), frame) for frame in frames)
-    here = next(placed, None)
+    missing = 0
     with closing(frames):
-        for pts, poses in found:
-            wanted = theirs.of(pts)
-            while here is not None and here[0] < wanted:
-                here = next(placed, None)
-            if here is not None and here[0] == wanted:
-                yield Observation(here[1], poses)
-            else:
+        for frame, (_, poses) in matched(frames, found, lambda one: one[0]):
+            if frame is None:
                 missing += 1
+            else:
+                yield Observation(frame, poses)
     if missing:
         are, them = ("is", "it") if missing == 1 else ("are", "them")
         notes.append(f"{counted(missing, 'frame')} {are} not in the video: the CPU's decoder did not give {them}")
