@@ -107,6 +107,11 @@ class Frame:
         return self.picture.shape[0] if isinstance(self.picture, np.ndarray) else self.picture.height
 
     @property
+    def scene(self) -> tuple[str, int, int]:
+        """Source, width and height; positions in two frames are comparable only where it is the same."""
+        return self.source, self.width, self.height
+
+    @property
     def layout(self) -> tuple[int | str, ...]:
         """Size and meaning of the pixels; frames with the same can be worked on together."""
         picture = self.picture
