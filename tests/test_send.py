@@ -286,12 +286,13 @@ def crowd(number: int) -> range:
 
 def elapsed(folder: Path, *addresses: str) -> tuple[float, Sent]:
     began = time.monotonic()
-    ran = sent(folder, *addresses, frames=60, who=crowd, live=True, rate=30)
-    assert ran.report.counts.processed > 20, "most of the time it does not wait"
+    ran = sent(folder, *addresses, frames=60, who=crowd, live=True, rate=20)
+    assert ran.report.counts.processed > 40, "most of the time it does not wait"
     return time.monotonic() - began, ran
 
 
 def test_a_receiver_that_stops_reading_slows_nothing(tmp_path: Path) -> None:
+    sent(tmp_path / "first", frames=3)  # what is imported for a first run costs the others no frames
     alone, _ = elapsed(tmp_path / "alone")
     with TcpReceiver(reads=False) as receiver:
         stalled, ran = elapsed(tmp_path / "stalled", f"tcp://127.0.0.1:{receiver.port}")
