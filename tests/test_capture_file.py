@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from media_worlds import CAPTURE, estimator, number_in, numbers, probed_pts, turn, upright_luma, write_clip
+from media_worlds import CAPTURE, estimator, in_memory, number_in, numbers, probed_pts, turn, upright_luma, write_clip
 from output_worlds import CLIPS, SAMPLES, stamps, tone
 from poseline.capture import SimulatedCamera, VideoFile
 from poseline.capture.clock import SourceClock
@@ -381,11 +381,6 @@ def test_a_file_that_is_closed_gives_nothing_more(read: int, tmp_path: Path) -> 
     assert list(file.frames()) == []
 
 
-def pictures_in_memory() -> int:
-    """Decoded pictures that somebody holds, or that wait for Python to look for cycles."""
-    return sum(type(each) is av.VideoFrame for each in gc.get_objects())
-
-
 @pytest.mark.parametrize("read", ["all of it", "all of it, by a network", "a part of it", "nothing of it"])
 @pytest.mark.parametrize("degrees", [0, 90])
 def test_a_file_its_decoder_and_its_pictures_go_when_nobody_holds_them(read: str, degrees: int, tmp_path: Path) -> None:
@@ -395,11 +390,11 @@ def test_a_file_its_decoder_and_its_pictures_go_when_nobody_holds_them(read: str
     gc.collect()
     gc.disable()  # a decoder may hold much of a card's memory, as may each picture, and Python does not know how much
     try:
-        before = pictures_in_memory()
+        before = in_memory(av.VideoFrame)
         file = VideoFile(path, CAPTURE)
         kept: list[Callable[[], object]] = [weakref.ref(file), weakref.ref(file._decoder)]
         frames = file.frames()
-        assert pictures_in_memory() > before
+        assert in_memory(av.VideoFrame) > before
         if read == "all of it, by a network":
             assert sum(1 for _ in infer(frames, estimator())) == 9
         elif read == "all of it":
@@ -410,6 +405,6 @@ def test_a_file_its_decoder_and_its_pictures_go_when_nobody_holds_them(read: str
         file.close()
         del file, frames
         assert [reference() for reference in kept] == [None, None]
-        assert pictures_in_memory() == before
+        assert in_memory(av.VideoFrame) == before
     finally:
         gc.enable()

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from media_worlds import until
+from media_worlds import free_port, until
 from output_worlds import SAMPLES
 from poseline.errors import OutputError, SettingsError
 from poseline.frame import Gap
@@ -24,7 +24,7 @@ from poseline.pipeline import Stage
 from poseline.send import check, parse, senders
 from poseline.send.slots import Slots
 from poseline.terminal import _stages
-from send_worlds import SIZE, Sent, TcpReceiver, UdpReceiver, free_port, sent
+from send_worlds import SIZE, Sent, TcpReceiver, UdpReceiver, sent
 
 
 def frames(records: list[Any]) -> list[Any]:

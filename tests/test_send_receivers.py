@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media_worlds import until
-from send_worlds import free_port, sent
+from media_worlds import free_port, until
+from send_worlds import sent
 
 
 @contextmanager
