@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import socket
 import subprocess
 import threading
 import time
@@ -194,7 +196,19 @@ def stage_threads() -> set[str]:
     return {thread.name for thread in threading.enumerate()} & {"capture", "inference", "tracking", "overlay", "output"}
 
 
-def until(condition: Callable[[], bool], seconds: float) -> bool:
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
+    """A port of loopback where nobody listens."""
+    with socket.socket(socket.AF_INET, kind) as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def in_memory(kind: type) -> int:
+    """Objects of exactly this type that somebody holds, or that wait for Python to look for cycles."""
+    return sum(type(each) is kind for each in gc.get_objects())
+
+
+def until(condition: Callable[[], object], seconds: float = 20.0) -> bool:
     """Whether `condition` came true in time."""
     deadline = time.monotonic() + seconds
     while not condition():

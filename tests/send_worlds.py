@@ -91,13 +91,6 @@ def sent(
     return Sent(report, lines(folder / "keypoints.jsonl"))
 
 
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    """A port of loopback where nobody listens."""
-    with socket.socket(socket.AF_INET, kind) as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 class UdpReceiver:
     """Collects datagrams."""
 

@@ -8,7 +8,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -248,11 +248,3 @@ class WebSocketClient:
             self._waiting += chunk
         taken, self._waiting = self._waiting[:size], self._waiting[size:]
         return taken
-
-
-def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    """Wait until it is so."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to that"
-        time.sleep(0.01)

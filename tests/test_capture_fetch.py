@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from heic_worlds import GRID
-from media_worlds import CAPTURE, number_in, write_clip
+from media_worlds import CAPTURE, free_port, number_in, write_clip
 from poseline import PoseModel, stream
 from poseline.batch import run_batch
 from poseline.capture import Images, Location, NetworkStream, VideoFile, fetch, locate, open_source, read_image
@@ -324,11 +324,8 @@ def test_servers_that_fail_are_told_in_words(serve: Serve, jpeg: bytes, monkeypa
 
 
 def test_an_address_that_leads_nowhere_is_told_in_words() -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
     for url, words in {
-        f"http://127.0.0.1:{port}/w.jpg": "the connection was refused",
+        f"http://127.0.0.1:{free_port()}/w.jpg": "the connection was refused",
         "http://127.0.0.1:99999/w.jpg": "its host or port cannot be understood",
         "http:///w.jpg": "names no host",
         "http://me:sec[ret@host/w.jpg": "its host or port cannot be understood",

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -14,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from media_worlds import CAPTURE, estimator, number_in, numbers, probed_pts, turn, upright_luma, write_clip
+from media_worlds import CAPTURE, estimator, in_memory, number_in, numbers, probed_pts, turn, upright_luma, write_clip
 from output_worlds import CLIPS, SAMPLES, stamps, tone
 from poseline.capture import SimulatedCamera, VideoFile
 from poseline.capture.clock import SourceClock
@@ -368,9 +369,16 @@ def test_a_rehearsal_stops_between_two_frames(tmp_path: Path) -> None:
     assert time.monotonic() - began < 10
 
 
-def pictures_in_memory() -> int:
-    """Decoded pictures that somebody holds, or that wait for Python to look for cycles."""
-    return sum(type(each) is av.VideoFrame for each in gc.get_objects())
+@pytest.mark.parametrize("read", [0, 2])
+def test_a_file_that_is_closed_gives_nothing_more(read: int, tmp_path: Path) -> None:
+    file = VideoFile(write_clip(tmp_path / "clip.mp4", range(9)), CAPTURE)
+    if read:
+        frames = file.frames()
+        assert numbers(islice(frames, read)) == [*range(read)]
+        frames.close()
+    else:
+        file.close()
+    assert list(file.frames()) == []
 
 
 @pytest.mark.parametrize("read", ["all of it", "all of it, by a network", "a part of it", "nothing of it"])
@@ -382,11 +390,11 @@ def test_a_file_its_decoder_and_its_pictures_go_when_nobody_holds_them(read: str
     gc.collect()
     gc.disable()  # a decoder may hold much of a card's memory, as may each picture, and Python does not know how much
     try:
-        before = pictures_in_memory()
+        before = in_memory(av.VideoFrame)
         file = VideoFile(path, CAPTURE)
         kept: list[Callable[[], object]] = [weakref.ref(file), weakref.ref(file._decoder)]
         frames = file.frames()
-        assert pictures_in_memory() > before
+        assert in_memory(av.VideoFrame) > before
         if read == "all of it, by a network":
             assert sum(1 for _ in infer(frames, estimator())) == 9
         elif read == "all of it":
@@ -397,6 +405,6 @@ def test_a_file_its_decoder_and_its_pictures_go_when_nobody_holds_them(read: str
         file.close()
         del file, frames
         assert [reference() for reference in kept] == [None, None]
-        assert pictures_in_memory() == before
+        assert in_memory(av.VideoFrame) == before
     finally:
         gc.enable()

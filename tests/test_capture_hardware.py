@@ -94,7 +94,12 @@ def test_without_a_card_the_cpu_decodes_and_says_so(clip: Path, monkeypatch: pyt
 
 def test_a_codec_that_the_card_does_not_know(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """FFmpeg then decodes it itself, in one thread: it is opened again, for all of them."""
-    monkeypatch.setattr("poseline.capture.file.open_container", lambda *given, **_: open_container(*given[:2]))
+
+    def no_card(location: str, settings: CaptureSettings, card: object = None, form: str | None = None) -> Any:
+        del card
+        return open_container(location, settings, form=form)
+
+    monkeypatch.setattr("poseline.capture.file.open_container", no_card)
     source = VideoFile(clip, CUDA, consumer="cuda")
     count, notes = frames_and_notes(source)
     assert count == 200

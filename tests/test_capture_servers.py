@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from media_worlds import estimator, number_in, settings, until, write_clip
+from media_worlds import estimator, free_port, number_in, settings, until, write_clip
 from poseline.capture import NetworkStream, Source, open_source
 from poseline.errors import SourceError
 from poseline.frame import Frame
@@ -19,7 +19,6 @@ from poseline.settings import CaptureSettings
 from stream_worlds import (
     RATE,
     ffmpeg,
-    free_port,
     needs_ffmpeg,
     needs_gstreamer,
     rtsp_server,

@@ -301,6 +301,28 @@ def test_a_camera_is_found_again_by_its_own_name(tmp_path: Path, monkeypatch: py
     assert opened == [(tmp_path / "video3").resolve()]
 
 
+def test_a_camera_that_opens_when_nobody_waits_any_more_is_closed() -> None:
+    answers, closed = threading.Event(), threading.Event()
+
+    def opener(*_: object) -> Any:
+        answers.wait(10)
+        return SimpleNamespace(close=closed.set)
+
+    with pytest.raises(SourceError, match=r"gives no picture within 0\.1 s"):
+        V4l2Device(Path("video0"), opener).start(None, None, None, 0.1)
+    assert not closed.is_set()
+    answers.set()
+    assert closed.wait(10)
+
+
+def test_a_time_out_of_the_driver_is_the_drivers() -> None:
+    def opener(*_: object) -> Any:
+        raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
+
+    with pytest.raises(SourceError, match="Connection timed out"):
+        V4l2Device(Path("video0"), opener).start(None, None, None, 5)
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EBUSY, errno.EACCES, errno.ENODEV, errno.EIO, errno.EPROTO])
 def test_errors_are_told_in_words(number: int) -> None:
     assert explained(OSError(number, os.strerror(number))) != os.strerror(number)

@@ -21,9 +21,9 @@ from poseline.bench.advice import advise
 from poseline.bench.schema import Stage as MeasuredStage
 from poseline.capture import locate
 from poseline.errors import OutputError
+from poseline.frame import Picture
 from poseline.output import prepare
 from poseline.pipeline import Overflow, RunReport, Sink, Stage
-from poseline.pipeline.sink import Picture
 from poseline.pose import Observation
 from poseline.session import Models, RunRequest, Session
 from poseline.settings import Settings, load

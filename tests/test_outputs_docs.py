@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from media_worlds import until
+from media_worlds import free_port, until
 from output_worlds import SAMPLES
-from send_worlds import SIZE, Sent, free_port, sent
+from send_worlds import SIZE, Sent, sent
 from test_send_receivers import mosquitto
 
 PAGE = (Path(__file__).parents[1] / "docs" / "outputs.md").read_text(encoding="utf-8")

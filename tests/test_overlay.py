@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from output_worlds import SAMPLES
-from poseline.frame import Frame, Pixels, plane_pixels
+from poseline.frame import Frame, Picture, Pixels, plane_pixels
 from poseline.overlay import (
     BgrCanvas,
     Canvas,
@@ -61,7 +61,7 @@ def grey_yuv(width: int = 320, height: int = 240, colorspace: int = 1, color_ran
     return frame
 
 
-def frame_of(picture: av.VideoFrame | Pixels, **other: Any) -> Frame:
+def frame_of(picture: Picture, **other: Any) -> Frame:
     return Frame(picture, **{"index": 0, "pts": 0, "time_base": Fraction(1, 30), "time": 0.0, "arrival": 0.0, **other})
 
 
@@ -593,7 +593,7 @@ class _Recorder:
         self.stamps.append((corner, mask, ground, ink))
 
 
-def _seen(picture: av.VideoFrame | Pixels, time: float = 0.0, **other: Any) -> Observation:
+def _seen(picture: Picture, time: float = 0.0, **other: Any) -> Observation:
     frame = frame_of(picture, time=time, **other)
     poses = crowd((frame.width, frame.height)) if isinstance(picture, av.VideoFrame) else stick()
     return Observation(frame, poses)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import time
 from dataclasses import replace
@@ -216,6 +217,20 @@ def test_one_that_hangs_is_not_waited_for(
         drawer.close()
     assert time.monotonic() - began < 5
     assert drawer._worker.process.poll() is not None
+
+
+def test_it_is_not_killed_after_what_could_not_be_sent(annotation: RenderTask, monkeypatch: pytest.MonkeyPatch) -> None:
+    observations = seen(annotation)
+    drawer = Renderer(annotation)
+    with monkeypatch.context() as patched:
+        patched.setattr(renderer, "_STALL_TIMEOUT", 0.5)
+        patched.setattr(drawer._worker, "send_input", lambda _: pickle.dumps(lambda: None))
+        with pytest.raises((AttributeError, pickle.PicklingError)):
+            for observation in observations[:8]:
+                drawer.write(observation)
+        time.sleep(1)
+    drawer.close()
+    assert decoded(annotation.video) == 8
 
 
 def test_it_finishes_the_video_when_the_first_process_is_gone(annotation: RenderTask) -> None:

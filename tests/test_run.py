@@ -326,8 +326,10 @@ class Broken(ScriptedSource):
 @pytest.mark.parametrize(("stride", "slow"), [(1, 0.0), (7, 0.0), (1, 0.1)])
 def test_no_outage_is_lost_with_the_frame_that_ended_it(stride: int, slow: float, tmp_path: Path) -> None:
     source = Broken(40, live=True, rate=100)
-    recorded(source, tmp_path / "out", estimator(seconds=slow), settings(capture={"vid_stride": stride}))
+    report = recorded(source, tmp_path / "out", estimator(seconds=slow), settings(capture={"vid_stride": stride}))
     log = read_log(tmp_path / "out" / "keypoints.jsonl")
+    if stride == 1 and not report.counts.dropped:
+        assert [log.gaps[0].start, log.gaps[-1].end] == pytest.approx([9 / 30, 11 / 30], abs=1e-5)
     assert log.gaps[0].start <= 9 / 30
     assert log.gaps[-1].end >= 11 / 30
     assert len(log.gaps) <= 2

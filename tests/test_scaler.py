@@ -13,7 +13,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from media_worlds import estimator, one_person, picture
-from poseline.frame import Frame, Pixels, plane_pixels
+from poseline.frame import Frame, Picture, Pixels, plane_pixels
 from poseline.inference import Letterbox
 from poseline.inference.scaler import PAD, Scaler
 
@@ -54,7 +54,7 @@ def in_colour(frame: av.VideoFrame, colorspace: int, full_range: bool) -> Field:
     return 255 * np.stack([red, green, blue], axis=2)
 
 
-def shown(frame_picture: av.VideoFrame | Pixels, letterbox: Letterbox, scaler: Scaler | None = None) -> Pixels:
+def shown(frame_picture: Picture, letterbox: Letterbox, scaler: Scaler | None = None) -> Pixels:
     """(3, H, W), and that its margins are as they were."""
     frame = Frame(frame_picture, 0, 0, Fraction(1), 0.0, 0.0)
     width, height = letterbox.size

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from media_worlds import joined, until
+from media_worlds import free_port, joined, until
 from output_worlds import SAMPLES, lines
 from poseline import record as run_recorded
 from poseline.errors import OutputError, SettingsError
@@ -25,7 +25,7 @@ from poseline.pipeline import Stage
 from poseline.send import check, parse, senders
 from poseline.send.slots import Slots
 from poseline.terminal import _stages
-from send_worlds import SIZE, Sent, TcpReceiver, UdpReceiver, free_port, sent
+from send_worlds import SIZE, Sent, TcpReceiver, UdpReceiver, sent
 
 
 def frames(records: list[Any]) -> list[Any]:
@@ -308,12 +308,13 @@ def crowd(number: int) -> range:
 
 def elapsed(folder: Path, *addresses: str) -> tuple[float, Sent]:
     began = time.monotonic()
-    ran = sent(folder, *addresses, frames=60, who=crowd, live=True, rate=30)
-    assert ran.report.counts.processed > 20, "most of the time it does not wait"
+    ran = sent(folder, *addresses, frames=60, who=crowd, live=True, rate=20)
+    assert ran.report.counts.processed > 40, "most of the time it does not wait"
     return time.monotonic() - began, ran
 
 
 def test_a_receiver_that_stops_reading_slows_nothing(tmp_path: Path) -> None:
+    sent(tmp_path / "first", frames=3)  # what is imported for a first run costs the others no frames
     alone, _ = elapsed(tmp_path / "alone")
     with TcpReceiver(reads=False) as receiver:
         stalled, ran = elapsed(tmp_path / "stalled", f"tcp://127.0.0.1:{receiver.port}")

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media_worlds import ScriptedSource, until
+from media_worlds import ScriptedSource, free_port, until
 from output_worlds import header
 from poseline.send import senders
 from poseline.send.mqtt import MqttSender
-from send_worlds import free_port, sent
+from send_worlds import sent
 
 
 @contextmanager

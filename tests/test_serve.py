@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("aiohttp", reason="needs poseline[serve]")
 pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
 
+from media_worlds import until
 from poseline.errors import OutputError, SettingsError
 from poseline.frame import Frame
 from poseline.serve import hub as hub_module
@@ -33,7 +34,6 @@ from serve_worlds import (
     seen,
     serving,
     standing,
-    until,
 )
 
 
@@ -150,7 +150,7 @@ def test_viewers_of_one_size_share_their_pictures(monkeypatch: pytest.MonkeyPatc
         clients = [WebSocketClient(server.address.port) for _ in range(4)]
         for client, width in zip(clients, (320, 320, 310, 100), strict=True):
             client.say({"watch": {"0": width}})
-        until(lambda: sum(bool(viewer.paces) for viewer in server.hub.viewers) == 4)
+        assert until(lambda: sum(bool(viewer.paces) for viewer in server.hub.viewers) == 4)
         server.hub.feeds[0].put(seen(0))
         jpegs = [client.picture()[1] for client in clients]
         for client in clients:
@@ -162,7 +162,7 @@ def test_viewers_of_one_size_share_their_pictures(monkeypatch: pytest.MonkeyPatc
 def test_two_cameras_come_side_by_side_each_with_credit_of_its_own() -> None:
     with serving("127.0.0.1", "front", "back") as server, WebSocketClient(server.address.port) as client:
         client.say({"watch": {"0": 320, "1": 320}})
-        until(lambda: any(viewer.paces for viewer in server.hub.viewers))
+        assert until(lambda: any(viewer.paces for viewer in server.hub.viewers))
         for index in range(3):
             server.hub.feeds[0].put(seen(index))
             client.picture() if index < 2 else None
@@ -237,8 +237,8 @@ def test_a_viewer_that_breaks_off_leaves_nothing() -> None:
             client.say({"watch": {"0": 320}})
             client.picture()
             client.close()
-        until(lambda: not server.hub.viewers)
-        until(lambda: not server.hub._waiting)
+        assert until(lambda: not server.hub.viewers)
+        assert until(lambda: not server.hub._waiting)
 
 
 def test_events_are_told_also_to_who_comes_later() -> None:
@@ -266,7 +266,7 @@ def test_mjpeg_is_shown_at_once_and_is_read_by_ffmpeg() -> None:
         with Filming(feed), av.open(url, format="mpjpeg", timeout=10) as media:
             sizes = [(frame.width, frame.height) for frame in itertools.islice(media.decode(video=0), 5)]
         assert sizes == [(WIDTH, HEIGHT)] * 5
-        until(lambda: server._streams == 0)
+        assert until(lambda: server._streams == 0)
 
 
 def test_the_newest_picture_and_its_record_can_be_fetched() -> None:

@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("aiohttp", reason="needs poseline[serve]")
 pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
 
+from media_worlds import in_memory, until
 from poseline.errors import SettingsError
 from poseline.frame import plane_pixels
 from poseline.serve import recorder as recorder_module
@@ -23,7 +24,7 @@ from poseline.serve.feed import Feed
 from poseline.serve.keep import Recordings
 from poseline.serve.recorder import Recorder, Recording
 from poseline.serve.server import Server
-from serve_worlds import INFO, header, picture, request, seen, serving, standing, until
+from serve_worlds import INFO, header, picture, request, seen, serving, standing
 
 
 class World:
@@ -41,8 +42,8 @@ class World:
             self.feed.put(seen(self.index, standing(), shown=shown))
             self.index += 1
             if self.index % 30 == 0:  # more than it lets wait would be given up
-                until(lambda: not self.recorder._waiting)
-        until(lambda: not self.recorder._waiting)
+                assert until(lambda: not self.recorder._waiting)
+        assert until(lambda: not self.recorder._waiting)
 
 
 def recording(feed: Feed, folder: Path, pre_roll: float, **rules: Any) -> Recorder:
@@ -77,7 +78,7 @@ def test_without_a_pre_roll_it_begins_with_the_wish_and_costs_nothing_before(tmp
     world.film(20)
     world.recorder.want(False)
     world.film(5)
-    until(lambda: world.recorder.finished)
+    assert until(lambda: world.recorder.finished)
     world.recorder.close()
     found = world.recorder.finished[0]
     assert frames(found) == list(range(30, 50))
@@ -130,7 +131,7 @@ def test_a_full_disk_is_told_and_the_run_goes_on(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(recorder_module, "free_bytes", lambda _: 1000)
     world.recorder.want(True)
     world.film(5)
-    until(lambda: world.feed.events and "only 0 MB are free" in world.feed.events[-1].text)
+    assert until(lambda: world.feed.events and "only 0 MB are free" in world.feed.events[-1].text)
     assert not world.recorder.recording
     monkeypatch.setattr(recorder_module, "free_bytes", lambda _: 10**12)
     world.recorder.want(True)
@@ -153,9 +154,8 @@ def test_a_finished_recording_leaves_nothing_for_the_collector(tmp_path: Path) -
             world.recorder.want(True)
             world.film(40)
             world.recorder.want(False)
-            until(partial(_has_finished, world.recorder, count))
-            kinds = {av.container.InputContainer, av.container.OutputContainer}
-            assert not [each for each in gc.get_objects() if type(each) in kinds]
+            assert until(partial(_has_finished, world.recorder, count))
+            assert in_memory(av.container.InputContainer) == in_memory(av.container.OutputContainer) == 0
     finally:
         gc.enable()
     world.recorder.close()
@@ -169,7 +169,7 @@ def test_what_was_recorded_is_whole_where_there_is_no_room_for_the_next_file(
     world.film(20)
     monkeypatch.setattr(recorder_module, "free_bytes", lambda _: 1000)
     world.film(40)
-    until(lambda: world.feed.events and "only 0 MB are free" in world.feed.events[-1].text)
+    assert until(lambda: world.feed.events and "only 0 MB are free" in world.feed.events[-1].text)
     world.recorder.close()
     (found,) = world.recorder.finished
     assert near(numbers(found.video), frames(found))
@@ -264,10 +264,10 @@ def test_the_page_begins_ends_and_downloads(server: Server, tmp_path: Path) -> N
     assert request(port, "/api/front/record?on=1", "POST", Origin=own).status == 200
     for index in range(10):
         feed.put(seen(index, standing()))
-    until(lambda: orjson.loads(request(port, "/api/cameras").body)[0]["recording"])
+    assert until(lambda: orjson.loads(request(port, "/api/cameras").body)[0]["recording"])
     assert request(port, "/api/front/record?on=0", "POST", Origin=own).status == 200
-    until(lambda: orjson.loads(request(port, "/api/front/recordings").body))
-    until(lambda: feed.events[-1].file)  # listed first: whoever reads of it finds it
+    assert until(lambda: orjson.loads(request(port, "/api/front/recordings").body))
+    assert until(lambda: feed.events[-1].file)  # which is told once the file is listed
     (found,) = orjson.loads(request(port, "/api/front/recordings").body)
     assert (found["frames"], feed.events[-1].file) == (10, found["video"])
     answer = request(port, f"/api/front/recordings/{found['video']}")

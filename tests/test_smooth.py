@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from media_worlds import ScriptedSource, settings
 from output_worlds import SAMPLES, lines
 from poseline.errors import SettingsError
-from poseline.frame import Frame, Gap
+from poseline.frame import Frame, Gap, Picture
 from poseline.output import prepare
 from poseline.pipeline import Sink, Stage, run
-from poseline.pipeline.sink import Picture
 from poseline.pose import Observation, Poses
 from poseline.send import senders
 from poseline.settings import SmoothingSettings, load

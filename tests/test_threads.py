@@ -151,20 +151,22 @@ def test_calls_beside_a_stream_change_nothing_in_it(model: PoseModel, picture: P
     usual, strict = streamed(20), streamed(20, conf=0.8)
     assert usual != strict
     assert sum(strict) < sum(usual)
-    ended = threading.Event()
+    begun, ended = threading.Event(), threading.Event()
 
     def disturb() -> int:
         calls = 0
-        while not ended.is_set():
+        while calls < 2 or not ended.is_set():
             assert len(model(picture, conf=0.999)) == 0
             calls += 1
+            begun.set()
         return calls
 
     with ThreadPoolExecutor(1) as pool:
         disturbed = pool.submit(disturb)
+        assert begun.wait(20)
         found = at_once([lambda: streamed(20), lambda: streamed(20, conf=0.8)])
         ended.set()
-        assert disturbed.result(20) >= 1
+        assert disturbed.result(20) >= 2
     assert found == [usual, strict]
 
 

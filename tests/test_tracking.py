@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from poseline.frame import Frame, Pixels
+from poseline.frame import Frame, Picture
 from poseline.pose import UNTRACKED, Floats, Observation, Poses
 from poseline.settings import TrackingSettings
 from poseline.skeleton import COCO17
@@ -162,14 +162,14 @@ def test_a_change_of_light_changes_no_id() -> None:
         assert follower.update(found, index / 30, shirts + light).ids.tolist() == [1, 2, 3]
 
 
-def _pictures(colour: tuple[int, int, int]) -> list[av.VideoFrame | Pixels]:
+def _pictures(colour: tuple[int, int, int]) -> list[Picture]:
     """Grey with a torso of one colour, for a person at (100, 100): as BGR pixels and as a decoder's planes."""
     pixels = np.full((200, 300, 3), 128, np.uint8)
     pixels[66:106, 86:114] = colour
     return [pixels, av.VideoFrame.from_ndarray(pixels, format="bgr24").reformat(format="yuv420p")]
 
 
-def _frame(picture: av.VideoFrame | Pixels) -> Frame:
+def _frame(picture: Picture) -> Frame:
     return Frame(picture, 0, 0, Fraction(1, 30), 0.0, 0.0)
 
 

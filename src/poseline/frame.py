@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from av.video.reformatter import VideoReformatter
 
 Pixels: TypeAlias = NDArray[np.uint8]
+Picture: TypeAlias = "av.VideoFrame | Pixels"
+"""A decoder's planes, or (H, W, 3) uint8 BGR."""
 
 _CONVERTIBLE = frozenset({0, 1, 2, 4, 5, 6, 7, 9})
 """Colour spaces that swscale converts, by FFmpeg's numbers (AVColorSpace); it refuses pictures of any other."""
@@ -44,6 +46,13 @@ def reformatted(picture: av.VideoFrame, name: str, reformatter: VideoReformatter
     return result
 
 
+def bgr_pixels(picture: Picture) -> Pixels:
+    """(H, W, 3) uint8 BGR of `picture`, which is returned itself where it is that."""
+    if isinstance(picture, np.ndarray):
+        return picture
+    return np.asarray(reformatted(picture, "bgr24").to_ndarray(), np.uint8)
+
+
 @dataclass(frozen=True)
 class Gap:
     """A place where a source's time has a hole: a live source gave nothing, or the time stamps of a file broke."""
@@ -60,7 +69,7 @@ class Gap:
 class Frame:
     """One upright picture and where in its source it stands."""
 
-    picture: av.VideoFrame | Pixels
+    picture: Picture
     """The pixels as they came: the decoder's planes (8-bit yuv420p, upright), or (H, W, 3) uint8 BGR.
 
     The `pts` of the decoder's picture, in units of `time_base`, is its time in the annotated video: as `Frame.pts`, but
@@ -98,6 +107,11 @@ class Frame:
         return self.picture.shape[0] if isinstance(self.picture, np.ndarray) else self.picture.height
 
     @property
+    def scene(self) -> tuple[str, int, int]:
+        """Source, width and height; positions in two frames are comparable only where it is the same."""
+        return self.source, self.width, self.height
+
+    @property
     def layout(self) -> tuple[int | str, ...]:
         """Size and meaning of the pixels; frames with the same can be worked on together."""
         picture = self.picture
@@ -108,12 +122,7 @@ class Frame:
     @cached_property
     def bgr(self) -> Pixels:
         """(H, W, 3) uint8 BGR, read-only; made on first use."""
-        pixels = (
-            self.picture
-            if isinstance(self.picture, np.ndarray)
-            else np.asarray(reformatted(self.picture, "bgr24").to_ndarray(), np.uint8)
-        )
-        pixels = pixels.view()
+        pixels = bgr_pixels(self.picture).view()
         pixels.flags.writeable = False
         return pixels
 

@@ -343,15 +343,24 @@ def load(path: str | Path | None = None, overrides: dict[str, dict[str, Any]] | 
         raise SettingsError(_explain(error, path, overrides or {})) from None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, what: str) -> Any:
+    """The content of the YAML file at `path`, which is `what`, in words.
+
+    Raises:
+        SettingsError: it cannot be read, or is no YAML.
+    """
     import yaml  # most starts have no file
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: the configuration cannot be read: {error}") from error
+        raise SettingsError(f"{path}: {what} cannot be read: {error}") from error
     except yaml.YAMLError as error:
         raise SettingsError(f"{path}: not valid YAML: {error}") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content = read_yaml(path, "the configuration")
     if content is None:
         return {}
     if not isinstance(content, dict) or not all(isinstance(value, dict | None) for value in content.values()):

@@ -22,7 +22,7 @@ from poseline.capture.v4l2 import V4l2Device
 from poseline.capture.watchdog import ChangeWatch, RateWatch
 from poseline.capture.watched import Silent, Watched
 from poseline.errors import SourceError
-from poseline.frame import Frame, Gap, Pixels
+from poseline.frame import Frame, Gap, Picture
 
 if TYPE_CHECKING:
     from poseline.settings import CaptureSettings
@@ -54,7 +54,7 @@ class CameraDevice(Protocol):
 
 
 Connected: TypeAlias = "CameraDevice | V4l2Device"
-_Taken: TypeAlias = "tuple[VideoFrame | Pixels, float]"
+_Taken: TypeAlias = "tuple[Picture, float]"
 """A picture, and when it was taken or came, in `time.monotonic()` seconds."""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from poseline.capture import v4l2
 from poseline.capture.camera import Camera, cameras
+from poseline.capture.watchdog import SHORT
 from poseline.errors import SourceError
 from poseline.settings import CaptureSettings
 
@@ -52,7 +53,7 @@ def measure(index: int, seconds: float = _SECONDS) -> list[str]:
     rate = (len(times) - 1) / passed if passed else 0.0
     promised = float(camera.info.frame_rate or 0)
     word = f"measured: {rate:.1f} frames/s over {passed:.1f} s"
-    if rate < 0.8 * promised:
+    if rate < SHORT * promised:
         word += f", not {promised:g}: too dark for its exposure, or USB is too slow"
     return [*camera.notes, word]
 

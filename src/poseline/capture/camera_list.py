@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from poseline.errors import SettingsError
-from poseline.settings import CaptureSettings
+from poseline.settings import CaptureSettings, read_yaml
 
 SUFFIXES = (".yaml", ".yml")
 KEYS = ("cam_size", "cam_fps", "fourcc", "rtsp_transport", "open_timeout", "read_timeout", "max_outage")
@@ -37,14 +37,7 @@ def read_camera_list(path: Path) -> list[Listed]:
     Raises:
         SettingsError: it cannot be read, or is no list of sources; the text says where.
     """
-    import yaml  # most starts have no such file
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: the list of cameras cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: not valid YAML: {error}") from error
+    content = read_yaml(path, "the list of cameras")
     if not isinstance(content, list) or not content:
         raise SettingsError(f"{path}: expected a list of cameras, {_EXAMPLE}")
     return [_listed(entry, f"{path}: camera {number}") for number, entry in enumerate(content, 1)]

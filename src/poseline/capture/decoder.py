@@ -77,7 +77,10 @@ class Decoder:
         self.bad = 0
         """Packets that could not be decoded."""
         self.failure: BaseException | None = None
-        """Why demuxing ended early; None at an orderly end."""
+        """Why demuxing ended early; None at an orderly end.
+
+        It has no traceback: that would refer to this decoder, and the two would keep each other and the container.
+        """
 
     def forget_interlaced(self) -> None:
         """Count interlaced pictures anew, from the present one on."""
@@ -120,10 +123,11 @@ class Decoder:
             except StopIteration:
                 return
             except av.error.ExitError as error:  # the read timeout: asking again would only wait again
-                self.failure = error
+                self.failure = error.with_traceback(None)
                 return
             except DAMAGE as error:
-                packets, errors, self.failure = self._container.demux(self._stream), errors + 1, error
+                packets, errors = self._container.demux(self._stream), errors + 1
+                self.failure = error.with_traceback(None)
                 continue
             errors, self.failure = 0, None
             if packet.size:  # the empty packet that ends a demux would end the decoder too, before a later retry

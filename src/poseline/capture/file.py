@@ -88,9 +88,8 @@ class VideoFile:
             self.info = replace(self.info, frame_rate=rate, time_base=1 / rate)
         elif settings.source_fps:
             self.notes.append(f"--source-fps is not used: {self.info.name} has time stamps of its own")
-        self._pictures = _Ahead(first, self._rest)
         self._clock = self._new_clock()
-        self._timed = self._with_times()
+        self._timed = _with_times(_Ahead(first, self._rest), self._clock, self._stampless)
         if settings.in_part:
             try:
                 self._begin_part(first.picture.pts)
@@ -120,7 +119,7 @@ class VideoFile:
         """
         index, time_base, name = 0, self._clock.time_base, self.info.name
         stopped, ends = self._stopped.is_set, self._part.end is not None
-        timed, self._timed = self._timed, iter(())  # which refers to this file: kept here, both would outlive their use
+        timed, self._timed = self._timed, iter(())  # a second reading would crash in a decoder that is closed
         try:
             with self._opened.container:
                 for (picture, corrupt, aspect), pts, seconds, gap in timed:
@@ -134,15 +133,6 @@ class VideoFile:
             self._conclude(index)
         finally:
             self.notes += self._clock.notes() + self._decoder.notes  # also where the user ends it
-
-    def _with_times(self) -> Iterator[_Timed]:
-        """All pictures with their times, which the pictures have too."""
-        clock, ahead, stampless = self._clock, self._pictures.ahead, self._stampless
-        for decoded in self._pictures:
-            picture = decoded.picture
-            pts, seconds = clock.stamp(None if stampless else picture.pts, ahead)
-            picture.pts, picture.time_base = clock.ticks, clock.time_base
-            yield _Timed(decoded, pts, seconds, clock.gap)
 
     def _new_clock(self, origin: int | None = None) -> SourceClock:
         container, info = self._opened.container, self.info
@@ -194,8 +184,8 @@ class VideoFile:
             self._decoder = Decoder(self._opened, self._again)
             self._rest = self._decoder.frames()
             self._clock = self._new_clock()
-        self._pictures = _Ahead(self._first_of(self._rest, self.info.name), self._rest)
-        self._timed = self._with_times()
+        pictures = _Ahead(self._first_of(self._rest, self.info.name), self._rest)
+        self._timed = _with_times(pictures, self._clock, self._stampless)
 
     def _rate_without_stamps(self) -> Fraction:
         """Frames a second of a file without time stamps: as the user says, else as its codec does, else assumed."""
@@ -299,6 +289,21 @@ class _Ahead:
         """The time stamps of the next `count` pictures, or of as many as are left; None where one has none."""
         self._next.extend(islice(self._rest, max(0, count - len(self._next))))
         return [decoded.picture.pts for decoded in islice(self._next, count)]
+
+
+def _with_times(pictures: _Ahead, clock: SourceClock, stampless: bool) -> Iterator[_Timed]:
+    """All pictures with their times, which the pictures have too.
+
+    Args:
+        pictures: as they were decoded.
+        clock: repairs their stamps.
+        stampless: they have none that count.
+    """
+    for decoded in pictures:
+        picture = decoded.picture
+        pts, seconds = clock.stamp(None if stampless else picture.pts, pictures.ahead)
+        picture.pts, picture.time_base = clock.ticks, clock.time_base
+        yield _Timed(decoded, pts, seconds, clock.gap)
 
 
 def _cause(error: SourceError) -> str:

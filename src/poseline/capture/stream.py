@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import math
 import threading
 from collections.abc import Generator
@@ -194,7 +193,6 @@ class NetworkStream:
         return 0 < needed <= (self._last - self._began) / TICKS.denominator
 
     def _break_off(self, reason: str) -> None:
-        gc.collect()  # what the connection leaves are few objects in cycles, but megabytes behind them
         since = self._outage[0] if self._outage else self._last / TICKS.denominator
         self._outage = since, reason
 

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -220,23 +221,22 @@ def _within(seconds: float, opened: Callable[[], InputContainer]) -> InputContai
     Raises:
         SourceError: it takes too long.
     """
-    result: list[InputContainer] = []
-    failure: list[BaseException] = []
-    over = threading.Event()
+    result: Future[InputContainer] = Future()
 
     def attempt() -> None:
         try:
-            result.append(opened())
+            result.set_result(opened())
         except BaseException as error:  # noqa: BLE001 # raised by the caller
-            failure.append(error)
-        if over.is_set() and result:  # nobody waits any more
-            result[0].close()
-        over.set()
+            result.set_exception(error)
 
     threading.Thread(target=attempt, name="camera", daemon=True).start()
-    if not over.wait(seconds):
-        over.set()
+    if not wait([result], seconds).done:
+        result.add_done_callback(_close)  # at once, where it has come this moment
         raise SourceError(f"it gives no picture within {seconds:g} s; unplug it and plug it in again")
-    if failure:
-        raise failure[0]
-    return result[0]
+    return result.result()
+
+
+def _close(late: Future[InputContainer]) -> None:
+    """Close what nobody waits for any more."""
+    if late.exception() is None:
+        late.result().close()

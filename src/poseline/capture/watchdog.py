@@ -10,7 +10,7 @@ _RATE_SECONDS = 3.0
 """Seconds over which the rate is measured, after the first."""
 _SETTLING = 1.0
 """Seconds in which a camera finds its exposure."""
-_SHORT = 0.8
+SHORT = 0.8
 """Share of the promised rate below which the user is told."""
 _UNCHANGED_SECONDS = 5.0
 """Seconds without any change from which on the user is told: a sensor's noise alone changes every picture."""
@@ -46,7 +46,7 @@ class RateWatch:
             return None
         self.done = True
         rate = self._count / passed
-        if rate >= _SHORT * self._promised:
+        if rate >= SHORT * self._promised:
             return None
         return (
             f"gives {rate:.0f} frames/s, not {self._promised:.0f}: too dark? Give it more light or a fixed exposure "

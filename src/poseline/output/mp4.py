@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
-import numpy as np
 from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
-from poseline.frame import reformatted
+from poseline.frame import plane_pixels, reformatted
 from poseline.output.disk import DiskWatch
 from poseline.output.encoder import CODECS, PLAIN, EncoderName, encoder_options, x264_threads
 from poseline.settings import OutputSettings
@@ -35,7 +34,7 @@ _CONTAINER = {
     "movflags": "+hybrid_fragmented+delay_moov",
     "frag_duration": "200000",  # microseconds; a fragment is what a killed run loses
     "flush_packets": "1",  # or FFmpeg keeps the last 256 KiB in the process
-    "max_interleave_delta": "100000",  # microseconds to wait for a audio that has fallen silent
+    "max_interleave_delta": "100000",  # microseconds to wait for audio that has fallen silent
 }
 
 
@@ -50,7 +49,7 @@ def part_of(path: Path) -> Path:
 
 
 def clock_options(time_base: Fraction, audio: AudioStream | None) -> dict[str, str]:
-    """FFmpeg's options for a video whose stamps are exact in `time_base`, and a `audio` that starts on its sample."""
+    """FFmpeg's options for a video whose stamps are exact in `time_base`, and an `audio` that starts on its sample."""
     ticks = time_base.denominator
     common = math.lcm(ticks, audio.sample_rate or 1) if audio is not None else ticks
     return {
@@ -167,7 +166,7 @@ def _padded(picture: av.VideoFrame) -> av.VideoFrame:
     """`picture` with its last column and row repeated where its size is odd; its chroma planes are large enough."""
     even = av.VideoFrame(picture.width + picture.width % 2, picture.height + picture.height % 2, picture.format.name)
     for source, target in zip(picture.planes, even.planes, strict=True):
-        pixels, wider = _pixels(source), _pixels(target)
+        pixels, wider = plane_pixels(source), plane_pixels(target)
         height, width = pixels.shape
         wider[:height, :width] = pixels
         wider[:height, width:] = pixels[:, -1:]
@@ -175,7 +174,3 @@ def _padded(picture: av.VideoFrame) -> av.VideoFrame:
     even.color_range, even.colorspace = picture.color_range, picture.colorspace
     even.color_primaries, even.color_trc = picture.color_primaries, picture.color_trc
     return even
-
-
-def _pixels(plane: Any) -> Any:
-    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]

@@ -12,19 +12,14 @@ from collections.abc import Iterable
 from contextlib import suppress
 from fractions import Fraction
 from queue import Empty, Queue
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
 
 from poseline import x11
 from poseline.errors import OutputError
-from poseline.frame import Pixels, reformatted
+from poseline.frame import Picture, Pixels, bgr_pixels
 from poseline.window_process import HEADER
-
-if TYPE_CHECKING:
-    import av
-
-    Picture: TypeAlias = "av.VideoFrame | Pixels"
 
 _STALL_TIMEOUT = 30.0
 """Seconds without a word from the window's process after which it counts as hung. Starting it can take some."""
@@ -70,7 +65,7 @@ class ScriptedScreen:
 
     def show(self, picture: Picture) -> None:
         """Keep the picture."""
-        self.shown.append(as_pixels(picture))
+        self.shown.append(bgr_pixels(picture))
 
     def key(self, milliseconds: int) -> int:
         """The next key of the script, without waiting."""
@@ -199,7 +194,7 @@ class WindowProcess:
         assert self._process.stdin is not None
         with suppress(OSError), self._process.stdin as pipe:  # where it has ended, `_check` says so
             while (picture := self._next()) is not None:
-                pixels = np.ascontiguousarray(as_pixels(picture))
+                pixels = np.ascontiguousarray(bgr_pixels(picture))
                 pipe.write(HEADER.pack(*pixels.shape[:2]))
                 pipe.write(pixels.data)
                 pipe.flush()
@@ -233,9 +228,3 @@ class WindowProcess:
         self._stderr.seek(0)
         lines = [line.strip() for line in self._stderr.read().decode(errors="replace").splitlines()]
         return next((line for line in lines if line and not line.startswith(_NOISE)), "without a word")
-
-
-def as_pixels(picture: Picture) -> Pixels:
-    """(H, W, 3) uint8 BGR of a picture, whatever it is."""
-    pixels = picture if isinstance(picture, np.ndarray) else reformatted(picture, "bgr24").to_ndarray()
-    return pixels.astype(np.uint8, copy=False)

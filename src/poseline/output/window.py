@@ -12,7 +12,7 @@ from poseline.errors import OutputError
 from poseline.output.screen import Screen, WindowProcess
 
 if TYPE_CHECKING:
-    from poseline.output.screen import Picture
+    from poseline.frame import Picture
 
 _QUIT = (ord("q"), ord("Q"), 27)
 _PAUSE = ord(" ")

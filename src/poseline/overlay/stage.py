@@ -7,9 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from math import exp
 
-import av
-
-from poseline.frame import Frame, Pixels
+from poseline.frame import Frame, Picture, Pixels
 from poseline.overlay.canvas import BgrCanvas, YuvCanvas
 from poseline.overlay.draw import Trails, draw_hud, draw_poses
 from poseline.overlay.style import Style
@@ -25,7 +23,7 @@ class Drawn:
     """An observation and the picture that shows it."""
 
     observation: Observation
-    picture: av.VideoFrame | Pixels
+    picture: Picture
     """Everything drawn: yuv420p of even size with the frame's pts and time base, or (H, W, 3) BGR of a still.
 
     It belongs to whoever holds it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -105,6 +105,12 @@ class Meter:
         self.cpu += cpu
         self.recent.append(wall)
         self.recent_cpu.append(cpu)
+
+
+def measured(stages: Sequence[Stage]) -> tuple[list[Stage], list[Meter]]:
+    """The same stages, each timed, and their meters."""
+    meters = [Meter.of(stage) for stage in stages]
+    return [stage._replace(run=meter.measured(stage.run)) for stage, meter in zip(stages, meters, strict=True)], meters
 
 
 class _Waiting:

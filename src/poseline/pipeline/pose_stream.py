@@ -13,7 +13,7 @@ from poseline.frame import Frame, Gap
 from poseline.inference import PoseEstimator, Turn, infer
 from poseline.pipeline.chain import Stage, Work, chain
 from poseline.pipeline.channel import Channel, Overflow
-from poseline.pipeline.meter import Meter
+from poseline.pipeline.meter import Meter, measured
 from poseline.settings import InferenceSettings, Settings
 from poseline.tracking import Tracker, keep_main, track
 
@@ -97,16 +97,17 @@ def open_pose_stream(
         ),
         *extra,
     ]
-    meters = [Meter("capture", *READING), *(Meter.of(stage) for stage in stages)]
+    reading = Meter("capture", *READING)
+    stages, meters = measured(stages)
     with chain(
-        meters[0].source(counter.frames()),
-        [stage._replace(run=meter.measured(stage.run)) for meter, stage in zip(meters[1:], stages, strict=True)],
+        reading.source(counter.frames()),
+        stages,
         depth=_LIVE_DEPTH if live else max(_FILE_DEPTH, estimator.runtime.batch),
         overflow=Overflow.DROP_OLDEST if drops else Overflow.WAIT,
         stall_timeout=_STALL_TIMEOUT + capture.max_outage + capture.read_timeout,
         before_taking=turn.begin if turn else None,
     ) as (items, channels):
-        yield PoseStream(items, channels, meters, lambda: counter.count)
+        yield PoseStream(items, channels, [reading, *meters], lambda: counter.count)
 
 
 class _FrameCounter:

@@ -24,9 +24,9 @@ from poseline.output.encoder import EncoderName
 from poseline.overlay import Drawn, Overlay
 from poseline.pipeline.annotated import AnnotatedVideo
 from poseline.pipeline.chain import Stage, chain
-from poseline.pipeline.meter import Meter
+from poseline.pipeline.meter import Meter, measured
 from poseline.pipeline.pose_stream import ENCODING_ADVICE, READING, overlay_stage
-from poseline.pipeline.stamp_order import StampOrder
+from poseline.pipeline.stamp_order import matched
 from poseline.pose import Observation, Poses
 from poseline.settings import Settings
 from poseline.skeleton import Skeleton
@@ -118,9 +118,11 @@ class Renderer(Closeable):
             began = time.perf_counter()
             guard = threading.Timer(_STALL_TIMEOUT, self._worker.process.kill)  # many poses fill the pipe
             guard.start()
-            self._worker.send_input(content)
-            guard.cancel()
-            self.waited += time.perf_counter() - began
+            try:
+                self._worker.send_input(content)
+            finally:
+                guard.cancel()
+                self.waited += time.perf_counter() - began
             self._unread += 1
         elif content is not None:
             raise self._error or OutputError(f"{self._video}: drawing ended too early")
@@ -187,11 +189,8 @@ def render(task: RenderTask, found: Iterator[tuple[int, Poses]]) -> RenderResult
             overlay_stage(overlay.stage),
             Stage("encoding", lambda pictures: _encoded(pictures, video), "encoding", ENCODING_ADVICE),
         ]
-        result.meters = [Meter.of(stage) for stage in stages]
-        measured = [
-            stage._replace(run=meter.measured(stage.run)) for stage, meter in zip(stages, result.meters, strict=True)
-        ]
-        with chain((each for each in found), measured, depth=_DEPTH) as (encoded, channels):
+        stages, result.meters = measured(stages)
+        with chain((each for each in found), stages, depth=_DEPTH) as (encoded, channels):
             for _ in encoded:
                 pass
             result.queues = {channel.name: channel.fill for channel in channels}
@@ -211,18 +210,13 @@ def _observed(
     frames: Generator[Frame, None, None], found: Iterator[tuple[int, Poses]], notes: list[str]
 ) -> Generator[Observation, None, None]:
     """Each frame whose poses were sent, with them. On a damaged clip two decoders may give different frames."""
-    missing, ours, theirs = 0, StampOrder(), StampOrder()
-    placed = ((ours.of(frame.pts), frame) for frame in frames)
-    here = next(placed, None)
+    missing = 0
     with closing(frames):
-        for pts, poses in found:
-            wanted = theirs.of(pts)
-            while here is not None and here[0] < wanted:
-                here = next(placed, None)
-            if here is not None and here[0] == wanted:
-                yield Observation(here[1], poses)
-            else:
+        for frame, (_, poses) in matched(frames, found, lambda one: one[0]):
+            if frame is None:
                 missing += 1
+            else:
+                yield Observation(frame, poses)
     if missing:
         are, them = ("is", "it") if missing == 1 else ("are", "them")
         notes.append(f"{counted(missing, 'frame')} {are} not in the video: the CPU's decoder did not give {them}")

@@ -5,18 +5,13 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import TypeAlias
-
-from av.video.frame import VideoFrame
 
 from poseline.capture import SourceInfo
-from poseline.frame import Pixels
+from poseline.frame import Picture
 from poseline.log import RunHeader
 from poseline.pipeline.channel import Cancelled, Channel, Overflow
 from poseline.pipeline.meter import Meter
 from poseline.pose import Observation
-
-Picture: TypeAlias = "VideoFrame | Pixels"
 
 
 class Sink(ABC):
@@ -84,8 +79,12 @@ class SinkWriter:
     @property
     def dropped(self) -> int:
         """Frames that it did not get because a newer one came, or gave up."""
-        waited = 0 if self._channel is None else self._channel.dropped  # an empty channel counts as false
-        return waited + self.sink.lost
+        return self._late + self.sink.lost
+
+    @property
+    def _late(self) -> int:
+        """Frames that made way for newer ones."""
+        return 0 if self._channel is None else self._channel.dropped  # an empty channel counts as false
 
     def write(self, observation: Observation, picture: Picture | None) -> bool:
         """Give it a frame, or leave the frame for it; False where it wants the run to end. Raises the sink's error."""
@@ -109,8 +108,7 @@ class SinkWriter:
         self.meter.dropped = self.dropped
         if self._error is not None:
             raise self._error
-        late = 0 if self._channel is None else self._channel.dropped
-        return [*notes, f"{self.sink.name}: {late} frames made way for newer ones"] if late else notes
+        return [*notes, f"{self.sink.name}: {self._late} frames made way for newer ones"] if self._late else notes
 
     def _take(self) -> None:
         assert self._channel is not None

@@ -14,13 +14,14 @@ from av.video.frame import VideoFrame
 
 from poseline.capture import SourceInfo
 from poseline.errors import OutputError
+from poseline.frame import Picture
 from poseline.inference import ModelSpec
 from poseline.log import KeypointLog, RunHeader
 from poseline.output import OutputFolder, Window, choose_encoder, image_file, save_image
 from poseline.overlay import Drawn
 from poseline.pipeline.annotated import AnnotatedVideo
 from poseline.pipeline.renderer import Renderer, RenderTask
-from poseline.pipeline.sink import Picture, Sink, SinkWriter
+from poseline.pipeline.sink import Sink, SinkWriter
 from poseline.pose import Observation
 from poseline.settings import Settings
 

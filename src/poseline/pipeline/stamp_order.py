@@ -2,6 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from poseline.frame import Frame
+
+Item = TypeVar("Item")
+
+
+def matched(
+    frames: Iterable[Frame], items: Iterable[Item], stamp: Callable[[Item], int]
+) -> Iterator[tuple[Frame | None, Item]]:
+    """Each of `items` with the frame that it is of, or None where that is not among the `frames`.
+
+    Args:
+        frames: of a clip, in its order; those of which there is no item are passed over.
+        items: in the order of their frames.
+        stamp: an item's time stamp, as `Frame.pts`.
+    """
+    ours, theirs = StampOrder(), StampOrder()
+    placed = ((ours.of(frame.pts), frame) for frame in frames)
+    here = next(placed, None)
+    for item in items:
+        wanted = theirs.of(stamp(item))
+        while here is not None and here[0] < wanted:
+            here = next(placed, None)
+        yield (here[1] if here is not None and here[0] == wanted else None), item
+
 
 class StampOrder:
     """Where each frame of a clip stands among all, by its time stamp alone."""

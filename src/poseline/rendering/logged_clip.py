@@ -13,7 +13,7 @@ from poseline.capture import Location, open_source
 from poseline.errors import SourceError
 from poseline.frame import Frame
 from poseline.log import LoggedFrame, LogReader, last_record
-from poseline.pipeline.stamp_order import StampOrder
+from poseline.pipeline.stamp_order import matched
 from poseline.pose import Observation
 from poseline.rendering.scene import Scene
 from poseline.settings import CaptureSettings
@@ -63,24 +63,19 @@ class LoggedClip:
     def scenes(self) -> Generator[Scene, None, None]:
         """Each frame that the log has and the clip too, found by its time stamp, with its poses."""
         self._begun = True
-        missing, found, theirs, ours = 0, 0, StampOrder(), StampOrder()
+        missing = found = 0
         frames = self.video.frames()
         with closing(frames):
-            placed = ((ours.of(frame.pts), frame) for frame in frames)
-            here = next(placed, None)
-            for place, record in enumerate(self.records()):
+            for place, (frame, record) in enumerate(matched(frames, self.records(), lambda record: record.pts)):
                 if self._stopped:
                     return
-                wanted = theirs.of(record.pts)
-                while here is not None and here[0] < wanted:
-                    here = next(placed, None)
-                if here is not None and here[0] == wanted:
-                    self._check_size(here[1], record)
-                    found += 1
-                    yield Scene(Observation(here[1], record.poses), record.index, place, here[1].time)
-                elif not self._stopped:
+                if frame is None:
                     missing += 1
                     self._check_found(found, missing, ended=False)
+                else:
+                    self._check_size(frame, record)
+                    found += 1
+                    yield Scene(Observation(frame, record.poses), record.index, place, frame.time)
         self._check_found(found, missing, ended=True)
         if missing:
             self.notes.append(f"{counted(missing, 'frame')} of the log {were(missing)} not found in the clip")

@@ -6,9 +6,10 @@ import re
 from abc import abstractmethod
 
 from poseline.capture import SourceInfo
+from poseline.frame import Picture
 from poseline.log import RunHeader
 from poseline.pipeline.channel import Overflow
-from poseline.pipeline.sink import Picture, Sink
+from poseline.pipeline.sink import Sink
 from poseline.pose import Observation
 from poseline.send.destination import Destination
 from poseline.words import counted

@@ -7,8 +7,8 @@ import sys
 from contextlib import suppress
 
 from poseline.capture import SourceInfo
+from poseline.frame import Picture
 from poseline.log import Records, RunHeader
-from poseline.pipeline.sink import Picture
 from poseline.pose import Observation
 from poseline.send.destination import Destination
 from poseline.send.lines import Lines

@@ -8,8 +8,8 @@ from poseline.pipeline import Sink
 
 if TYPE_CHECKING:
     from poseline.capture import SourceInfo
+    from poseline.frame import Picture
     from poseline.log import RunHeader
-    from poseline.pipeline.sink import Picture
     from poseline.pose import Observation
     from poseline.serve.feed import Feed
 

@@ -19,7 +19,7 @@ def smooth(observations: Iterator[Observation], settings: SmoothingSettings) -> 
     scene: tuple[str, int, int] | None = None
     for seen in observations:
         frame = seen.frame
-        previous, scene = scene, (frame.source, frame.width, frame.height)
+        previous, scene = scene, frame.scene
         if frame.gap is not None or scene != previous:
             filtered.forget()
         yield replace(seen, smoothed=filtered.update(seen.poses, frame.time))

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from poseline.frame import Frame, Pixels, plane_pixels
+from poseline.frame import Frame, Picture, plane_pixels
 from poseline.luma import BT601
 from poseline.pose import Floats
 
 if TYPE_CHECKING:
-    from av import VideoFrame
+    pass
 
 Torso: TypeAlias = tuple[int, int, int, int]
 """Which keypoints are the left and right shoulder and the left and right hip."""
@@ -102,7 +102,7 @@ def learned(known: Floats, seen: Floats, seconds: float) -> Floats:
     return result
 
 
-def _means(picture: VideoFrame | Pixels, places: NDArray[np.intp]) -> Floats:
+def _means(picture: Picture, places: NDArray[np.intp]) -> Floats:
     """(M, 3) luma and two chroma over the picture's points, (2, M, 36) x before y."""
     x, y = places
     if isinstance(picture, np.ndarray):

@@ -114,13 +114,14 @@ def keep_main(observations: Iterator[Observation], tracked: bool) -> Generator[O
 
     Not `tracked`: each frame, such as a separate picture, has its own, the most prominent one.
     """
-    chooser, scene = MainPerson(), None
+    chooser = MainPerson()
+    scene: tuple[str, int, int] | None = None
     for seen in observations:
         frame, size = seen.frame, (seen.frame.width, seen.frame.height)
         if not tracked:
             yield replace(seen, poses=seen.poses[np.argsort(-prominence(seen.poses, size), kind="stable")[:1]])
             continue
-        if scene is not None and scene != (frame.source, size):
+        previous, scene = scene, frame.scene
+        if previous not in (None, scene):
             chooser = MainPerson()
-        scene = frame.source, size
         yield replace(seen, poses=chooser.update(seen.poses, frame.time, size))

@@ -27,7 +27,7 @@ def track(
         if tracker is None:
             yield seen
             continue
-        previous, scene = scene, (seen.frame.source, seen.frame.width, seen.frame.height)
+        previous, scene = scene, seen.frame.scene
         if previous not in (None, scene):
             tracker.forget()
         colours = torso_colours(seen.frame, seen.poses.keypoints, torso)

@@ -13,7 +13,7 @@ import torch
 from av.video.frame import VideoFrame
 from torch.nn import functional
 
-from poseline.frame import Frame, Pixels, plane_pixels
+from poseline.frame import Frame, Picture, plane_pixels
 from poseline.inference.colours import grey_weights
 
 Tensor: TypeAlias = Any
@@ -76,7 +76,7 @@ class Staging:
         self._host_planes = [plane.numpy() for plane in packing.planes(self._host)]
         self._on_device: list[VideoFrame] = []
 
-    def fill(self, index: int, picture: VideoFrame | Pixels) -> None:
+    def fill(self, index: int, picture: Picture) -> None:
         """Take a picture for place `index`, 0 first and then the next; it must live until the batch is done.
 
         All of a batch lie in this machine's memory, or all on the device.
@@ -96,7 +96,7 @@ class Staging:
             else:
                 self.packed.copy_(self._host, non_blocking=True)
 
-    def _pack(self, index: int, picture: VideoFrame | Pixels) -> None:
+    def _pack(self, index: int, picture: Picture) -> None:
         if not isinstance(picture, VideoFrame):
             np.copyto(self._host_planes[0][index], picture)
             return
