@@ -213,6 +213,8 @@ def test_only_ones_own_window_counts_as_destroyed(title: str, on_it: Display) ->
 
 def test_a_run_goes_on_without_a_window_that_crashed(run_of: Callable[..., Shown]) -> None:
     run = run_of()
+    first = run.number()
+    assert until(lambda: run.number() != first, WAIT), "no second picture: the window may not have said that it is open"
     [window] = [child for child in family(run) if "poseline.window_process" in child.cmdline()]
     window.kill()
     assert run.goes_on()
