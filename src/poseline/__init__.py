@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from poseline.pipeline import Overflow, RunReport, Sink, Stage
     from poseline.pose import Observation, Poses
     from poseline.recording import record
-    from poseline.result import Result
+    from poseline.results import Results
     from poseline.settings import Settings
     from poseline.skeleton import COCO17, Skeleton, oks
 
@@ -49,7 +49,7 @@ _HOMES = {
     "PoseModel": "model",
     "PoselineError": "errors",
     "Poses": "pose",
-    "Result": "result",
+    "Results": "results",
     "RunHeader": "log",
     "RunReport": "pipeline",
     "Settings": "settings",
@@ -84,7 +84,7 @@ __all__ = [
     "PoseModel",
     "PoselineError",
     "Poses",
-    "Result",
+    "Results",
     "RunHeader",
     "RunReport",
     "Settings",

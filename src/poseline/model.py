@@ -26,7 +26,7 @@ from poseline.errors import PoselineError, SettingsError, SourceError, redact
 from poseline.frame import Frame, Pixels
 from poseline.inference import check_classes, load_estimator
 from poseline.pose import Observation
-from poseline.result import Result
+from poseline.results import Results
 from poseline.session import Models, RunRequest, Session
 from poseline.settings import CaptureSettings, InferenceSettings
 from poseline.skeleton import Skeleton
@@ -79,12 +79,12 @@ class PoseModel:
         return self.estimator.spec.skeleton
 
     @overload
-    def __call__(self, source: Picture, **options: Any) -> Result: ...
+    def __call__(self, source: Picture, **options: Any) -> Results: ...
 
     @overload
-    def __call__(self, source: Iterable[Any], **options: Any) -> list[Result]: ...
+    def __call__(self, source: Iterable[Any], **options: Any) -> list[Results]: ...
 
-    def __call__(self, source: Picture | Iterable[Any], **options: Any) -> Result | list[Result]:
+    def __call__(self, source: Picture | Iterable[Any], **options: Any) -> Results | list[Results]:
         """Find the poses in one picture, or in each of several.
 
         A GPU takes several of one size as a batch; a CPU works on one after another.
@@ -128,19 +128,19 @@ class PoseModel:
 
     def _results(
         self, pictures: Sequence[object], settings: InferenceSettings, options: dict[str, Any]
-    ) -> list[Result]:
+    ) -> list[Results]:
         """Those of tensors are looked at in their own size, as ultralytics does, unless the call gives another."""
         frames = [_frame(picture, index) for index, picture in enumerate(pictures)]
         sized: dict[int, list[int]] = {}
         for index, (picture, frame) in enumerate(zip(pictures, frames, strict=True)):
             own_size = is_tensor(picture) and "imgsz" not in options
             sized.setdefault(max(frame.width, frame.height) if own_size else settings.imgsz, []).append(index)
-        results: dict[int, Result] = {}
+        results: dict[int, Results] = {}
         for imgsz, chosen in sized.items():
             asked = settings if imgsz == settings.imgsz else settings.model_copy(update={"imgsz": imgsz})
             found = self.estimator.estimate_all([frames[index] for index in chosen], asked)
             results.update(
-                (index, Result.of(seen, self.names, self.skeleton)) for index, seen in zip(chosen, found, strict=True)
+                (index, Results.of(seen, self.names, self.skeleton)) for index, seen in zip(chosen, found, strict=True)
             )
         return [results[index] for index in range(len(frames))]
 

@@ -17,7 +17,7 @@ from poseline.output import Recovered
 from poseline.pipeline import Meter, OnFrame, RunReport
 from poseline.pipeline.report import percentile
 from poseline.pose import Observation
-from poseline.result import describe
+from poseline.results import describe
 from poseline.skeleton import Skeleton
 from poseline.words import counted
 

@@ -1,4 +1,4 @@
-"""Result: the poses in one picture, under the names that ultralytics' results have."""
+"""Results: the poses in one picture, under the names that ultralytics' results have."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Boxes:
     conf: Floats
     """(N,) float32 confidence, 0..1."""
     cls: Floats
-    """(N,) float32 class numbers, to look up in `Result.names`."""
+    """(N,) float32 class numbers, to look up in `Results.names`."""
     orig_shape: tuple[int, int]
     """(height, width) of the picture in pixels."""
 
@@ -82,7 +82,7 @@ class Keypoints:
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class Results:
     """What a model found in one picture."""
 
     orig_img: Pixels
@@ -99,7 +99,7 @@ class Result:
     """(height, width) of the network's input in pixels."""
 
     @classmethod
-    def of(cls, observation: Observation, names: dict[int, str], skeleton: Skeleton) -> Result:
+    def of(cls, observation: Observation, names: dict[int, str], skeleton: Skeleton) -> Results:
         """The result in `observation`."""
         speed = observation.speed
         return cls(
@@ -127,7 +127,7 @@ class Result:
         return len(self.poses)
 
     def __repr__(self) -> str:
-        return f"Result({self.verbose()}, {self.orig_shape[1]}x{self.orig_shape[0]}, path={self.path!r})"
+        return f"Results({self.verbose()}, {self.orig_shape[1]}x{self.orig_shape[0]}, path={self.path!r})"
 
     def verbose(self) -> str:
         """How many of which class, such as `4 persons`."""
