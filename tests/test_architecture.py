@@ -58,11 +58,11 @@ MAY_IMPORT = {
     "comparison": BASE | {"analysis", "atomic", "log", "output", "overlay", "pipeline", "rendering"},
     "commands": BASE | ROOMS | {"analysis", "comparison", "log", "rendering", "batch", "terminal"},
     "doctor": BASE | ROOMS | {"machine", "cache", "openvino_core"},
-    "terminal": BASE | ROOMS | {"analysis", "pipeline", "results", "progress"},
+    "terminal": BASE | ROOMS | {"analysis", "pipeline", "progress"},
     "progress": BASE | ROOMS | {"pipeline"},
     "bench": BASE
     | ROOMS
-    | {"atomic", "log", "pipeline", "session", "terminal", "results", "model", "machine", "startup", "cache"},
+    | {"atomic", "log", "pipeline", "session", "terminal", "model", "machine", "startup", "cache"},
     "send": BASE | {"capture", "log", "pipeline"},
     "serve": BASE | ROOMS | {"log", "pipeline", "session", "terminal"},
     "session": BASE | ROOMS | {"machine", "pipeline", "send", "workers"},

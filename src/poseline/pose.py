@@ -80,6 +80,17 @@ class Poses:
         return cls.of(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, keypoints, 3), np.float32))
 
 
+def describe(poses: Poses, names: dict[int, str]) -> str:
+    """How many of which class, such as `4 persons`; `(no detections)` of none."""
+    counts = np.bincount(poses.classes, minlength=1) if len(poses) else np.zeros(1, np.int64)
+    parts = [
+        f"{count} {names.get(number, number)}{'s' * (count > 1)}"
+        for number, count in enumerate(counts.tolist())
+        if count
+    ]
+    return ", ".join(parts) or "(no detections)"
+
+
 @dataclass(frozen=True, eq=False)
 class Speed:
     """What one frame cost in the model, in milliseconds."""

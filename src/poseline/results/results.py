@@ -1,214 +1,226 @@
-"""Results: the poses in one picture, under the names that ultralytics' results have."""
+"""Results: what a model found in one picture."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from copy import copy
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from poseline.errors import OutputError
 from poseline.frame import Pixels
-from poseline.pose import Floats, Observation, Poses
-from poseline.settings import OverlaySettings
+from poseline.pose import UNTRACKED, Observation, Poses, describe
+from poseline.results.array import array
+from poseline.results.boxes import Boxes
+from poseline.results.drawable import Drawable
+from poseline.results.exportable import Exportable
+from poseline.results.keypoints import Keypoints
+from poseline.results.rows import Index
 from poseline.skeleton import Skeleton
 
 
-@dataclass(frozen=True, eq=False)
-class Boxes:
-    """The boxes of N instances."""
+class Results(Drawable, Exportable):
+    """The poses of N persons in one picture, best first, by the names that ultralytics' results have.
 
-    xyxy: Floats
-    """(N, 4) float32 left, top, right, bottom in pixels of the picture."""
-    conf: Floats
-    """(N,) float32 confidence, 0..1."""
-    cls: Floats
-    """(N,) float32 class numbers, to look up in `Results.names`."""
-    orig_shape: tuple[int, int]
-    """(height, width) of the picture in pixels."""
+    `len(results)` is N, `results[0]` the results of one person, `results[results.boxes.conf > 0.5]` those of some, and
+    a loop over it gives the persons one by one. All numbers are numpy arrays; see `Boxes` and `Keypoints`.
 
-    def __len__(self) -> int:
-        return len(self.xyxy)
+    Args:
+        orig_img: (H, W, 3) uint8 BGR.
+        path: of the picture.
+        names: class names by number.
+        boxes: (N, 6) or (N, 7) as `Boxes` takes them.
+        keypoints: (N, K, 3) as `Keypoints` takes them.
+        speed: milliseconds for `preprocess`, `inference` and `postprocess`.
+        skeleton: of the K keypoints; COCO's for 17, and else without edges, if None.
+        input_shape: (height, width) of the network's input in pixels.
 
-    @property
-    def xywh(self) -> Floats:
-        """(N, 4) float32 centre x, centre y, width, height in pixels."""
-        size = self.xyxy[:, 2:] - self.xyxy[:, :2]
-        return np.concatenate([self.xyxy[:, :2] + size / 2, size], axis=1)
+    Raises:
+        ValueError: boxes and keypoints are of different numbers of persons, or have other shapes.
+    """
 
-    @property
-    def xyxyn(self) -> Floats:
-        """`xyxy` in parts of the picture's width and height, 0..1."""
-        return self.xyxy / _size(self.orig_shape, 2)
-
-    @property
-    def xywhn(self) -> Floats:
-        """`xywh` in parts of the picture's width and height, 0..1."""
-        return self.xywh / _size(self.orig_shape, 2)
-
-    @property
-    def data(self) -> Floats:
-        """(N, 6) float32 `xyxy`, `conf` and `cls` side by side."""
-        return np.concatenate([self.xyxy, self.conf[:, None], self.cls[:, None]], axis=1)
-
-
-@dataclass(frozen=True, eq=False)
-class Keypoints:
-    """The keypoints of N instances."""
-
-    data: Floats
-    """(N, K, 3) float32 x, y in pixels of the picture, and confidence 0..1."""
-    orig_shape: tuple[int, int]
-    """(height, width) of the picture in pixels."""
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    @property
-    def xy(self) -> Floats:
-        """(N, K, 2) float32 x, y in pixels of the picture."""
-        return self.data[:, :, :2]
-
-    @property
-    def xyn(self) -> Floats:
-        """`xy` in parts of the picture's width and height, 0..1."""
-        return self.xy / _size(self.orig_shape, 1)
-
-    @property
-    def conf(self) -> Floats:
-        """(N, K) float32 confidence, 0..1."""
-        return self.data[:, :, 2]
-
-
-@dataclass(frozen=True, eq=False)
-class Results:
-    """What a model found in one picture."""
-
-    orig_img: Pixels
-    """(H, W, 3) uint8 BGR, the picture as it was given; read-only."""
     path: str
-    """File that the picture came from, or a name such as image0.jpg for an array."""
+    """File or address that the picture came from, or a name such as image0.jpg for an array."""
     names: dict[int, str]
     """Class names by number."""
-    poses: Poses
+    boxes: Boxes
+    """Boxes, scores, classes and ids."""
+    keypoints: Keypoints
+    """Keypoints, in the boxes' order."""
+    speed: dict[str, float | None]
+    """Milliseconds for `preprocess`, `inference` and `postprocess`; None where they are not known."""
     skeleton: Skeleton
-    speed: dict[str, float]
-    """Milliseconds for `preprocess`, `inference` and `postprocess`."""
+    """Which keypoint is which body part."""
     input_shape: tuple[int, int]
     """(height, width) of the network's input in pixels."""
+    save_dir: str | None = None
+    """Folder that the call saved to, if it did."""
+    masks = None
+    """A pose model gives none."""
+    probs = None
+    """A pose model gives none."""
+    obb = None
+    """A pose model gives none."""
+
+    def __init__(
+        self,
+        orig_img: Pixels,
+        path: str,
+        names: dict[int, str],
+        *,
+        boxes: NDArray[Any],
+        keypoints: NDArray[Any],
+        speed: Mapping[str, float | None] | None = None,
+        skeleton: Skeleton | None = None,
+        input_shape: tuple[int, int] = (0, 0),
+    ) -> None:
+        self._orig_img, self.path, self.names = orig_img, path, names
+        self.boxes = Boxes(array(boxes), self.orig_shape)
+        self.keypoints = Keypoints(array(keypoints), self.orig_shape)
+        if len(self.boxes) != len(self.keypoints):
+            raise ValueError(f"there are {len(self.boxes)} boxes, but keypoints of {len(self.keypoints)} persons")
+        self.speed = dict(speed or dict.fromkeys(("preprocess", "inference", "postprocess")))
+        self.skeleton = Skeleton.for_count(self.keypoints.shape[1]) if skeleton is None else skeleton
+        self.input_shape = input_shape
 
     @classmethod
-    def of(cls, observation: Observation, names: dict[int, str], skeleton: Skeleton) -> Results:
-        """The result in `observation`."""
-        speed = observation.speed
+    def of(
+        cls,
+        observation: Observation,
+        names: dict[int, str],
+        skeleton: Skeleton,
+        path: str | None = None,
+        speed: Mapping[str, float | None] | None = None,
+    ) -> Results:
+        """The results in `observation`.
+
+        Where some persons have an id, those who have none yet are left out, as in ultralytics' tracking.
+
+        Args:
+            observation: a frame and the poses in it.
+            names: class names by number.
+            skeleton: of the model.
+            path: of the picture; the frame's source if None.
+            speed: milliseconds; the observation's if None.
+        """
+        poses, cost = observation.poses, observation.speed
+        tracked = poses.ids != UNTRACKED
+        poses = poses if tracked.all() or not tracked.any() else poses[tracked]
+        if speed is None:
+            speed = {"preprocess": cost.preprocess, "inference": cost.inference, "postprocess": cost.postprocess}
         return cls(
-            observation.frame.bgr, observation.frame.source, names, observation.poses, skeleton,
-            {"preprocess": speed.preprocess, "inference": speed.inference, "postprocess": speed.postprocess},
-            observation.input_shape,
-        )  # fmt: skip
+            observation.frame.bgr,
+            observation.frame.source if path is None else path,
+            names,
+            boxes=_box_rows(poses, bool(tracked.any())),
+            keypoints=poses.keypoints.copy(),
+            speed=speed,
+            skeleton=skeleton,
+            input_shape=observation.input_shape,
+        )
+
+    @property
+    def orig_img(self) -> Pixels:
+        """(H, W, 3) uint8 BGR, the picture as it was given; what is drawn on it shows in plots."""
+        if not self._orig_img.flags.writeable:  # it is the frame's, or the caller's
+            self._orig_img = self._orig_img.copy()
+        return self._orig_img
+
+    @orig_img.setter
+    def orig_img(self, picture: Pixels) -> None:
+        self._orig_img = picture
 
     @property
     def orig_shape(self) -> tuple[int, int]:
         """(height, width) of the picture in pixels."""
-        return self.orig_img.shape[0], self.orig_img.shape[1]
+        return self._orig_img.shape[0], self._orig_img.shape[1]
 
     @property
-    def boxes(self) -> Boxes:
-        """Boxes, best first."""
-        return Boxes(self.poses.boxes, self.poses.scores, self.poses.classes.astype(np.float32), self.orig_shape)
-
-    @property
-    def keypoints(self) -> Keypoints:
-        """Keypoints, in the boxes' order."""
-        return Keypoints(self.poses.keypoints, self.orig_shape)
+    def poses(self) -> Poses:
+        """The same persons as `stream` gives them, a copy."""
+        boxes = self.boxes.numpy()
+        ids = np.full(len(boxes), UNTRACKED) if boxes.id is None else boxes.id
+        return Poses(
+            boxes.xyxy.astype(np.float32),
+            boxes.conf.astype(np.float32),
+            self.keypoints.numpy().data.astype(np.float32),
+            boxes.cls.astype(np.int64),
+            ids.astype(np.int64),
+        )
 
     def __len__(self) -> int:
-        return len(self.poses)
+        return len(self.boxes)
 
-    def __repr__(self) -> str:
-        return f"Results({self.verbose()}, {self.orig_shape[1]}x{self.orig_shape[0]}, path={self.path!r})"
-
-    def verbose(self) -> str:
-        """How many of which class, such as `4 persons`."""
-        return describe(self.poses, self.names)
-
-    def plot(
-        self,
-        conf: bool = True,
-        line_width: float | None = None,
-        font_size: float | None = None,
-        boxes: bool = True,
-        labels: bool = True,
-        show: bool = False,
-        save: bool = False,
-        filename: str | Path | None = None,
-        kpt_line: bool = True,
-    ) -> Pixels:
-        """Draw the poses on a copy of the picture.
-
-        Args:
-            conf: write scores beside the labels.
-            line_width: pixels; by the picture's size if None.
-            font_size: height of text in pixels; by the picture's size if None.
-            boxes: draw boxes.
-            labels: write labels.
-            show: open a window and wait until a key is pressed or the window is closed.
-            save: write the picture to `filename`.
-            filename: where to; results_NAME of the picture beside you if None.
-            kpt_line: join the keypoints.
-
-        Returns:
-            (H, W, 3) uint8 BGR.
+    def __getitem__(self, index: Index) -> Results:
+        """The results of the persons that `index` picks; also those of one person are results.
 
         Raises:
-            OutputError: the picture cannot be written, or no window can be opened to show it.
+            IndexError: there is no such person.
         """
-        from poseline.overlay import render
+        return self._with(self.boxes[index], self.keypoints[index])
 
-        settings = OverlaySettings(
-            boxes=boxes, labels=labels, conf=conf, font_size=font_size,
-            line_width=None if line_width is None else max(1, round(line_width)),
-        )  # fmt: skip
-        skeleton = self.skeleton if kpt_line else replace(self.skeleton, edges=())
-        picture = render(self.orig_img, self.poses, skeleton, self.names, settings)
-        if save:
-            self._write(picture, filename)
-        if show:
-            _show(picture, self.path)
-        return picture
+    def __iter__(self) -> Iterator[Results]:
+        return (self[number] for number in range(len(self)))
 
-    def save(self, filename: str | Path | None = None, **plot_options: Any) -> str:
-        """Write the drawn picture; returns the name of the file. Options are those of `plot`."""
-        return str(self._write(self.plot(**plot_options), filename))
+    def __repr__(self) -> str:
+        height, width = self.orig_shape
+        return f"Results({describe(self.poses, self.names)}, {width}x{height}, path={self.path!r})"
 
-    def _write(self, picture: Pixels, filename: str | Path | None) -> Path:
-        from poseline.output import save_image
+    def verbose(self) -> str:
+        """How many of which class, such as `4 persons, `, with a comma behind it, as ultralytics has it."""
+        return f"{describe(self.poses, self.names)}, "
 
-        target = Path(filename) if filename else Path(f"results_{Path(self.path).name or 'image0.jpg'}")
-        if Path(self.path).exists() and target.exists() and target.samefile(self.path):
-            raise OutputError(f"{target}: is the picture itself; give another filename")
-        return save_image(picture, target)
+    def update(self, boxes: NDArray[Any] | None = None, keypoints: NDArray[Any] | None = None) -> None:
+        """Put others in the place of the boxes or keypoints.
+
+        Args:
+            boxes: as `Boxes` takes them; they are cut at the edges of the picture.
+            keypoints: as `Keypoints` takes them.
+        """
+        if boxes is not None:
+            self.boxes = Boxes(array(_within(boxes, self.orig_shape)), self.orig_shape)
+        if keypoints is not None:
+            self.keypoints = Keypoints(array(keypoints), self.orig_shape)
+
+    def cpu(self) -> Results:
+        """The same results: they are in the CPU's memory."""
+        return self._with(self.boxes.cpu(), self.keypoints.cpu())
+
+    def numpy(self) -> Results:
+        """The same results, and all arrays in them plain numpy arrays."""
+        return self._with(self.boxes.numpy(), self.keypoints.numpy())
+
+    def cuda(self) -> Results:
+        """Not possible.
+
+        Raises:
+            DeviceError: always; its text says how to make a tensor on a GPU.
+        """
+        return self._with(self.boxes.cuda(), self.keypoints.cuda())
+
+    def to(self, *targets: object, device: object = None, dtype: object = None) -> Results:
+        """The same results with numbers of another type: see `Array.to`."""
+        return self._with(
+            self.boxes.to(*targets, device=device, dtype=dtype), self.keypoints.to(*targets, device=device, dtype=dtype)
+        )
+
+    def _with(self, boxes: Boxes, keypoints: Keypoints) -> Results:
+        made = copy(self)
+        made.boxes, made.keypoints = boxes, keypoints
+        return made
 
 
-def describe(poses: Poses, names: dict[int, str]) -> str:
-    """How many of which class, such as `4 persons`; `(no detections)` of none."""
-    counts = np.bincount(poses.classes, minlength=1) if len(poses) else np.zeros(1, np.int64)
-    parts = [
-        f"{count} {names.get(number, number)}{'s' * (count > 1)}"
-        for number, count in enumerate(counts.tolist())
-        if count
-    ]
-    return ", ".join(parts) or "(no detections)"
+def _box_rows(poses: Poses, tracked: bool) -> NDArray[Any]:
+    """(N, 6) float32 as `Boxes` has them; (N, 7) with ids."""
+    ids = [poses.ids[:, None]] if tracked else []
+    columns: list[NDArray[Any]] = [poses.boxes, *ids, poses.scores[:, None], poses.classes[:, None]]
+    return np.concatenate(columns, axis=1, dtype=np.float32)
 
 
-def _size(shape: tuple[int, int], repeats: int) -> Floats:
-    return np.array([shape[1], shape[0]] * repeats, np.float32)
-
-
-def _show(picture: Pixels, title: str) -> None:
-    from poseline.output import Window
-
-    with Window(title, pausable=False) as window:
-        window.show(picture)
-        window.wait()
+def _within(boxes: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    """A copy of `boxes`, cut at the edges of a picture of (height, width) `shape`."""
+    height, width = shape
+    cut = boxes.copy()
+    cut[..., :4] = cut[..., :4].clip(0, [width, height, width, height])
+    return cut
