@@ -16,7 +16,7 @@ from poseline.results.boxes import Boxes
 from poseline.results.drawable import Drawable
 from poseline.results.exportable import Exportable
 from poseline.results.keypoints import Keypoints
-from poseline.results.rows import Index
+from poseline.results.instances import Index
 from poseline.skeleton import Skeleton
 
 
