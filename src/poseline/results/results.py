@@ -15,8 +15,8 @@ from poseline.results.array import array
 from poseline.results.boxes import Boxes
 from poseline.results.drawable import Drawable
 from poseline.results.exportable import Exportable
-from poseline.results.keypoints import Keypoints
 from poseline.results.instances import Index
+from poseline.results.keypoints import Keypoints
 from poseline.skeleton import Skeleton
 
 
