@@ -156,7 +156,7 @@ def test_onnx_sees_grey(told: bool, open_input: bool, tmp_path: Path) -> None:
     model = PoseModel(mean_network(tmp_path / "grey.onnx", 1, told=told, open_input=open_input), conf=0.01)
     picture = np.full((64, 64, 3), (10, 120, 200), np.uint8)
     grey = round(0.114 * 10 + 0.587 * 120 + 0.299 * 200)
-    assert model(picture).boxes.conf.tolist() == pytest.approx([grey / 255], abs=1e-5)
+    assert model(picture)[0].boxes.conf.tolist() == pytest.approx([grey / 255], abs=1e-5)
 
 
 @pytest.mark.parametrize("told", [True, False])

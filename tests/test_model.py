@@ -23,7 +23,7 @@ def model(builtin: Path) -> PoseModel:
 
 @pytest.fixture(scope="module")
 def result(model: PoseModel, picture: Path) -> Results:
-    return model(picture)
+    return model(picture)[0]
 
 
 def test_a_result_has_the_tutorials_names(result: Results) -> None:
@@ -44,7 +44,7 @@ def test_a_result_has_the_tutorials_names(result: Results) -> None:
 
 def test_a_path_and_its_pixels_give_the_same(model: PoseModel, picture: Path, result: Results) -> None:
     pixels = np.asarray(cv2.imread(str(picture)), np.uint8)
-    np.testing.assert_array_equal(model(pixels).keypoints.data, result.keypoints.data)
+    np.testing.assert_array_equal(model(pixels)[0].keypoints.data, result.keypoints.data)
     both = model([picture, pixels])
     assert [len(one) for one in both] == [len(result)] * 2
 
@@ -65,15 +65,15 @@ def test_plot_draws_and_saves(result: Results, tmp_path: Path) -> None:
 
 
 def test_options_of_a_call_hold_for_that_call(model: PoseModel, picture: Path, result: Results) -> None:
-    assert len(model(picture, conf=0.99)) == 0
-    assert len(model(picture, max_det=1)) == 1
-    assert model(picture, imgsz=320).input_shape == (192, 320)
-    assert len(model(picture)) == len(result)
+    assert len(model(picture, conf=0.99)[0]) == 0
+    assert len(model(picture, max_det=1)[0]) == 1
+    assert model(picture, imgsz=320)[0].input_shape == (192, 320)
+    assert len(model(picture)[0]) == len(result)
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"augment": True}, "augment"), ({"device": "cpu"}, "loaded"), ({"conf": 2}, "conf"), ({"cnf": 0.5}, "cnf")],
+    [({"augment": True}, "augment"), ({"runtime": "onnx"}, "loaded"), ({"conf": 2}, "conf"), ({"cnf": 0.5}, "cnf")],
 )
 def test_options_that_cannot_be_are_refused(
     model: PoseModel, picture: Path, options: dict[str, object], words: str

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     from poseline.frame import Frame, Gap
     from poseline.log import Log, RunHeader, Tracks, log_format, read_log, read_tracks
-    from poseline.model import PoseModel, stream
+    from poseline.model import YOLO, PoseModel, stream
     from poseline.pipeline import Overflow, RunReport, Sink, Stage
     from poseline.pose import Observation, Poses
     from poseline.recording import record
@@ -61,6 +61,7 @@ _HOMES = {
     "Stage": "pipeline",
     "StageStalled": "errors",
     "Tracks": "log",
+    "YOLO": "model",
     "analyze": "analysis",
     "log_format": "log",
     "oks": "skeleton",
@@ -72,6 +73,7 @@ _HOMES = {
 
 __all__ = [
     "COCO17",
+    "YOLO",
     "Analysis",
     "DeviceError",
     "Frame",

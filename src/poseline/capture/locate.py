@@ -256,7 +256,7 @@ def _expand(source: str, recursive: bool) -> list[Location]:
         return [Location(f"camera-{int(source)}", camera=int(source))]
     if is_url(source):
         return [_address(source)]
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))  # unlike Path's, it leaves an unknown ~user as it is
     if path.suffix.lower() in SUFFIXES:
         return _of_list(path, recursive)
     if os.path.isdir(path):  # unlike Path.is_dir, also says no to a name that is too long
