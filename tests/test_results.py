@@ -221,6 +221,13 @@ def test_a_dtype_that_numpy_does_not_have_is_an_error_in_words(target: str) -> N
         ours().boxes.conf.to(target)
 
 
+def test_an_array_is_printed_as_numpy_prints_it() -> None:
+    scores = ours().boxes.conf
+    plain = scores.numpy()
+    assert (str(scores), repr(scores)) == (str(plain), repr(plain).replace("array", "Array"))
+    assert (str(scores[0]), f"{scores[0]}") == (str(plain[0]), f"{plain[0]}")
+
+
 # -- Drawing
 
 
