@@ -53,7 +53,7 @@ MAY_IMPORT = {
     "results": BASE | {"overlay", "output"},
     "pipeline": BASE | ROOMS | {"forks", "startup", "log", "workers"},
     "calls": BASE | ROOMS | {"pipeline", "results", "session"},
-    "model": BASE | ROOMS | {"forks", "results", "session"},
+    "model": BASE | ROOMS | {"calls", "forks", "results", "session"},
     "machine": set(),
     "rendering": BASE | {"analysis", "atomic", "capture", "log", "output", "overlay", "pipeline"},
     "comparison": BASE | {"analysis", "atomic", "log", "output", "overlay", "pipeline", "rendering"},

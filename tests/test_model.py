@@ -79,7 +79,7 @@ def test_options_that_cannot_be_are_refused(
     model: PoseModel, picture: Path, options: dict[str, object], words: str
 ) -> None:
     with pytest.raises(SettingsError, match=words):
-        model(picture, **options)
+        model(picture, **options)  # type: ignore[call-overload] # which a type checker sees too
 
 
 def test_a_class_that_the_model_does_not_have_is_refused(builtin: Path) -> None:

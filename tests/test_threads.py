@@ -174,6 +174,6 @@ def test_options_of_a_stream_are_those_of_a_call(model: PoseModel) -> None:
     with pytest.raises(SettingsError, match="precision: is decided when the model is loaded"):
         next(stream(CROSSING, model, precision="fp32"))
     with pytest.raises(SettingsError, match="cnf: there is no such argument; did you mean conf"):
-        next(stream(CROSSING, model, cnf=0.3))
+        next(stream(CROSSING, model, cnf=0.3))  # type: ignore[call-arg] # which a type checker sees too
     with pytest.raises(SettingsError, match="has no class 7; it has 0 person"):
         next(stream(CROSSING, model, classes=7))
