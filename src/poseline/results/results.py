@@ -183,6 +183,10 @@ class Results(Drawable, Exportable):
         if keypoints is not None:
             self.keypoints = Keypoints(array(keypoints), self.orig_shape)
 
+    def new(self) -> Results:
+        """Results of the same picture, with nobody in them."""
+        return self[:0]
+
     def cpu(self) -> Results:
         """The same results: they are in the CPU's memory."""
         return self._with(self.boxes.cpu(), self.keypoints.cpu())
