@@ -85,7 +85,7 @@ CHAINS = [
     "r.boxes.conf[0].item()", "r.cpu().boxes.data", "r.numpy().keypoints.data", "r.to('cpu').boxes.conf",
     "type(r.numpy().boxes.xyxy).__name__", "type(r.boxes.xyxy.numpy()).__name__", "r.boxes.cpu().numpy().xyxyn",
     "r.boxes.numpy().xywh", "r.keypoints.numpy().conf", "r.keypoints.to('cpu').xyn", "r.to(half).keypoints.data",
-    "r.boxes.to(dtype=half).xyxy", "r.boxes.xyxy.to('cpu', half)", "r.new().path if hasattr(r, 'new') else r.path",
+    "r.boxes.to(dtype=half).xyxy", "r.boxes.xyxy.to('cpu', half)", "r.new().path", "len(r.new())",
     "[int(b.cls) for b in r.boxes]", "[float(b.conf) for b in r.boxes]", "[r.names[int(c)] for c in r.boxes.cls]",
     "[int(v) for v in r.boxes.xyxy[0]]", "[round(float(c), 2) for c in r.boxes.conf]",
     "[[int(v) for v in b.xyxy[0].tolist()] for b in r.boxes]", "np.asarray(r.boxes.xyxy).mean()",

@@ -23,7 +23,7 @@ ENGINE_HOMES = (
     "doctor.py",
     "openvino_core.py",
 )
-BASE = {"", "errors", "frame", "luma", "pose", "skeleton", "settings", "interruption", "words"}
+BASE = {"", "errors", "frame", "luma", "pose", "skeleton", "settings", "interruption", "short_repr", "words"}
 ROOMS = {"capture", "inference", "tracking", "smooth", "overlay", "output"}
 MAY_IMPORT = {
     "errors": set(),
@@ -39,7 +39,8 @@ MAY_IMPORT = {
     "frame": {"errors"},
     "skeleton": {"errors", "frame", "pose"},
     "settings": {"errors", "words"},
-    "pose": {"frame", "errors"},
+    "pose": {"frame", "errors", "words"},
+    "short_repr": set(),
     "window_process": {"x11"},
     "x11": set(),
     "words": set(),

@@ -78,6 +78,31 @@ def test_each_expression_is_possible_with_theirs(child: tuple[dict[Any, Any], di
         assert any(theirs[name, expression] != "raises" for name in worlds.CASES), expression
 
 
+SUPERVISION = """
+import numpy as np, supervision, results_worlds
+from poseline.results import Results
+for case in results_worlds.CASES.values():
+    picture = results_worlds.picture()
+    results = Results(picture, case.path, case.names, boxes=case.boxes, keypoints=case.keypoints)
+    points = supervision.KeyPoints.from_ultralytics(results)
+    found = supervision.Detections.from_ultralytics(results)
+    assert np.array_equal(points.xy.ravel(), case.keypoints[..., :2].ravel())  # of nobody it makes another shape
+    assert np.array_equal(found.xyxy, case.boxes[:, :4])
+    assert (found.tracker_id is None) == (results.boxes.id is None) or not len(results)
+    assert supervision.VertexAnnotator().annotate(picture.copy(), points).shape == picture.shape
+print("taken")
+"""
+
+
+@pytest.mark.readers("supervision")
+def test_supervision_takes_results_as_ultralytics(readers: str) -> None:
+    path = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [readers, "-c", SUPERVISION], env=os.environ | path, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.stdout == "taken\n", done.stderr
+
+
 def test_who_is_not_there_is_an_index_error() -> None:
     with pytest.raises(IndexError):
         ours()[3]
@@ -219,6 +244,13 @@ def test_a_gpu_is_an_error_in_words(target: str | int) -> None:
 def test_a_dtype_that_numpy_does_not_have_is_an_error_in_words(target: str) -> None:
     with pytest.raises(SettingsError, match=target):
         ours().boxes.conf.to(target)
+
+
+def test_an_array_is_printed_as_numpy_prints_it() -> None:
+    scores = ours().boxes.conf
+    plain = scores.numpy()
+    assert (str(scores), repr(scores)) == (str(plain), repr(plain).replace("array", "Array"))
+    assert (str(scores[0]), f"{scores[0]}") == (str(plain[0]), f"{plain[0]}")
 
 
 # -- Drawing

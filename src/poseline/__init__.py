@@ -30,17 +30,19 @@ if TYPE_CHECKING:
     from poseline.pipeline import Overflow, RunReport, Sink, Stage
     from poseline.pose import Observation, Poses
     from poseline.recording import record
-    from poseline.results import Results
+    from poseline.results import Boxes, Keypoints, Results
     from poseline.settings import Settings
     from poseline.skeleton import COCO17, Skeleton, oks
 
 # Where each public name lives. It is imported when it is first asked for, so that `import poseline` costs nothing.
 _HOMES = {
     "Analysis": "analysis",
+    "Boxes": "results",
     "COCO17": "skeleton",
     "DeviceError": "errors",
     "Frame": "frame",
     "Gap": "frame",
+    "Keypoints": "results",
     "Log": "log",
     "ModelError": "errors",
     "Observation": "pose",
@@ -75,9 +77,11 @@ __all__ = [
     "COCO17",
     "YOLO",
     "Analysis",
+    "Boxes",
     "DeviceError",
     "Frame",
     "Gap",
+    "Keypoints",
     "Log",
     "ModelError",
     "Observation",

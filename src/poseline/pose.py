@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseline.frame import Frame
+from poseline.words import counted
 
 Floats: TypeAlias = NDArray[np.float32]
 Integers: TypeAlias = NDArray[np.int64]
@@ -51,6 +52,11 @@ class Poses:
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def __repr__(self) -> str:
+        ids = [number for number in self.ids.tolist() if number != UNTRACKED]
+        tracked = f", ids={ids}" if ids else ""
+        return f"Poses({counted(len(self), 'person')}, {self.keypoints.shape[1]} keypoints each{tracked})"
 
     def __getitem__(self, chosen: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Poses:
         """The instances that `chosen` (mask, indices or slice) picks, in its order."""
@@ -111,6 +117,9 @@ class Observation:
     """(height, width) of the network's input for this frame, in pixels."""
     smoothed: Poses | None = None
     """The same poses without their tremble, where that is asked for."""
+
+    def __repr__(self) -> str:
+        return f"Observation({self.frame}, {self.poses})"
 
     @property
     def shown(self) -> Poses:

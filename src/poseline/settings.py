@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -117,6 +118,14 @@ class Section(BaseModel):
     """Settings that belong together: frozen, and without unknown names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """For `repr`: what is not as it is by default."""
+        defaults = {name: field.default for name, field in type(self).model_fields.items()}
+        return ((name, value) for name, value in self if value != defaults[name])
+
+    def __str__(self) -> str:
+        return repr(self)
 
 
 class CaptureSettings(Section):

@@ -32,6 +32,12 @@ class Array(_Base):
         found = super().__getitem__(index)
         return np.asarray(found).view(Array) if isinstance(found, np.floating) else found
 
+    def __repr__(self) -> str:
+        return repr(np.asarray(self)).replace("array(", "Array(", 1)  # numpy asks a subclass for each element
+
+    def __str__(self) -> str:
+        return str(np.asarray(self))
+
     def __int__(self) -> builtins.int:
         return builtins.int(self.item())
 

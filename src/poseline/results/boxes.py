@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseline.results.array import Array
-from poseline.results.rows import Rows
+from poseline.results.instances import Instances
 from poseline.words import counted
 
 
-class Boxes(Rows):
+class Boxes(Instances):
     """The boxes of N persons, best first.
 
     Args:

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseline.results.array import Array
-from poseline.results.rows import Rows
+from poseline.results.instances import Instances
 from poseline.words import counted
 
 
-class Keypoints(Rows):
+class Keypoints(Instances):
     """The K keypoints of each of N persons, in the boxes' order.
 
     Args:

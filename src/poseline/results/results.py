@@ -15,8 +15,8 @@ from poseline.results.array import array
 from poseline.results.boxes import Boxes
 from poseline.results.drawable import Drawable
 from poseline.results.exportable import Exportable
+from poseline.results.instances import Index
 from poseline.results.keypoints import Keypoints
-from poseline.results.rows import Index
 from poseline.skeleton import Skeleton
 
 
@@ -182,6 +182,10 @@ class Results(Drawable, Exportable):
             self.boxes = Boxes(array(_within(boxes, self.orig_shape)), self.orig_shape)
         if keypoints is not None:
             self.keypoints = Keypoints(array(keypoints), self.orig_shape)
+
+    def new(self) -> Results:
+        """Results of the same picture, with nobody in them."""
+        return self[:0]
 
     def cpu(self) -> Results:
         """The same results: they are in the CPU's memory."""

@@ -1,4 +1,4 @@
-"""Rows: an array with one row for each person in a picture; what boxes and keypoints have in common."""
+"""Instances: an array with one row for each person in a picture; what boxes and keypoints have in common."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Index: TypeAlias = "int | slice | Sequence[int] | Sequence[bool] | NDArray[Any]"
 """Which persons: a number, a slice, numbers, or a mask; tensors too."""
 
 
-class Rows:
+class Instances:
     """One row for each of N persons.
 
     Args:
