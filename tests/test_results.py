@@ -349,7 +349,7 @@ def decoded(png: bytes) -> Any:
     return np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR))
 
 
-def test_a_notebook_shows_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notebook_shows_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = ours()
     shown: list[bytes] = []
     assert np.array_equal(decoded(results._repr_png_()), results.plot())
@@ -358,6 +358,10 @@ def test_a_notebook_shows_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell, display=display))
     monkeypatch.setitem(sys.modules, "IPython.display", display)
     results.show(boxes=False)
+    results.save(tmp_path / "a.png", boxes=False, show=True)
+    results.show(boxes=False, save=True, filename=tmp_path / "b.png")
+    assert len(shown) == 3
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "b.png"}
     assert np.array_equal(decoded(shown[0]), results.plot(boxes=False))
 
 

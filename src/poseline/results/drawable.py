@@ -136,6 +136,8 @@ class Drawable:
         masks: bool = True,
         probs: bool = True,
         *,
+        save: bool = False,
+        filename: str | Path | None = None,
         color_mode: ColorMode | None = None,
         txt_color: tuple[int, int, int] = _TEXT_COLOUR,
     ) -> None:
@@ -143,7 +145,7 @@ class Drawable:
         del pil  # of what `plot` returns
         self.plot(
             conf, line_width, font_size, font, False, img, kpt_radius, kpt_line, labels, boxes, masks, probs,
-            show=True, color_mode=color_mode, txt_color=txt_color,
+            show=True, save=save, filename=filename, color_mode=color_mode, txt_color=txt_color,
         )  # fmt: skip
 
     def save(
@@ -162,6 +164,7 @@ class Drawable:
         masks: bool = True,
         probs: bool = True,
         *,
+        show: bool = False,
         color_mode: ColorMode | None = None,
         txt_color: tuple[int, int, int] = _TEXT_COLOUR,
     ) -> str:
@@ -178,7 +181,10 @@ class Drawable:
             conf, line_width, font_size, font, False, img, kpt_radius, kpt_line, labels, boxes, masks, probs,
             color_mode=color_mode, txt_color=txt_color,
         )  # fmt: skip
-        return str(self._write(drawn, filename))
+        written = str(self._write(drawn, filename))
+        if show:
+            _show(drawn, self.path)
+        return written
 
     def _repr_png_(self) -> bytes:
         """The drawn picture, for a notebook."""
