@@ -40,7 +40,8 @@ class ResultsOut:
 
     Args:
         output: what is asked for.
-        mode: predict or track, after which the folder is named.
+        mode: predict or track, after which the folder is named; of a single picture, the window waits for a key, but
+            not in track, where pictures are frames that come one by one.
         capture: how videos are read.
         device: the device's name, for the encoder.
         channels: of the network's input, for the line of times.
@@ -48,7 +49,7 @@ class ResultsOut:
 
     def __init__(self, output: Output, mode: str, capture: CaptureSettings, device: str, channels: int) -> None:
         self._output, self._mode, self._device, self._channels = output, mode, device, channels
-        self._settings = Settings(capture=capture)
+        self._capture = capture
         self.draws = output.show or output.save or output.save_frames
         self.save_dir: Path | None = None
         """The folder that files are written into, once there is one."""
@@ -73,10 +74,8 @@ class ResultsOut:
         stem = self._stem(place)
         name = stem if place.video is None else f"{stem}_{frame.index + 1}"
         if output.save_txt:
-            target = self._folder() / "labels" / f"{name}.txt"
-            target.parent.mkdir(exist_ok=True)
-            target.unlink(missing_ok=True)  # replaced, where `exist_ok` keeps the folder of an earlier call
-            result.save_txt(target, save_conf=output.save_conf)
+            labels = self._free(self._folder() / "labels" / f"{name}.txt", frame)
+            result.save_txt(labels, save_conf=output.save_conf)
         if output.save_crop:
             result.save_crop(self._folder() / "crops", Path(f"{name}.jpg"))
         return self._draw(result, frame, place, stem, name) if self.draws else True
@@ -89,11 +88,11 @@ class ResultsOut:
             line_width=output.line_width, boxes=output.show_boxes, conf=output.show_conf, labels=output.show_labels
         )
         if output.save and place.video is None:
-            save_image(picture, self._folder() / f"{stem}.jpg")
+            save_image(picture, self._free(self._folder() / f"{stem}.jpg", frame))
         elif output.save and place.video is not None:
             self._write_video(picture, frame, place.video, stem)
         if output.save_frames and place.video is not None:
-            save_image(picture, self._folder() / f"{stem}_frames" / f"{name}.jpg")
+            save_image(picture, self._free(self._folder() / f"{stem}_frames" / f"{name}.jpg", frame))
         return self._show(picture, place) if output.show else True
 
     def _write_video(self, picture: Pixels, frame: Frame, info: SourceInfo, stem: str) -> None:
@@ -104,10 +103,9 @@ class ResultsOut:
 
         if self._video is None or self._recorded is not info:
             self._finish_video()
-            target = self._folder() / f"{stem}.mp4"
-            target.unlink(missing_ok=True)  # replaced, where `exist_ok` keeps the folder of an earlier call
+            target = self._free(self._folder() / f"{stem}.mp4", frame)
             encoder, _ = choose_encoder("auto", self._device)
-            video = AnnotatedVideo(target, info, self._settings, encoder)
+            video = AnnotatedVideo(target, info, Settings(capture=self._capture), encoder)
             self._video, self._recorded = self._closing.enter_context(video), info
         drawn = VideoFrame.from_ndarray(picture, format="bgr24")
         stated = frame.picture if isinstance(frame.picture, VideoFrame) else None
@@ -127,7 +125,17 @@ class ResultsOut:
             live = place.video is not None and place.video.live
             title = place.video.name if place.video is not None else place.stem
             self._window = self._closing.enter_context(Window(f"poseline: {title}", pausable=not live))
-        return self._window.show(picture)
+        more = self._window.show(picture)
+        return self._window.wait() if more and place.video is None and self._mode == "predict" else more
+
+    @staticmethod
+    def _free(path: Path, frame: Frame) -> Path:
+        """The path, without the file of an earlier call there, which `exist_ok` keeps; never without the source's."""
+        if path.exists():
+            if Path(frame.source).exists() and path.samefile(frame.source):
+                raise OutputError(f"{path}: is the source itself; give another project= or name=")
+            path.unlink()
+        return path
 
     def _folder(self) -> Path:
         if self.save_dir is None:
