@@ -13,11 +13,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
 
 import results_worlds as worlds
+from output_worlds import SAMPLES
 from poseline.errors import DeviceError, OutputError, SettingsError
 from poseline.frame import Frame
 from poseline.pose import UNTRACKED, Observation, Poses, Speed
@@ -161,6 +163,22 @@ def test_a_result_may_be_written_to_and_the_frame_stays_as_it_is() -> None:
 
 def unpickled(results: Results) -> Any:
     return pickle.loads(pickle.dumps(results))  # noqa: S301 - it has just been made
+
+
+def test_pixels_are_made_when_they_are_asked_for() -> None:
+    with av.open(str(SAMPLES / "squat.mp4")) as container:
+        planes = next(container.decode(video=0))
+    poses = observation([1]).poses
+    frame = Frame(planes, 0, 0, Fraction(1, 25), 0.0, 0.0, "squat.mp4")
+    results = Results.of(Observation(frame, poses), {0: "person"}, COCO17)
+    assert (len(results[0]), results.orig_shape) == (1, (planes.height, planes.width))
+    assert results.boxes.xyxyn.max() < 1
+    assert repr(results) == f"Results(1 person, {planes.width}x{planes.height}, path='squat.mp4')"
+    assert "bgr" not in frame.__dict__, "the frame was converted"
+    assert np.array_equal(unpickled(results).orig_img, frame.bgr)
+    assert np.array_equal(copy.deepcopy(results).plot(), results.plot())
+    results.orig_img[:] = 0
+    assert frame.bgr.any()
 
 
 @pytest.mark.parametrize("again", [copy.deepcopy, copy.copy, unpickled])

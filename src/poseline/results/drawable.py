@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from poseline.errors import OutputError, SettingsError
 from poseline.frame import Pixels
 from poseline.pose import UNTRACKED, Poses
+from poseline.results.pictured import Pictured
 from poseline.settings import OverlaySettings
 from poseline.skeleton import Skeleton
 
@@ -26,17 +27,12 @@ _FONT = "Arial.ttf"
 _TEXT_COLOUR = (255, 255, 255)
 
 
-class Drawable:
+class Drawable(Pictured):
     """What can be drawn of the poses in one picture."""
 
     path: str
     names: dict[int, str]
     skeleton: Skeleton
-
-    @property
-    def orig_img(self) -> Pixels:
-        """(H, W, 3) uint8 BGR."""
-        raise NotImplementedError
 
     @property
     def poses(self) -> Poses:
@@ -201,7 +197,7 @@ class Drawable:
     ) -> Pixels:
         from poseline.overlay import BgrCanvas, Style, draw_poses
 
-        picture = self.orig_img.copy() if img is None else _canvas(img)
+        picture = self._pixels.copy() if img is None else _canvas(img)
         style = Style.of(settings, picture.shape[1], picture.shape[0])
         if kpt_radius is not None:
             style = replace(style, radius=max(1, round(kpt_radius)))
