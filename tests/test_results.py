@@ -264,6 +264,12 @@ def test_a_dtype_that_numpy_does_not_have_is_an_error_in_words(target: str) -> N
         ours().boxes.conf.to(target)
 
 
+def test_a_tensors_method_that_an_array_does_not_have_is_told_with_what_to_do() -> None:
+    with pytest.raises(AttributeError, match=r"no 'unique'.*torch\.as_tensor\(array\)\.unique"):
+        _ = ours().boxes.cls.unique  # type: ignore[attr-defined] # what is tested
+    assert not hasattr(ours().boxes.cls, "is_cuda")
+
+
 def test_an_array_is_printed_as_numpy_prints_it() -> None:
     scores = ours().boxes.conf
     plain = scores.numpy()

@@ -55,12 +55,8 @@ class Results(Drawable, Exportable):
     """(height, width) of the network's input in pixels."""
     save_dir: str | None = None
     """Folder that the call saved to, if it did."""
-    masks = None
-    """A pose model gives none."""
-    probs = None
-    """A pose model gives none."""
-    obb = None
-    """A pose model gives none."""
+    masks = probs = obb = semantic_mask = depth = None
+    """What models of other tasks give, and pose models do not."""
 
     def __init__(
         self,
