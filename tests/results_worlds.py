@@ -65,7 +65,7 @@ CASES = {
 
 OF_BOXES = ("xyxy", "xywh", "xyxyn", "xywhn", "conf", "cls", "id", "is_track", "data", "shape", "orig_shape")
 OF_KEYPOINTS = ("data", "xy", "xyn", "conf", "has_visible", "shape", "orig_shape")
-OF_RESULTS = ("names", "orig_img", "orig_shape", "path", "speed", "masks", "probs", "obb", "save_dir")
+OF_RESULTS = ("names", "orig_img", "orig_shape", "path", "speed", "masks", "probs", "obb", "depth", "save_dir")
 ATTRIBUTES = [
     *(f"r.boxes.{name}" for name in OF_BOXES),
     *(f"r.keypoints.{name}" for name in OF_KEYPOINTS),

@@ -13,11 +13,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
 
 import results_worlds as worlds
+from output_worlds import SAMPLES
 from poseline.errors import DeviceError, OutputError, SettingsError
 from poseline.frame import Frame
 from poseline.pose import UNTRACKED, Observation, Poses, Speed
@@ -163,6 +165,22 @@ def unpickled(results: Results) -> Any:
     return pickle.loads(pickle.dumps(results))  # noqa: S301 - it has just been made
 
 
+def test_pixels_are_made_when_they_are_asked_for() -> None:
+    with av.open(str(SAMPLES / "squat.mp4")) as container:
+        planes = next(container.decode(video=0))
+    poses = observation([1]).poses
+    frame = Frame(planes, 0, 0, Fraction(1, 25), 0.0, 0.0, "squat.mp4")
+    results = Results.of(Observation(frame, poses), {0: "person"}, COCO17)
+    assert (len(results[0]), results.orig_shape) == (1, (planes.height, planes.width))
+    assert results.boxes.xyxyn.max() < 1
+    assert repr(results) == f"Results(1 person, {planes.width}x{planes.height}, path='squat.mp4')"
+    assert "bgr" not in frame.__dict__, "the frame was converted"
+    assert np.array_equal(unpickled(results).orig_img, frame.bgr)
+    assert np.array_equal(copy.deepcopy(results).plot(), results.plot())
+    results.orig_img[:] = 0
+    assert frame.bgr.any()
+
+
 @pytest.mark.parametrize("again", [copy.deepcopy, copy.copy, unpickled])
 def test_copies_and_pickles_are_the_same(again: Any) -> None:
     first = Results.of(observation([1, 2]), {0: "person"}, COCO17)
@@ -244,6 +262,12 @@ def test_a_gpu_is_an_error_in_words(target: str | int) -> None:
 def test_a_dtype_that_numpy_does_not_have_is_an_error_in_words(target: str) -> None:
     with pytest.raises(SettingsError, match=target):
         ours().boxes.conf.to(target)
+
+
+def test_a_tensors_method_that_an_array_does_not_have_is_told_with_what_to_do() -> None:
+    with pytest.raises(AttributeError, match=r"no 'unique'.*torch\.as_tensor\(array\)\.unique"):
+        _ = ours().boxes.cls.unique  # type: ignore[attr-defined] # what is tested
+    assert not hasattr(ours().boxes.cls, "is_cuda")
 
 
 def test_an_array_is_printed_as_numpy_prints_it() -> None:
@@ -349,7 +373,7 @@ def decoded(png: bytes) -> Any:
     return np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR))
 
 
-def test_a_notebook_shows_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notebook_shows_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = ours()
     shown: list[bytes] = []
     assert np.array_equal(decoded(results._repr_png_()), results.plot())
@@ -358,6 +382,10 @@ def test_a_notebook_shows_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell, display=display))
     monkeypatch.setitem(sys.modules, "IPython.display", display)
     results.show(boxes=False)
+    results.save(tmp_path / "a.png", boxes=False, show=True)
+    results.show(boxes=False, save=True, filename=tmp_path / "b.png")
+    assert len(shown) == 3
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "b.png"}
     assert np.array_equal(decoded(shown[0]), results.plot(boxes=False))
 
 

@@ -52,6 +52,14 @@ class Array(_Base):
             raise TypeError(f"an Array of shape {self.shape} cannot be a key; take one element, such as array[0]")
         return hash(self.item())
 
+    if not TYPE_CHECKING:  # a type checker says by itself what there is not
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(
+                f"an Array has no {name!r}: it is a numpy array with a few methods of tensors; "
+                f"numpy may have it, or use torch.as_tensor(array).{name}"
+            )
+
     def cpu(self) -> Array:
         """The array itself: it is in the CPU's memory."""
         return self

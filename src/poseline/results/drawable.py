@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from poseline.errors import OutputError, SettingsError
 from poseline.frame import Pixels
 from poseline.pose import UNTRACKED, Poses
+from poseline.results.pictured import Pictured
 from poseline.settings import OverlaySettings
 from poseline.skeleton import Skeleton
 
@@ -26,17 +27,12 @@ _FONT = "Arial.ttf"
 _TEXT_COLOUR = (255, 255, 255)
 
 
-class Drawable:
+class Drawable(Pictured):
     """What can be drawn of the poses in one picture."""
 
     path: str
     names: dict[int, str]
     skeleton: Skeleton
-
-    @property
-    def orig_img(self) -> Pixels:
-        """(H, W, 3) uint8 BGR."""
-        raise NotImplementedError
 
     @property
     def poses(self) -> Poses:
@@ -136,6 +132,8 @@ class Drawable:
         masks: bool = True,
         probs: bool = True,
         *,
+        save: bool = False,
+        filename: str | Path | None = None,
         color_mode: ColorMode | None = None,
         txt_color: tuple[int, int, int] = _TEXT_COLOUR,
     ) -> None:
@@ -143,7 +141,7 @@ class Drawable:
         del pil  # of what `plot` returns
         self.plot(
             conf, line_width, font_size, font, False, img, kpt_radius, kpt_line, labels, boxes, masks, probs,
-            show=True, color_mode=color_mode, txt_color=txt_color,
+            show=True, save=save, filename=filename, color_mode=color_mode, txt_color=txt_color,
         )  # fmt: skip
 
     def save(
@@ -162,6 +160,7 @@ class Drawable:
         masks: bool = True,
         probs: bool = True,
         *,
+        show: bool = False,
         color_mode: ColorMode | None = None,
         txt_color: tuple[int, int, int] = _TEXT_COLOUR,
     ) -> str:
@@ -178,7 +177,10 @@ class Drawable:
             conf, line_width, font_size, font, False, img, kpt_radius, kpt_line, labels, boxes, masks, probs,
             color_mode=color_mode, txt_color=txt_color,
         )  # fmt: skip
-        return str(self._write(drawn, filename))
+        written = str(self._write(drawn, filename))
+        if show:
+            _show(drawn, self.path)
+        return written
 
     def _repr_png_(self) -> bytes:
         """The drawn picture, for a notebook."""
@@ -195,7 +197,7 @@ class Drawable:
     ) -> Pixels:
         from poseline.overlay import BgrCanvas, Style, draw_poses
 
-        picture = self.orig_img.copy() if img is None else _canvas(img)
+        picture = self._pixels.copy() if img is None else _canvas(img)
         style = Style.of(settings, picture.shape[1], picture.shape[0])
         if kpt_radius is not None:
             style = replace(style, radius=max(1, round(kpt_radius)))

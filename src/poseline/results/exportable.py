@@ -13,6 +13,7 @@ from poseline.errors import OutputError
 from poseline.frame import Pixels
 from poseline.results.boxes import Boxes
 from poseline.results.keypoints import Keypoints
+from poseline.results.pictured import Pictured
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -21,17 +22,12 @@ _CROP_GAIN, _CROP_MARGIN = 1.02, 10
 """By how much a crop is larger than its box: a factor, and pixels in all."""
 
 
-class Exportable:
+class Exportable(Pictured):
     """What can be written of the poses in one picture."""
 
     names: dict[int, str]
     boxes: Boxes
     keypoints: Keypoints
-
-    @property
-    def orig_img(self) -> Pixels:
-        """(H, W, 3) uint8 BGR."""
-        raise NotImplementedError
 
     def summary(self, normalize: bool = False, decimals: int = 5) -> list[dict[str, Any]]:
         """The persons as plain data.
@@ -118,7 +114,7 @@ class Exportable:
 
         for box, kind in zip(self.boxes.xyxy.tolist(), self.boxes.cls.astype(int).tolist(), strict=True):
             file = (Path(save_dir) / self.names[kind] / file_name).with_suffix(".jpg")
-            save_image(_cropped(self.orig_img, box), _free(file))
+            save_image(_cropped(self._pixels, box), _free(file))
 
     def _label_lines(self, save_conf: bool) -> list[str]:
         boxes, keypoints = self.boxes, self.keypoints

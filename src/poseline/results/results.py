@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from copy import copy
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from poseline.frame import Pixels
+from poseline.frame import Frame, Pixels
 from poseline.pose import UNTRACKED, Observation, Poses, describe
 from poseline.results.array import array
 from poseline.results.boxes import Boxes
@@ -27,7 +26,7 @@ class Results(Drawable, Exportable):
     a loop over it gives the persons one by one. All numbers are numpy arrays; see `Boxes` and `Keypoints`.
 
     Args:
-        orig_img: (H, W, 3) uint8 BGR.
+        orig_img: (H, W, 3) uint8 BGR; or a frame, whose pixels are made when they are first asked for.
         path: of the picture.
         names: class names by number.
         boxes: (N, 6) or (N, 7) as `Boxes` takes them.
@@ -56,16 +55,12 @@ class Results(Drawable, Exportable):
     """(height, width) of the network's input in pixels."""
     save_dir: str | None = None
     """Folder that the call saved to, if it did."""
-    masks = None
-    """A pose model gives none."""
-    probs = None
-    """A pose model gives none."""
-    obb = None
-    """A pose model gives none."""
+    masks = probs = obb = semantic_mask = depth = None
+    """What models of other tasks give, and pose models do not."""
 
     def __init__(
         self,
-        orig_img: Pixels,
+        orig_img: Pixels | Frame,
         path: str,
         names: dict[int, str],
         *,
@@ -75,7 +70,8 @@ class Results(Drawable, Exportable):
         skeleton: Skeleton | None = None,
         input_shape: tuple[int, int] = (0, 0),
     ) -> None:
-        self._orig_img, self.path, self.names = orig_img, path, names
+        super().__init__(orig_img)
+        self.path, self.names = path, names
         self.boxes = Boxes(array(boxes), self.orig_shape)
         self.keypoints = Keypoints(array(keypoints), self.orig_shape)
         if len(self.boxes) != len(self.keypoints):
@@ -110,7 +106,7 @@ class Results(Drawable, Exportable):
         if speed is None:
             speed = {"preprocess": cost.preprocess, "inference": cost.inference, "postprocess": cost.postprocess}
         return cls(
-            observation.frame.bgr,
+            observation.frame,
             observation.frame.source if path is None else path,
             names,
             boxes=_box_rows(poses, bool(tracked.any())),
@@ -119,22 +115,6 @@ class Results(Drawable, Exportable):
             skeleton=skeleton,
             input_shape=observation.input_shape,
         )
-
-    @property
-    def orig_img(self) -> Pixels:
-        """(H, W, 3) uint8 BGR, the picture as it was given; what is drawn on it shows in plots."""
-        if not self._orig_img.flags.writeable:  # it is the frame's, or the caller's
-            self._orig_img = self._orig_img.copy()
-        return self._orig_img
-
-    @orig_img.setter
-    def orig_img(self, picture: Pixels) -> None:
-        self._orig_img = picture
-
-    @property
-    def orig_shape(self) -> tuple[int, int]:
-        """(height, width) of the picture in pixels."""
-        return self._orig_img.shape[0], self._orig_img.shape[1]
 
     @property
     def poses(self) -> Poses:
@@ -210,8 +190,8 @@ class Results(Drawable, Exportable):
         )
 
     def _with(self, boxes: Boxes, keypoints: Keypoints) -> Results:
-        made = copy(self)
-        made.boxes, made.keypoints = boxes, keypoints
+        made = Results.__new__(Results)
+        made.__dict__.update(self.__dict__, boxes=boxes, keypoints=keypoints)
         return made
 
 
