@@ -386,6 +386,12 @@ def test_help_and_completion_show_each_argument(method: str, options: type) -> N
     assert "int | Sequence[int]" in str(shown["imgsz"])
 
 
+def test_the_page_has_every_argument() -> None:
+    page = (SAMPLES.parent / "docs" / "from-ultralytics.md").read_text(encoding="utf-8")
+    table = page.partition("## Calls")[2].partition("## What differs")[0]
+    assert set(TrackOptions.__annotations__) | {"stream", "persist"} <= set(re.findall(r"`(\w+)`", table))
+
+
 @pytest.mark.parametrize("name", NOT_OFFERED)
 def test_what_a_yolo_object_has_is_answered_in_words(name: str, model: PoseModel) -> None:
     with pytest.raises(PoselineError, match=f"^{name}: ..."):
