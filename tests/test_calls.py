@@ -22,7 +22,7 @@ import yaml
 import poseline.output
 from media_worlds import joined
 from output_worlds import SAMPLES, decoded, seconds, stamps, tone
-from poseline import YOLO, PoselineError, PoseModel, SettingsError, SourceError
+from poseline import YOLO, OutputError, PoselineError, PoseModel, SettingsError, SourceError
 from poseline.calls import NOT_OFFERED, Call, LoadOptions, PredictOptions, TrackOptions
 from poseline.calls.arguments import _ELSEWHERE
 from poseline.frame import Pixels
@@ -131,6 +131,14 @@ def test_a_picture_that_cannot_be_read_is_warned_of(model: PoseModel, frames: li
     assert [Path(result.path).name for result in results] == ["a.png", "c.png"]
 
 
+def test_live_sources_are_taken_one_by_one(model: PoseModel, here: Path) -> None:
+    (here / "list.txt").write_text("rtsp://127.0.0.1/a\nrtsp://127.0.0.1/b\n")
+    with pytest.raises(SourceError, match="holds several sources, of which live ones may have no end"):
+        model("list.txt")
+    with pytest.raises(SourceError, match="is a page, not a video; fetch the video first: yt-dlp"):
+        model("https://youtu.be/LNwODJXcvt4")
+
+
 def test_many_results_in_memory_are_warned_of(
     model: PoseModel, frames: list[Pixels], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,6 +209,17 @@ def test_a_saved_video_keeps_its_sound(model: PoseModel, clip: Path, here: Path)
     assert stamps(here / "out" / "x" / "loud.mp4", "a")
 
 
+def test_the_source_itself_is_never_replaced(model: PoseModel, frames: list[Pixels], clip: Path, here: Path) -> None:
+    (here / "x").mkdir()
+    cv2.imwrite("x/a.jpg", frames[0])
+    (here / "x" / "clip.mp4").write_bytes(clip.read_bytes())
+    for name in ("a.jpg", "clip.mp4"):
+        before = (here / "x" / name).read_bytes()
+        with pytest.raises(OutputError, match=f"{name}: is the source itself"):
+            model(here / "x" / name, save=True, project=here, name="x", exist_ok=True, verbose=False)
+        assert (here / "x" / name).read_bytes() == before
+
+
 def test_labels_are_replaced_and_not_added_to(model: PoseModel, frames: list[Pixels], here: Path) -> None:
     for _ in range(2):
         [result] = model(frames[0], save_txt=True, save_conf=True, exist_ok=True, name="same", verbose=False)
@@ -212,7 +231,7 @@ def test_labels_are_replaced_and_not_added_to(model: PoseModel, frames: list[Pix
 class Screen:
     """A window that the user closes at the third picture."""
 
-    shown = 0
+    shown = waited = 0
 
     def __init__(self, *_: object, **__: object) -> None: ...
 
@@ -227,11 +246,28 @@ class Screen:
         Screen.shown += 1
         return Screen.shown < 3
 
+    def wait(self) -> bool:
+        Screen.waited += 1
+        return Screen.waited < 2
+
 
 def test_the_window_ends_a_call(model: PoseModel, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(poseline.output, "Window", Screen)
+    Screen.shown = 0
     assert len(model(clip, show=True, verbose=False)) == 3
     assert Screen.shown == 103, "three pictures, and the window is closed"
+
+
+def test_the_window_waits_for_a_key_at_a_picture(
+    model: PoseModel, frames: list[Pixels], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(poseline.output, "Window", Screen)
+    Screen.shown, Screen.waited = 0, 0
+    assert len(model(frames, show=True, verbose=False)) == 2, "q is the second key"
+    assert Screen.waited == 2
+    Screen.shown = 0
+    model.track(frames[0], show=True, verbose=False)
+    assert Screen.waited == 2, "frames that come one by one are not waited for"
 
 
 def ids_of(model: PoseModel, frames: list[Pixels], **options: Any) -> list[list[int]]:

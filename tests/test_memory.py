@@ -243,7 +243,7 @@ def test_what_is_no_picture_cannot_stand_in_a_list(source: Any, words: str, mode
         ("x" * 5000, "File name too long"),
         ("a\0b.jpg", r"'a.x00b.jpg': is not the name of a file"),
         ("screen", "the screen is no source"),
-        ("list.streams", "several streams at once are `poseline run"),
+        ("list.streams", "several at once are `poseline run"),
     ],
 )
 def test_what_is_not_there_is_told_so(source: Any, words: str, model: PoseModel) -> None:

@@ -19,6 +19,7 @@ from poseline.settings import CaptureSettings
 
 _LISTS = (".txt", ".csv")
 _SCREEN = "the screen is no source here; record it, or give pictures of it, as mss takes them, one by one"
+_ONE_EACH = "several at once are `poseline run ADDRESS ADDRESS ...`, or a thread with a call for each"
 _WANTED = (
     "give a file, folder, pattern, camera number or address, an array, a PIL picture, a tensor, or a list of these"
 )
@@ -65,11 +66,11 @@ def _named(source: str) -> Found:
         raise SourceError(f"{source}: {_SCREEN}")
     suffix = path.suffix.lower()
     if suffix == ".streams":
-        raise SourceError(
-            f"{source}: several streams at once are `poseline run ADDRESS ADDRESS ...`, or one stream(...) each"
-        )
+        raise SourceError(f"{source}: is a list of streams; {_ONE_EACH}")
     places = _listed(path) if suffix in _LISTS and path.is_file() else [source]
     found = locate(places)
+    if len(found) > 1 and any(location.live for location in found):
+        raise SourceError(f"{source}: holds several sources, of which live ones may have no end; {_ONE_EACH}")
     if len(found) == 1 and len(found[0].pictures) == 1 and isinstance(found[0].pictures[0], Path):
         return Pictures(found[0].pictures, found[0].pictures[0])
     return found

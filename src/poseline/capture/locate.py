@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("poseline")
 
+_YOUTUBE = r"(www\.|m\.)?(youtube\.com|youtu\.be)/"
 _NO_VIDEO = (av.error.ArgumentError, av.error.InvalidDataError, av.error.PatchWelcomeError)
 """What FFmpeg says of a picture behind an address."""
 
@@ -276,6 +277,8 @@ def _address(url: str) -> Location:
         raise SourceError(f"{url}: {scheme}:// is not among {', '.join(STREAM_SCHEMES)}")
     if re.search(r"\s", url):
         raise SourceError(f"an address of {scheme}:// holds a space; write it as %20")  # the rest may be a password
+    if re.match(_YOUTUBE, rest, re.IGNORECASE):
+        raise SourceError(f"{url}: is a page, not a video; fetch the video first: yt-dlp -o clip.mp4 ADDRESS")
     if is_image_address(url) and (name := image_name(url)):
         return Location(name, pictures=(url,))
     # Not urlsplit: a password may hold / # ? and [ too, and must not become a part of the folder's name.
