@@ -187,10 +187,12 @@ def plain(value: Any) -> Any:
     return f"{type(value).__name__} of {len(value)}"
 
 
+_PATTERN = np.asarray(np.indices(SIZE).sum(axis=0)[:, :, None] % [200, 90, 250], np.uint8)
+
+
 def picture() -> NDArray[np.uint8]:
-    """The picture that all results are of."""
-    height, width = SIZE
-    return np.asarray(np.indices((height, width)).sum(axis=0)[:, :, None] % [200, 90, 250], np.uint8)
+    """The picture that all results are of, anew."""
+    return _PATTERN.copy()
 
 
 def main() -> None:
