@@ -23,7 +23,7 @@ ENGINE_HOMES = (
     "doctor.py",
     "openvino_core.py",
 )
-BASE = {"", "errors", "frame", "luma", "pose", "skeleton", "settings", "interruption", "words"}
+BASE = {"", "errors", "frame", "luma", "pose", "skeleton", "settings", "interruption", "short_repr", "words"}
 ROOMS = {"capture", "inference", "tracking", "smooth", "overlay", "output"}
 MAY_IMPORT = {
     "errors": set(),
@@ -38,8 +38,9 @@ MAY_IMPORT = {
     "startup": {"cache", "openvino_core"},
     "frame": {"errors"},
     "skeleton": {"errors", "frame", "pose"},
-    "settings": {"errors"},
-    "pose": {"frame", "errors"},
+    "settings": {"errors", "words"},
+    "pose": {"frame", "errors", "words"},
+    "short_repr": set(),
     "window_process": {"x11"},
     "x11": set(),
     "words": set(),
@@ -49,19 +50,20 @@ MAY_IMPORT = {
     "inference": BASE | {"cache", "forks", "startup", "openvino_core", "telemetry", "workers"},
     "analysis": BASE | {"atomic", "capture", "log", "overlay"},
     "recording": BASE | ROOMS | {"pipeline", "session"},
-    "result": BASE | {"overlay", "output"},
+    "results": BASE | {"overlay", "output"},
     "pipeline": BASE | ROOMS | {"forks", "startup", "log", "workers"},
-    "model": BASE | ROOMS | {"forks", "result", "session"},
+    "calls": BASE | ROOMS | {"pipeline", "results", "session"},
+    "model": BASE | ROOMS | {"calls", "forks", "results", "session"},
     "machine": set(),
     "rendering": BASE | {"analysis", "atomic", "capture", "log", "output", "overlay", "pipeline"},
     "comparison": BASE | {"analysis", "atomic", "log", "output", "overlay", "pipeline", "rendering"},
     "commands": BASE | ROOMS | {"analysis", "comparison", "log", "rendering", "batch", "terminal"},
     "doctor": BASE | ROOMS | {"machine", "cache", "openvino_core"},
-    "terminal": BASE | ROOMS | {"analysis", "pipeline", "result", "progress"},
+    "terminal": BASE | ROOMS | {"analysis", "pipeline", "progress"},
     "progress": BASE | ROOMS | {"pipeline"},
     "bench": BASE
     | ROOMS
-    | {"atomic", "log", "pipeline", "session", "terminal", "result", "model", "machine", "startup", "cache"},
+    | {"atomic", "log", "pipeline", "session", "terminal", "model", "machine", "startup", "cache"},
     "send": BASE | {"capture", "log", "pipeline"},
     "serve": BASE | ROOMS | {"log", "pipeline", "session", "terminal"},
     "session": BASE | ROOMS | {"machine", "pipeline", "send", "workers"},

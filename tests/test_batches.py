@@ -61,7 +61,7 @@ def pictures() -> list[Pixels]:
 
 
 def test_a_single_picture_is_a_batch_of_one(cuda: Cuda, pictures: list[Pixels]) -> None:
-    found = [len(cuda.model(picture)) for picture in pictures[:3]]
+    found = [len(cuda.model(picture)[0]) for picture in pictures[:3]]
     assert cuda.batches == [1, 1, 1]
     assert min(found) >= 1
     assert [len(one) for one in cuda.model(pictures[:1])] == found[:1]
@@ -75,7 +75,7 @@ def test_a_list_is_run_in_batches_of_its_own_length(
     together = cuda.model(pictures[:count])
     assert cuda.batches == batches
     for result, picture in zip(together, pictures, strict=False):
-        alone = cuda.model(picture)
+        alone = cuda.model(picture)[0]
         assert result.orig_img is not None
         np.testing.assert_array_equal(result.orig_img, picture)
         np.testing.assert_allclose(result.keypoints.data, alone.keypoints.data, atol=0.1)
@@ -87,7 +87,7 @@ def test_pictures_of_several_sizes_are_told_apart_and_keep_their_order(cuda: Cud
     assert sorted(cuda.batches) == [2, 4]
     assert [result.orig_shape for result in found] == [picture.shape[:2] for picture in mixed]
     for result, picture in zip(found, mixed, strict=True):
-        np.testing.assert_allclose(result.boxes.xyxy, cuda.model(picture).boxes.xyxy, atol=0.1)
+        np.testing.assert_allclose(result.boxes.xyxy, cuda.model(picture)[0].boxes.xyxy, atol=0.1)
 
 
 def test_a_file_fills_batches_and_a_camera_none(cuda: Cuda) -> None:

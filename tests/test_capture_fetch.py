@@ -343,7 +343,7 @@ def test_python_takes_an_address_as_it_takes_a_file(serve: Serve, jpeg: bytes) -
     server = serve({"/w.jpg": lambda handler: handler.send(jpeg)})
     url = server.url("/w.jpg", "me:hunter2@")
     model = PoseModel("builtin", imgsz=64)
-    result = model(url)
+    [result] = model(url)
     assert result.orig_shape == (48, 64)
     assert "hunter2" not in str(result.path)
     assert [observation.frame.width for observation in stream(url, model=model)] == [64]

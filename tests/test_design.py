@@ -45,7 +45,18 @@ def _imported_from(path: str, module: str) -> set[str]:
     }
 
 
-WORDS = {"Cancelled", "Channel", "Meter", "OnFrame", "Overflow", "RunReport", "Sink", "Stage", "versions"}
+WORDS = {
+    "AnnotatedVideo",
+    "Cancelled",
+    "Channel",
+    "Meter",
+    "OnFrame",
+    "Overflow",
+    "RunReport",
+    "Sink",
+    "Stage",
+    "versions",
+}
 """What the pipeline speaks in; the other public names of it set it to work."""
 
 

@@ -40,8 +40,11 @@ def forked(work, leave=os._exit):
     if code:
         print("WAITED" if code == signal.SIGALRM else f"ended with {code}", flush=True)
 
+def count(model, picture=picture):
+    return len(model(picture, verbose=False)[0])
+
 def fresh():
-    return f"found {len(PoseModel('builtin')(picture))}"
+    return f"found {count(PoseModel('builtin'))}"
 """
 
 
@@ -56,10 +59,10 @@ def told(code: str) -> list[str]:
 def test_a_model_that_was_used_says_what_to_do_and_a_new_one_works() -> None:
     used, new, unused, *_ = told("""
 model, idle = PoseModel("builtin"), PoseModel("builtin")
-model(picture)
-forked(lambda: len(model(picture)))
+count(model)
+forked(lambda: count(model))
 forked(fresh)
-forked(lambda: f"found {len(idle(picture))}")
+forked(lambda: f"found {count(idle)}")
 """)
     assert used.startswith("ModelError: poseline-builtin.pt: was used before this process was forked")
     assert "load the model in the worker" in used
@@ -70,7 +73,7 @@ forked(lambda: f"found {len(idle(picture))}")
 def test_a_new_model_does_not_wait_for_the_threads_of_a_released_one() -> None:
     (answer,) = told("""
 model = PoseModel("builtin")
-model(picture)
+count(model)
 del model
 gc.collect()
 forked(fresh)
@@ -82,12 +85,12 @@ forked(fresh)
 def test_the_parents_model_may_be_replaced_in_the_fork() -> None:
     assert told("""
 model = PoseModel("builtin")
-model(picture)
+count(model)
 def replaced():
     global model
     model = PoseModel("builtin")
     gc.collect()
-    small = len(model(picture)), len(model(picture[:, :48]))
+    small = count(model), count(model, picture[:, :48])
     model = None
     gc.collect()
     return *small, fresh()
@@ -99,8 +102,8 @@ def test_a_fork_of_a_fork_is_told_apart() -> None:
     first, second = told("""
 def inner():
     model = PoseModel("builtin")
-    model(picture)
-    forked(lambda: len(model(picture)))
+    count(model)
+    forked(lambda: count(model))
     return "outer"
 forked(inner)
 """)
@@ -111,7 +114,7 @@ forked(inner)
 def test_a_fork_ends_although_it_has_a_model_of_its_parent() -> None:
     assert told("""
 model = PoseModel("builtin")
-model(picture)
+count(model)
 forked(lambda: "end", sys.exit)
 forked(fresh, sys.exit)
 """) == ["end", "found 0"]
@@ -120,13 +123,13 @@ forked(fresh, sys.exit)
 def test_a_pool_passes_the_error_on() -> None:
     (answer,) = told("""
 model = PoseModel("builtin")
-model(picture)
-def count(_):
-    return len(model(picture))
+count(model)
+def work(_):
+    return count(model)
 signal.alarm(60)
 with multiprocessing.get_context("fork").Pool(2) as pool:
     try:
-        print(pool.map(count, range(4)))
+        print(pool.map(work, range(4)))
     except Exception as error:
         print(f"{type(error).__name__}: {error}")
 """)
@@ -152,11 +155,11 @@ def test_torch_is_used_with_one_thread() -> None:
     pytest.importorskip("torch")
     used, new, unused = told("""
 model, idle = PoseModel("builtin", runtime="torch"), PoseModel("builtin", runtime="torch")
-model(picture)
+count(model)
 import torch
-forked(lambda: len(model(picture)))
-forked(lambda: (len(PoseModel("builtin", runtime="torch")(picture)), torch.get_num_threads()))
-forked(lambda: (len(idle(picture)), torch.get_num_threads()))
+forked(lambda: count(model))
+forked(lambda: (count(PoseModel("builtin", runtime="torch")), torch.get_num_threads()))
+forked(lambda: (count(idle), torch.get_num_threads()))
 """)
     assert used.startswith("ModelError: poseline-builtin.pt: was used before this process was forked")
     assert new == unused == "(0, 1)"

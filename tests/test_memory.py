@@ -72,7 +72,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "floats below": (np.full((40, 60, 3), -1.0), r"must hold 0..255, and this one holds -1..-1"),
     "floats above": (np.full((40, 60, 3), 256.0), "this one holds 256..256"),
     "no number": (np.full((40, 60, 3), np.nan), "this one holds nan..nan"),
-    "nothing": (None, "cannot be a NoneType; give a file's name"),
+    "nothing": (None, "there is no source; give a file|cannot be a NoneType; give a file's name"),
     "bytes": (b"\xff\xd8", "cannot be a bytes"),
     "a table": ({"a": 1}, "cannot be a dict"),
     "a file that is open": (io.BytesIO(b"\xff\xd8"), "cannot be a BytesIO"),
@@ -160,17 +160,17 @@ def people() -> Pixels:
 def test_all_kinds_of_one_picture_are_one_result(model: PoseModel, people: Pixels, tmp_path: Path) -> None:
     pil = Image.fromarray(np.ascontiguousarray(people[:, :, ::-1]))
     pil.save(tmp_path / "people.png")
-    expected = model(people)
+    [expected] = model(people)
     assert len(expected) >= 2
     alpha = np.dstack([people, np.full(people.shape[:2], 7, np.uint8)])
     several = model([pil, tmp_path / "people.png", alpha, str(tmp_path / "people.png"), people.astype(np.float32)])
-    for result in [model(pil), *several]:
+    for result in [*model(pil), *several]:
         np.testing.assert_array_equal(result.keypoints.data, expected.keypoints.data)
         np.testing.assert_array_equal(result.orig_img, people)
     assert [Path(result.path).name for result in several] == [
         "image0.jpg", "people.png", "image2.jpg", "people.png", "image4.jpg"
     ]  # fmt: skip
-    assert model(Image.open(tmp_path / "people.png")).path == str(tmp_path / "people.png")
+    assert model(Image.open(tmp_path / "people.png"))[0].path == str(tmp_path / "people.png")
     assert [len(result) for result in model(picture for picture in (people, pil))] == [len(expected)] * 2
     assert model([]) == []
 
@@ -179,11 +179,11 @@ def test_tensors_are_rgb_in_0_to_1_with_their_channels_first(model: PoseModel, p
     torch = pytest.importorskip("torch")
     cut = np.ascontiguousarray(people[:512, :768])
     tensor = torch.from_numpy(np.ascontiguousarray(cut[:, :, ::-1])).permute(2, 0, 1)
-    expected = model(cut, imgsz=768)
+    [expected] = model(cut, imgsz=768)
     assert len(expected) >= 1
     kinds = [tensor / 255, tensor, tensor.to(torch.int32), (tensor / 255).double(), tensor.float().requires_grad_()]
     for kind in kinds:
-        result = model(kind)
+        [result] = model(kind)
         np.testing.assert_array_equal(result.orig_img, cut)
         np.testing.assert_array_equal(result.keypoints.data, expected.keypoints.data)
         assert result.input_shape == (512, 768), "in its own size"
@@ -192,7 +192,7 @@ def test_tensors_are_rgb_in_0_to_1_with_their_channels_first(model: PoseModel, p
     assert [result.path for result in several] == ["image0.jpg", "image1.jpg"]
     np.testing.assert_array_equal(several[1].orig_img, cut[:, ::-1])
     np.testing.assert_array_equal(several[0].boxes.xyxy, expected.boxes.xyxy)
-    assert model(tensor, imgsz=320).input_shape[1] == 320
+    assert model(tensor, imgsz=320)[0].input_shape[1] == 320
     np.testing.assert_array_equal(pixels_of(tensor[:1]), np.repeat(cut[:, :, 2:], 3, axis=2))
     np.testing.assert_array_equal(model([tensor, cut])[0].orig_img, cut)
 
@@ -217,32 +217,45 @@ def test_tensors_that_are_no_pictures_are_refused(model: PoseModel) -> None:
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        (str(SAMPLES / "squat.mp4"), r"is not a picture; if it is a video, use stream\('.*squat.mp4'\)"),
-        (SAMPLES / "squat.mp4", r"use stream\('.*squat.mp4'\)"),
-        (0, r"0: is a camera; use stream\(0\)"),
-        ("1", r"1: is a camera; use stream\(1\)"),
-        ("rtsp://me:secret@127.0.0.1/stream", r"rtsp://\*\*\*@127.0.0.1/stream: is a stream; use stream\(...\)"),
-        (SAMPLES, r"samples: is a folder; give a list of its pictures, or use stream\("),
-        (str(SAMPLES / "*.jpg"), r"\*.jpg: is a pattern; give a list of files: sorted\(glob.glob\("),
-        ("", "the name of a picture is empty"),
-        ("nowhere.mp4", r"nowhere.mp4: No such file"),
-        ("nowhere.jpg", r"nowhere.jpg: No such file"),
-        ("~nobody-of-this-name/a.jpg", r"a.jpg: Could not determine home directory"),
-        ("x" * 5000, "File name too long"),
-        ("a\0b.jpg", r"'a.x00b.jpg': is not the name of a file"),
+        (str(SAMPLES / "squat.mp4"), r"squat.mp4: is a video, which cannot stand in a list of pictures; give it alone"),
+        (SAMPLES / "squat.mp4", "is a video"),
+        (0, "0: is a camera"),
+        ("1", "1: is a camera"),
+        ("rtsp://me:secret@127.0.0.1/stream", r"rtsp://\*\*\*@127.0.0.1/stream: is a stream"),
+        (SAMPLES, "samples: is several sources"),
+        (str(SAMPLES / "*.mp4"), r"mp4: is several sources"),
     ],
 )
-def test_what_streams_is_told_so(source: Any, words: str, model: PoseModel) -> None:
-    with pytest.raises(SourceError, match=words):
-        model(source)
+def test_what_is_no_picture_cannot_stand_in_a_list(source: Any, words: str, model: PoseModel) -> None:
     with pytest.raises(SourceError, match=words):
         model([COLOUR, source])
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("", "the name of a source is empty; give a file"),
+        ("nowhere.mp4", r"nowhere.mp4: no such file"),
+        ("nowhere.jpg", r"nowhere.jpg: no such file"),
+        (SAMPLES / "squatt.mp4", r"squatt.mp4: no such file; did you mean .*samples.squat.mp4\?"),
+        (str(SAMPLES / "*.jpg"), r"\*.jpg: matches no file"),
+        ("~nobody-of-this-name/a.jpg", r"a.jpg: .*"),
+        ("x" * 5000, "File name too long"),
+        ("a\0b.jpg", r"'a.x00b.jpg': is not the name of a file"),
+        ("screen", "the screen is no source"),
+        ("list.streams", "several at once are `poseline run"),
+    ],
+)
+def test_what_is_not_there_is_told_so(source: Any, words: str, model: PoseModel) -> None:
+    for given in (source, [COLOUR, source]):
+        with pytest.raises(SourceError, match=words):
+            model(given)
 
 
 def test_a_model_that_is_called_imports_neither_pil_nor_torch() -> None:
     code = (
         "import sys, numpy\nfrom poseline import PoseModel\n"
-        "model = PoseModel('builtin')\nmodel(numpy.zeros((64, 64, 3), numpy.uint8))\n"
+        "model = PoseModel('builtin')\nmodel(numpy.zeros((64, 64, 3), numpy.uint8), verbose=False)\n"
         "print(sorted({'PIL', 'torch', 'ultralytics'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

@@ -120,7 +120,7 @@ def test_pictures_have_the_same_persons_and_keypoints(
     model = PoseModel(weights, half=False)
     distances: list[float] = []
     for path in pictures:
-        truth, result = seen(reference[str(path)]), model(path)
+        truth, result = seen(reference[str(path)]), model(path)[0]
         sure, ours = truth.scores >= 0.5, result.boxes.conf >= 0.5
         assert sure.sum() == ours.sum(), f"{path.name}: {ours.sum()} persons, not {sure.sum()}"
         np.testing.assert_allclose(result.boxes.xyxy[ours], truth.boxes[sure], atol=1.0)
@@ -158,4 +158,4 @@ def test_an_empty_picture_has_nobody_in_it(weights: Path) -> None:
 
     model = PoseModel(weights)
     for grey in (0, 114, 255):
-        assert len(model(np.full((360, 640, 3), grey, np.uint8))) == 0
+        assert len(model(np.full((360, 640, 3), grey, np.uint8))[0]) == 0

@@ -40,7 +40,10 @@ def test_an_empty_file_changes_nothing(text: str, tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("inference:\n  confidence: 0.5\n", r"unknown setting 'inference.confidence'; known here: model, device"),
-        ("inferense:\n  conf: 0.5\n", r"unknown setting 'inferense'; known here: capture, inference"),
+        (
+            "inferense:\n  conf: 0.5\n",
+            r"unknown setting 'inferense'; did you mean inference\?; known here: capture, inference",
+        ),
         ("inference:\n  conf: 1.5\n", r"inference\.conf: .*less than or equal to 1, got 1\.5"),
         ("inference:\n  imgsz: big\n", r"inference\.imgsz: .*got 'big'"),
         ("output:\n  directory: '-'\n", r"output\.directory: results are several files, .* name a folder"),

@@ -252,7 +252,7 @@ import numpy as np
 from poseline import PoseModel
 av.library_versions
 picture = np.full((144, 192, 3), 60, np.uint8)
-PoseModel("builtin", imgsz=160)(picture).plot(show=True)
+PoseModel("builtin", imgsz=160)(picture, verbose=False)[0].plot(show=True)
 print("back")
 """
 

@@ -26,21 +26,23 @@ if TYPE_CHECKING:
     )
     from poseline.frame import Frame, Gap
     from poseline.log import Log, RunHeader, Tracks, log_format, read_log, read_tracks
-    from poseline.model import PoseModel, stream
+    from poseline.model import YOLO, PoseModel, stream
     from poseline.pipeline import Overflow, RunReport, Sink, Stage
     from poseline.pose import Observation, Poses
     from poseline.recording import record
-    from poseline.result import Result
+    from poseline.results import Boxes, Keypoints, Results
     from poseline.settings import Settings
     from poseline.skeleton import COCO17, Skeleton, oks
 
 # Where each public name lives. It is imported when it is first asked for, so that `import poseline` costs nothing.
 _HOMES = {
     "Analysis": "analysis",
+    "Boxes": "results",
     "COCO17": "skeleton",
     "DeviceError": "errors",
     "Frame": "frame",
     "Gap": "frame",
+    "Keypoints": "results",
     "Log": "log",
     "ModelError": "errors",
     "Observation": "pose",
@@ -49,7 +51,7 @@ _HOMES = {
     "PoseModel": "model",
     "PoselineError": "errors",
     "Poses": "pose",
-    "Result": "result",
+    "Results": "results",
     "RunHeader": "log",
     "RunReport": "pipeline",
     "Settings": "settings",
@@ -61,6 +63,7 @@ _HOMES = {
     "Stage": "pipeline",
     "StageStalled": "errors",
     "Tracks": "log",
+    "YOLO": "model",
     "analyze": "analysis",
     "log_format": "log",
     "oks": "skeleton",
@@ -72,10 +75,13 @@ _HOMES = {
 
 __all__ = [
     "COCO17",
+    "YOLO",
     "Analysis",
+    "Boxes",
     "DeviceError",
     "Frame",
     "Gap",
+    "Keypoints",
     "Log",
     "ModelError",
     "Observation",
@@ -84,7 +90,7 @@ __all__ = [
     "PoseModel",
     "PoselineError",
     "Poses",
-    "Result",
+    "Results",
     "RunHeader",
     "RunReport",
     "Settings",

@@ -269,8 +269,18 @@ def command(interruption: Interruption) -> int:
 
 
 def _arguments() -> list[str]:
-    """What the process was called with, and an address behind a `--serve` that has none."""
+    """What the process was called with, and an address behind a `--serve` that has none.
+
+    Raises:
+        SettingsError: it is in ultralytics' words; the text says what to type instead.
+    """
     arguments = sys.argv[1:]
+    commands = [each.name or getattr(each.callback, "__name__", "") for each in app.registered_commands]
+    if arguments and (arguments[0] not in commands or any("=" in word for word in arguments)):
+        from poseline.commands.yolo_words import translated
+
+        if instead := translated(arguments, commands):
+            raise SettingsError(instead)
     if "--serve" in arguments:
         from poseline.serve.address import with_value
 

@@ -2,71 +2,108 @@
 
 from __future__ import annotations
 
-import glob
-import os
-import time
-from collections.abc import Generator, Iterable, Sequence
-from fractions import Fraction
+import sys
+import threading
+from collections.abc import Generator, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeGuard, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, overload
 
-import numpy as np
 from numpy.typing import NDArray
 
 from poseline import forks
 from poseline import settings as configuration
-from poseline.capture import (
-    ClipSample,
-    is_tensor,
-    locate,
-    pixels_of,
-    read_image,
+from poseline.calls import (
+    NOT_OFFERED,
+    Call,
+    Device,
+    Following,
+    LoadOptions,
+    NotOffered,
+    PredictOptions,
+    Running,
+    ThresholdOptions,
+    TrackOptions,
+    device_name,
+    find_source,
+    half_precision,
+    inference_settings,
+    load_settings,
+    shows_options,
 )
-from poseline.errors import PoselineError, SettingsError, SourceError, redact
-from poseline.frame import Frame, Pixels
-from poseline.inference import check_classes, load_estimator
+from poseline.capture import ClipSample, locate
+from poseline.errors import PoselineError, SettingsError, SourceError
+from poseline.inference import PoseEstimator, check_classes, load_estimator, runs_on
 from poseline.pose import Observation
-from poseline.result import Result
+from poseline.results import Results
 from poseline.session import Models, RunRequest, Session
-from poseline.settings import CaptureSettings, InferenceSettings
+from poseline.settings import InferenceSettings
 from poseline.skeleton import Skeleton
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from typing_extensions import Unpack  # in `typing` from Python 3.11 on
 
 Picture: TypeAlias = "str | Path | NDArray[Any] | Image"
-"""A file, an array or a PIL picture (or a torch tensor); what each must look like: see `PoseModel.__call__`."""
-
-_OF_A_CALL = {"conf", "iou", "imgsz", "max_det", "classes"}
-"""Options that can change from call to call; the others decide how the network is loaded."""
+"""A file, an array or a PIL picture (or a torch tensor); what each must look like: see `PoseModel.predict`."""
+Source: TypeAlias = "int | Picture | Iterable[Any] | None"
 
 
 class PoseModel:
-    """A pose model, loaded once. Several threads may call it at the same time, each with options of its own.
+    """A pose model, loaded once; `YOLO` is another name of this class.
 
-    Once it has been called, a process that is forked from this one cannot use it: there it raises a ModelError, which
-    says to load the model in the worker, or to start workers by `spawn`.
+    Several threads may call it at the same time, each with options of its own; only `track(..., persist=True)` is for
+    one row of pictures. Once it has been called, a process that is forked from this one cannot use it: there it raises
+    a ModelError, which says to load the model in the worker, or to start workers by `spawn`.
 
     Args:
         model: a .pt, .onnx or OpenVINO folder, a published name such as `yolo11n-pose.pt`, or `builtin`; None is
             yolo11n-pose.pt, or the built-in model where that cannot be had.
-        live: keep no more than one picture in the network, also for the frames of a file in `stream`: the least delay
-            of each one, at the price of frames a second. Single pictures and live sources have that anyhow.
-        options: conf, iou, imgsz, max_det, classes, half, device, runtime, skeleton, with ultralytics' meaning and
-            defaults; precision (fp32, bf16, fp16 or int8), and calibrate, the clip that int8 is calibrated on.
+        task: `pose`, where it is given.
+        verbose: print what `info` says.
+        live: keep no more than one picture in the network, also for the frames of a file: the least delay of each
+            one, at the price of frames a second. Single pictures and live sources have that anyhow.
+        options: as `LoadOptions` says: device, precision and what else is decided now, and thresholds for the calls
+            that give none.
 
     Raises:
         ModelError: the model cannot be found, trusted, converted or run; DeviceError: the device is not there.
         SettingsError: an option is unknown or out of range.
     """
 
-    def __init__(self, model: str | Path | None = None, *, live: bool = False, **options: Any) -> None:
-        settings = _inference(_named(model) | options)
-        self.estimator = load_estimator(settings, live=live, sample=_sample(settings))
+    task: Literal["pose"] = "pose"
+
+    @shows_options(LoadOptions)
+    def __init__(
+        self, model: str | Path | None = None, task: str | None = None, verbose: bool = False, *, live: bool = False,
+        **options: Unpack[LoadOptions],
+    ) -> None:  # fmt: skip
+        if task not in (None, self.task):
+            raise SettingsError(f"task: {task!r} is not offered; poseline finds poses: task='pose'")
+        settings = load_settings(model, options)
+        self._live = live
+        self.estimator = self._load(settings)
         """What runs it; for pipelines of your own."""
+        self._others: dict[tuple[str, bool | None], PoseEstimator] = {}
+        self._loading = threading.Lock()
+        self._following: Following | None = None
+        if verbose:
+            self.info()
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a PoseModel cannot be sent to another process; load it there: PoseModel(...) in the worker")
+
+    def __repr__(self) -> str:
+        spec = self.estimator.spec
+        return (
+            f"PoseModel({spec.name}, {len(spec.skeleton)} keypoints, on {self.estimator.runtime.name}, {self.device})"
+        )
+
+    if not TYPE_CHECKING:  # a type checker is to know what there is
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name in NOT_OFFERED:
+                raise NotOffered(f"{name}: {NOT_OFFERED[name]}")
+            raise AttributeError(f"a PoseModel has no attribute {name!r}")
 
     @property
     def names(self) -> dict[int, str]:
@@ -78,75 +115,172 @@ class PoseModel:
         """Which keypoint is which body part."""
         return self.estimator.spec.skeleton
 
-    @overload
-    def __call__(self, source: Picture, **options: Any) -> Result: ...
+    @property
+    def device(self) -> Device:
+        """What it runs on: a text, `cpu`, `cuda:0` or `mps`, that has `type` and `index` as a torch.device has."""
+        return Device(runs_on(self.estimator.spec, self.estimator.settings))
 
     @overload
-    def __call__(self, source: Iterable[Any], **options: Any) -> list[Result]: ...
+    def predict(
+        self, source: Source = None, stream: Literal[False] = False, **options: Unpack[PredictOptions]
+    ) -> list[Results]: ...
 
-    def __call__(self, source: Picture | Iterable[Any], **options: Any) -> Result | list[Result]:
-        """Find the poses in one picture, or in each of several.
+    @overload
+    def predict(
+        self, source: Source, stream: Literal[True], **options: Unpack[PredictOptions]
+    ) -> Generator[Results, None, None]: ...
 
-        A GPU takes several of one size as a batch; a CPU works on one after another.
+    @shows_options(PredictOptions)
+    def predict(
+        self, source: Source = None, stream: bool = False, **options: Unpack[PredictOptions]
+    ) -> list[Results] | Generator[Results, None, None]:
+        """Find the poses in one picture or several, or in each frame of a video, camera or stream.
+
+        A GPU takes several pictures of one size as a batch; a CPU works on one after another.
 
         Args:
-            source: a file; an http address of a picture; an array as OpenCV gives it, (H, W, 3) BGR, (H, W, 4) BGRA or
-                (H, W) grey, of uint8, of uint16 (the upper 8 bits count) or of floats in 0..255; a PIL picture; a torch
-                tensor (3, H, W) RGB with values in 0..1, which is looked at in its own size; or a list of these, or a
-                tensor (N, 3, H, W).
-            options: conf, iou, imgsz, max_det, classes, for this call alone.
+            source: one of
+                a file, a folder, a pattern such as `shots/*.jpg`, a camera's number, an address, or a `.txt` or `.csv`
+                that lists such, a line each;
+                an array as OpenCV gives it, (H, W, 3) BGR, (H, W, 4) BGRA or (H, W) grey, of uint8, of uint16 (the
+                upper 8 bits count) or of floats in 0..255;
+                a PIL picture;
+                a torch tensor (3, H, W) RGB with values in 0..1, looked at in its own size; (N, 3, H, W) for several;
+                a list or another iterable of pictures, which may be files and http addresses.
+            stream: give one result after another, as they come, instead of a list of all: for what is long or live.
+            options: as `PredictOptions` says, for this call alone.
 
         Returns:
-            A result, or a list of one for each picture of several, in their order.
+            A list with a result for each picture or frame, in their order, also for one picture; or their generator.
 
         Raises:
-            SourceError: a picture cannot be read, or is none: the text says what to give.
-            SettingsError: an option is unknown, or belongs to loading.
+            SourceError: a source cannot be read, or is none: the text says what to give.
+            SettingsError: an option is unknown, out of range, not offered, or belongs to loading.
+            OutputError: a result cannot be saved or shown.
             ModelError: this process was forked from one that had called the model.
         """
-        settings = self._settings_for(options)
-        if isinstance(source, str | Path | np.ndarray) or not _holds_several(source):
-            return self._results([source], settings, options)[0]
-        return self._results(list(source), settings, options)
+        return self._answer(source, stream, dict(options), "predict")
 
-    predict = __call__
+    __call__ = predict
 
-    def _settings_for(self, options: dict[str, Any]) -> InferenceSettings:
-        """The model's settings with the options of one call or stream.
+    @overload
+    def track(
+        self, source: Source = None, stream: Literal[False] = False, persist: bool = False,
+        **options: Unpack[TrackOptions],
+    ) -> list[Results]: ...  # fmt: skip
+
+    @overload
+    def track(
+        self, source: Source, stream: Literal[True], persist: bool = False, **options: Unpack[TrackOptions]
+    ) -> Generator[Results, None, None]: ...
+
+    @shows_options(TrackOptions)
+    def track(
+        self, source: Source = None, stream: bool = False, persist: bool = False, **options: Unpack[TrackOptions]
+    ) -> list[Results] | Generator[Results, None, None]:
+        """As `predict`, and persons keep an id; those who have none (yet) are left out.
+
+        Args:
+            source: as in `predict`.
+            stream: as in `predict`.
+            persist: go on from the call before: for frames that are given one by one, which count as 30 a second.
+                Without it ids begin at 1 again, in a row of pictures at each new name.
+            options: as `TrackOptions` says, for this call alone.
+
+        Returns:
+            As `predict`; `boxes.id` has the ids.
 
         Raises:
-            SettingsError: an option is unknown, out of range, or decided when the model is loaded.
+            As `predict`.
         """
-        _refuse_augment(options)
-        if not options:
-            return self.estimator.settings
-        changed = _inference({**self.estimator.settings.model_dump(), **options})
-        if fixed := set(options) - _OF_A_CALL:
-            raise SettingsError(f"{sorted(fixed)[0]}: is decided when the model is loaded; give it to PoseModel(...)")
-        check_classes(self.estimator.spec, changed.classes)
-        return changed
+        return self._answer(source, stream, dict(options), "track", persist=persist)
 
-    def _results(
-        self, pictures: Sequence[object], settings: InferenceSettings, options: dict[str, Any]
-    ) -> list[Result]:
-        """Those of tensors are looked at in their own size, as ultralytics does, unless the call gives another."""
-        frames = [_frame(picture, index) for index, picture in enumerate(pictures)]
-        sized: dict[int, list[int]] = {}
-        for index, (picture, frame) in enumerate(zip(pictures, frames, strict=True)):
-            own_size = is_tensor(picture) and "imgsz" not in options
-            sized.setdefault(max(frame.width, frame.height) if own_size else settings.imgsz, []).append(index)
-        results: dict[int, Result] = {}
-        for imgsz, chosen in sized.items():
-            asked = settings if imgsz == settings.imgsz else settings.model_copy(update={"imgsz": imgsz})
-            found = self.estimator.estimate_all([frames[index] for index in chosen], asked)
-            results.update(
-                (index, Result.of(seen, self.names, self.skeleton)) for index, seen in zip(chosen, found, strict=True)
-            )
-        return [results[index] for index in range(len(frames))]
+    def info(self, detailed: bool = False, verbose: bool = True) -> str:
+        """What the model is and what it runs on, in one line, which is printed too unless `verbose` is False.
+
+        Raises:
+            SettingsError: it is asked to be `detailed`: the layers are not known here.
+        """
+        if detailed:
+            raise SettingsError("detailed: layers are ultralytics' to show: YOLO(...).info(detailed=True)")
+        spec, runtime = self.estimator.spec, self.estimator.runtime
+        line = (
+            f"{spec.name}: {len(spec.skeleton)} keypoints, {', '.join(spec.names.values())}; "
+            f"{runtime.name}, {runtime.device}, {runtime.precision}"
+        )
+        if verbose:
+            sys.stdout.write(line + "\n")
+        return line
+
+    def fuse(self) -> PoseModel:
+        """The model itself: its layers were fused when it was loaded."""
+        return self
+
+    eval = fuse
+
+    def to(self, device: object) -> PoseModel:
+        """The model itself, which from now on runs on `device`, where its calls say nothing else."""
+        self.estimator = self._estimator({"device": device})
+        return self
+
+    def cpu(self) -> PoseModel:
+        """As `to("cpu")`."""
+        return self.to("cpu")
+
+    def cuda(self, device: int = 0) -> PoseModel:
+        """As `to`, of a GPU by its number."""
+        return self.to(device)
+
+    def _load(self, settings: InferenceSettings) -> PoseEstimator:
+        sample = ClipSample(settings.calibrate) if settings.calibrate else None
+        return load_estimator(settings, live=self._live, sample=sample)
+
+    def _estimator(self, options: dict[str, Any]) -> PoseEstimator:
+        """What runs a call; its device and precision are taken from `options`.
+
+        Where they are others than the model's own, the model is loaded once more, and kept.
+        """
+        settings = self.estimator.settings
+        device, half = device_name(options.pop("device", None)), half_precision(options)
+        changed = {"device": device if device != self.device else None, "half": half if half != settings.half else None}
+        if changed["device"] is None and changed["half"] is None:
+            return self.estimator
+        with self._loading:
+            key = device or self.device, half
+            if key not in self._others:
+                if half is not None:
+                    changed["precision"] = "auto"
+                self._others[key] = self._load(inference_settings(settings, changed))
+            return self._others[key]
+
+    def _answer(
+        self, source: object, stream: bool, options: dict[str, Any], mode: Literal["predict", "track"],
+        *, persist: bool = False,
+    ) -> list[Results] | Generator[Results, None, None]:  # fmt: skip
+        estimator = self._estimator(options) if options else self.estimator
+        call = Call.of(estimator.settings, options, TrackOptions if mode == "track" else PredictOptions)
+        check_classes(estimator.spec, call.inference.classes)
+        following = self._follow(call.inference.conf, persist) if mode == "track" else None
+        running, found = Running(estimator, call, mode, following), find_source(source)
+        return running.results(found, stream=True) if stream else running.collected(found)
+
+    def _follow(self, conf: float, persist: bool) -> Following:
+        """What gives ids in this call: what did so in the call before, where that is to `persist`."""
+        if not persist:
+            self._following = None
+            return Following(self.skeleton, conf, persist=False)
+        if self._following is None:
+            self._following = Following(self.skeleton, conf, persist=True)
+        self._following.tracker.conf = conf
+        return self._following
+
+
+YOLO = PoseModel
+"""The same class, so that a program written for ultralytics changes its import alone."""
 
 
 def stream(
-    source: str | Path,
+    source: str | Path | int,
     model: str | Path | PoseModel | None = None,
     *,
     track: bool = True,
@@ -155,7 +289,7 @@ def stream(
     source_fps: float | str | None = None,
     start: float | str | None = None,
     end: float | str | None = None,
-    **options: Any,
+    **options: Unpack[LoadOptions],
 ) -> Generator[Observation, None, None]:
     """Observations of a video, camera or stream, in order, as they come; decoding and inference run beside the loop.
 
@@ -170,23 +304,25 @@ def stream(
         start: give the frames of a recording from this time on, in seconds from its first frame, or "h:mm:ss"; the
             frames keep the times that they have in the whole recording, and are numbered from 0.
         end: and those before this time.
-        options: conf, iou, imgsz and so on, as `PoseModel` takes them; of a loaded one, as its calls take them.
+        options: as `PoseModel` takes them; of a loaded one, as its calls take them: conf, iou, imgsz, max_det, classes.
 
     Raises:
         SourceError, ModelError, SettingsError: as the first `next` finds out, or on the way.
         PoselineError: it was begun before this process was forked.
     """
     if isinstance(model, PoseModel):
-        loaded, inference = model.estimator, model._settings_for(options)
+        loaded = model.estimator
+        inference = Call.of(loaded.settings, dict(options), ThresholdOptions).inference
+        check_classes(loaded.spec, inference.classes)
     else:
-        loaded, inference = None, _inference(_named(model) | options)
+        loaded, inference = None, load_settings(model, options)
     settings = configuration.load(
         overrides={
             "tracking": {"enabled": track},
             "capture": {"live": live, "vid_stride": vid_stride, "source_fps": source_fps, "start": start, "end": end},
         }
     ).model_copy(update={"inference": inference})
-    found = locate([source])
+    found = locate([str(source)])
     if len(found) != 1:
         raise SourceError(f"{source}: holds {len(found)} sources; stream them one by one")
     process = forks.generation()
@@ -198,62 +334,3 @@ def stream(
                     f"{session.source.info.name}: this stream was begun before this process was forked, and its "
                     "threads stayed in the parent; begin it in the worker"
                 )
-
-
-def _sample(settings: InferenceSettings) -> ClipSample | None:
-    return ClipSample(settings.calibrate) if settings.calibrate else None
-
-
-def _named(model: str | Path | None) -> dict[str, Any]:
-    return {"model": None if model is None else str(model)}
-
-
-def _inference(options: dict[str, Any]) -> InferenceSettings:
-    _refuse_augment(options)
-    return configuration.load(overrides={"inference": options}).inference
-
-
-def _refuse_augment(options: dict[str, Any]) -> None:
-    if options.pop("augment", None):
-        raise SettingsError("augment: running each picture several times is not real time; poseline does not offer it")
-
-
-def _holds_several(source: object) -> TypeGuard[Iterable[Any]]:
-    """Whether it is a list, a tuple, another iterable, or a tensor of several pictures."""
-    if is_tensor(source):
-        return getattr(source, "ndim", 3) == 4
-    if isinstance(source, bytes | bytearray | memoryview | dict) or hasattr(source, "read"):
-        return False
-    return isinstance(source, Iterable)
-
-
-def _frame(picture: object, index: int) -> Frame:
-    if isinstance(picture, str | Path):
-        pixels, name = _read(str(picture)), redact(str(picture))
-    elif isinstance(picture, int) and not isinstance(picture, bool):
-        raise SourceError(f"{picture}: is a camera; use stream({picture})")
-    else:
-        pixels, name = pixels_of(picture), str(getattr(picture, "filename", "") or f"image{index}.jpg")
-    return Frame(pixels, index, index, Fraction(1), float(index), time.monotonic(), name)
-
-
-def _read(source: str) -> Pixels:
-    """The picture in a file. What is no picture, but something that `stream` takes, is refused by that word."""
-    path = os.path.expanduser(source)  # unlike Path, os.path says no to a name that cannot be one, and never raises
-    if not source:
-        raise SourceError("the name of a picture is empty")
-    if source.isdecimal():
-        raise SourceError(f"{source}: is a camera; use stream({source})")
-    if source.lower().startswith(("http://", "https://")):
-        return read_image(source, CaptureSettings().max_pixels)
-    if "://" in source:
-        raise SourceError(f"{source}: is a stream; use stream(...) with it")
-    if os.path.isdir(path):
-        raise SourceError(f"{source}: is a folder; give a list of its pictures, or use stream({source!r})")
-    if glob.has_magic(source) and not os.path.exists(path):
-        raise SourceError(f"{source}: is a pattern; give a list of files: sorted(glob.glob({source!r}))")
-    if "\0" in source:
-        raise SourceError(f"{source!r}: is not the name of a file")
-    if os.path.exists(path) and locate([source])[0].video:
-        raise SourceError(f"{source}: is not a picture; if it is a video, use stream({source!r})")
-    return read_image(Path(path), CaptureSettings().max_pixels)

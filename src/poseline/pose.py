@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseline.frame import Frame
+from poseline.words import counted
 
 Floats: TypeAlias = NDArray[np.float32]
 Integers: TypeAlias = NDArray[np.int64]
@@ -52,6 +53,11 @@ class Poses:
     def __len__(self) -> int:
         return len(self.boxes)
 
+    def __repr__(self) -> str:
+        ids = [number for number in self.ids.tolist() if number != UNTRACKED]
+        tracked = f", ids={ids}" if ids else ""
+        return f"Poses({counted(len(self), 'person')}, {self.keypoints.shape[1]} keypoints each{tracked})"
+
     def __getitem__(self, chosen: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Poses:
         """The instances that `chosen` (mask, indices or slice) picks, in its order."""
         return Poses(
@@ -80,6 +86,17 @@ class Poses:
         return cls.of(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, keypoints, 3), np.float32))
 
 
+def describe(poses: Poses, names: dict[int, str]) -> str:
+    """How many of which class, such as `4 persons`; `(no detections)` of none."""
+    counts = np.bincount(poses.classes, minlength=1) if len(poses) else np.zeros(1, np.int64)
+    parts = [
+        f"{count} {names.get(number, number)}{'s' * (count > 1)}"
+        for number, count in enumerate(counts.tolist())
+        if count
+    ]
+    return ", ".join(parts) or "(no detections)"
+
+
 @dataclass(frozen=True, eq=False)
 class Speed:
     """What one frame cost in the model, in milliseconds."""
@@ -100,6 +117,9 @@ class Observation:
     """(height, width) of the network's input for this frame, in pixels."""
     smoothed: Poses | None = None
     """The same poses without their tremble, where that is asked for."""
+
+    def __repr__(self) -> str:
+        return f"Observation({self.frame}, {self.poses})"
 
     @property
     def shown(self) -> Poses:

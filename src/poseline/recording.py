@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,12 @@ def record(
     *,
     sinks: Sequence[Sink] = (),
     stages: Sequence[Stage] = (),
-    **settings: dict[str, Any],
+    capture: Mapping[str, Any] | None = None,
+    inference: Mapping[str, Any] | None = None,
+    tracking: Mapping[str, Any] | None = None,
+    smoothing: Mapping[str, Any] | None = None,
+    overlay: Mapping[str, Any] | None = None,
+    output: Mapping[str, Any] | None = None,
 ) -> RunReport:
     """Take a source to its end, into a folder of results and into `sinks`.
 
@@ -29,7 +34,12 @@ def record(
         folder: of the results; None: runs/NAME, then runs/NAME-2 ...
         sinks: further places for the results.
         stages: further steps, between tracking and drawing.
-        settings: sections as in a `-c` file, such as `inference={"model": "builtin"}` and `output={"video": False}`.
+        capture: how the source is read; this and what follows are sections of `Settings`, as in a `-c` file.
+        inference: the model, and what counts as found, such as `{"model": "builtin"}`.
+        tracking: how persons keep their ids.
+        smoothing: of what is drawn and sent.
+        overlay: what is drawn.
+        output: what is written, such as `{"video": False}`.
 
     Returns:
         What happened: counts, speed, files, notes.
@@ -37,7 +47,11 @@ def record(
     Raises:
         PoselineError: what went wrong, when the files are finished as far as they could be.
     """
-    chosen = load(overrides=settings)
+    sections = {
+        "capture": capture, "inference": inference, "tracking": tracking,
+        "smoothing": smoothing, "overlay": overlay, "output": output,
+    }  # fmt: skip
+    chosen = load(overrides={name: dict(values) for name, values in sections.items() if values})
     found = locate([str(source)])
     if len(found) != 1:
         raise SourceError(f"{source}: holds {len(found)} sources; record them one by one")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from poseline.output import OutputFolder
     from poseline.pipeline import OnFrame, RunReport, Sink, Stage
     from poseline.pose import Observation
+    from poseline.tracking import Tracker
 
     OnLoad: TypeAlias = "Callable[[PoseEstimator], object]"
 
@@ -162,14 +163,22 @@ class Session:
         if not self._read:  # one that was read closes itself, on the thread that reads it
             self.source.close()
 
-    def observations(self) -> Iterator[Observation]:
-        """What is seen, frame by frame, as it comes; decoding and inference run beside the caller's loop."""
+    def observations(self, tracker: Tracker | None = None) -> Iterator[Observation]:
+        """What is seen, frame by frame, as it comes; decoding and inference run beside the caller's loop.
+
+        Where the settings want tracking, `tracker` does it; a new one if None.
+        """
         from poseline.pipeline import open_pose_stream
 
         self._read = True
         settings = self._request.settings
         with open_pose_stream(
-            self.source, self.estimator, settings, self._stages, inference=settings.inference
+            self.source,
+            self.estimator,
+            settings,
+            self._stages,
+            inference=settings.inference,
+            tracker=tracker,
         ) as stream:
             items: Iterator[Observation] = stream.items
             yield from items

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -13,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -20,6 +22,7 @@ from pydantic import (
 )
 
 from poseline.errors import SettingsError
+from poseline.words import did_you_mean
 
 
 def _device(name: str) -> str:
@@ -39,6 +42,16 @@ def _classes(given: Any) -> Any:
     given = given.tolist() if hasattr(given, "tolist") else given  # numpy's
     given = (given,) if isinstance(given, int) and not isinstance(given, bool) else given
     return None if isinstance(given, list | tuple) and not given else given
+
+
+def _image_size(given: Any) -> Any:
+    """Whole pixels: one number, or (height, width); a list of one number is that number."""
+    plain = given.tolist() if hasattr(given, "tolist") else given  # numpy's
+    sides = plain if isinstance(plain, list | tuple) else [plain]
+    whole = [side for side in sides if isinstance(side, int) and not isinstance(side, bool) and 32 <= side <= 8192]
+    if len(whole) != len(sides) or len(sides) not in (1, 2):
+        raise ValueError(f"a size is one number of pixels in 32..8192, or (height, width), got {given!r}")
+    return whole[0] if len(whole) == 1 else (whole[0], whole[1])
 
 
 LOG_FORMATS = ["jsonl", "csv", "parquet"]
@@ -96,14 +109,26 @@ def _real(value: Any) -> Any:
 Moment = Annotated[
     float, BeforeValidator(_real), BeforeValidator(_moment), Field(ge=0, allow_inf_nan=False)
 ]  # validators that come later here are called sooner
+ImageSize = Annotated[int | tuple[int, int], PlainValidator(_image_size)]
 FrameRate = Annotated[float, BeforeValidator(_rate), Field(gt=0)]
+AnySection = TypeVar("AnySection", bound="Section")
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """Settings that belong together: frozen, and without unknown names."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """For `repr`: what is not as it is by default."""
+        defaults = {name: field.default for name, field in type(self).model_fields.items()}
+        return ((name, value) for name, value in self if value != defaults[name])
 
-class CaptureSettings(_Section):
+    def __str__(self) -> str:
+        return repr(self)
+
+
+class CaptureSettings(Section):
     """Where frames come from, and which of them."""
 
     live: bool = False
@@ -156,7 +181,7 @@ class CaptureSettings(_Section):
         return self.start is not None or self.end is not None
 
 
-class InferenceSettings(_Section):
+class InferenceSettings(Section):
     """The model and what counts as found. Names and defaults as in ultralytics."""
 
     model: str | None = None
@@ -168,8 +193,8 @@ class InferenceSettings(_Section):
     """auto, cpu, cuda, cuda:1 or mps."""
     runtime: RuntimeName = "auto"
     """Which engine runs the network."""
-    imgsz: int = Field(default=640, ge=32, le=8192)
-    """Length of the longer side of the network's input, in pixels."""
+    imgsz: ImageSize = 640
+    """Length of the longer side of the network's input in pixels; or (height, width) to fit a picture into."""
     conf: Fraction01 = 0.25
     """Least confidence of a person; one who is tracked is followed down to `tracking.low`."""
     iou: Fraction01 = 0.7
@@ -208,7 +233,7 @@ class InferenceSettings(_Section):
         return self
 
 
-class TrackingSettings(_Section):
+class TrackingSettings(Section):
     """How persons keep their ids from frame to frame."""
 
     enabled: bool = True
@@ -233,7 +258,7 @@ class TrackingSettings(_Section):
         return self
 
 
-class SmoothingSettings(_Section):
+class SmoothingSettings(Section):
     """Keypoints that do not tremble, in what is drawn and sent; the log keeps what was measured.
 
     A One-Euro filter in body sizes (the root of a person's box) and seconds.
@@ -251,7 +276,7 @@ class SmoothingSettings(_Section):
     """Cut-off frequency of the speed, in Hz."""
 
 
-class OverlaySettings(_Section):
+class OverlaySettings(Section):
     """What is drawn."""
 
     boxes: bool = True
@@ -274,7 +299,7 @@ class OverlaySettings(_Section):
     """Least confidence of a keypoint that is drawn."""
 
 
-class OutputSettings(_Section):
+class OutputSettings(Section):
     """What is written, and where."""
 
     directory: Annotated[Path, AfterValidator(_folder)] | None = None
@@ -304,7 +329,7 @@ class OutputSettings(_Section):
         return (given,) if isinstance(given, str) else given
 
 
-class Settings(_Section):
+class Settings(Section):
     """All settings of a run."""
 
     capture: CaptureSettings = CaptureSettings()
@@ -326,6 +351,20 @@ class Settings(_Section):
         if smoothing.enabled and tracking is not None and not tracking.enabled:
             raise ValueError("smoothing (--smooth) follows persons by their ids, and so needs tracking (--track)")
         return smoothing
+
+
+def checked(section: type[AnySection], values: dict[str, Any]) -> AnySection:
+    """A section of settings that has these values.
+
+    Raises:
+        SettingsError: one is unknown or out of range; the text names it.
+    """
+    try:
+        return section.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"{where}: {first['msg']}, got {first.get('input')!r}") from None
 
 
 def load(path: str | Path | None = None, overrides: dict[str, dict[str, Any]] | None = None) -> Settings:
@@ -376,7 +415,8 @@ def _explain(error: ValidationError, path: str | Path | None, overrides: dict[st
     if first["type"] == "extra_forbidden":
         section = Settings.model_fields.get(str(first["loc"][0])) if len(first["loc"]) > 1 else None
         fields = section.annotation.model_fields if section and section.annotation else Settings.model_fields
-        return f"{prefix}unknown setting {where!r}; known here: {', '.join(fields)}"
+        nearest = did_you_mean(str(first["loc"][-1]), fields)
+        return f"{prefix}unknown setting {where!r}{nearest}; known here: {', '.join(fields)}"
     if first["type"] == "value_error":  # ours, in our own words
         return f"{prefix}{where}: {first['ctx']['error']}"
     return f"{prefix}{where}: {first['msg']}, got {first.get('input')!r}"

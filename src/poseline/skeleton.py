@@ -54,6 +54,10 @@ class Skeleton:
     def __len__(self) -> int:
         return len(self.names)
 
+    def __repr__(self) -> str:
+        first = ", ".join((*self.names[:3], *["..."] * (len(self) > 3)))
+        return f"Skeleton({len(self)} keypoints: {first}; {len(self.edges)} edges)"
+
     def side(self, keypoint: int) -> Side:
         """Which side of the body keypoint number `keypoint` is on, read off its name."""
         words = self.names[keypoint].lower().replace("-", "_").split("_")

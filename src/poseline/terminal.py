@@ -16,8 +16,7 @@ from poseline.inference import PoseEstimator
 from poseline.output import Recovered
 from poseline.pipeline import Meter, OnFrame, RunReport
 from poseline.pipeline.report import percentile
-from poseline.pose import Observation
-from poseline.result import describe
+from poseline.pose import Observation, describe
 from poseline.skeleton import Skeleton
 from poseline.words import counted
 

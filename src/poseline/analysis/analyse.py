@@ -20,6 +20,7 @@ from poseline.analysis.size import stature
 from poseline.analysis.smoothing import PointState, Smoothed, Smoothing, smooth
 from poseline.analysis.swaps import repair
 from poseline.analysis.uncertainty import Plane, foreshortening, sigma
+from poseline.short_repr import short_repr
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,8 @@ class PersonAnalysis:
     events: tuple[Event, ...]
     notes: tuple[str, ...] = field(default=())
     """What a reader must know, in words."""
+
+    __repr__ = short_repr
 
     @property
     def counts(self) -> dict[str, int]:

@@ -22,6 +22,7 @@ import numpy as np
 
 from poseline.analysis.facing import Facings, outward
 from poseline.analysis.motion import Doubles, Motion
+from poseline.short_repr import short_repr
 from poseline.skeleton import Side
 
 Kind = Literal["joint", "segment", "line"]
@@ -136,6 +137,8 @@ class Angles:
     """(T, A) degrees a second, NaN likewise."""
     sigma: Doubles
     """(T, A) standard deviation in degrees that the points' noise leaves, to first order; see `uncertainty`."""
+
+    __repr__ = short_repr
 
     @property
     def names(self) -> tuple[str, ...]:

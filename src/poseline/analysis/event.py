@@ -23,6 +23,7 @@ from poseline.analysis.mechanics import Mechanics
 from poseline.analysis.scale import Scale
 from poseline.analysis.smoothing import Smoothed
 from poseline.errors import SettingsError
+from poseline.short_repr import short_repr
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Event:
     """The side that it is of: of a step the foot in front."""
     values: dict[str, Quantity] = field(default_factory=dict)
     """What was measured of it, by name."""
+
+    __repr__ = short_repr
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from poseline.analysis.best_path import best_path
 from poseline.analysis.motion import Doubles, Motion
+from poseline.short_repr import short_repr
 
 Facings: TypeAlias = NDArray[np.int8]
 """(T,) of `Facing`."""
@@ -61,6 +62,8 @@ class FacingChoice:
     """(T,) of `Facing`."""
     agreement: float
     """Share of the frames that show something whose own vote is the choice; 1 where it was set, NaN: none shows any."""
+
+    __repr__ = short_repr
 
 
 def facing(motion: Motion, option: FacingOption = "auto") -> FacingChoice:

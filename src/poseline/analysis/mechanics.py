@@ -15,6 +15,7 @@ import numpy as np
 from poseline.analysis.motion import Doubles, Motion
 from poseline.analysis.scale import Scale
 from poseline.analysis.smoothing import Smoothed
+from poseline.short_repr import short_repr
 
 _ENOUGH = 0.9
 """Share of the body's mass that must be seen for its centre to be told."""
@@ -75,6 +76,8 @@ class Mechanics:
     """Metres that the hips went to and fro across the picture, over the time that they are seen."""
     displacement_m: float | None
     """Metres from where the hips were first seen to where they were last, across the picture; + to the right."""
+
+    __repr__ = short_repr
 
 
 def mechanics(smoothed: Smoothed, scale: Scale | None) -> Mechanics:

@@ -17,6 +17,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from poseline.short_repr import short_repr
+
 Doubles: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
 Integers: TypeAlias = NDArray[np.int64]
@@ -54,6 +56,8 @@ class Motion:
     """(T,) confidence of the person, 0..1, NaN where there is none."""
     pixel_aspect: float = 1.0
     """Width of a pixel over its height."""
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         count, size = len(self.times), len(self.names)

@@ -17,6 +17,7 @@ from poseline.analysis.facing import Facings
 from poseline.analysis.floor import Floor
 from poseline.analysis.motion import Bools, Doubles, Integers
 from poseline.analysis.smoothing import PointState, States
+from poseline.short_repr import short_repr
 
 SCHEMA = 1
 """Of `analysis.json` and `events.json`; another number where a field changes its meaning."""
@@ -61,6 +62,8 @@ class Person:
     """Width of a pixel of the picture over its height."""
     height: float | None = None
     """The person's height in metres as it was given; None where it was not."""
+
+    __repr__ = short_repr
 
     @property
     def times(self) -> Doubles:
@@ -229,6 +232,8 @@ class Analysis:
     """How the run behind the log ended: complete, interrupted, failed, killed or unknown."""
     warnings: tuple[str, ...] = ()
     """What a reader must know of the whole, in words; each person has their own besides."""
+
+    __repr__ = short_repr
 
     @property
     def main(self) -> Person:

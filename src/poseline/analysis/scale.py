@@ -18,6 +18,7 @@ import numpy as np
 from poseline.analysis.motion import Doubles, Motion, percentile
 from poseline.analysis.size import ANKLE, rolling
 from poseline.errors import SettingsError
+from poseline.short_repr import short_repr
 
 _NEARER = 1.08
 """Ratio of a person's largest size to their smallest from which they are taken to come nearer or go away ..."""
@@ -78,6 +79,8 @@ class Scale:
     """Whether it follows a person who comes nearer or goes away."""
     drift: float
     """Share by which the person's size changes though the scale stays: metres are off by as much; else 0."""
+
+    __repr__ = short_repr
 
     def metres(self, points: Doubles) -> Doubles:
         """(T, K, 2) x right, y up, of points in square pixels of the level picture, y down."""

@@ -20,6 +20,7 @@ from poseline.analysis import kalman
 from poseline.analysis.motion import Bools, Doubles, Motion
 from poseline.analysis.noise import choose, doubt, noise_bound
 from poseline.errors import SettingsError
+from poseline.short_repr import short_repr
 
 Method = Literal["auto", "butterworth", "none"]
 States: TypeAlias = NDArray[np.uint8]
@@ -101,6 +102,8 @@ class Smoothed:
     """(T, K) a `PointState` each."""
     cutoff: Doubles
     """(K,) frequency in Hz above which movement is lost: passed by half (auto), by 0.707 (butterworth); inf: none."""
+
+    __repr__ = short_repr
 
     @property
     def filled(self) -> float:

@@ -21,6 +21,7 @@ import numpy as np
 
 from poseline.analysis.motion import Bools, Doubles, Integers, middle
 from poseline.pose import UNTRACKED
+from poseline.short_repr import short_repr
 
 _LONGEST = 4.0
 """Seconds for which somebody may be gone and still be taken for the same person."""
@@ -49,6 +50,8 @@ class Fragment:
     points: Doubles
     """(N, K, 2) square pixels, NaN where unseen."""
 
+    __repr__ = short_repr
+
 
 @dataclass(frozen=True)
 class Join:
@@ -72,6 +75,8 @@ class Stitched:
     loose: tuple[int, ...]
     """Indices of detections without an id that no track leads to."""
     joins: tuple[Join, ...]
+
+    __repr__ = short_repr
 
 
 def stitch(fragments: Sequence[Fragment], names: Sequence[str]) -> Stitched:

@@ -15,6 +15,7 @@ import numpy as np
 
 from poseline.analysis.angles import Arms
 from poseline.analysis.motion import Bools, Doubles, Motion, percentile
+from poseline.short_repr import short_repr
 
 OUT_OF_PLANE = 30.0
 """Degrees that a segment may point out of the picture's plane before its angles are warned of."""
@@ -51,6 +52,8 @@ class Plane:
     """(T, A) degrees by which the more foreshortened of an angle's two arms points out of the plane; NaN: not seen."""
     share: Doubles
     """(A,) share of the frames seen in which that is more than `OUT_OF_PLANE`; NaN: never seen."""
+
+    __repr__ = short_repr
 
     @property
     def away(self) -> Bools:

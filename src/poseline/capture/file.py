@@ -24,7 +24,7 @@ from poseline.capture.source import Source, SourceInfo
 from poseline.capture.stated_bytes import stated_bytes
 from poseline.errors import SourceError, redact
 from poseline.frame import Frame, Gap
-from poseline.words import counted, were
+from poseline.words import counted, file_alike, were
 
 if TYPE_CHECKING:
     from poseline.settings import CaptureSettings
@@ -357,7 +357,7 @@ def check_readable(path: Path) -> None:
     except FileNotFoundError:
         if path.is_symlink():
             raise SourceError(f"{path}: no such file: it is a link to {path.readlink()}, which is not there") from None
-        raise SourceError(f"{path}: no such file") from None
+        raise SourceError(f"{path}: no such file{file_alike(path)}") from None
     except PermissionError:
         raise SourceError(f"{path}: no permission to read it") from None
     except OSError as error:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("poseline")
 
+_YOUTUBE = r"(www\.|m\.)?(youtube\.com|youtu\.be)/"
 _NO_VIDEO = (av.error.ArgumentError, av.error.InvalidDataError, av.error.PatchWelcomeError)
 """What FFmpeg says of a picture behind an address."""
 
@@ -256,7 +257,7 @@ def _expand(source: str, recursive: bool) -> list[Location]:
         return [Location(f"camera-{int(source)}", camera=int(source))]
     if is_url(source):
         return [_address(source)]
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))  # unlike Path's, it leaves an unknown ~user as it is
     if path.suffix.lower() in SUFFIXES:
         return _of_list(path, recursive)
     if os.path.isdir(path):  # unlike Path.is_dir, also says no to a name that is too long
@@ -276,6 +277,8 @@ def _address(url: str) -> Location:
         raise SourceError(f"{url}: {scheme}:// is not among {', '.join(STREAM_SCHEMES)}")
     if re.search(r"\s", url):
         raise SourceError(f"an address of {scheme}:// holds a space; write it as %20")  # the rest may be a password
+    if re.match(_YOUTUBE, rest, re.IGNORECASE):
+        raise SourceError(f"{url}: is a page, not a video; fetch the video first: yt-dlp -o clip.mp4 ADDRESS")
     if is_image_address(url) and (name := image_name(url)):
         return Location(name, pictures=(url,))
     # Not urlsplit: a password may hold / # ? and [ too, and must not become a part of the folder's name.

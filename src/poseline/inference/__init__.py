@@ -3,7 +3,7 @@
 from poseline.inference.decode import decode, suppress
 from poseline.inference.estimator import PoseEstimator, infer
 from poseline.inference.letterbox import Letterbox
-from poseline.inference.load import check_classes, device_of, load_estimator
+from poseline.inference.load import check_classes, device_of, load_estimator, runs_on
 from poseline.inference.runtimes import Request, Runtime, ScriptedRuntime
 from poseline.inference.spec import ModelSpec
 from poseline.inference.turns import Turn, Turns
@@ -22,5 +22,6 @@ __all__ = [
     "device_of",
     "infer",
     "load_estimator",
+    "runs_on",
     "suppress",
 ]

@@ -17,7 +17,7 @@ from poseline import forks
 from poseline.errors import ModelError
 from poseline.frame import Frame, plane_pixels
 from poseline.inference.decode import decode_batch
-from poseline.inference.letterbox import Letterbox, round_up
+from poseline.inference.letterbox import Letterbox, limits
 from poseline.inference.roi import RoiSelector
 from poseline.inference.runtimes import Request, Runtime
 from poseline.inference.spec import ModelSpec
@@ -89,17 +89,22 @@ class PoseEstimator:
     @property
     def imgsz(self) -> int:
         """The longer side of the network's input that runs, in pixels: what was asked for may be rounded up."""
-        return max(self.runtime.fixed_size or (round_up(self.settings.imgsz, self.spec.stride),))
+        return max(self.runtime.fixed_size or limits(self.settings.imgsz, self.spec.stride))
 
     @property
     def size_note(self) -> str:
         """What runs instead, where the `imgsz` that was asked for cannot be had; else empty."""
         asked, fixed = self.settings.imgsz, self.runtime.fixed_size
-        if fixed and "imgsz" in self.settings.model_fields_set and asked != self.imgsz:
-            return f"imgsz {asked}: {self.spec.name} takes pictures of {fixed[1]}x{fixed[0]} alone: that is what runs"
-        if not fixed and asked != self.imgsz:
-            return f"imgsz {asked} is not a multiple of {self.spec.stride}: {self.imgsz} runs"
-        return ""
+        runs = fixed or limits(asked, self.spec.stride)
+        if asked == runs or asked == max(runs):
+            return ""
+        shown = asked if isinstance(asked, int) else f"{asked[1]}x{asked[0]}"
+        if fixed:
+            wanted = "imgsz" in self.settings.model_fields_set
+            only = f"{self.spec.name} takes pictures of {fixed[1]}x{fixed[0]} alone: that is what runs"
+            return f"imgsz {shown}: {only}" if wanted else ""
+        instead = runs[0] if isinstance(asked, int) else f"{runs[1]}x{runs[0]}"
+        return f"imgsz {shown} is not a multiple of {self.spec.stride}: {instead} runs"
 
     def input_size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) of the network's input for a picture of this size, in pixels."""

@@ -78,7 +78,8 @@ def quantized(spec: ModelSpec, settings: InferenceSettings, sample: Sample | Non
 
 
 def _key(spec: ModelSpec, settings: InferenceSettings, sample: Sample) -> str:
-    name = f"{Path(spec.name).stem}-{spec.sha256[:16]}-{settings.imgsz}-{sample.digest()[:16]}"
+    size = settings.imgsz if isinstance(settings.imgsz, int) else "x".join(map(str, settings.imgsz))
+    name = f"{Path(spec.name).stem}-{spec.sha256[:16]}-{size}-{sample.digest()[:16]}"
     return f"{name}-openvino{version('openvino').split('-')[0]}-nncf{version('nncf')}-{_RECIPE}"
 
 

@@ -29,13 +29,15 @@ class Letterbox:
 
     @classmethod
     @lru_cache(maxsize=16)
-    def fit(cls, width: int, height: int, imgsz: int, stride: int, fixed: tuple[int, int] | None = None) -> Letterbox:
+    def fit(
+        cls, width: int, height: int, imgsz: int | tuple[int, int], stride: int, fixed: tuple[int, int] | None = None
+    ) -> Letterbox:
         """The smallest input with sides of multiples of `stride` and a longer side of `imgsz` pixels.
 
-        `fixed` (height, width) is for networks of one input size. The rounding is ultralytics' own.
+        Where `imgsz` is (height, width), the picture is fitted into that instead of a square. `fixed` (height, width)
+        is for networks of one input size. The rounding is ultralytics' own.
         """
-        long_side = round_up(imgsz, stride)
-        limit_height, limit_width = fixed or (long_side, long_side)
+        limit_height, limit_width = fixed or limits(imgsz, stride)
         scale = min(limit_height / height, limit_width / width)
         scaled = (max(1, round(width * scale)), max(1, round(height * scale)))
         spare = (limit_width - scaled[0], limit_height - scaled[1])
@@ -79,6 +81,12 @@ class Letterbox:
         """(..., 2) x, y in pixels of the source picture to input pixels."""
         there: Floats = (points - np.array(self.corner, np.float32)) / self._scale + np.array(self.offset, np.float32)
         return there
+
+
+def limits(imgsz: int | tuple[int, int], stride: int) -> tuple[int, int]:
+    """(height, width) of the largest input for `imgsz`, in multiples of `stride`."""
+    height, width = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
+    return round_up(height, stride), round_up(width, stride)
 
 
 def round_up(length: int, step: int) -> int:

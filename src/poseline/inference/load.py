@@ -67,6 +67,12 @@ def device_of(settings: InferenceSettings) -> str:
     return choose(weights.find(settings.model), settings)[1]
 
 
+def runs_on(spec: ModelSpec, settings: InferenceSettings) -> str:
+    """The device of a model that was loaded by these settings: cpu, cuda:N or mps."""
+    device = choose(spec.path, settings)[1]
+    return "cuda:0" if device == "cuda" else device
+
+
 def choose(path: Path, settings: InferenceSettings) -> tuple[Engine, str]:
     """The engine for the model at `path`, and the device: cpu, cuda:N or mps.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from poseline.errors import ModelError
+from poseline.short_repr import short_repr
 from poseline.skeleton import Skeleton
 
 log = logging.getLogger("poseline")
@@ -36,6 +37,8 @@ class ModelSpec:
     end2end: bool
     """The network's output is final: (N, 6 + K·values) rows that need no suppression."""
     skeleton: Skeleton
+
+    __repr__ = short_repr
 
     @classmethod
     def from_metadata(

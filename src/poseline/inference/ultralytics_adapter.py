@@ -25,6 +25,12 @@ log = logging.getLogger("poseline")
 PUBLISHED = re.compile(r"yolo(v8|11|26)[nsmlx]-pose(-p6)?\.pt")
 """Names of the pose models that ultralytics publishes."""
 
+
+def published() -> list[str]:
+    """The names that are likely to be meant by one that is not quite right."""
+    return [f"yolo{family}{size}-pose.pt" for family in ("v8", "11", "26") for size in "nsmlx"]
+
+
 _SAFE = {
     "ULTRALYTICS_SAFE_LOAD": "True",  # weights are data: a pickle that would call anything is refused
     "YOLO_AUTOINSTALL": "False",  # no package is installed because a file asks for it

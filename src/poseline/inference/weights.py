@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from poseline.errors import ModelError, PoselineError
 from poseline.inference import ultralytics_adapter
 from poseline.inference.spec import ModelSpec
 from poseline.skeleton import Skeleton
+from poseline.words import file_alike
 
 log = logging.getLogger("poseline")
 
@@ -47,13 +49,19 @@ def find(model: str | None) -> Path:
         return _default()
     if model == BUILTIN:
         return _builtin()
-    path = Path(model).expanduser()
+    path = Path(os.path.expanduser(model))  # unlike Path's, it leaves an unknown ~user as it is
     if path.exists():
         return path
-    if path.name != model or not ultralytics_adapter.PUBLISHED.fullmatch(model):
+    if not path.suffix and ultralytics_adapter.PUBLISHED.fullmatch(f"{model}.pt"):  # as ultralytics lets it be left out
+        return find(f"{model}.pt")
+    if path.suffix in (".yaml", ".yml"):
         raise ModelError(
-            f"{model}: no such model file; give a .pt, .onnx or OpenVINO folder, or a name like yolo11n-pose.pt"
+            f"{model}: describes a network without weights; give the .pt that was trained: yolo11n-pose.pt"
         )
+    if path.name != model or not ultralytics_adapter.PUBLISHED.fullmatch(model):
+        alike = file_alike(path, ultralytics_adapter.published())
+        wanted = "; give a .pt, .onnx or OpenVINO folder, or a name like yolo11n-pose.pt"
+        raise ModelError(f"{model}: no such model file{alike or wanted}")
     kept = cache_folder() / "weights" / model
     if not kept.exists():
         log.info("fetching %s", model)

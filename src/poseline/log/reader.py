@@ -16,6 +16,7 @@ from poseline.errors import SourceError
 from poseline.frame import Gap
 from poseline.log.records import SCHEMA
 from poseline.pose import Poses
+from poseline.short_repr import short_repr
 from poseline.skeleton import Skeleton
 
 Ending: TypeAlias = Literal["complete", "interrupted", "failed", "killed", "unknown"]
@@ -54,6 +55,8 @@ class LoggedFrame:
     """Height of its picture in pixels; None as `width`."""
     pixel_aspect: float = 1.0
     """Width of its pixels over their height, as the picture is to be shown."""
+
+    __repr__ = short_repr
 
 
 class LogReader:
@@ -215,6 +218,10 @@ class Log:
     """The last line: ended, counts, elapsed, fps, error."""
     skipped: int = 0
     """Lines that were torn, not UTF-8, not a record, or a frame again that had been before."""
+
+    def __repr__(self) -> str:
+        poses = sum(len(frame.poses) for frame in self.frames)
+        return f"Log({len(self.frames)} frames, {poses} poses, source={self.run['source']!r}, ended={self.ended!r})"
 
     @property
     def ended(self) -> Ending:

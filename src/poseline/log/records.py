@@ -34,6 +34,7 @@ from poseline.frame import Frame, Gap
 from poseline.log.counts import Counts, Ended
 from poseline.log.jsonable import jsonable
 from poseline.pose import Floats, Observation, Poses
+from poseline.short_repr import short_repr
 from poseline.skeleton import Skeleton
 
 SCHEMA = 1
@@ -74,6 +75,8 @@ class RunHeader:
     """Of a run with smoothing: `measured`, as the log has them, or `smoothed`, as receivers get them."""
     classes: Sequence[str] = field(default=("person",))
     """The model's class names; written only if there is more than one."""
+
+    __repr__ = short_repr
 
     def as_record(self) -> dict[str, Any]:
         """The log's first line."""

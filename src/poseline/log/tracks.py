@@ -20,7 +20,9 @@ from poseline.errors import PoselineError
 from poseline.frame import Gap
 from poseline.log.reader import LogReader
 from poseline.pose import UNTRACKED, Floats, Integers, Poses
+from poseline.short_repr import short_repr
 from poseline.skeleton import Skeleton
+from poseline.words import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,6 +62,8 @@ class Rows:
     """(N, K, 3) float32 x, y in pixels of the upright picture, and confidence 0..1; NaN where the log holds null."""
     state: States
     """(N, K) uint8, a `State` for each keypoint."""
+
+    __repr__ = short_repr
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -101,7 +105,8 @@ class Tracks:
 
     def __repr__(self) -> str:
         seconds = self.times[-1] - self.times[0] if len(self) else 0.0
-        return f"Tracks({len(self)} frames, {seconds:.3f} s, {len(self.ids)} persons, {len(self.skeleton)} keypoints)"
+        persons = counted(len(self.ids), "person")
+        return f"Tracks({len(self)} frames, {seconds:.3f} s, {persons}, {len(self.skeleton)} keypoints)"
 
     @cached_property
     def ids(self) -> Integers:

@@ -72,10 +72,12 @@ class Window:
             key = self._paused()
         return key not in _QUIT and self._screen.is_open()
 
-    def wait(self) -> None:
-        """Wait until the user presses a key or closes the window."""
-        while self._screen.is_open() and self._screen.key(_LOOK_MILLISECONDS) < 0:
-            pass
+    def wait(self) -> bool:
+        """Wait until the user presses a key or closes the window; False when that was q or Esc, or it is closed."""
+        key = -1
+        while self._screen.is_open() and key < 0:
+            key = self._screen.key(_LOOK_MILLISECONDS)
+        return key not in _QUIT and self._screen.is_open()
 
     def resume(self) -> None:
         """End a pause, and pause no more: the run comes to its end."""

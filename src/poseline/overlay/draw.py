@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -17,7 +18,15 @@ from poseline.skeleton import Side, Skeleton
 _SIDES: tuple[Side, ...] = ("middle", "right", "left")
 
 
-def draw_poses(canvas: Canvas, poses: Poses, skeleton: Skeleton, style: Style, names: dict[int, str]) -> None:
+def draw_poses(
+    canvas: Canvas,
+    poses: Poses,
+    skeleton: Skeleton,
+    style: Style,
+    names: dict[int, str],
+    colours: Sequence[Colour] | None = None,
+    labels: Sequence[str] | None = None,
+) -> None:
     """Draw boxes, limbs, keypoints and labels, as far as `style.settings` want them.
 
     Args:
@@ -26,9 +35,12 @@ def draw_poses(canvas: Canvas, poses: Poses, skeleton: Skeleton, style: Style, n
         skeleton: of as many keypoints as `poses` have.
         style: made for the canvas's size.
         names: of the model's classes.
+        colours: of each person's box and label; those of their ids if None.
+        labels: each person's; id or class, and score, if None.
     """
     wanted = style.settings
-    colours = [id_colour(number) for number in poses.ids.tolist()]
+    if colours is None:
+        colours = [id_colour(number) for number in poses.ids.tolist()]
     best_last = range(len(poses) - 1, -1, -1)  # so that the surest person's box and label lie on top
     if wanted.boxes:
         for person in best_last:
@@ -36,7 +48,8 @@ def draw_poses(canvas: Canvas, poses: Poses, skeleton: Skeleton, style: Style, n
     if wanted.keypoints:
         _draw_keypoints(canvas, poses.keypoints, skeleton, style)
     if wanted.labels:
-        labels, corners = _labels(poses, style, names), poses.boxes[:, :2].tolist()
+        labels = _labels(poses, style, names) if labels is None else labels
+        corners = poses.boxes[:, :2].tolist()
         for person in np.flatnonzero(np.isfinite(poses.boxes).all(axis=1))[::-1].tolist():
             _draw_label(canvas, labels[person], corners[person], colours[person], style)
 

@@ -44,24 +44,20 @@ class Style:
     """Width of boxes in pixels."""
     font: Font
     """Letters of labels and of the status panel."""
+    radius: int
+    """Radius of a keypoint's disc in pixels."""
 
     @classmethod
     def of(cls, settings: OverlaySettings, width: int, height: int) -> Style:
         """The style that `settings` ask for, and by the size of the picture where they leave it open."""
         mean = (width + height) / 2
         line_width = settings.line_width or max(round(mean * _LINE_SHARE), 2)
-        return cls(
-            settings, (width, height), line_width, Font(settings.font_size or max(mean * _FONT_SHARE, _LEAST_FONT))
-        )
+        font = Font(settings.font_size or max(mean * _FONT_SHARE, _LEAST_FONT))
+        return cls(settings, (width, height), line_width, font, radius=line_width + 1)
 
     @property
     def limb_width(self) -> int:
         """Width of limbs and trails in pixels: they lie on a moving body, and are seen worse than boxes."""
-        return self.line_width + 1
-
-    @property
-    def radius(self) -> int:
-        """Radius of a keypoint's disc in pixels."""
         return self.line_width + 1
 
 

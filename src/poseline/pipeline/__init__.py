@@ -1,5 +1,6 @@
 """Pipeline: stages joined by bounded channels, and the run that is made of them."""
 
+from poseline.pipeline.annotated import AnnotatedVideo
 from poseline.pipeline.chain import Stage, chain
 from poseline.pipeline.channel import Cancelled, Channel, Overflow
 from poseline.pipeline.meter import Meter
@@ -9,6 +10,7 @@ from poseline.pipeline.run import run, versions
 from poseline.pipeline.sink import Sink
 
 __all__ = [
+    "AnnotatedVideo",
     "Cancelled",
     "Channel",
     "Meter",

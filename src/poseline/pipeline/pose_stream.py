@@ -61,13 +61,13 @@ class PoseStream:
 @contextmanager
 def open_pose_stream(
     source: Source, estimator: PoseEstimator, settings: Settings, extra: Sequence[Stage] = (),
-    *, inference: InferenceSettings | None = None, turn: Turn | None = None,
+    *, inference: InferenceSettings | None = None, turn: Turn | None = None, tracker: Tracker | None = None,
 ) -> Iterator[PoseStream]:  # fmt: skip
     """Run `source` through inference and tracking, then through `extra` stages.
 
     Leaving the `with` stops everything. An error of any stage is raised by `items`, behind the frames before it.
     `inference` holds the thresholds of this run; without it the estimator's own settings do. Runs that share the
-    estimator give the network to each other by `turn`.
+    estimator give the network to each other by `turn`. A `tracker` of the caller's goes on from where it is.
     """
     capture = settings.capture
     live = source.info.live
@@ -75,7 +75,10 @@ def open_pose_stream(
     skeleton = estimator.spec.skeleton
     tracked = settings.tracking.enabled and source.info.width > 0  # separate pictures know nothing of each other
     inference = inference or estimator.settings
-    tracker = Tracker(settings.tracking, skeleton.sigmas, inference.conf) if tracked else None
+    if not tracked:
+        tracker = None
+    elif tracker is None:
+        tracker = Tracker(settings.tracking, skeleton.sigmas, inference.conf)
     low = settings.tracking.low if tracked else None
     counter = _FrameCounter(source, capture.vid_stride)
     stages = [

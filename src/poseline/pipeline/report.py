@@ -15,6 +15,7 @@ from poseline.interruption import INTERRUPTED
 from poseline.log import Counts, Ended
 from poseline.pipeline.meter import Meter
 from poseline.pose import Observation
+from poseline.short_repr import short_repr
 
 _FEW_DROPS = 0.05
 """Share of a live source's frames: where fewer are dropped, the pipeline keeps pace with it."""
@@ -59,6 +60,8 @@ class RunReport:
     """What ended the run, if not the end of the source."""
     interrupted: bool = False
     """The user ended it."""
+
+    __repr__ = short_repr
 
     @property
     def ended(self) -> Ended:

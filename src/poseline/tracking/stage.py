@@ -17,10 +17,8 @@ def track(
 ) -> Generator[Observation, None, None]:
     """Pass every observation on in order, its poses with ids; without a tracker, pass them on as they are.
 
-    Poses whose score is below the tracker's `conf` are left out, but for those that go on with a known person's track.
-
     Where the source or the size of its pictures changes, positions mean something else: nobody is carried over,
-    and the ids go on counting. With a `torso` (`Skeleton.torso`) people are also distinguished by what they wear.
+    and the ids go on counting.
     """
     scene: tuple[str, int, int] | None = None
     for seen in observations:
@@ -30,10 +28,19 @@ def track(
         previous, scene = scene, seen.frame.scene
         if previous not in (None, scene):
             tracker.forget()
-        colours = torso_colours(seen.frame, seen.poses.keypoints, torso)
-        poses = tracker.update(seen.poses, seen.frame.time, colours)
-        if len(poses) and poses.scores[-1] <= tracker.conf:  # the last one's is the lowest
-            kept = (poses.scores > tracker.conf) | (poses.ids != UNTRACKED)
-            count = np.count_nonzero(kept)
-            poses = poses[:count] if np.count_nonzero(kept[:count]) == count else poses[kept]  # a slice copies nothing
-        yield replace(seen, poses=poses)
+        yield followed(seen, tracker, torso, seen.frame.time)
+
+
+def followed(seen: Observation, tracker: Tracker, torso: Torso | None, time: float) -> Observation:
+    """The observation at `time`, in seconds, with the ids that `tracker` gives.
+
+    Poses whose score is below the tracker's `conf` are left out, but for those that go on with a known person's track.
+    With a `torso` (`Skeleton.torso`) people are also distinguished by what they wear.
+    """
+    colours = torso_colours(seen.frame, seen.poses.keypoints, torso)
+    poses = tracker.update(seen.poses, time, colours)
+    if len(poses) and poses.scores[-1] <= tracker.conf:  # the last one's is the lowest
+        kept = (poses.scores > tracker.conf) | (poses.ids != UNTRACKED)
+        count = np.count_nonzero(kept)
+        poses = poses[:count] if np.count_nonzero(kept[:count]) == count else poses[kept]  # a slice copies nothing
+    return replace(seen, poses=poses)

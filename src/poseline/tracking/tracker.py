@@ -52,7 +52,7 @@ class Tracker:
             conf: score from which a detection counts by itself; one below it may go on with a track, but starts none.
         """
         self.conf = conf
-        self._settings, self._new = settings, max(settings.new, conf)
+        self._settings = settings
         self._sigmas = np.asarray(sigmas, np.float32)
         self._next_id = 1
         self.forget()
@@ -159,7 +159,7 @@ class Tracker:
         claim(dressed_alike, free, usable & high, self._settings.match)
         if np.count_nonzero(low := usable & ~high) and np.count_nonzero(lately := free & (self._unseen <= COAST)):
             claim(dressed_alike, lately, low, 2 * self._settings.match)
-        newcomers = usable & (owners == _NOBODY) & (found.scores >= self._new)
+        newcomers = usable & (owners == _NOBODY) & (found.scores >= max(self._settings.new, self.conf))
         if np.count_nonzero(newcomers) and np.count_nonzero(free):
             near = nearness(self._motion.position, to_centres(found.boxes), self._unseen)
             claim(near * dressed, free, newcomers, 0.0)

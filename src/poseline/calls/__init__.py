@@ -1,0 +1,37 @@
+"""Calls: what the methods of `PoseModel` take, by ultralytics' names, and what becomes of it."""
+
+from poseline.calls.arguments import (
+    Call,
+    LoadOptions,
+    PredictOptions,
+    ThresholdOptions,
+    TrackOptions,
+    half_precision,
+    inference_settings,
+    load_settings,
+    shows_options,
+)
+from poseline.calls.attributes import NOT_OFFERED, NotOffered
+from poseline.calls.device import Device, device_name
+from poseline.calls.following import Following
+from poseline.calls.running import Running
+from poseline.calls.sources import find_source
+
+__all__ = [
+    "NOT_OFFERED",
+    "Call",
+    "Device",
+    "Following",
+    "LoadOptions",
+    "NotOffered",
+    "PredictOptions",
+    "Running",
+    "ThresholdOptions",
+    "TrackOptions",
+    "device_name",
+    "find_source",
+    "half_precision",
+    "inference_settings",
+    "load_settings",
+    "shows_options",
+]

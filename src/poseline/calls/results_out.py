@@ -1,0 +1,207 @@
+"""ResultsOut: what a call does with each result beside giving it back: it prints, shows, draws and saves."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple
+
+from poseline.calls.arguments import Output
+from poseline.capture import SourceInfo
+from poseline.errors import OutputError
+from poseline.frame import Frame, Pixels
+from poseline.results import Results
+from poseline.settings import CaptureSettings, Settings
+
+# What draws, shows and writes is imported by the calls that want it.
+if TYPE_CHECKING:
+    from poseline.output import Window
+    from poseline.pipeline import AnnotatedVideo
+
+_FOLDER = Path("runs") / "pose"
+_MOST_FOLDERS = 10_000
+
+
+class Place(NamedTuple):
+    """Where in a call's sources a result comes from."""
+
+    what: str
+    """What a line begins with, such as `image 1/2 bus.jpg: `."""
+    stem: str
+    """The name of what is saved, without a suffix."""
+    video: SourceInfo | None = None
+    """The video or stream of which it is a frame; None for a picture."""
+
+
+class ResultsOut:
+    """Prints, shows, draws and saves the results of one call, and closes what it opened.
+
+    Args:
+        output: what is asked for.
+        mode: predict or track, after which the folder is named; of a single picture, the window waits for a key, but
+            not in track, where pictures are frames that come one by one.
+        capture: how videos are read.
+        device: the device's name, for the encoder.
+        channels: of the network's input, for the line of times.
+    """
+
+    def __init__(self, output: Output, mode: str, capture: CaptureSettings, device: str, channels: int) -> None:
+        self._output, self._mode, self._device, self._channels = output, mode, device, channels
+        self._capture = capture
+        self.draws = output.show or output.save or output.save_frames
+        self.save_dir: Path | None = None
+        """The folder that files are written into, once there is one."""
+        self._stems: dict[str, int] = {}
+        self._named: SourceInfo | None = None
+        self._current = ""
+        self._video: AnnotatedVideo | None = None
+        self._recorded: SourceInfo | None = None
+        self._window: Window | None = None
+        self._closing = ExitStack()
+        self._count, self._times, self._shape = 0, [0.0, 0.0, 0.0], (0, 0)
+
+    def take(self, result: Results, frame: Frame, place: Place) -> bool:
+        """Do what was asked for with one result; False when the user closed the window."""
+        output = self._output
+        if output.writes:
+            result.save_dir = str(self._folder())
+        if output.verbose:
+            self._print(result, place)
+        if not (self.draws or output.writes):
+            return True
+        stem = self._stem(place)
+        name = stem if place.video is None else f"{stem}_{frame.index + 1}"
+        if output.save_txt:
+            labels = self._free(self._folder() / "labels" / f"{name}.txt", frame)
+            result.save_txt(labels, save_conf=output.save_conf)
+        if output.save_crop:
+            result.save_crop(self._folder() / "crops", Path(f"{name}.jpg"))
+        return self._draw(result, frame, place, stem, name) if self.draws else True
+
+    def _draw(self, result: Results, frame: Frame, place: Place, stem: str, name: str) -> bool:
+        from poseline.output import save_image
+
+        output = self._output
+        picture = result.plot(
+            line_width=output.line_width, boxes=output.show_boxes, conf=output.show_conf, labels=output.show_labels
+        )
+        if output.save and place.video is None:
+            save_image(picture, self._free(self._folder() / f"{stem}.jpg", frame))
+        elif output.save and place.video is not None:
+            self._write_video(picture, frame, place.video, stem)
+        if output.save_frames and place.video is not None:
+            save_image(picture, self._free(self._folder() / f"{stem}_frames" / f"{name}.jpg", frame))
+        return self._show(picture, place) if output.show else True
+
+    def _write_video(self, picture: Pixels, frame: Frame, info: SourceInfo, stem: str) -> None:
+        from av.video.frame import VideoFrame
+
+        from poseline.output import choose_encoder
+        from poseline.pipeline import AnnotatedVideo
+
+        if self._video is None or self._recorded is not info:
+            self._finish_video()
+            target = self._free(self._folder() / f"{stem}.mp4", frame)
+            encoder, _ = choose_encoder("auto", self._device)
+            video = AnnotatedVideo(target, info, Settings(capture=self._capture), encoder)
+            self._video, self._recorded = self._closing.enter_context(video), info
+        drawn = VideoFrame.from_ndarray(picture, format="bgr24")
+        stated = frame.picture if isinstance(frame.picture, VideoFrame) else None
+        drawn.pts = frame.pts if stated is None or stated.pts is None else stated.pts
+        drawn.time_base = frame.time_base
+        self._video.write(drawn, frame)
+
+    def _finish_video(self) -> None:
+        if self._video is not None:
+            self._video.conclude()
+            self._video = None
+
+    def _show(self, picture: Pixels, place: Place) -> bool:
+        from poseline.output import Window
+
+        if self._window is None:
+            live = place.video is not None and place.video.live
+            title = place.video.name if place.video is not None else place.stem
+            self._window = self._closing.enter_context(Window(f"poseline: {title}", pausable=not live))
+        more = self._window.show(picture)
+        return self._window.wait() if more and place.video is None and self._mode == "predict" else more
+
+    @staticmethod
+    def _free(path: Path, frame: Frame) -> Path:
+        """The path, without the file of an earlier call there, which `exist_ok` keeps; never without the source's."""
+        if path.exists():
+            if Path(frame.source).exists() and path.samefile(frame.source):
+                raise OutputError(f"{path}: is the source itself; give another project= or name=")
+            path.unlink()
+        return path
+
+    def _folder(self) -> Path:
+        if self.save_dir is None:
+            self.save_dir = new_folder(self._output, self._mode)
+        return self.save_dir
+
+    def _stem(self, place: Place) -> str:
+        """The name of what is saved, the same for all frames of a video; a second source of a name gets a number."""
+        if place.video is None or place.video is not self._named:
+            self._named = place.video
+            count = self._stems[place.stem] = self._stems.get(place.stem, 0) + 1
+            self._current = place.stem if count == 1 else f"{place.stem}-{count}"
+        return self._current
+
+    def _print(self, result: Results, place: Place) -> None:
+        speed = result.speed
+        self._count += 1
+        for index, part in enumerate(("preprocess", "inference", "postprocess")):
+            self._times[index] += speed[part] or 0.0
+        self._shape = height, width = result.input_shape
+        _say(f"{place.what}{height}x{width} {result.verbose()}{speed['inference']:.1f}ms")
+
+    def __enter__(self) -> ResultsOut:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._closing:
+            self._finish_video()
+        if kind in (None, GeneratorExit) and self._output.verbose:
+            self._conclude()
+
+    def _conclude(self) -> None:
+        if self._count:
+            mean = [total / self._count for total in self._times]
+            _say(
+                f"Speed: {mean[0]:.1f}ms preprocess, {mean[1]:.1f}ms inference, {mean[2]:.1f}ms postprocess "
+                f"per image at shape (1, {self._channels}, {self._shape[0]}, {self._shape[1]})"
+            )
+        if self.save_dir is not None:
+            _say(f"Results saved to {self.save_dir}")
+
+
+def new_folder(output: Output, mode: str) -> Path:
+    """A folder for files: runs/pose/predict, then predict-2 ..., or as `project`, `name` and `exist_ok` say.
+
+    Raises:
+        OutputError: it cannot be created.
+    """
+    first = (_FOLDER if output.project is None else output.project) / (output.name or mode)
+    try:
+        first.parent.mkdir(parents=True, exist_ok=True)
+        for number in range(1, _MOST_FOLDERS):
+            path = first if number == 1 else first.with_name(f"{first.name}-{number}")
+            try:
+                path.mkdir(exist_ok=output.exist_ok)  # creates or fails, so two processes never get the same one
+            except FileExistsError:
+                continue
+            return path.resolve()
+    except OSError as error:
+        raise OutputError(
+            f"{first}: the folder cannot be created: {error.strerror}; give another project= or name="
+        ) from error
+    raise OutputError(f"{first.parent} holds {_MOST_FOLDERS} folders of {first.name}; give another name=")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
