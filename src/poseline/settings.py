@@ -41,8 +41,8 @@ def _classes(given: Any) -> Any:
     return None if isinstance(given, list | tuple) and not given else given
 
 
-LOG_FORMATS = ["jsonl", "csv", "parquet"]
-"""Names of the formats of the keypoint log; `poseline.log.log_format` adds one."""
+LOG_FORMATS = ["jsonl", "csv", "parquet", "coco", "coco-results"]
+"""Names of the formats of the keypoint log; `poseline.log_format` adds one."""
 
 
 def _log_format(name: str) -> str:

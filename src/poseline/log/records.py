@@ -74,6 +74,8 @@ class RunHeader:
     """Of a run with smoothing: `measured`, as the log has them, or `smoothed`, as receivers get them."""
     classes: Sequence[str] = field(default=("person",))
     """The model's class names; written only if there is more than one."""
+    imported: Mapping[str, Any] | None = None
+    """Of a log made from another program's file: its `format`, `file` and `notes`; written only there."""
 
     def as_record(self) -> dict[str, Any]:
         """The log's first line."""
@@ -99,6 +101,8 @@ class RunHeader:
             record["keypoints"] = self.keypoints
         if len(self.classes) > 1:
             record["classes"] = self.classes
+        if self.imported:
+            record["imported"] = self.imported
         written: dict[str, Any] = jsonable(record)
         return written
 

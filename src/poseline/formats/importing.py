@@ -1,0 +1,171 @@
+"""Importing: another program's keypoints as a run's folder with a log, for analysis, rendering and comparison."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poseline import __version__
+from poseline.atomic import cause, replacing
+from poseline.errors import OutputError, SettingsError, SourceError
+from poseline.formats.clip import ClipFrames, read_clip
+from poseline.formats.options import ImportOptions
+from poseline.formats.registry import format_of
+from poseline.log import LOG_NAME, Tracks, write_tracks
+from poseline.pose import Integers
+from poseline.skeleton import Skeleton
+
+
+class Imported(NamedTuple):
+    """What was read."""
+
+    tracks: Tracks
+    """The poses, with their times and their picture's size."""
+    log: Path | None
+    """The keypoint log that was written; None where no folder was given."""
+    notes: list[str]
+    """What the file does not hold, and what stands in its place, in words."""
+
+
+def import_log(
+    path: str | Path,
+    format: str,  # noqa: A002 # the word of the command line
+    folder: str | Path | None = None,
+    *,
+    video: str | Path | None = None,
+    fps: float | None = None,
+    size: tuple[int, int] | None = None,
+    skeleton: str | Path | Skeleton | None = None,
+    overwrite: bool = False,
+) -> Imported:
+    """Read another program's keypoints, and write a log of them; docs/formats.md describes each format.
+
+    Args:
+        path: the file, or the folder of files.
+        format: the name of its format, such as `coco`.
+        folder: where to write `keypoints.jsonl`; it is made if it is missing. None: only the arrays are returned.
+        video: the clip that the keypoints are of: it gives the times of frames and the size of the picture.
+        fps: frames a second, where the file holds no times and there is no clip: frame n is at n / fps seconds.
+        size: (width, height) of the picture in pixels, where the file does not hold it and there is no clip.
+        skeleton: names of the keypoints, where the file does not hold them: a `Skeleton`, or its YAML file.
+        overwrite: replace the log that the folder holds.
+
+    Raises:
+        SourceError: the file or the clip cannot be read, or they do not belong together.
+        SettingsError: an unknown format, an option that is missing, or a module that is not installed.
+        OutputError: the log cannot be written, or is there and `overwrite` is off.
+    """
+    path = Path(path)
+    chosen = format_of("--from", format, readable=True)
+    assert chosen.read is not None
+    if fps is not None and not (math.isfinite(fps) and fps > 0):
+        raise SettingsError(f"--fps: more than 0 frames a second, got {fps:g}")
+    log = None if folder is None else _place(Path(folder), overwrite)
+    if not path.exists():
+        raise SourceError(f"{path}: no such file or folder")
+    clip = None if video is None else read_clip(Path(video))
+    if skeleton is not None and not isinstance(skeleton, Skeleton):
+        skeleton = Skeleton.load(skeleton)
+    told = size if clip is None else clip.size
+    tracks, notes = chosen.read(path, ImportOptions(told, skeleton))
+    if not len(tracks):
+        raise SourceError(f"{path}: holds no frame")
+    tracks = _sized(path, _timed(path, tracks, clip, fps), clip, size)
+    tracks = replace(tracks, header=_header(path, chosen.name, tracks, clip, fps, notes))
+    if log is not None:
+        with replacing(log) as temporary:
+            write_tracks(temporary, tracks)
+    return Imported(tracks, log, list(notes))
+
+
+def _place(folder: Path, overwrite: bool) -> Path:
+    """The log in a folder, which is made."""
+    log = folder / LOG_NAME
+    if log.exists() and not overwrite:
+        raise OutputError(f"{log} exists: try --overwrite, or another folder with -o")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: the folder cannot be created: {cause(error)}; try another one with -o") from error
+    return log
+
+
+def _timed(path: Path, tracks: Tracks, clip: ClipFrames | None, fps: float | None) -> Tracks:
+    """The same with times: the clip's, those of the file, or by the rate."""
+    known = bool(np.isfinite(tracks.times).all())
+    if known and fps is not None:
+        raise SettingsError(f"--fps: {path.name} holds the times of its frames; leave --fps out")
+    if clip is not None:
+        return _on_clip(path, tracks, clip)
+    if known:
+        return tracks
+    if fps is not None:
+        frames = np.arange(tracks.frames.min(), tracks.frames.max() + 1)
+        return replace(_spread(tracks, frames, tracks.frames), times=frames / fps, sources=None)
+    if tracks.sources is not None:
+        return replace(tracks, times=tracks.frames.astype(np.float64))  # as in the log of a run over pictures
+    raise SettingsError(f"{path.name} holds no times: give the clip with --video, or its rate with --fps")
+
+
+def _on_clip(path: Path, tracks: Tracks, clip: ClipFrames) -> Tracks:
+    """The poses on the frames of the clip, all of which are there then."""
+    place = tracks.frames
+    if np.isfinite(tracks.times).all():
+        place = np.searchsorted((clip.times[1:] + clip.times[:-1]) / 2, tracks.times)  # the nearest frame
+        step = float(np.median(np.diff(clip.times))) if len(clip) > 1 else 1.0
+        off = float(np.abs(clip.times[place] - tracks.times).max())
+        if off > step / 2 or (np.diff(place) <= 0).any():
+            raise SourceError(f"{path}: its times are not those of the frames of {clip.path}; is it another clip?")
+    elif place[-1] >= len(clip):
+        raise SourceError(
+            f"{path}: has frame {place[-1]}, and {clip.path} has frames 0 to {len(clip) - 1}; is it another clip?"
+        )
+    whole = _spread(tracks, np.arange(len(clip)), place)
+    return replace(whole, times=clip.times, pts=clip.pts, sources=None, shapes=None, pixel_aspect=clip.pixel_aspect)
+
+
+def _spread(tracks: Tracks, frames: Integers, numbers: NDArray[Any]) -> Tracks:
+    """The same poses among more frames: those of `frames` (ascending), in which each of ours has a number."""
+    place = np.searchsorted(frames, numbers)
+    return replace(
+        tracks, frames=frames, rows=replace(tracks.rows, frame=place[tracks.rows.frame]), shapes=None, pts=None
+    )
+
+
+def _sized(path: Path, tracks: Tracks, clip: ClipFrames | None, size: tuple[int, int] | None) -> Tracks:
+    """The same with the size of the picture."""
+    if tracks.sources is not None and tracks.shapes is not None:
+        return tracks
+    told = clip.size if clip else size
+    if told is None and not all(tracks.size):
+        raise SettingsError(f"{path.name} does not hold the size of the picture: give --video, or --size WxH")
+    if told is not None and all(tracks.size) and tuple(tracks.size) != tuple(told):
+        held, given = ("{}x{}".format(*each) for each in (tracks.size, told))
+        raise SourceError(f"{path}: its picture is {held}, not {given}; is it another clip?")
+    return replace(tracks, size=tracks.size if told is None else told)
+
+
+def _header(
+    path: Path, format_name: str, tracks: Tracks, clip: ClipFrames | None, fps: float | None, notes: Sequence[str]
+) -> dict[str, Any]:
+    """The first record of the log: where it comes from."""
+    held: dict[str, Any] = tracks.header
+    video = dict(held.get("video") or {})
+    if clip is not None:
+        video |= {"fps": clip.fps, "time_base": clip.time_base}
+    elif fps is not None:
+        video["fps"] = fps
+    return {
+        "source": str(clip.path) if clip else held.get("source") or str(path),
+        "video": None if tracks.sources is not None else video,
+        "versions": {"poseline": __version__},
+        "started": datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds"),
+        "imported": {"format": format_name, "file": str(path), "notes": list(notes)},
+    }

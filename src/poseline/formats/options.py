@@ -1,0 +1,28 @@
+"""Options: what an export or an import is told, beside the files; a format uses of it what it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from poseline.skeleton import Skeleton
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """Of an export."""
+
+    clip: Path | None = None
+    """The clip that the log is of; None: where the log says."""
+    pictures: bool = False
+    """Write the frames of the clip as pictures beside the keypoints; only formats with `takes_pictures` do."""
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """Of an import: what is known of the clip, for formats that do not say it."""
+
+    size: tuple[int, int] | None = None
+    """(width, height) of the clip's picture in pixels."""
+    skeleton: Skeleton | None = None
+    """The names of the keypoints, in the file's order."""
