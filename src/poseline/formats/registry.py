@@ -47,7 +47,8 @@ class Format:
 
     name: str
     """What it is called in `--log`, `--to` and `--from`."""
-    write: Writer
+    write: Writer | None
+    """None: it is only read; `poseline analyze` writes it."""
     validate: Validator
     read: Reader | None = None
     suffix: str = ""
@@ -78,6 +79,7 @@ class Format:
             OutputError: the file cannot be written, or did not become one of this format.
         """
         self.require()
+        assert self.write is not None
         source = log if isinstance(log, LogFile) else LogFile(log)
         notes = self.write(source, target, options or ExportOptions())
         self.validate(target)
@@ -94,11 +96,11 @@ def from_journal(write: JournalWriter) -> Writer:
     return write_log
 
 
-def _own(name: str, *, reads: bool = True, **properties: Any) -> Format:
+def _own(name: str, *, reads: bool = True, writes: bool = True, **properties: Any) -> Format:
     """The format that the module of this name beside this one is; it is imported when it is first used.
 
-    It has `write(tracks, target, options)`, which returns notes, `validate(target)` and, where `reads`,
-    `read(path, options)`: see `Writer`, `Validator` and `Reader`.
+    It has `write(tracks, target, options)`, which returns notes, and `validate(target)`, where `writes`, and
+    `read(path, options)`, where `reads`: see `Writer`, `Validator` and `Reader`.
     """
 
     def module() -> Any:
@@ -115,7 +117,7 @@ def _own(name: str, *, reads: bool = True, **properties: Any) -> Format:
         found: Read = module().read(path, options)
         return found
 
-    return Format(name, write, validate, read if reads else None, **properties)
+    return Format(name, write if writes else None, validate, read if reads else None, **properties)
 
 
 _ALL = (
@@ -123,6 +125,7 @@ _ALL = (
     Format("parquet", from_journal(tables.write_parquet), tables.validate_parquet),
     _own("coco", suffix=".coco.json"),
     _own("coco-results", suffix=".coco-results.json"),
+    _own("openpose", suffix="_openpose_json", folder=True),  # Pose2Sim looks for folders with json in their names
 )
 FORMATS: dict[str, Format] = {each.name: each for each in _ALL}
 """All formats by name. Settings know the names alone (`LOG_FORMATS`), so that reading them imports no format."""
@@ -151,12 +154,12 @@ def chosen_formats(names: Iterable[str]) -> list[Format]:
 
 
 def format_of(option: str, name: str, *, readable: bool = False) -> Format:
-    """The format of this name, of those that can be read where `readable`.
+    """The format of this name, of those that can be read where `readable`, else of those that can be written.
 
     Raises:
         SettingsError: there is none, or a module that it needs is not installed; `option` is where it was asked for.
     """
-    known = [each for each in FORMATS.values() if each.read or not readable]
+    known = [each for each in FORMATS.values() if (each.read if readable else each.write)]
     for each in known:
         if each.name == name:
             each.require()
