@@ -125,6 +125,8 @@ _ALL = (
     Format("parquet", from_journal(tables.write_parquet), tables.validate_parquet),
     _own("coco", suffix=".coco.json"),
     _own("coco-results", suffix=".coco-results.json"),
+    _own("deeplabcut", suffix=".dlc.csv"),
+    _own("deeplabcut-h5", suffix=".dlc.h5", needs=("h5py",)),
     _own("openpose", suffix="_openpose_json", folder=True),  # Pose2Sim looks for folders with json in their names
 )
 FORMATS: dict[str, Format] = {each.name: each for each in _ALL}
