@@ -160,7 +160,8 @@ for path in sys.argv[2:]:
     parts = list(frame.columns.get_level_values("bodyparts").unique())
     scorer = frame.columns[0][0]
     own = frame[scorer]
-    keys = [(*([name] if several else []), part, c) for name in names for part in parts for c in ("x", "y", "likelihood")]
+    coords = ("x", "y", "likelihood")
+    keys = [(*([name] if several else []), part, coord) for name in names for part in parts for coord in coords]
     points = np.stack([own[key].to_numpy(float) for key in keys], axis=1).reshape(len(frame), len(names), len(parts), 3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -41,7 +41,10 @@ def _classes(given: Any) -> Any:
     return None if isinstance(given, list | tuple) and not given else given
 
 
-LOG_FORMATS = ["jsonl", "csv", "parquet", "coco", "coco-results", "deeplabcut", "deeplabcut-h5", "openpose"]
+LOG_FORMATS = [
+    "jsonl", "csv", "parquet", "coco", "coco-results", "deeplabcut", "deeplabcut-h5", "movement", "openpose", "sleap",
+    "sleap-analysis",
+]  # fmt: skip
 """Names of the formats of the keypoint log; `poseline.log_format` adds one."""
 
 

@@ -127,7 +127,10 @@ _ALL = (
     _own("coco-results", suffix=".coco-results.json"),
     _own("deeplabcut", suffix=".dlc.csv"),
     _own("deeplabcut-h5", suffix=".dlc.h5", needs=("h5py",)),
+    _own("movement", suffix=".movement.nc", needs=("h5py",)),
     _own("openpose", suffix="_openpose_json", folder=True),  # Pose2Sim looks for folders with json in their names
+    _own("sleap", suffix=".slp", needs=("h5py",)),
+    _own("sleap-analysis", suffix=".analysis.h5", needs=("h5py",)),
 )
 FORMATS: dict[str, Format] = {each.name: each for each in _ALL}
 """All formats by name. Settings know the names alone (`LOG_FORMATS`), so that reading them imports no format."""
