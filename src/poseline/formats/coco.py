@@ -26,7 +26,7 @@ from poseline.words import counted
 
 SEEN = 0.5
 """Confidence from which on a point counts as seen, and below which as hidden."""
-_OF_SEEN, _OF_HIDDEN = 1.0, 0.25
+OF_SEEN, OF_HIDDEN = 1.0, 0.25
 """Confidence of a point of which a file says only that it is seen, or hidden."""
 
 
@@ -153,7 +153,7 @@ def _read(path: Path, content: dict[str, Any], options: ImportOptions) -> Read:
     if ours:
         confidence = np.array([each["confidences"] for each in kept], np.float64).reshape(seen.shape)
     else:
-        confidence = np.where(seen >= 2, _OF_SEEN, _OF_HIDDEN)
+        confidence = np.where(seen >= 2, OF_SEEN, OF_HIDDEN)
     points[:, :, 2] = confidence
     points[seen <= 0] = np.nan
     boxes = np.array([each.get("bbox") or [np.nan] * 4 for each in kept], np.float64).reshape(-1, 4)
@@ -215,7 +215,7 @@ def _clip(content: dict[str, Any]) -> str:
 def _notes(left_out: int, ours: bool, tracked: bool) -> list[str]:
     notes = [f"{counted(left_out, 'person')} without keypoints left out"] if left_out else []
     if not ours:
-        notes.append(f"no confidences: a point that is seen has {_OF_SEEN:g}, one that is hidden {_OF_HIDDEN:g}")
+        notes.append(f"no confidences: a point that is seen has {OF_SEEN:g}, one that is hidden {OF_HIDDEN:g}")
     if not tracked:
         notes.append("no ids of persons (track_id)")
     return notes

@@ -25,6 +25,8 @@ class Read(NamedTuple):
     `video`, with `fps`."""
     notes: Sequence[str] = ()
     """What is lost or was chosen, in words."""
+    sparse: bool = False
+    """Whether frames in which nobody is are left out: then all others of the clip are taken for such."""
 
 
 Writer: TypeAlias = Callable[[LogFile, Path, ExportOptions], Sequence[str]]
@@ -56,6 +58,8 @@ class Format:
     """Whether it is a folder of files."""
     takes_pictures: bool = False
     """Whether it can hold the frames of the clip."""
+    of_tracks: bool = False
+    """Whether it is written from the log's arrays, of which a part can be chosen, rather than from its lines."""
     needs: tuple[str, ...] = ()
     """Modules that must be installed, which the extra `formats` brings."""
 
@@ -115,7 +119,7 @@ def _own(name: str, *, reads: bool = True, **properties: Any) -> Format:
         found: Read = module().read(path, options)
         return found
 
-    return Format(name, write, validate, read if reads else None, **properties)
+    return Format(name, write, validate, read if reads else None, of_tracks=True, **properties)
 
 
 _ALL = (
@@ -123,6 +127,7 @@ _ALL = (
     Format("parquet", from_journal(tables.write_parquet), tables.validate_parquet),
     _own("coco", suffix=".coco.json"),
     _own("coco-results", suffix=".coco-results.json"),
+    _own("yolo", folder=True, takes_pictures=True),
 )
 FORMATS: dict[str, Format] = {each.name: each for each in _ALL}
 """All formats by name. Settings know the names alone (`LOG_FORMATS`), so that reading them imports no format."""
