@@ -68,7 +68,11 @@ def validate(target: Path) -> None:
 
 def read(path: Path, options: ImportOptions) -> Read:
     """Read ground truth, ours or that of another program."""
-    content = read_json(path)
+    return read_content(path, read_json(path), options)
+
+
+def read_content(path: Path, content: Any, options: ImportOptions) -> Read:
+    """Read what a file holds; `path` is for errors."""
     try:
         return _read(path, content, options)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -158,8 +162,8 @@ def _read(path: Path, content: dict[str, Any], options: ImportOptions) -> Read:
     points[seen <= 0] = np.nan
     boxes = np.array([each.get("bbox") or [np.nan] * 4 for each in kept], np.float64).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
-    sizes = [(int(image["width"]), int(image["height"])) for image in images]
-    one_size = len(set(sizes)) == 1
+    sizes = [(int(image.get("width") or 0), int(image.get("height") or 0)) for image in images]
+    one_size, sized = len(set(sizes)) == 1, all(min(size) > 0 for size in sizes)
     tracks = gathered(
         [number_of[each["image_id"]] for each in kept],
         points,
@@ -170,7 +174,7 @@ def _read(path: Path, content: dict[str, Any], options: ImportOptions) -> Read:
         all_frames=sorted(frames),
         times=[float(image["time"]) for image in images] if timed else None,
         size=sizes[0] if one_size else (0, 0),
-        sizes=sizes,
+        sizes=sizes if sized else None,
         sources=None if timed else [str(image["file_name"]) for image in images],
         header={"source": _clip(content)} if timed else {},
     )
