@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,9 +50,7 @@ def test_results_of_others_whose_v_says_nothing(tmp_path: Path) -> None:
     points[3] = [0, 0, 0]
     content = {
         "images": [{"id": 7, "frame_id": 7, "file_name": "images/val/000001_x/000004.jpg"}],
-        "annotations": [
-            {**person, "keypoints": [number for point in points for number in point], "scores": [0.7] * 17}
-        ],
+        "annotations": [{**person, "keypoints": np.ravel(points).tolist(), "scores": [0.7] * 17}],
     }
     (tmp_path / "x.json").write_text(json.dumps(content))
     read = import_log(tmp_path / "x.json", "posetrack", fps=FPS, size=SIZE).tracks
@@ -64,7 +63,13 @@ def test_results_of_others_whose_v_says_nothing(tmp_path: Path) -> None:
 def test_what_is_torn_or_twice_is_refused(log: Path) -> None:
     path = export_log(log, "posetrack").paths[0]
     whole = json.loads(path.read_text())
-    for broken in ({"images": 7}, {**whole, "annotations": whole["annotations"] * 2}, {**whole, "images": []}, []):
+    contents: tuple[Any, ...] = (
+        {"images": 7},
+        {**whole, "annotations": whole["annotations"] * 2},
+        {**whole, "images": []},
+        [],
+    )
+    for broken in contents:
         path.write_text(json.dumps(broken))
         with pytest.raises(OutputError, match="posetrack.json"):
             FORMATS["posetrack"].validate(path)
