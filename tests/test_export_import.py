@@ -175,7 +175,7 @@ def test_times_come_from_the_file_the_clip_or_the_rate_and_from_nowhere_else(run
 def test_another_clip_is_refused(run: Path, tmp_path: Path) -> None:
     results = export_log(run, "coco-results").paths[0]
     short = write_clip(tmp_path / "short.mp4", list(range(5)), size=SIZE)
-    with pytest.raises(SourceError, match=r"has frame 11, and .*short.mp4 has frames 0 to 4"):
+    with pytest.raises(SourceError, match=r"has frames 0 to 11, and .*short.mp4 has 0 to 4"):
         import_log(results, "coco-results", video=short)
     labels = export_log(run, "coco").paths[0]
     small = write_clip(tmp_path / "small.mp4", list(range(12)), size=(64, 48))

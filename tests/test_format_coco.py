@@ -81,9 +81,9 @@ def test_labels_of_others_have_stated_confidences(tmp_path: Path) -> None:
     }
     (tmp_path / "labels.json").write_text(json.dumps(content))
     read = import_log(tmp_path / "labels.json", "coco", fps=10)
-    assert read.tracks.frames.tolist() == [2, 3, 4]
-    assert read.tracks.times.tolist() == [0.2, 0.3, 0.4]
-    assert read.tracks.rows.frame.tolist() == [0, 2]
+    assert read.tracks.frames.tolist() == [2, 4]
+    assert read.tracks.times.tolist() == [0.2, 0.4]
+    assert read.tracks.rows.frame.tolist() == [0, 1]
     np.testing.assert_array_equal(read.tracks.rows.keypoints[0], np.array([[np.nan] * 3, [11, 12, 1]], np.float32))
     np.testing.assert_array_equal(read.tracks.rows.keypoints[1], np.array([[10, 20, 1], [30.5, 40.25, 0.25]]))
     np.testing.assert_array_equal(read.tracks.rows.box, [[11, 12, 11, 12], [1, 2, 51, 62]])

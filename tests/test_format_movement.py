@@ -41,7 +41,7 @@ def test_a_log_of_nobody_has_its_times(tmp_path: Path) -> None:
     assert (len(read), len(read.rows)) == (37, 0)
 
 
-def test_torn_and_other_files(log: Path, tmp_path: Path) -> None:
+def test_torn_and_other_files(log: Path) -> None:
     import h5py
 
     path = export_log(log, "movement").paths[0]
@@ -76,7 +76,8 @@ for engine in ("netcdf4", "h5netcdf"):
     found = xr.load_dataset(f"{folder}/keypoints.movement.nc", engine=engine)
     values = np.concatenate([found.position.transpose("time", "individual", "keypoint", "space").values,
         found.confidence.transpose("time", "individual", "keypoint").values[..., None]], axis=-1)
-    answer[engine] = {"values": values.tolist(), "times": found.time.values.tolist(), "frames": found.frame.values.tolist(),
+    answer[engine] = {"values": values.tolist(), "times": found.time.values.tolist(),
+        "frames": found.frame.values.tolist(),
         "names": list(map(str, found.individual.values)), "parts": list(map(str, found.keypoint.values)),
         "space": list(map(str, found.space.values)), "attributes": {a: str(b) for a, b in found.attrs.items()}}
 old = "keypoints" in ValidPosesInputs.DIM_NAMES

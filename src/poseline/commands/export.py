@@ -14,6 +14,7 @@ def export(
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="PATH", help="File or folder to write; with several formats, the folder for all. (beside the log)")] = None,
     clip: Annotated[Path | None, typer.Option("--clip", help="The clip that the log is of. (where the log says)")] = None,
     pictures: Annotated[bool, typer.Option("--pictures", help="Write the clip's frames as pictures too, for formats that hold them.")] = False,
+    every: Annotated[int, typer.Option("--every", metavar="N", help="Only each N-th frame, such as for labels to correct by hand.")] = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:  # fmt: skip
     """Write a run's keypoints for other programs: COCO, OpenPose, DeepLabCut and others."""
@@ -21,5 +22,5 @@ def export(
     from poseline.formats.exporting import export_log
 
     names = [name.strip() for text in to for name in text.split(",") if name.strip()]
-    written = export_log(log, names, output, clip=clip, pictures=pictures, overwrite=overwrite)
+    written = export_log(log, names, output, clip=clip, pictures=pictures, every=every, overwrite=overwrite)
     show_files(written.paths, written.notes)

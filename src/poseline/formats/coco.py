@@ -26,7 +26,7 @@ from poseline.words import counted
 
 SEEN = 0.5
 """Confidence from which on a point counts as seen, and below which as hidden."""
-_OF_SEEN, _OF_HIDDEN = 1.0, 0.25
+OF_SEEN, OF_HIDDEN = 1.0, 0.25
 """Confidence of a point of which a file says only that it is seen, or hidden."""
 
 
@@ -68,7 +68,11 @@ def validate(target: Path) -> None:
 
 def read(path: Path, options: ImportOptions) -> Read:
     """Read ground truth, ours or that of another program."""
-    content = read_json(path)
+    return read_content(path, read_json(path), options)
+
+
+def read_content(path: Path, content: Any, options: ImportOptions) -> Read:
+    """Read what a file holds; `path` is for errors."""
     try:
         return _read(path, content, options)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -153,13 +157,13 @@ def _read(path: Path, content: dict[str, Any], options: ImportOptions) -> Read:
     if ours:
         confidence = np.array([each["confidences"] for each in kept], np.float64).reshape(seen.shape)
     else:
-        confidence = np.where(seen >= 2, _OF_SEEN, _OF_HIDDEN)
+        confidence = np.where(seen >= 2, OF_SEEN, OF_HIDDEN)
     points[:, :, 2] = confidence
     points[seen <= 0] = np.nan
     boxes = np.array([each.get("bbox") or [np.nan] * 4 for each in kept], np.float64).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
-    sizes = [(int(image["width"]), int(image["height"])) for image in images]
-    one_size = len(set(sizes)) == 1
+    sizes = [(int(image.get("width") or 0), int(image.get("height") or 0)) for image in images]
+    one_size, sized = len(set(sizes)) == 1, all(min(size) > 0 for size in sizes)
     tracks = gathered(
         [number_of[each["image_id"]] for each in kept],
         points,
@@ -170,7 +174,7 @@ def _read(path: Path, content: dict[str, Any], options: ImportOptions) -> Read:
         all_frames=sorted(frames),
         times=[float(image["time"]) for image in images] if timed else None,
         size=sizes[0] if one_size else (0, 0),
-        sizes=sizes,
+        sizes=sizes if sized else None,
         sources=None if timed else [str(image["file_name"]) for image in images],
         header={"source": _clip(content)} if timed else {},
     )
@@ -215,7 +219,7 @@ def _clip(content: dict[str, Any]) -> str:
 def _notes(left_out: int, ours: bool, tracked: bool) -> list[str]:
     notes = [f"{counted(left_out, 'person')} without keypoints left out"] if left_out else []
     if not ours:
-        notes.append(f"no confidences: a point that is seen has {_OF_SEEN:g}, one that is hidden {_OF_HIDDEN:g}")
+        notes.append(f"no confidences: a point that is seen has {OF_SEEN:g}, one that is hidden {OF_HIDDEN:g}")
     if not tracked:
         notes.append("no ids of persons (track_id)")
     return notes

@@ -89,4 +89,4 @@ def read(path: Path, options: ImportOptions) -> Read:
             if count == 17
             else f"the file does not name its keypoints: they are called {skeleton.names[0]} and so on"
         )
-    return Read(tracks, notes)
+    return Read(tracks, notes, sparse=True)

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from poseline import __version__
 from poseline.atomic import cause, replacing
 from poseline.errors import OutputError, SettingsError, SourceError
 from poseline.formats.clip import ClipFrames, read_clip
 from poseline.formats.options import ImportOptions
-from poseline.formats.registry import format_of
+from poseline.formats.registry import Read, format_of
 from poseline.log import LOG_NAME, Tracks, write_tracks
 from poseline.pose import Integers
 from poseline.skeleton import Skeleton
@@ -74,15 +73,15 @@ def import_log(
     if skeleton is not None and not isinstance(skeleton, Skeleton):
         skeleton = Skeleton.load(skeleton)
     told = size if clip is None else clip.size
-    tracks, notes = chosen.read(path, ImportOptions(told, skeleton))
-    if not len(tracks):
+    read = chosen.read(path, ImportOptions(told, skeleton))
+    if not len(read.tracks):
         raise SourceError(f"{path}: holds no frame")
-    tracks = _sized(path, _timed(path, tracks, clip, fps), clip, size)
-    tracks = replace(tracks, header=_header(path, chosen.name, tracks, clip, fps, notes))
+    tracks = _sized(path, _timed(path, read, clip, fps), clip, size)
+    tracks = replace(tracks, header=_header(path, chosen.name, tracks, clip, fps, read.notes))
     if log is not None:
         with replacing(log) as temporary:
             write_tracks(temporary, tracks)
-    return Imported(tracks, log, list(notes))
+    return Imported(tracks, log, list(read.notes))
 
 
 def _place(folder: Path, overwrite: bool) -> Path:
@@ -97,25 +96,29 @@ def _place(folder: Path, overwrite: bool) -> Path:
     return log
 
 
-def _timed(path: Path, tracks: Tracks, clip: ClipFrames | None, fps: float | None) -> Tracks:
+def _timed(path: Path, read: Read, clip: ClipFrames | None, fps: float | None) -> Tracks:
     """The same with times: the clip's, those of the file, or by the rate."""
+    tracks = read.tracks
     known = bool(np.isfinite(tracks.times).all())
     if known and fps is not None:
         raise SettingsError(f"--fps: {path.name} holds the times of its frames; leave --fps out")
     if clip is not None:
-        return _on_clip(path, tracks, clip)
+        return _on_clip(path, read, clip)
     if known:
         return tracks
     if fps is not None:
-        frames = np.arange(tracks.frames.min(), tracks.frames.max() + 1)
-        return replace(_spread(tracks, frames, tracks.frames), times=frames / fps, sources=None)
-    if tracks.sources is not None:
-        return replace(tracks, times=tracks.frames.astype(np.float64))  # as in the log of a run over pictures
+        if read.sparse:
+            tracks = _among(tracks, np.arange(tracks.frames[0], tracks.frames[-1] + 1))
+        return replace(tracks, times=tracks.frames / fps, sources=None, shapes=None)
+    if tracks.sources is not None:  # as in the log of a run over pictures
+        places = np.arange(len(tracks))
+        return replace(tracks, frames=places, times=places.astype(np.float64))
     raise SettingsError(f"{path.name} holds no times: give the clip with --video, or its rate with --fps")
 
 
-def _on_clip(path: Path, tracks: Tracks, clip: ClipFrames) -> Tracks:
-    """The poses on the frames of the clip, all of which are there then."""
+def _on_clip(path: Path, read: Read, clip: ClipFrames) -> Tracks:
+    """The poses on frames of the clip, with their time stamps."""
+    tracks = read.tracks
     place = tracks.frames
     if np.isfinite(tracks.times).all():
         place = np.searchsorted((clip.times[1:] + clip.times[:-1]) / 2, tracks.times)  # the nearest frame
@@ -123,26 +126,25 @@ def _on_clip(path: Path, tracks: Tracks, clip: ClipFrames) -> Tracks:
         off = float(np.abs(clip.times[place] - tracks.times).max())
         if off > step / 2 or (np.diff(place) <= 0).any():
             raise SourceError(f"{path}: its times are not those of the frames of {clip.path}; is it another clip?")
-    elif place[-1] >= len(clip):
-        raise SourceError(
-            f"{path}: has frame {place[-1]}, and {clip.path} has frames 0 to {len(clip) - 1}; is it another clip?"
-        )
-    whole = _spread(tracks, np.arange(len(clip)), place)
-    return replace(whole, times=clip.times, pts=clip.pts, sources=None, shapes=None, pixel_aspect=clip.pixel_aspect)
+    elif place[-1] >= len(clip) or place[0] < 0:
+        frames = f"frames {place[0]} to {place[-1]}, and {clip.path} has 0 to {len(clip) - 1}"
+        raise SourceError(f"{path}: has {frames}; is it another clip?")
+    tracks = replace(tracks, frames=place, sources=None, shapes=None, pixel_aspect=clip.pixel_aspect)
+    if read.sparse:
+        tracks = _among(tracks, np.arange(len(clip)))
+    return replace(tracks, times=clip.times[tracks.frames], pts=clip.pts[tracks.frames])
 
 
-def _spread(tracks: Tracks, frames: Integers, numbers: NDArray[Any]) -> Tracks:
-    """The same poses among more frames: those of `frames` (ascending), in which each of ours has a number."""
-    place = np.searchsorted(frames, numbers)
-    return replace(
-        tracks, frames=frames, rows=replace(tracks.rows, frame=place[tracks.rows.frame]), shapes=None, pts=None
-    )
+def _among(tracks: Tracks, frames: Integers) -> Tracks:
+    """The same poses among more frames, those numbered `frames`, ascending."""
+    place = np.searchsorted(frames, tracks.frames)
+    return replace(tracks, frames=frames, rows=replace(tracks.rows, frame=place[tracks.rows.frame]))
 
 
 def _sized(path: Path, tracks: Tracks, clip: ClipFrames | None, size: tuple[int, int] | None) -> Tracks:
     """The same with the size of the picture."""
-    if tracks.sources is not None and tracks.shapes is not None:
-        return tracks
+    if clip is None and tracks.shapes is not None and np.isfinite(tracks.shapes).all():
+        return replace(tracks, size=tuple(tracks.shapes[0, :2].astype(int).tolist()))
     told = clip.size if clip else size
     if told is None and not all(tracks.size):
         raise SettingsError(f"{path.name} does not hold the size of the picture: give --video, or --size WxH")

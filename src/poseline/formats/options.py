@@ -12,10 +12,9 @@ from poseline.skeleton import Skeleton
 class ExportOptions:
     """Of an export."""
 
-    clip: Path | None = None
-    """The clip that the log is of; None: where the log says."""
-    pictures: bool = False
-    """Write the frames of the clip as pictures beside the keypoints; only formats with `takes_pictures` do."""
+    pictures_of: Path | None = None
+    """Write the frames of this clip as pictures beside the keypoints, as formats with `takes_pictures` can; of a log of
+    separate pictures, the folder from which their paths go on."""
 
 
 @dataclass(frozen=True)

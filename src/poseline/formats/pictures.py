@@ -1,12 +1,18 @@
-"""Pictures: what the frames of a clip are called as picture files, and which frame a picture file is of."""
+"""Pictures: the frames of a clip as picture files, what these are called, and which frame one is of."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from pathlib import PurePath
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path, PurePath
 
+from poseline.atomic import cause
+from poseline.errors import OutputError, SourceError
+from poseline.frame import Pixels
 from poseline.log import Tracks
+from poseline.words import counted
 
 _NUMBERED = re.compile(r"(.*?)(\d+)(\.\w+)?")
 
@@ -34,3 +40,74 @@ def numbered(names: Sequence[str]) -> list[int] | None:
     heads = {each[1] for each in found if each}
     numbers = [int(each[2]) for each in found if each]
     return numbers if len(heads) == 1 and len(set(numbers)) == len(numbers) else None
+
+
+def write_pictures(tracks: Tracks, source: Path, place: Callable[[int], Path]) -> list[str]:
+    """Write the picture of each frame, as JPEG of high quality; separate pictures are copied.
+
+    Args:
+        tracks: of a clip, with the time stamps of its frames, or of separate pictures.
+        source: the clip; of separate pictures, the folder from which their paths go on.
+        place: where the picture of a frame goes, by its place among the frames.
+
+    Returns:
+        Notes: frames that the clip does not have.
+
+    Raises:
+        SourceError: the clip, or a picture, cannot be read.
+        OutputError: a picture cannot be written.
+    """
+    if tracks.sources is not None:
+        for number, name in enumerate(tracks.sources):
+            _copy(source, name, place(number))
+        return []
+    missing = set(range(len(tracks)))
+    for number, pixels in _frames(tracks, source):
+        _save(pixels, place(number))
+        missing.discard(number)
+    if len(missing) == len(tracks):
+        raise SourceError(f"{source}: has none of the log's frames; give the right clip with --clip")
+    return [f"{counted(len(missing), 'frame')} of the log not in the clip: without a picture"] if missing else []
+
+
+def _frames(tracks: Tracks, clip: Path) -> Iterator[tuple[int, Pixels]]:
+    """Places among the log's frames, and (H, W, 3) BGR pixels of each."""
+    from poseline.capture import locate, open_source  # decoders take long to import
+    from poseline.settings import CaptureSettings
+
+    location = locate([clip])[0]
+    if location.video is None:
+        raise SourceError(f"{clip}: no video file")
+    source = open_source(location, CaptureSettings(decoder="cpu"))
+    stamps = None if tracks.pts is None else tracks.pts.tolist()
+    same_clock = str((tracks.header.get("video") or {}).get("time_base")) == str(source.info.time_base)
+    by_stamp = stamps is not None and same_clock
+    wanted = {key: place for place, key in enumerate(stamps if by_stamp and stamps else tracks.frames.tolist())}
+    with closing(source.frames()) as frames:
+        for frame in frames:
+            place = wanted.get(frame.pts if by_stamp else frame.index)
+            if place is not None:
+                yield place, frame.bgr
+
+
+def _copy(folder: Path, name: str, target: Path) -> None:
+    for path in (Path(name), folder / name, folder / PurePath(name).name):
+        if path.is_file():
+            try:
+                shutil.copyfile(path, target)
+            except OSError as error:
+                raise OutputError(f"{target}: cannot be written: {cause(error)}") from error
+            return
+    raise SourceError(f"{name}: no such picture, here or in {folder}")
+
+
+def _save(pixels: Pixels, target: Path) -> None:
+    import cv2
+
+    done, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 95])
+    if not done:
+        raise OutputError(f"{target}: the picture cannot be encoded")
+    try:
+        target.write_bytes(encoded.data)
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written: {cause(error)}") from error

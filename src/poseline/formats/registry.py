@@ -25,6 +25,8 @@ class Read(NamedTuple):
     `video`, with `fps`."""
     notes: Sequence[str] = ()
     """What is lost or was chosen, in words."""
+    sparse: bool = False
+    """Whether frames in which nobody is are left out: then all others of the clip are taken for such."""
 
 
 Writer: TypeAlias = Callable[[LogFile, Path, ExportOptions], Sequence[str]]
@@ -57,6 +59,8 @@ class Format:
     """Whether it is a folder of files."""
     takes_pictures: bool = False
     """Whether it can hold the frames of the clip."""
+    of_tracks: bool = False
+    """Whether it is written from the log's arrays, of which a part can be chosen, rather than from its lines."""
     needs: tuple[str, ...] = ()
     """Modules that must be installed, which the extra `formats` brings."""
 
@@ -117,7 +121,8 @@ def _own(name: str, *, reads: bool = True, writes: bool = True, **properties: An
         found: Read = module().read(path, options)
         return found
 
-    return Format(name, write if writes else None, validate, read if reads else None, **properties)
+    reader, writer = read if reads else None, write if writes else None
+    return Format(name, writer, validate, reader, of_tracks=True, **properties)
 
 
 _ALL = (
@@ -128,9 +133,12 @@ _ALL = (
     _own("deeplabcut", suffix=".dlc.csv"),
     _own("deeplabcut-h5", suffix=".dlc.h5", needs=("h5py",)),
     _own("movement", suffix=".movement.nc", needs=("h5py",)),
+    _own("mot", suffix=".mot.txt"),
     _own("openpose", suffix="_openpose_json", folder=True),  # Pose2Sim looks for folders with json in their names
+    _own("posetrack", suffix=".posetrack.json"),
     _own("sleap", suffix=".slp", needs=("h5py",)),
     _own("sleap-analysis", suffix=".analysis.h5", needs=("h5py",)),
+    _own("yolo", folder=True, takes_pictures=True),
 )
 FORMATS: dict[str, Format] = {each.name: each for each in _ALL}
 """All formats by name. Settings know the names alone (`LOG_FORMATS`), so that reading them imports no format."""

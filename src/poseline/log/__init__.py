@@ -1,7 +1,7 @@
 """The keypoint log: its writer, its reader, and what is made of it."""
 
 from poseline.log.counts import Counts, Ended
-from poseline.log.place import LOG_NAME, journal_of
+from poseline.log.place import LOG_NAME, clip_of, journal_of
 from poseline.log.reader import Ending, Log, LoggedFrame, LogReader, last_record, read_log
 from poseline.log.records import Records, RunHeader, written_aspect
 from poseline.log.tables import write_csv, write_parquet
@@ -23,6 +23,7 @@ __all__ = [
     "RunHeader",
     "State",
     "Tracks",
+    "clip_of",
     "journal_of",
     "last_record",
     "read_log",
