@@ -128,6 +128,7 @@ def _own(name: str, *, reads: bool = True, writes: bool = True, **properties: An
 _ALL = (
     Format("csv", from_journal(tables.write_csv), tables.validate_csv),
     Format("parquet", from_journal(tables.write_parquet), tables.validate_parquet),
+    _own("c3d", writes=False, needs=("ezc3d",)),
     _own("coco", suffix=".coco.json"),
     _own("coco-results", suffix=".coco-results.json"),
     _own("deeplabcut", suffix=".dlc.csv"),
@@ -138,6 +139,7 @@ _ALL = (
     _own("posetrack", suffix=".posetrack.json"),
     _own("sleap", suffix=".slp", needs=("h5py",)),
     _own("sleap-analysis", suffix=".analysis.h5", needs=("h5py",)),
+    _own("trc", writes=False),
     _own("yolo", folder=True, takes_pictures=True),
 )
 FORMATS: dict[str, Format] = {each.name: each for each in _ALL}
