@@ -99,7 +99,7 @@ def test_one_of_several_that_is_there_stops_all(run: Path) -> None:
         (["export", "run", "--to", "csv", "--pictures"], 2, "csv cannot hold the pictures"),
         (["export", "run"], 2, "--to"),
         (["import", "gone.json", "--from", "coco"], 3, "gone.json: no such file"),
-        (["import", "x.json", "--from", "csv"], 2, "--from csv: formats are coco"),
+        (["import", "x.json", "--from", "csv"], 2, "--from csv: formats are c3d, coco"),
         (["import", "bad.json", "--from", "coco", "-o", "new"], 3, "bad.json: is not"),
         (["import", "x.json", "--from", "coco", "--size", "big"], 2, "--size: 'big' is not a size"),
         (["import", "bad.json", "--from", "coco", "--fps", "0", "-o", "new"], 2, "--fps: more than 0"),

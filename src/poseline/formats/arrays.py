@@ -24,6 +24,8 @@ from poseline.words import counted
 
 PERSON = "person_"
 """What a person is called where a format has names: `person_7` has the id 7."""
+ALIKE = 1e-4
+"""Seconds by which the times of one frame may differ between files of several persons."""
 MOST_VALUES = 300_000_000
 """Numbers in an array over all frames and persons: more of them would take gigabytes of memory."""
 _FEET = tuple(
@@ -190,6 +192,15 @@ def skeleton_for(
     if len(chosen) != len(names):
         raise SourceError(f"{path}: has {counted(len(names), 'keypoint')}, and the skeleton has {len(chosen)}")
     return chosen
+
+
+def one_clock(clocks: Sequence[Doubles]) -> tuple[Doubles, list[NDArray[np.intp]]]:
+    """The times of several persons' rows together, each once, and where each person's rows are among them."""
+    if len(clocks) == 1:
+        return clocks[0], [np.arange(len(clocks[0]))]
+    every = np.sort(np.concatenate(clocks))
+    times = every[np.diff(every, prepend=-np.inf) > ALIKE]
+    return times, [np.searchsorted(times, clock + ALIKE / 2, side="right") - 1 for clock in clocks]
 
 
 def check(read: Reader, target: Path) -> None:

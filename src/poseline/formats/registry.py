@@ -135,6 +135,7 @@ _ALL = (
     _own("deeplabcut-h5", suffix=".dlc.h5", needs=("h5py",)),
     _own("movement", suffix=".movement.nc", needs=("h5py",)),
     _own("mot", suffix=".mot.txt"),
+    _own("nwb", suffix="_nwb", folder=True, needs=("pynwb", "ndx_pose", "h5py")),
     _own("openpose", suffix="_openpose_json", folder=True),  # Pose2Sim looks for folders with json in their names
     _own("posetrack", suffix=".posetrack.json"),
     _own("sleap", suffix=".slp", needs=("h5py",)),

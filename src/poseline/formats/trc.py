@@ -11,18 +11,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from poseline.errors import SourceError
-from poseline.formats.arrays import from_arrays, skeleton_for
+from poseline.formats.arrays import from_arrays, one_clock, skeleton_for
 from poseline.formats.files import read_text
 from poseline.formats.markers import PIXELS, in_picture, keypoint_names
 from poseline.formats.options import ImportOptions
 from poseline.formats.registry import Read
 from poseline.log.tracks import Doubles
-
-_ALIKE = 1e-4
-"""Seconds by which times of one frame may differ between files of several persons."""
 
 
 class _Markers(NamedTuple):
@@ -44,7 +40,7 @@ def read(path: Path, options: ImportOptions) -> Read:
     for file, each in zip(files, found, strict=True):
         if (each.names, each.unit) != (names, unit):
             raise SourceError(f"{file}: its markers or its unit are not those of {files[0].name}")
-    times, places = _one_clock([each.times for each in found])
+    times, places = one_clock([each.times for each in found])
     points = np.full((len(times), len(files), len(names), 3), np.nan)
     for person, (place, each) in enumerate(zip(places, found, strict=True)):
         points[place, person] = each.points
@@ -76,15 +72,6 @@ def _ids(files: list[Path]) -> list[int]:
     if len(set(found)) < len(files):
         return list(range(1, len(files) + 1))
     return [number + (0 in found) for number in found]
-
-
-def _one_clock(clocks: list[Doubles]) -> tuple[Doubles, list[NDArray[np.intp]]]:
-    """The times of all files, each once, and where each file's rows are among them."""
-    if len(clocks) == 1:
-        return clocks[0], [np.arange(len(clocks[0]))]
-    every = np.sort(np.concatenate(clocks))
-    times = every[np.diff(every, prepend=-np.inf) > _ALIKE]
-    return times, [np.searchsorted(times, clock + _ALIKE / 2, side="right") - 1 for clock in clocks]
 
 
 def _read(path: Path) -> _Markers:
