@@ -42,8 +42,8 @@ def _classes(given: Any) -> Any:
 
 
 LOG_FORMATS = [
-    "jsonl", "csv", "parquet", "coco", "coco-results", "deeplabcut", "deeplabcut-h5", "movement", "mot", "nwb", "openpose",
-    "posetrack", "sleap", "sleap-analysis", "yolo",
+    "jsonl", "csv", "parquet", "coco", "coco-results", "deeplabcut", "deeplabcut-h5", "movement", "mot", "nwb",
+    "openpose", "posetrack", "rerun", "sleap", "sleap-analysis", "yolo",
 ]  # fmt: skip
 """Names of the formats of the keypoint log; `poseline.log_format` adds one."""
 

@@ -138,6 +138,7 @@ _ALL = (
     _own("nwb", suffix="_nwb", folder=True, needs=("pynwb", "ndx_pose", "h5py")),
     _own("openpose", suffix="_openpose_json", folder=True),  # Pose2Sim looks for folders with json in their names
     _own("posetrack", suffix=".posetrack.json"),
+    _own("rerun", suffix=".rrd", reads=False, takes_pictures=True, needs=("rerun",)),
     _own("sleap", suffix=".slp", needs=("h5py",)),
     _own("sleap-analysis", suffix=".analysis.h5", needs=("h5py",)),
     _own("trc", writes=False),
