@@ -41,7 +41,7 @@ def _classes(given: Any) -> Any:
     return None if isinstance(given, list | tuple) and not given else given
 
 
-LOG_FORMATS = ["jsonl", "csv", "parquet", "coco", "coco-results", "mot", "posetrack", "yolo"]
+LOG_FORMATS = ["jsonl", "csv", "parquet", "coco", "coco-results", "cvat", "mot", "posetrack", "yolo"]
 """Names of the formats of the keypoint log; `poseline.log_format` adds one."""
 
 

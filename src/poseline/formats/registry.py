@@ -127,6 +127,7 @@ _ALL = (
     Format("parquet", from_journal(tables.write_parquet), tables.validate_parquet),
     _own("coco", suffix=".coco.json"),
     _own("coco-results", suffix=".coco-results.json"),
+    _own("cvat", folder=True),
     _own("mot", suffix=".mot.txt"),
     _own("posetrack", suffix=".posetrack.json"),
     _own("yolo", folder=True, takes_pictures=True),
