@@ -50,12 +50,22 @@ def write(tracks: Tracks, target: Path, _: ExportOptions) -> Sequence[str]:
 
 def validate(target: Path) -> None:
     """Raise an OutputError unless the folder holds labels, and annotations with their points only."""
+    found: set[str] = set()
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        if tag == "points":
+            found.add(attributes["label"])
+        elif tag == "skeleton":
+            int(attributes.get("frame", 0))
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = start
     try:
         names = {each["name"] for each in json.loads((target / LABELS).read_text(encoding="utf-8"))[0]["sublabels"]}
-        found = _parsed(target)
+        _parse(parser, target)
     except (SourceError, OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise OutputError(f"{target}: is not CVAT's annotations and labels: {error}") from None
-    if any(set(each.points) - names for each in found.skeletons):
+    if not found <= names:
         raise OutputError(f"{target}: a skeleton has points that {LABELS} does not have")
 
 
@@ -255,14 +265,20 @@ def _parsed(path: Path) -> _Parsed:
     found = _Parsed()
     parser = expat.ParserCreate()
     parser.StartElementHandler, parser.EndElementHandler = found.start, found.end
-    parser.CharacterDataHandler = found.text
+    parser.CharacterDataHandler, parser.buffer_text = found.text, True
+    _parse(parser, path)
+    return found
+
+
+def _parse(parser: expat.XMLParserType, path: Path) -> None:
+    """Read a file by a parser's handlers, which may raise a KeyError or a ValueError."""
     parser.EntityDeclHandler = _refused  # a few lines of them may stand for gigabytes
     try:
         with _opened(path) as file:
             first = file.read(4096)
-            parser.Parse(first, False)
             if b"<annotations" not in first:
                 raise SourceError(f"{path}: is not CVAT's XML")
+            parser.Parse(first, False)
             parser.ParseFile(file)
     except OSError as error:
         if isinstance(error, SourceError):
@@ -270,7 +286,6 @@ def _parsed(path: Path) -> _Parsed:
         raise SourceError(f"{path}: cannot be read: {cause(error)}") from error
     except (expat.ExpatError, zipfile.BadZipFile, KeyError, ValueError) as error:
         raise SourceError(f"{path}: is not CVAT's XML with skeletons: {error}") from None
-    return found
 
 
 def _refused(*_: object) -> None:
