@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from format_worlds import FPS, SIZE, assert_same, command_line, write_log, write_pictures_log
+from log_worlds import real_log
 from media_worlds import write_clip
 from poseline import analyze
 from poseline.errors import OutputError, SettingsError, SourceError
@@ -170,6 +171,43 @@ def test_times_come_from_the_file_the_clip_or_the_rate_and_from_nowhere_else(run
     assert read.frames.tolist() == list(range(12))
     np.testing.assert_allclose(read.times, np.arange(12) / FPS)
     assert len(read.rows) == len(truth.rows)
+
+
+def test_frames_may_be_counted_from_one(tmp_path: Path) -> None:
+    """As in the names of pictures that FFmpeg took out of a clip."""
+    clip = write_clip(tmp_path / "clip.mp4", list(range(3)), size=SIZE)
+    images = [{"id": n, "file_name": f"out_{n:04d}.png", "width": 640, "height": 480} for n in (1, 2, 3)]
+    person = {"id": 1, "image_id": 1, "category_id": 1, "keypoints": [5, 6, 2]}
+    kind = {"id": 1, "name": "person", "keypoints": ["nose"]}
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps({"images": images, "categories": [kind], "annotations": [person]}))
+    with pytest.raises(SourceError, match=r"has frames 1 to 3, and .*clip.mp4 has 0 to 2"):
+        import_log(labels, "coco", video=clip)
+    read = import_log(labels, "coco", video=clip, first=1)
+    assert read.tracks.frames.tolist() == [0, 1, 2]
+    assert read.tracks.rows.frame.tolist() == [0]
+    assert (
+        "frame 1 is the clip's second; if the file counts from 1, say --first 1"
+        in import_log(labels, "coco", fps=3).notes
+    )
+    with pytest.raises(SettingsError, match="--first 2: labels.json has a frame 1 before it"):
+        import_log(labels, "coco", fps=3, first=2)
+    with pytest.raises(SettingsError, match="leave it out"):
+        import_log(labels, "coco", first=1)
+
+
+def test_angles_of_a_real_run_are_the_same_after_it_went_through_another_program(tmp_path: Path) -> None:
+    log = real_log(tmp_path, "builtin", "squat")
+    results = export_log(log, "coco-results", tmp_path / "results.json").paths[0]
+    clip = Path(__file__).parents[1] / "samples" / "squat.mp4"
+    again = import_log(results, "coco-results", tmp_path / "again", video=clip)
+    assert again.log is not None
+    before, after = analyze(log).persons[0], analyze(again.log).persons[0]
+    np.testing.assert_allclose(after.times, before.times, atol=1e-6)
+    np.testing.assert_allclose(after.angles.degrees, before.angles.degrees, atol=0.2)
+    assert [(event.kind, round(event.time, 3)) for event in after.events] == [
+        (event.kind, round(event.time, 3)) for event in before.events
+    ]
 
 
 def test_another_clip_is_refused(run: Path, tmp_path: Path) -> None:

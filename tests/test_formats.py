@@ -77,7 +77,7 @@ def test_a_run_writes_a_new_format_and_replaces_it(ids: Format, tmp_path: Path) 
         overrides={
             "capture": {"vid_stride": 30},
             "inference": {"model": "builtin", "imgsz": 160},
-            "output": {"log": ["ids", "csv"], "video": False},
+            "output": {"log": ["ids", "csv", "yolo"], "video": False},
         }
     )
     request = RunRequest(locate([clip])[0], settings)
@@ -92,8 +92,10 @@ def test_a_run_writes_a_new_format_and_replaces_it(ids: Format, tmp_path: Path) 
             "keypoints.csv",
             "keypoints.ids",
             "keypoints.jsonl",
+            "keypoints.yolo",
             "summary.json",
         ]
+        assert "yolo: no times, no ids and no scores; points are seen (2), hidden (1) or missing" in report.notes
     ids.validate(tmp_path / "out" / "keypoints.ids")
 
 

@@ -42,7 +42,7 @@ def _classes(given: Any) -> Any:
 
 
 LOG_FORMATS = [
-    "jsonl", "csv", "parquet", "coco", "coco-results", "deeplabcut", "deeplabcut-h5", "movement", "mot", "nwb",
+    "jsonl", "csv", "parquet", "coco", "coco-results", "cvat", "deeplabcut", "deeplabcut-h5", "movement", "mot", "nwb",
     "openpose", "posetrack", "rerun", "sleap", "sleap-analysis", "yolo",
 ]  # fmt: skip
 """Names of the formats of the keypoint log; `poseline.log_format` adds one."""

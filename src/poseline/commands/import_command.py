@@ -15,6 +15,7 @@ def import_keypoints(
     video: Annotated[Path | None, typer.Option("--video", metavar="CLIP", help="The clip that the keypoints are of, which has the times of frames and the picture's size.")] = None,
     fps: Annotated[float | None, typer.Option("--fps", help="Frames a second, where the file holds no times and there is no clip.")] = None,
     size: Annotated[str | None, typer.Option("--size", metavar="WxH", help="Size of the picture, where the file does not hold it and there is no clip.")] = None,
+    first: Annotated[int, typer.Option("--first", metavar="N", help="The file's number of the clip's first frame.")] = 0,
     skeleton: Annotated[Path | None, typer.Option("--skeleton", help="YAML file with the keypoints' names, where the file does not hold them.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the log that the folder holds.")] = False,
 ) -> None:  # fmt: skip
@@ -25,7 +26,15 @@ def import_keypoints(
 
     folder = output or Path("runs") / path.resolve().name.split(".")[0]
     read = import_log(
-        path, format, folder, video=video, fps=fps, size=size_of("--size", size), skeleton=skeleton, overwrite=overwrite
+        path,
+        format,
+        folder,
+        video=video,
+        fps=fps,
+        size=size_of("--size", size),
+        first=first,
+        skeleton=skeleton,
+        overwrite=overwrite,
     )
     assert read.log is not None
     persons = len(read.tracks.rows)

@@ -41,6 +41,7 @@ def import_log(
     video: str | Path | None = None,
     fps: float | None = None,
     size: tuple[int, int] | None = None,
+    first: int = 0,
     skeleton: str | Path | Skeleton | None = None,
     overwrite: bool = False,
 ) -> Imported:
@@ -53,6 +54,7 @@ def import_log(
         video: the clip that the keypoints are of: it gives the times of frames and the size of the picture.
         fps: frames a second, where the file holds no times and there is no clip: frame n is at n / fps seconds.
         size: (width, height) of the picture in pixels, where the file does not hold it and there is no clip.
+        first: the file's number of the clip's first frame, such as 1, where it holds no times.
         skeleton: names of the keypoints, where the file does not hold them: a `Skeleton`, or its YAML file.
         overwrite: replace the log that the folder holds.
 
@@ -76,6 +78,7 @@ def import_log(
     read = chosen.read(path, ImportOptions(told, skeleton))
     if not len(read.tracks):
         raise SourceError(f"{path}: holds no frame")
+    read = _from_first(path, read, first, placed=clip is not None or fps is not None)
     tracks = _sized(path, _timed(path, read, clip, fps), clip, size)
     tracks = replace(tracks, header=_header(path, chosen.name, tracks, clip, fps, read.notes))
     if log is not None:
@@ -94,6 +97,20 @@ def _place(folder: Path, overwrite: bool) -> Path:
     except OSError as error:
         raise OutputError(f"{folder}: the folder cannot be created: {cause(error)}; try another one with -o") from error
     return log
+
+
+def _from_first(path: Path, read: Read, first: int, placed: bool) -> Read:
+    """The same with frames counted from 0, where they are `placed` in time by their numbers."""
+    tracks, notes = read.tracks, list(read.notes)
+    if np.isfinite(tracks.times).all() or not placed:
+        if first:
+            raise SettingsError(f"--first: the frames of {path.name} are not placed by their numbers; leave it out")
+        return read
+    if tracks.frames[0] < first:
+        raise SettingsError(f"--first {first}: {path.name} has a frame {tracks.frames[0]} before it")
+    if first == 0 and tracks.frames[0] == 1:
+        notes.append("frame 1 is the clip's second; if the file counts from 1, say --first 1")
+    return read._replace(tracks=replace(tracks, frames=tracks.frames - first), notes=notes)
 
 
 def _timed(path: Path, read: Read, clip: ClipFrames | None, fps: float | None) -> Tracks:

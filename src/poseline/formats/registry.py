@@ -131,6 +131,7 @@ _ALL = (
     _own("c3d", writes=False, needs=("ezc3d",)),
     _own("coco", suffix=".coco.json"),
     _own("coco-results", suffix=".coco-results.json"),
+    _own("cvat", folder=True),
     _own("deeplabcut", suffix=".dlc.csv"),
     _own("deeplabcut-h5", suffix=".dlc.h5", needs=("h5py",)),
     _own("movement", suffix=".movement.nc", needs=("h5py",)),

@@ -55,8 +55,9 @@ def write(tracks: Tracks, target: Path, options: ExportOptions) -> Sequence[str]
         for kind in ("images", "labels"):
             for split in _SPLITS[:2]:
                 (folder / kind / split).mkdir(parents=True)
-        for name, split, text in zip(names, splits, texts, strict=True):
-            (folder / "labels" / split / f"{name.stem}.txt").write_text(text, encoding="ascii")
+        for name, split, text in zip(names, splits, texts, strict=True):  # of thousands of files, so without a `Path`
+            with open(f"{folder}/labels/{split}/{name.stem}.txt", "wb", buffering=0) as file:
+                file.write(text.encode("ascii"))
         if options.pictures_of is not None:
             places = [folder / "images" / split / name.name for name, split in zip(names, splits, strict=True)]
             notes += write_pictures(tracks, options.pictures_of, places.__getitem__)
