@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import format_described
 from format_worlds import write_log
 from poseline.formats import FORMATS
 from rooms import PROJECT
@@ -91,7 +92,14 @@ def _cvat(folder: Path) -> str:
     return f"{folder.name}/annotations.xml\n{shown}\n\n{folder.name}/labels.json\n{_wrapped(json.dumps(label))}"
 
 
-OWN: dict[str, Callable[[Path], str]] = {"cvat": _cvat}
+OWN: dict[str, Callable[[Path], str]] = {
+    "cvat": _cvat,
+    "deeplabcut": format_described.table,
+    "nwb": format_described.nwb,
+    "openpose": format_described.openpose,
+    "rerun": format_described.rerun,
+    **dict.fromkeys(("deeplabcut-h5", "movement", "sleap", "sleap-analysis"), format_described.hdf5),
+}
 """Descriptions of formats of which the beginning does not tell much, or which are not text, by their names."""
 
 if __name__ == "__main__":
