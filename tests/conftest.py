@@ -22,9 +22,10 @@ from poseline.inference import weights
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 REQUIRED = set(os.environ.get("POSELINE_REQUIRE", "").split(","))
-"""Markers (shared, system, readers, gpu, browser) whose tests must run: they fail where they would be skipped."""
+"""Markers (shared, system, readers, formats, gpu, browser) whose tests must run: to be skipped is to fail."""
 READERS = os.environ.get("POSELINE_READERS", sys.executable)
-"""A Python that has the programs of the field which read our files; the tests' own, where they are installed there."""
+FORMAT_READERS = os.environ.get("POSELINE_FORMAT_READERS", sys.executable)
+"""Pythons that have the programs which read what `analyze` and `export` write; by default the tests' own."""
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +38,12 @@ def shared() -> Path:
 def readers() -> str:
     """The Python that runs `opensim_reader.py`; the test is marked `readers("opensim")`."""
     return READERS
+
+
+@pytest.fixture(scope="session")
+def format_readers() -> str:
+    """The Python that has the readers of formats; the test is marked `formats("pycocotools")`, with their modules."""
+    return FORMAT_READERS
 
 
 @pytest.fixture(scope="session")
@@ -117,16 +124,19 @@ def _unmet(mark: pytest.Mark) -> str | None:
         absent = [name for name in mark.args if shutil.which(name) is None and find_spec(name) is None]
         return f"needs {' and '.join(absent)}: not installed" if absent else None
     if mark.name == "readers":
-        absent = sorted({name for name in mark.args if find_spec(name) is None} & _absent_readers(*mark.args))
+        absent = sorted({name for name in mark.args if find_spec(name) is None} & _absent(READERS, *mark.args))
         return f"needs {' and '.join(absent)}, here or in the Python that POSELINE_READERS names" if absent else None
+    if mark.name == "formats":
+        absent = sorted(_absent(FORMAT_READERS, *mark.args))
+        return f"needs {' and '.join(absent)} in the Python that POSELINE_FORMAT_READERS names" if absent else None
     return None
 
 
 @cache
-def _absent_readers(*names: str) -> set[str]:
-    """Those of some modules that the readers' Python lacks."""
+def _absent(python: str, *names: str) -> set[str]:
+    """Those of some modules that a Python lacks."""
     code = "import sys; from importlib.util import find_spec as f; print(*(n for n in sys.argv[1:] if f(n) is None))"
-    done = subprocess.run([READERS, "-c", code, *names], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([python, "-c", code, *names], capture_output=True, text=True, timeout=60, check=False)
     return set(done.stdout.split()) if done.returncode == 0 else set(names)
 
 

@@ -89,6 +89,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (place / "runs" / day).mkdir()
         log = gzip.decompress((PROJECT / "tests" / "data" / "builtin-squat.jsonl.gz").read_bytes())
         (place / "runs" / day / "keypoints.jsonl").write_bytes(log)
+    poseline.export_log(place / "runs" / "clip", "coco", place / "labels.json")
     video = place / "runs" / "clip" / "annotated.mp4"
     video.rename(f"{video}.part")  # as of a run that was killed
     return place

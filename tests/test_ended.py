@@ -19,8 +19,8 @@ import pytest
 
 from media_worlds import ScriptedSource, settings, until, write_clip
 from poseline import OutputError, SourceError, read_log
+from poseline.formats import FORMATS, Format, from_journal
 from poseline.interruption import Interruption
-from poseline.log import FORMATS, Format
 from test_run import recorded
 
 CLIP = Path(__file__).parents[1] / "samples" / "squat.mp4"
@@ -129,7 +129,7 @@ def test_a_table_that_cannot_be_made_is_told_by_the_log_too(tmp_path: Path, monk
     def torn(*_: object) -> None:
         raise OutputError("the table: no space left")
 
-    monkeypatch.setitem(FORMATS, "csv", Format("csv", torn, print))
+    monkeypatch.setitem(FORMATS, "csv", Format("csv", from_journal(torn), print))
     report = recorded(ScriptedSource(5), tmp_path / "out", chosen=settings(output={"log": ("csv",)}))
     assert report.ended == "failed"
     log = read_log(tmp_path / "out" / "keypoints.jsonl")

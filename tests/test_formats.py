@@ -10,7 +10,8 @@ import pytest
 from output_worlds import header, poses, seen
 from poseline.capture import locate
 from poseline.errors import OutputError, SettingsError
-from poseline.log import FORMATS, JOURNAL, Format, KeypointLog, chosen_formats, log_format, read_log
+from poseline.formats import FORMATS, JOURNAL, Format, chosen_formats, from_journal, log_format
+from poseline.log import KeypointLog, read_log
 from poseline.output import prepare
 from poseline.session import Models, RunRequest, Session
 from poseline.settings import LOG_FORMATS, load
@@ -56,12 +57,12 @@ def test_what_is_written_is_valid_and_what_is_torn_is_not(name: str, log: Path, 
 
 def test_each_is_made_once_and_the_journal_is_no_conversion(ids: Format) -> None:
     assert chosen_formats(["jsonl", "ids", "csv", "ids"]) == [ids, FORMATS["csv"]]
-    with pytest.raises(SettingsError, match=r"output\.log\.1: a format .* is jsonl, csv, parquet, ids, got 'xml'"):
+    with pytest.raises(SettingsError, match=r"output\.log\.1: a format .* is jsonl, csv, parquet, .*, ids, got 'xml'"):
         load(overrides={"output": {"log": ["csv", "xml"]}})
 
 
 def test_settings_know_the_names_of_all_formats() -> None:
-    assert [JOURNAL, *FORMATS] == LOG_FORMATS
+    assert [JOURNAL, *(name for name, each in FORMATS.items() if each.write)] == LOG_FORMATS
 
 
 @pytest.mark.parametrize("name", ["csv", "jsonl", "a/b", "", "CSV"])
@@ -76,7 +77,7 @@ def test_a_run_writes_a_new_format_and_replaces_it(ids: Format, tmp_path: Path) 
         overrides={
             "capture": {"vid_stride": 30},
             "inference": {"model": "builtin", "imgsz": 160},
-            "output": {"log": ["ids", "csv"], "video": False},
+            "output": {"log": ["ids", "csv", "yolo"], "video": False},
         }
     )
     request = RunRequest(locate([clip])[0], settings)
@@ -91,8 +92,10 @@ def test_a_run_writes_a_new_format_and_replaces_it(ids: Format, tmp_path: Path) 
             "keypoints.csv",
             "keypoints.ids",
             "keypoints.jsonl",
+            "keypoints.yolo",
             "summary.json",
         ]
+        assert "yolo: no times, no ids and no scores; points are seen (2), hidden (1) or missing" in report.notes
     ids.validate(tmp_path / "out" / "keypoints.ids")
 
 
@@ -101,4 +104,4 @@ def test_a_file_that_is_not_valid_is_an_error(ids: Format, log: Path, tmp_path: 
         target.write_text("no ids")
 
     with pytest.raises(OutputError, match="holds more than ids"):
-        Format("ids", write, ids.validate).convert(log, tmp_path / "keypoints.ids")
+        Format("ids", from_journal(write), ids.validate).convert(log, tmp_path / "keypoints.ids")

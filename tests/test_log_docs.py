@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from media_worlds import ScriptedSource, estimator, one_person, picture, settings
 from output_worlds import lines
 from poseline.capture import open_source
+from poseline.formats.exporting import export_log
+from poseline.formats.importing import import_log
 from poseline.frame import Frame, Gap, Pixels
 from poseline.inference import PoseEstimator
 from poseline.log import read_log
@@ -96,12 +98,13 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [place / "camera", place / "stills"]
 
 
-def test_every_field_of_a_log_is_described_and_none_else(folders: list[Path]) -> None:
+def test_every_field_of_a_log_is_described_and_none_else(folders: list[Path], tmp_path: Path) -> None:
     found: dict[str, set[str]] = {}
-    for folder in folders:
+    import_log(export_log(folders[0], "coco", tmp_path / "labels.json").paths[0], "coco", tmp_path)
+    for folder in [*folders, tmp_path]:
         for record in lines(folder / "keypoints.jsonl"):
             kind = record["type"]
-            deep = ("model", "skeleton", "video", "counts")
+            deep = ("model", "skeleton", "video", "counts", "imported")
             found.setdefault(kind, set()).update(names(record, deep))
             for person in record.get("persons", ()):
                 found.setdefault("persons", set()).update(person)

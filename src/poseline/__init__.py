@@ -24,8 +24,11 @@ if TYPE_CHECKING:
         SourceError,
         StageStalled,
     )
+    from poseline.formats import log_format
+    from poseline.formats.exporting import export_log
+    from poseline.formats.importing import import_log
     from poseline.frame import Frame, Gap
-    from poseline.log import Log, RunHeader, Tracks, log_format, read_log, read_tracks
+    from poseline.log import Log, RunHeader, Tracks, read_log, read_tracks
     from poseline.model import YOLO, PoseModel, stream
     from poseline.pipeline import Overflow, RunReport, Sink, Stage
     from poseline.pose import Observation, Poses
@@ -65,7 +68,9 @@ _HOMES = {
     "Tracks": "log",
     "YOLO": "model",
     "analyze": "analysis",
-    "log_format": "log",
+    "export_log": "formats.exporting",
+    "import_log": "formats.importing",
+    "log_format": "formats",
     "oks": "skeleton",
     "read_log": "log",
     "read_tracks": "log",
@@ -103,6 +108,8 @@ __all__ = [
     "StageStalled",
     "Tracks",
     "analyze",
+    "export_log",
+    "import_log",
     "log_format",
     "oks",
     "read_log",

@@ -12,8 +12,10 @@ from poseline import __version__
 from poseline import batch as runner
 from poseline import settings as configuration
 from poseline.commands import analyze as analysis_command
-from poseline.commands.common import numbers
+from poseline.commands.common import numbers, size_of
 from poseline.commands.compare import compare
+from poseline.commands.export import export
+from poseline.commands.import_command import import_keypoints
 from poseline.commands.render import render
 from poseline.errors import INTERNAL, PoselineError, SettingsError, redact
 from poseline.interruption import INTERRUPTED, Interruption
@@ -119,7 +121,7 @@ def run(
         "capture": {
             "live": live, "every_frame": every_frame, "vid_stride": vid_stride, "start": start, "end": end,
             "decoder": decoder, "deinterlace": deinterlace,
-            "source_fps": source_fps, "cam_size": _size(cam_size), "cam_fps": cam_fps, "fourcc": fourcc,
+            "source_fps": source_fps, "cam_size": size_of("--cam-size", cam_size), "cam_fps": cam_fps, "fourcc": fourcc,
             "rtsp_transport": rtsp_transport, "open_timeout": timeout, "read_timeout": timeout,
             "max_outage": max_outage,
         },
@@ -241,6 +243,8 @@ def recover(
 app.command()(analysis_command.analyze)
 app.command()(render)
 app.command()(compare)
+app.command()(export)
+app.command("import")(import_keypoints)
 
 
 @app.callback(invoke_without_command=True)
@@ -320,12 +324,3 @@ def _recordings(serve: str | None, pre_roll: float, segment: str | None, keep: s
     from poseline.serve.keep import Recordings
 
     return Recordings.parse(pre_roll, segment, keep, record)
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise SettingsError(f"--cam-size: {text!r} is not a size such as 1280x720")
-    return int(width), int(height)

@@ -54,8 +54,11 @@ def _image_size(given: Any) -> Any:
     return whole[0] if len(whole) == 1 else (whole[0], whole[1])
 
 
-LOG_FORMATS = ["jsonl", "csv", "parquet"]
-"""Names of the formats of the keypoint log; `poseline.log.log_format` adds one."""
+LOG_FORMATS = [
+    "jsonl", "csv", "parquet", "coco", "coco-results", "cvat", "deeplabcut", "deeplabcut-h5", "movement", "mot", "nwb",
+    "openpose", "posetrack", "rerun", "sleap", "sleap-analysis", "yolo",
+]  # fmt: skip
+"""Names of the formats of the keypoint log; `poseline.log_format` adds one."""
 
 
 def _log_format(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from poseline.errors import SettingsError
@@ -59,6 +60,32 @@ def person_of(option: str, text: str, words: Sequence[PersonWord] = ("main",)) -
     if not text.isdecimal():
         raise SettingsError(f"{option}: {', '.join(words)} or an id of the log, got {text!r}")
     return int(text)
+
+
+def size_of(option: str, text: str | None) -> tuple[int, int] | None:
+    """`1280x720` as (width, height); None of None.
+
+    Raises:
+        SettingsError: it is no size.
+    """
+    if text is None:
+        return None
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise SettingsError(f"{option}: {text!r} is not a size such as 1280x720")
+    return int(width), int(height)
+
+
+def show_files(paths: Sequence[Path], notes: Sequence[str]) -> None:
+    """Say what was written, and what is to be known of it."""
+    from rich.markup import escape
+
+    from poseline.terminal import console
+
+    for note in notes:
+        console.print(f"note: {escape(note)}", soft_wrap=True)
+    for path in paths:
+        console.print(f"  {escape(str(path))}", soft_wrap=True)
 
 
 def slow(option: str, times: float) -> float:

@@ -75,6 +75,8 @@ class RunHeader:
     """Of a run with smoothing: `measured`, as the log has them, or `smoothed`, as receivers get them."""
     classes: Sequence[str] = field(default=("person",))
     """The model's class names; written only if there is more than one."""
+    imported: Mapping[str, Any] | None = None
+    """Of a log made from another program's file: its `format`, `file` and `notes`; written only there."""
 
     __repr__ = short_repr
 
@@ -102,6 +104,8 @@ class RunHeader:
             record["keypoints"] = self.keypoints
         if len(self.classes) > 1:
             record["classes"] = self.classes
+        if self.imported:
+            record["imported"] = self.imported
         written: dict[str, Any] = jsonable(record)
         return written
 

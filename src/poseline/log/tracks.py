@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -99,6 +100,10 @@ class Tracks:
     """The log's first record: source, model, runtime, settings and so on."""
     shapes: Doubles | None = None
     """(T, 3) width, height and pixel aspect of each frame's picture, NaN where the log does not say."""
+    pts: Integers | None = None
+    """(T,) presentation time stamps in ticks of the header's `video.time_base`; None where they are not known."""
+    sources: Sequence[str] | None = None
+    """The T picture files, where pictures are separate; None for a video."""
 
     def __len__(self) -> int:
         return len(self.times)
@@ -156,6 +161,8 @@ class Tracks:
         return replace(
             self, times=self.times[frames], frames=self.frames[frames], rows=replace(rows, frame=place[rows.frame]),
             shapes=None if self.shapes is None else self.shapes[frames],
+            pts=None if self.pts is None else self.pts[frames],
+            sources=None if self.sources is None else list(compress(self.sources, frames)),
         )  # fmt: skip
 
     def to_polars(self) -> pl.DataFrame:
@@ -245,6 +252,8 @@ def read_tracks(path: str | Path) -> Tracks:
         shapes=np.array(
             [(frame.width or np.nan, frame.height or np.nan, frame.pixel_aspect) for frame in frames], np.float64
         ).reshape(-1, 3),
+        pts=np.array([frame.pts for frame in frames], np.int64),
+        sources=None if reader.run.get("video") else [frame.source for frame in frames],
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from types import TracebackType
 
 from poseline.atomic import cause
 from poseline.errors import OutputError, SourceError
-from poseline.log import FORMATS, JOURNAL, LOG_NAME, LogReader
+from poseline.formats import FORMATS
+from poseline.log import LOG_NAME, LogReader
 from poseline.output.disk import START_RESERVE, free_bytes
 from poseline.output.lock import FolderLock
 
@@ -42,7 +44,7 @@ class OutputFolder:
 
     def keypoints(self, name: str) -> Path:
         """The keypoint log in the format of this name, such as `csv`."""
-        return self.path / f"keypoints.{name}"
+        return self.path / FORMATS[name].file_name()
 
     @property
     def summary(self) -> Path:
@@ -143,7 +145,7 @@ def _numbered(name: str) -> tuple[Path, bool]:
 
 
 def _results(path: Path) -> list[Path]:
-    logs = {f"keypoints.{name}" for name in (JOURNAL, *FORMATS)}
+    logs = {LOG_NAME, *(each.file_name() for each in FORMATS.values())}
     return sorted(Path(entry) for entry in os.scandir(path) if entry.name in logs or _OURS.fullmatch(entry.name))
 
 
@@ -190,7 +192,7 @@ def _logged_images(path: Path) -> list[Path]:
 
 def _remove(result: Path) -> None:
     try:
-        result.unlink()
+        shutil.rmtree(result) if result.is_dir() and not result.is_symlink() else result.unlink()
     except OSError as error:
         raise OutputError(f"{result}: cannot be replaced: {cause(error)}") from error
 

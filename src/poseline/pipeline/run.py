@@ -13,9 +13,10 @@ from importlib.metadata import PackageNotFoundError, version
 from poseline import __version__
 from poseline.capture import Source, SourceInfo
 from poseline.errors import PoselineError
+from poseline.formats import LogFile, chosen_formats
 from poseline.inference import PoseEstimator, Turn
 from poseline.interruption import Interruption
-from poseline.log import RunHeader, chosen_formats, written_aspect
+from poseline.log import RunHeader, written_aspect
 from poseline.output import OutputFolder, write_summary
 from poseline.overlay import Overlay
 from poseline.pipeline.chain import Stage
@@ -65,6 +66,8 @@ def run(
     """
     interruption = interruption or Interruption()
     info = source.info
+    for each in chosen_formats(settings.output.log):
+        each.require()
     report = RunReport(
         info.name, total=info.frames, start=info.start, duration=info.duration, live=info.live, timed=info.width > 0
     )
@@ -89,8 +92,10 @@ def run(
             _check_counts(report)
             report.notes += [*source.notes, *_remarks(source, estimator, report, recorder), *recorder.notes]
             with _noting_errors(report):
+                journal = LogFile(folder.journal)
                 for each in chosen_formats(settings.output.log):
-                    each.convert(folder.journal, folder.keypoints(each.name))
+                    notes = each.convert(journal, folder.keypoints(each.name))
+                    report.notes += [f"{each.name}: {note}" for note in notes]
             # Last, when it is known how all the rest came out.
             recorder.log.end(report.counts, report.elapsed, report.fps, report.failure, ended=report.ended)
             report.files = sorted([*folder.results(), *recorder.pictures])

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from poseline.capture import Location, open_source
 from poseline.errors import SourceError
 from poseline.frame import Frame
-from poseline.log import LoggedFrame, LogReader, last_record
+from poseline.log import LoggedFrame, LogReader, clip_of, last_record
 from poseline.pipeline.stamp_order import matched
 from poseline.pose import Observation
 from poseline.rendering.scene import Scene
@@ -136,22 +136,6 @@ class LoggedClip:
         return SourceError(
             f"{self.path} is not the clip that {self.log.path} is of: {reason}; give the right one with --clip"
         )
-
-
-def clip_of(log: LogReader) -> Path:
-    """The file that the log says it is of: as it was given to the run, or beside the log.
-
-    Raises:
-        SourceError: it is not there, or was no file.
-    """
-    source = str(log.run["source"])
-    if "://" in source:
-        raise SourceError(f"{log.path}: is of {source}; give a recording of it with --clip")
-    path = Path(source)
-    for place in (path, log.path.parent / path, log.path.parent / path.name, log.path.parent.parent / path.name):
-        if place.is_file():
-            return place
-    raise SourceError(f"{log.path}: is of {source}, and no such file is here; give the clip with --clip")
 
 
 def _capture(log: LogReader, start: float | None, end: float | None) -> CaptureSettings:

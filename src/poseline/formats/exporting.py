@@ -1,0 +1,123 @@
+"""Exporting: a keypoint log in the formats of other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from poseline.atomic import cause
+from poseline.errors import OutputError, SettingsError, SourceError
+from poseline.formats.options import ExportOptions
+from poseline.formats.registry import Format, format_of
+from poseline.formats.source import LogFile
+from poseline.log import LogReader, clip_of, journal_of
+
+
+class Exported(NamedTuple):
+    """What was written."""
+
+    paths: list[Path]
+    """A file or folder for each format, in their order."""
+    notes: list[str]
+    """What is lost in it, in words, beginning with the format's name."""
+
+
+def export_log(
+    log: str | Path,
+    to: str | Sequence[str],
+    target: str | Path | None = None,
+    *,
+    clip: str | Path | None = None,
+    pictures: bool = False,
+    every: int = 1,
+    overwrite: bool = False,
+) -> Exported:
+    """Write a keypoint log in formats of other programs; docs/formats.md describes each.
+
+    Args:
+        log: a run's folder, or its `keypoints.jsonl`.
+        to: the name of a format, such as `coco`, or several.
+        target: the file or folder to write, with several formats the folder for all of them; None: beside the log.
+        clip: the clip that the log is of, for `pictures`; None: where the log says.
+        pictures: write the frames as pictures too, for formats that can hold them (`yolo`).
+        every: write each n-th frame only, for formats of poses.
+        overwrite: replace what is there.
+
+    Raises:
+        SourceError: the log, or the clip, cannot be read.
+        SettingsError: an unknown format, or a module that one needs is not installed.
+        OutputError: a file cannot be written, or is there and `overwrite` is off.
+    """
+    journal = journal_of(log)
+    names = [to] if isinstance(to, str) else list(dict.fromkeys(to))
+    formats = [format_of("--to", name) for name in names]
+    if pictures and not any(each.takes_pictures for each in formats):
+        raise SettingsError(f"--pictures: {', '.join(names)} cannot hold the pictures of a clip")
+    for each in formats:
+        if every != 1 and not each.of_tracks:
+            raise SettingsError(f"--every: {each.name} is of all frames; export it by itself")
+    if every < 1:
+        raise SettingsError(f"--every: each n-th frame, n from 1 on, got {every}")
+    options = ExportOptions(_clip(journal, clip) if pictures else None)
+    targets = _targets(formats, journal, Path(target) if target else None)
+    for each, path in zip(formats, targets, strict=True):
+        if path.resolve() == journal.resolve():
+            raise OutputError(f"{path} is the log itself; choose another place with -o")
+        _check(each, path, overwrite)
+    source, notes = LogFile(journal, every), list(_of_pixels(journal))
+    for each, path in zip(formats, targets, strict=True):
+        _make(path.parent)
+        notes += [f"{each.name}: {note}" for note in each.convert(source, path, options)]
+    return Exported(targets, notes)
+
+
+def _of_pixels(journal: Path) -> Iterator[str]:
+    """What no other program is told of the shape of the pixels."""
+    aspect = LogReader(journal).pixel_aspect
+    if aspect != 1:
+        yield f"its pixels are not square: multiply x by {aspect:g} before you measure lengths and angles"
+
+
+def _clip(journal: Path, clip: str | Path | None) -> Path:
+    """Where the pictures of the log's frames come from."""
+    log = LogReader(journal)
+    if clip is not None and not Path(clip).exists():
+        raise SourceError(f"{clip}: no such file")
+    if clip is None and log.run.get("video") is None:
+        return journal.parent  # of separate pictures, each of which the log names
+    return clip_of(log) if clip is None else Path(clip)
+
+
+def _targets(formats: Sequence[Format], journal: Path, target: Path | None) -> list[Path]:
+    names = [each.file_name(journal.stem) for each in formats]
+    if target is None:
+        return [journal.with_name(name) for name in names]
+    if len(formats) > 1 or (target.is_dir() and not formats[0].folder):
+        if target.exists() and not target.is_dir():
+            raise OutputError(f"{target} is a file; several formats go into a folder")
+        return [target / name for name in names]
+    return [target]
+
+
+def _check(each: Format, path: Path, overwrite: bool) -> None:
+    """Refuse to replace what must stay."""
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    if not overwrite:
+        raise OutputError(f"{path} exists: try --overwrite, or another place with -o")
+    if path.is_dir() != each.folder:
+        kinds = "folder", "file"
+        raise OutputError(f"{path} is a {kinds[each.folder]}, and {each.name} is a {kinds[not each.folder]}; move it")
+    if each.folder:
+        try:
+            each.validate(path)
+        except OutputError as error:
+            raise OutputError(f"{path} holds something else than {each.name}, and is not replaced: {error}") from None
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: the folder cannot be created: {cause(error)}; try another one with -o") from error

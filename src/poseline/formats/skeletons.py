@@ -1,0 +1,28 @@
+"""Skeletons: keypoints in the order of another program, found by their names; what it has besides is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from poseline.log import Tracks
+from poseline.pose import Floats
+
+
+def by_name(tracks: Tracks, names: Sequence[str]) -> tuple[Floats, list[str]]:
+    """The keypoints of all poses in another order.
+
+    Args:
+        tracks: with K keypoints.
+        names: of the M keypoints that are wanted.
+
+    Returns:
+        (N, M, 3) keypoints, NaN where there is none of the name; and the names of ours that are not wanted.
+    """
+    own = {name: place for place, name in enumerate(tracks.skeleton.names)}
+    points = np.full((len(tracks.rows), len(names), 3), np.nan, np.float32)
+    for place, name in enumerate(names):
+        if name in own:
+            points[:, place] = tracks.rows.keypoints[:, own[name]]
+    return points, [name for name in own if name not in names]

@@ -1,0 +1,305 @@
+"""YOLO pose labels: a folder to train on with ultralytics, a text file a picture and the dataset's YAML.
+
+`data.yaml`, `labels/train` and `labels/val` with a file for every frame, also of those in which nobody is, and
+`images/train` and `images/val` for the pictures. The last fifth of the frames is for validation: neighbours are too
+much alike to be drawn by chance. A line is a person: class 0, the box's centre and size, and x, y and v of each
+keypoint, as shares of the picture's width and height. ultralytics leaves out a whole picture for one number outside of
+it, so points outside are written as missing and boxes are cut.
+
+It reads also what ultralytics' `save_txt` writes, a folder of text files without a YAML: those hold confidences, after
+them the person's and its id where these were asked for, and are numbered from 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poseline.errors import OutputError, SourceError
+from poseline.formats.coco import OF_HIDDEN, OF_SEEN, labelled
+from poseline.formats.files import read_text, replacing_folder
+from poseline.formats.gather import gathered
+from poseline.formats.options import ExportOptions, ImportOptions
+from poseline.formats.pictures import numbered, picture_names, write_pictures
+from poseline.formats.registry import Read
+from poseline.log import Tracks
+from poseline.skeleton import COCO17, Skeleton
+from poseline.words import counted
+
+Label: TypeAlias = tuple[PurePath, list[list[str]]]
+"""A picture's name, by its file or its labels, and the words of its lines."""
+Labels: TypeAlias = Sequence[Label]
+YAML = "data.yaml"
+_VALIDATION = 5
+"""One of so many frames is for validation."""
+_SPLITS = "train", "val", "test"
+_PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+
+
+def write(tracks: Tracks, target: Path, options: ExportOptions) -> Sequence[str]:
+    """Write the labels of every frame, and their pictures where a clip is given."""
+    names = [PurePath(name) for name in picture_names(tracks)]
+    if len({name.stem for name in names}) < len(names):
+        raise OutputError(f"{target}: two pictures have one name, and YOLO's labels are found by it")
+    first_val = len(names) - len(names) // _VALIDATION
+    splits = ["val" if place >= first_val else "train" for place in range(len(names))]
+    texts, outside = _texts(tracks)
+    notes = ["no times, no ids and no scores; points are seen (2), hidden (1) or missing"]
+    if outside:
+        notes.append(f"{counted(outside, 'point')} outside of the picture left out")
+    with replacing_folder(target) as folder:
+        for kind in ("images", "labels"):
+            for split in _SPLITS[:2]:
+                (folder / kind / split).mkdir(parents=True)
+        for name, split, text in zip(names, splits, texts, strict=True):  # of thousands of files, so without a `Path`
+            with open(f"{folder}/labels/{split}/{name.stem}.txt", "wb", buffering=0) as file:
+                file.write(text.encode("ascii"))
+        if options.pictures_of is not None:
+            places = [folder / "images" / split / name.name for name, split in zip(names, splits, strict=True)]
+            notes += write_pictures(tracks, options.pictures_of, places.__getitem__)
+        else:
+            notes.append("without pictures: training needs them in images/ (--pictures)")
+        (folder / YAML).write_text(_yaml(tracks.skeleton), encoding="utf-8")
+    return notes
+
+
+def validate(target: Path) -> None:
+    """Raise an OutputError unless the folder is a dataset of poses, all of whose lines are whole."""
+    try:
+        data = _data(target / YAML)
+        count, dimensions = (int(number) for number in data["kpt_shape"])
+        _table(list(_label_files(target, data)), {5 + count * dimensions}, target)
+    except (SourceError, KeyError, TypeError, ValueError) as error:
+        raise OutputError(f"{target}: is no dataset of YOLO poses: {error}") from None
+
+
+def read(path: Path, options: ImportOptions) -> Read:
+    """Read a dataset (its folder or YAML), or a folder of labels that ultralytics wrote."""
+    yaml = _yaml_of(path)
+    if yaml is None:
+        return _read_results(path, options)
+    data = _data(yaml)
+    try:
+        count, dimensions = (int(number) for number in data["kpt_shape"])
+    except (KeyError, TypeError, ValueError):
+        raise SourceError(f"{yaml}: has no kpt_shape such as [17, 3]: it is no dataset of poses") from None
+    skeleton = _skeleton(yaml, data, count, options)
+    labels = list(_label_files(yaml.parent, data))
+    table = _table(labels, {5 + count * dimensions}, path)
+    points = table[:, 5:].reshape(len(table), count, dimensions)
+    seen = points[:, :, 2] if dimensions == 3 else np.where((points < 0).any(axis=2), 0.0, 2.0)
+    keypoints = np.dstack([points[:, :, :2], np.where(seen >= 2, OF_SEEN, OF_HIDDEN)])
+    keypoints[seen <= 0] = np.nan
+    notes = [
+        "no times, no ids and no scores: each person has 1",
+        f"no confidences: a point that is seen has {OF_SEEN:g}, one that is hidden {OF_HIDDEN:g}",
+    ]
+    return Read(_tracks(yaml.parent, labels, table, keypoints, skeleton, options, first=0), notes)
+
+
+def _texts(tracks: Tracks) -> tuple[list[str], int]:
+    """The content of each frame's file, and how many points are outside of their picture."""
+    rows = tracks.rows
+    sizes = np.full((len(tracks), 2), tracks.size, float) if tracks.shapes is None else tracks.shapes[:, :2]
+    sizes = np.where(np.isfinite(sizes), sizes, tracks.size)[rows.frame]
+    if len(sizes) and not (sizes > 0).all():
+        raise OutputError("the log does not say how large its pictures are, and YOLO's labels are shares of that")
+    points = labelled(rows.keypoints)[0].reshape(len(rows), -1, 3)
+    shares = points[:, :, :2] / sizes[:, None, :]
+    out = (points[:, :, 2] > 0) & ((shares < 0) | (shares > 1)).any(axis=2)
+    points[:, :, :2] = shares
+    points[out] = 0
+    low, high = (np.clip(rows.box[:, part].astype(float) / sizes, 0, 1) for part in (slice(0, 2), slice(2, 4)))
+    boxes = np.nan_to_num(np.hstack([(low + high) / 2, high - low]))
+    line = "0 " + " ".join(["%.7f"] * 4 + ["%.7f %.7f %d"] * points.shape[1]) + "\n"
+    texts = [""] * len(tracks)
+    numbers = np.hstack([boxes, points.reshape(len(rows), -1)])
+    for frame, values in zip(rows.frame.tolist(), numbers.tolist(), strict=True):
+        texts[frame] += line % tuple(values)
+    return texts, int(out.sum())
+
+
+def _yaml(skeleton: Skeleton) -> str:
+    import yaml  # ultralytics needs it anyway
+
+    mirrored = list(range(len(skeleton)))
+    for left, right in skeleton.pairs:
+        mirrored[left], mirrored[right] = right, left
+    data = {
+        "train": "images/train",
+        "val": "images/val",
+        "kpt_shape": [len(skeleton), 3],
+        "flip_idx": mirrored,
+        "names": {0: "person"},
+        "kpt_names": {0: list(skeleton.names)},
+    }
+    text: str = yaml.safe_dump(data, sort_keys=False, default_flow_style=None, width=100)
+    return text
+
+
+def _yaml_of(path: Path) -> Path | None:
+    if path.is_file():
+        return path
+    found = sorted(each for each in path.iterdir() if each.suffix in (".yaml", ".yml"))
+    if len(found) > 1:
+        raise SourceError(f"{path}: holds {len(found)} YAML files; give the one of the dataset")
+    return found[0] if found else None
+
+
+def _data(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        data = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
+        raise SourceError(f"{path}: is not YAML: {error}") from None
+    if not isinstance(data, dict):
+        raise SourceError(f"{path}: is not the YAML of a dataset")
+    return data
+
+
+def _skeleton(path: Path, data: dict[str, Any], count: int, options: ImportOptions) -> Skeleton:
+    named = data.get("kpt_names")
+    names = next(iter(named.values()), None) if isinstance(named, dict) else named
+    if options.skeleton is not None:
+        skeleton = options.skeleton
+    elif names:
+        held = tuple(str(name) for name in names)
+        skeleton = COCO17 if held == COCO17.names else Skeleton(held)
+    else:
+        skeleton = Skeleton.for_count(count)
+    if len(skeleton) != count:
+        raise SourceError(f"{path}: has {count} keypoints, and {len(skeleton)} names")
+    return skeleton
+
+
+def _label_files(root: Path, data: dict[str, Any]) -> Iterator[Label]:
+    """The labels of every picture, also of those without a file of labels."""
+    if (below := data.get("path")) and (root / str(below)).is_dir():
+        root = root / str(below)
+    for split in _SPLITS:
+        entries = data.get(split) or []
+        for entry in [entries] if isinstance(entries, str) else entries:
+            folder = root / str(entry)
+            if folder.suffix == ".txt":
+                raise SourceError(f"{folder}: lists of pictures are not read; put them into folders")
+            labels = _labels_of(folder)
+            pictures = {each.stem: each for each in _listed(folder) if each.suffix.lower() in _PICTURES}
+            texts = {each.stem: each for each in _listed(labels) if each.suffix == ".txt"}
+            for stem in sorted(pictures | texts):
+                yield pictures.get(stem, labels / f"{stem}.jpg"), _lines(texts[stem]) if stem in texts else []
+
+
+def _labels_of(images: Path) -> Path:
+    """The folder of labels beside one of pictures, as ultralytics finds it: `images` in its path is `labels`."""
+    parts = list(images.parts)
+    for place in range(len(parts) - 1, -1, -1):
+        if parts[place] == "images":
+            parts[place] = "labels"
+            break
+    return Path(*parts)
+
+
+def _listed(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.*")) if folder.is_dir() else []
+
+
+def _lines(path: Path) -> list[list[str]]:
+    return [words for line in read_text(path).splitlines() if (words := line.split())]
+
+
+def _table(labels: Labels, lengths: set[int], path: Path) -> NDArray[np.float64]:
+    """All lines as numbers."""
+    for name, lines in labels:
+        for number, line in enumerate(lines, 1):
+            if len(line) not in lengths:
+                expected = " or ".join(map(str, sorted(lengths)))
+                raise SourceError(f"{name.stem}.txt, line {number}: has {len(line)} numbers, not {expected}")
+    try:
+        rows = [[float(word) for word in line] for _, lines in labels for line in lines]
+    except ValueError as error:
+        raise SourceError(f"{path}: holds a label that is no number: {error}") from None
+    return np.array(rows, np.float64).reshape(len(rows), len(rows[0]) if rows else max(lengths))
+
+
+def _tracks(
+    root: Path,
+    labels: Labels,
+    table: NDArray[np.float64],
+    keypoints: NDArray[np.float64],
+    skeleton: Skeleton,
+    options: ImportOptions,
+    first: int,
+    **found: Any,
+) -> Tracks:
+    """The lines, in pixels; `first` is the number of the first frame."""
+    names = [name.name for name, _ in labels]
+    frames = [number - first for number in numbered(names) or range(first, first + len(names))]
+    order = np.argsort(frames, kind="stable")
+    sizes = np.array([_size(root, Path(name), options) for name, _ in labels], np.float64).reshape(-1, 2)
+    of_row = np.repeat(np.arange(len(labels)), [len(lines) for _, lines in labels])
+    scale = sizes[of_row]
+    keypoints[:, :, :2] *= scale[:, None, :]
+    centre, half = table[:, 1:3] * scale, table[:, 3:5] * scale / 2
+    one_size = len(np.unique(sizes, axis=0)) == 1
+    return gathered(
+        np.array(frames)[of_row],
+        keypoints,
+        skeleton,
+        boxes=np.hstack([centre - half, centre + half]),
+        all_frames=np.array(frames)[order],
+        size=(int(sizes[0][0]), int(sizes[0][1])) if one_size else (0, 0),
+        sizes=sizes[order],
+        sources=[names[place] for place in order],
+        **{"scores": np.ones(len(table)), **found},
+    )
+
+
+def _size(root: Path, picture: Path, options: ImportOptions) -> tuple[int, int]:
+    """(width, height) of a picture; as it was given where there is no file."""
+    if picture.suffix.lower() in _PICTURES and picture.is_file():
+        from PIL import Image
+
+        with Image.open(picture) as image:
+            turned = image.getexif().get(0x0112, 1) >= 5
+            return (image.height, image.width) if turned else (image.width, image.height)
+    if options.size is None:
+        raise SourceError(
+            f"{root}: has no picture {picture.name}, and labels are shares of its size: give --video, or --size WxH"
+        )
+    return options.size
+
+
+def _read_results(path: Path, options: ImportOptions) -> Read:
+    """Labels that ultralytics' `save_txt` wrote: confidences, the person's and its id where they were asked for."""
+    files = [each for each in _listed(path) if each.suffix == ".txt"]
+    labels: Labels = [(each.with_suffix(".jpg"), _lines(each)) for each in files]
+    length = max((len(line) for _, lines in labels for line in lines), default=0)
+    if length < 8:
+        raise SourceError(f"{path}: holds no YAML of a dataset, and no text files of poses as ultralytics saves them")
+    count, rest = divmod(length - 5, 3)
+    skeleton = options.skeleton or Skeleton.for_count(count)
+    if len(skeleton) != count:
+        raise SourceError(f"{path}: has {count} keypoints, and --skeleton names {len(skeleton)}")
+    tracked = rest == 2
+    table = _table(_with_ids(labels, length) if tracked else labels, {length}, path)
+    keypoints = table[:, 5 : 5 + 3 * count].reshape(len(table), count, 3)
+    keypoints[(keypoints[:, :, :2] == 0).all(axis=2)] = np.nan
+    found: dict[str, Any] = {"scores": table[:, 5 + 3 * count] if rest else np.full(len(table), np.nan)}
+    if tracked:
+        found["ids"] = table[:, -1].astype(np.int64)
+    numbers = numbered([name.name for name, _ in labels])
+    first = 1 if numbers and min(numbers) >= 1 else 0
+    notes = ["no times; frames in which nobody is are not in it"]
+    if first:
+        notes.append("file n is taken for frame n - 1, as ultralytics numbers them")
+    return Read(_tracks(path, labels, table, keypoints, skeleton, options, first, **found), notes, sparse=True)
+
+
+def _with_ids(labels: Labels, length: int) -> Labels:
+    """The same with -1 at the end of lines without an id: of persons whom the tracker does not follow yet."""
+    return [(name, [line if len(line) == length else [*line, "-1"] for line in lines]) for name, lines in labels]
