@@ -55,9 +55,9 @@ MAY_IMPORT = {
     "machine": set(),
     "rendering": BASE | {"analysis", "atomic", "capture", "log", "output", "overlay", "pipeline"},
     "comparison": BASE | {"analysis", "atomic", "log", "output", "overlay", "pipeline", "rendering"},
-    "commands": BASE | ROOMS | {"analysis", "comparison", "log", "rendering", "batch", "terminal"},
+    "commands": BASE | ROOMS | {"analysis", "comparison", "log", "manifest", "rendering", "batch", "terminal"},
     "doctor": BASE | ROOMS | {"machine", "cache", "openvino_core"},
-    "terminal": BASE | ROOMS | {"analysis", "pipeline", "result", "progress"},
+    "terminal": BASE | ROOMS | {"analysis", "manifest", "pipeline", "result", "progress"},
     "progress": BASE | ROOMS | {"pipeline"},
     "bench": BASE
     | ROOMS

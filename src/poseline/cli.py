@@ -12,6 +12,7 @@ from poseline import __version__
 from poseline import batch as runner
 from poseline import settings as configuration
 from poseline.commands import analyze as analysis_command
+from poseline.commands.batch_status import BATCH_HELP, show_status
 from poseline.commands.common import numbers
 from poseline.commands.compare import compare
 from poseline.commands.render import render
@@ -109,12 +110,16 @@ def run(
     keep: Annotated[str | None, _option("--keep", metavar="TIME|SIZE", help="With --serve: remove a camera's oldest recordings beyond this, such as 24h or 50GB.", panel=_WRITE)] = None,
     record: Annotated[bool, _option("--record", help="With --serve: record from the first frame on.", panel=_WRITE)] = False,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Sources to run at once, each in a process of its own.")] = 1,
+    retry: Annotated[int, typer.Option("--retry", min=0, metavar="TIMES", help="Run sources that failed again, at the end.")] = 0,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="YAML file of settings; options given here win.")] = None,
 ) -> None:  # fmt: skip
     """Find keypoints in SOURCE and write annotated video and a keypoint log.
 
     Writes annotated.mp4, keypoints.jsonl and summary.json. Ctrl-C stops gracefully; a second Ctrl-C aborts.
     """
+    as_batch = context.info_name == "batch"
+    if as_batch and sources[0] == "status":
+        raise typer.Exit(show_status(sources[1:]))
     given: dict[str, dict[str, Any]] = {
         "capture": {
             "live": live, "every_frame": every_frame, "vid_stride": vid_stride, "start": start, "end": end,
@@ -154,6 +159,7 @@ def run(
     code = runner.run_batch(
         sources, configuration.load(config, overrides), context.obj, jobs, recursive,
         on_log=logs.append, serve=serve, recordings=recordings,
+        as_batch=as_batch, retry=retry,
     )  # fmt: skip
     if analyze and code != INTERRUPTED:
         analyzed = analysis_command.analyze_logs(logs, context.obj)
@@ -238,6 +244,7 @@ def recover(
     show_recovered(mend(path))
 
 
+app.command("batch", help=BATCH_HELP)(run)
 app.command()(analysis_command.analyze)
 app.command()(render)
 app.command()(compare)
