@@ -67,7 +67,8 @@ MAY_IMPORT = {
     "session": BASE | ROOMS | {"machine", "pipeline", "send", "workers"},
     "batch": BASE
     | ROOMS
-    | {"log", "pipeline", "send", "serve", "session", "terminal", "progress", "workers", "startup"},
+    | {"log", "manifest", "pipeline", "send", "serve", "session", "terminal", "progress", "workers", "startup"},
+    "manifest": BASE | {"atomic", "capture", "log", "output"},
     "cli": BASE | ROOMS | {"commands", "pipeline", "terminal", "doctor", "bench", "batch", "serve"},
     "workers": {"errors", "interruption"},
     "__main__": {"cli", "interruption", "startup", "doctor"},

@@ -129,7 +129,9 @@ def _run_manifest(
             missing = manifest.failed(missing)
             if not missing or interruption.signal_count:
                 break
-        show_batch(manifest.status(), kept, failures=brief)
+        status = manifest.status()
+        if status.ended or kept:  # else nothing could be run, and the error says why
+            show_batch(status, kept, failures=brief)
     return code
 
 
