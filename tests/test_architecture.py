@@ -67,7 +67,19 @@ MAY_IMPORT = {
     "session": BASE | ROOMS | {"machine", "pipeline", "send", "workers"},
     "batch": BASE
     | ROOMS
-    | {"log", "manifest", "pipeline", "send", "serve", "session", "terminal", "progress", "workers", "startup"},
+    | {
+        "log",
+        "machine",
+        "manifest",
+        "pipeline",
+        "send",
+        "serve",
+        "session",
+        "terminal",
+        "progress",
+        "workers",
+        "startup",
+    },
     "manifest": BASE | {"atomic", "capture", "log", "output"},
     "cli": BASE | ROOMS | {"commands", "pipeline", "terminal", "doctor", "bench", "batch", "serve"},
     "workers": {"errors", "interruption"},

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from poseline.errors import OutputError, PoselineError, SettingsError, SourceError, redact
 from poseline.interruption import INTERRUPTED, Interruption
+from poseline.machine import cores
 from poseline.session import Models, RunRequest, Session
 from poseline.settings import OutputSettings, Settings
 from poseline.startup import tune_process
@@ -45,6 +46,7 @@ log = logging.getLogger("poseline")
 
 MANY = 20
 """Sources above which a batch is brief: one bar for all, and at the end a list of those that failed."""
+_CORES_A_JOB = 4
 _PROGRESS_SECONDS = 0.2
 """How often a worker reports its progress."""
 
@@ -96,6 +98,8 @@ def run_batch(
 
         choose_encoder("nvenc")  # reported before a model is loaded
     several = len(locations) > 1
+    if serve is None:
+        workers, jobs = (1, jobs or _jobs_for_all()) if several else (jobs, 1)
     recorded = serve is None and settings.output.directory and not any(location.live for location in locations)
     if recorded and (several or as_batch):
         return _run_manifest(locations, settings, jobs, retry, interruption, on_log)
@@ -104,7 +108,7 @@ def run_batch(
         return _run_served(_requests(locations, settings), serve, jobs, interruption, on_log, recordings)
     if several and any(location.live for location in locations):
         locations, jobs = _beside_live(locations, jobs)
-    return _run_recorded(_requests(locations, settings), jobs, interruption, on_log)
+    return _run_recorded(_requests(locations, settings), jobs, interruption, on_log, workers=workers)
 
 
 def _run_manifest(
@@ -137,12 +141,13 @@ def _run_manifest(
 
 def _run_recorded(
     requests: list[RunRequest], jobs: int, interruption: Interruption, on_log: Callable[[Path], object],
-    on_end: OnEnd | None = None, brief: bool = False,
+    on_end: OnEnd | None = None, brief: bool = False, workers: int = 1,
 ) -> int:  # fmt: skip
     """Run one after another in this process, or `jobs` at once; a `brief` batch always in workers, whatever happens."""
     if (len(requests) > 1 and jobs > 1) or brief:
         return _run_at_once(requests, interruption, jobs, on_log, on_end, brief)
-    return _run(SerialExecutor(), _SourceWork(), requests, interruption, lambda *_: None, on_log, on_end)
+    work = _SourceWork(workers)
+    return _run(SerialExecutor(), work, requests, interruption, lambda *_: None, on_log, on_end)
 
 
 def _note(manifest: Manifest, request: RunRequest, outcome: Outcome) -> None:
@@ -159,6 +164,11 @@ def _note(manifest: Manifest, request: RunRequest, outcome: Outcome) -> None:
         request.source, state, frames=result.frames, persons=result.persons, seconds=round(result.seconds, 3),
         code=result.code, error=result.error,
     )  # fmt: skip
+
+
+def _jobs_for_all() -> int:
+    """Sources to run at once where the user leaves it to us: a network fills a few cores by itself."""
+    return max(1, cores() // _CORES_A_JOB)
 
 
 def _beside_live(locations: list[Location], jobs: int) -> tuple[list[Location], int]:
@@ -292,14 +302,18 @@ class _SourceResult(NamedTuple):
 
 
 class _SourceWork:
-    """Runs one source after another with the same models."""
+    """Runs one source after another with the same models.
 
-    def __init__(self) -> None:
-        self._models = Models(_show_loaded)
+    Args:
+        workers: processes that work on pieces of one recording.
+    """
+
+    def __init__(self, workers: int = 1) -> None:
+        self._models, self._workers = Models(_show_loaded), workers
 
     def __call__(self, request: RunRequest, context: Context) -> _SourceResult:
         """Run one source."""
-        report = run_source(request, self._models, context.interruption)
+        report = run_source(request, self._models, context.interruption, workers=self._workers)
         return _SourceResult.of(report)
 
 
@@ -365,7 +379,7 @@ def _for_one(settings: Settings, location: Location, several: bool) -> Settings:
 
 def run_source(
     request: RunRequest, models: Models, interruption: Interruption, on_frame: OnFrame | None = None,
-    *, sinks: Sequence[Sink] = (), turns: Turns | None = None, on_open: OnOpen | None = None,
+    *, sinks: Sequence[Sink] = (), turns: Turns | None = None, on_open: OnOpen | None = None, workers: int = 1,
 ) -> RunReport:  # fmt: skip
     """Run one source: open it, load its model if that is new, and take it through the pipeline into its folder.
 
@@ -377,8 +391,9 @@ def run_source(
         sinks: where results go beside the folder and the addresses of `--send`.
         turns: of the live runs that share the model, if there are several.
         on_open: called with the open source and the folder, before the first frame.
+        workers: processes that find the poses in pieces of a recording; 0 for as many as suit the machine.
     """
-    with Session(request, models, sinks=sinks, turns=turns, into_folder=True) as session:
+    with Session(request, models, sinks=sinks, turns=turns, into_folder=True, workers=workers) as session:
         return _recorded(session, request, interruption, on_frame, on_open)
 
 

@@ -5,6 +5,7 @@ The command line, its workers, `stream` and the benchmark reach the pipeline thr
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from poseline.pose import Observation
 
     OnLoad: TypeAlias = "Callable[[PoseEstimator], object]"
+
+log = logging.getLogger("poseline")
 
 _CORES_TO_RENDER = 4
 """Cores from which on a second process has some of its own."""
@@ -108,6 +111,8 @@ class Session:
         stages: further stages, behind tracking.
         into_folder: whether `run` will be called, which draws and writes as the settings say.
         turns: of the live runs that share the model, if there are several.
+        workers: processes that find the poses, each in a piece of a recording; 1 for this process alone, 0 for as many
+            as the machine can keep busy. What cannot be cut runs whole.
 
     Raises (on entering):
         SourceError, ModelError, SettingsError: the source cannot be opened, or the model cannot be loaded.
@@ -118,12 +123,12 @@ class Session:
 
     def __init__(
         self, request: RunRequest, models: Models, *, sinks: Sequence[Sink] = (), stages: Sequence[Stage] = (),
-        into_folder: bool = False, turns: Turns | None = None,
+        into_folder: bool = False, turns: Turns | None = None, workers: int = 1,
     ) -> None:  # fmt: skip
         self._request, self._models = request, models
         self._sinks = [*_senders(request), *sinks] if into_folder else sinks
         self._stages, self._into_folder = stages, into_folder
-        self._turns = turns
+        self._turns, self._workers = turns, workers
         self._render_in_subprocess = False
         self._read = False
 
@@ -149,6 +154,8 @@ class Session:
             live = info.live or (self._request.separately and not info.width)
             size = info.width, info.height
             self.estimator = estimator or self._models.get(settings, live=live, clip=location.video, size=size)
+            if self._workers != 1:
+                self._divide(drawn_on, may_be_drawn=not pictured)
             if self._into_folder and info.live and info.width:  # a file waits for the network; its first frames warm it
                 self.estimator.warm_up(*size)
         except BaseException:
@@ -161,6 +168,33 @@ class Session:
     ) -> None:
         if not self._read:  # one that was read closes itself, on the thread that reads it
             self.source.close()
+
+    def _divide(self, drawn_on: bool, may_be_drawn: bool) -> None:
+        """Let workers find the poses, each in a piece of the recording, where it can be cut."""
+        from poseline.capture.key_frames import Uncuttable
+        from poseline.pieces import joined, worker_count
+
+        workers = worker_count(self._workers, self.estimator.runtime.device)
+        try:
+            if drawn_on and not (may_be_drawn and may_render_in_subprocess(self._request)):
+                raise Uncuttable("the pictures are wanted in this process")
+            if workers > 1:
+                self.source = joined(self.source, self._request, workers)
+                self._render_in_subprocess = drawn_on
+        except Uncuttable as error:
+            log.info("one process reads it: %s", error)
+
+    def estimates(self) -> Iterator[Observation]:
+        """The same as `observations`, but nobody is tracked yet."""
+        from poseline.pipeline import open_pose_stream
+
+        self._read = True
+        settings = self._request.settings
+        with open_pose_stream(
+            self.source, self.estimator, settings, inference=settings.inference, estimate_only=True
+        ) as stream:
+            items: Iterator[Observation] = stream.items
+            yield from items
 
     def observations(self) -> Iterator[Observation]:
         """What is seen, frame by frame, as it comes; decoding and inference run beside the caller's loop."""

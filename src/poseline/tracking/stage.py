@@ -30,7 +30,7 @@ def track(
         previous, scene = scene, seen.frame.scene
         if previous not in (None, scene):
             tracker.forget()
-        colours = torso_colours(seen.frame, seen.poses.keypoints, torso)
+        colours = torso_colours(seen.frame, seen.poses.keypoints, torso) if seen.colours is None else seen.colours
         poses = tracker.update(seen.poses, seen.frame.time, colours)
         if len(poses) and poses.scores[-1] <= tracker.conf:  # the last one's is the lowest
             kept = (poses.scores > tracker.conf) | (poses.ids != UNTRACKED)
