@@ -23,7 +23,7 @@ ENGINE_HOMES = (
     "doctor.py",
     "openvino_core.py",
 )
-BASE = {"", "errors", "frame", "luma", "pose", "skeleton", "settings", "interruption", "words"}
+BASE = {"", "errors", "frame", "luma", "pose", "skeleton", "settings", "interruption", "request", "words"}
 ROOMS = {"capture", "inference", "tracking", "smooth", "overlay", "output"}
 MAY_IMPORT = {
     "errors": set(),
@@ -64,7 +64,9 @@ MAY_IMPORT = {
     | {"atomic", "log", "pipeline", "session", "terminal", "result", "model", "machine", "startup", "cache"},
     "send": BASE | {"capture", "log", "pipeline"},
     "serve": BASE | ROOMS | {"log", "pipeline", "session", "terminal"},
-    "session": BASE | ROOMS | {"machine", "pipeline", "send", "workers"},
+    "session": BASE | ROOMS | {"machine", "pieces", "pipeline", "send", "startup", "workers"},
+    "request": {"capture", "settings"},
+    "pieces": BASE | {"capture", "tracking", "workers"},
     "batch": BASE
     | ROOMS
     | {

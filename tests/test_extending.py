@@ -25,7 +25,8 @@ from poseline.frame import Picture
 from poseline.output import prepare
 from poseline.pipeline import Overflow, RunReport, Sink, Stage
 from poseline.pose import Observation
-from poseline.session import Models, RunRequest, Session
+from poseline.request import RunRequest
+from poseline.session import Models, Session
 from poseline.settings import Settings, load
 from poseline.terminal import _stages
 

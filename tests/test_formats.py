@@ -12,7 +12,8 @@ from poseline.capture import locate
 from poseline.errors import OutputError, SettingsError
 from poseline.log import FORMATS, JOURNAL, Format, KeypointLog, chosen_formats, log_format, read_log
 from poseline.output import prepare
-from poseline.session import Models, RunRequest, Session
+from poseline.request import RunRequest
+from poseline.session import Models, Session
 from poseline.settings import LOG_FORMATS, load
 
 

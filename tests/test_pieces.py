@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from media_worlds import write_clip
-from poseline import batch, pieces
+from poseline import batch, pieces, session
 from poseline.capture import VideoFile, locate
 from poseline.capture.key_frames import Uncuttable, cuts, key_times
 from poseline.errors import PoselineError, SettingsError
 from poseline.interruption import Interruption
-from poseline.session import Models, RunRequest, Session
+from poseline.request import RunRequest
+from poseline.session import Models, Session
 from poseline.settings import CaptureSettings, load
 from poseline.workers import Context, ProcessExecutor
 from test_capture_part import CLIPS, assert_same, facts
@@ -134,7 +135,7 @@ def test_what_cannot_be_cut_runs_whole_and_says_why(
 
 @pytest.mark.usefixtures("short")
 def test_a_worker_that_dies_ends_the_run_with_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pieces, "_PieceWork", Dying)
+    monkeypatch.setattr(session, "PieceWork", Dying)
     _, report = run(CROSSING, tmp_path / "out", workers=2)
     assert "its process ended with 3" in str(report.error)
     assert report.ended == "failed"
@@ -144,8 +145,8 @@ def test_a_worker_that_dies_ends_the_run_with_an_error(tmp_path: Path, monkeypat
 def test_a_run_of_pieces_can_be_stopped() -> None:
     settings = load(overrides={"inference": {"model": "builtin", "imgsz": 320}})
     [location] = locate([str(CROSSING)])
-    with Session(RunRequest(location, settings), Models(), workers=2) as session:
-        seen = session.observations()
+    with Session(RunRequest(location, settings), Models(), workers=2) as divided:
+        seen = divided.observations()
         assert [next(seen).frame.index for _ in range(3)] == [0, 1, 2]
         seen.close()  # type: ignore[attr-defined] # a generator
     assert not [thread.name for thread in threading.enumerate() if thread.name == "pieces"]
@@ -201,5 +202,5 @@ def test_a_source_that_is_no_file_is_not_cut() -> None:
     source = VideoFile(CROSSING, CaptureSettings())
     object.__setattr__(source.info, "path", None)
     with pytest.raises(PoselineError, match="no recording on this machine"):
-        pieces.joined(source, request, 2)
+        pieces.joined(source, request, Dying(), 2)
     source.close()

@@ -26,8 +26,9 @@ from poseline.errors import PoselineError, SettingsError, SourceError, redact
 from poseline.frame import Frame, Pixels
 from poseline.inference import check_classes, load_estimator
 from poseline.pose import Observation
+from poseline.request import RunRequest
 from poseline.result import Result
-from poseline.session import Models, RunRequest, Session
+from poseline.session import Models, Session
 from poseline.settings import CaptureSettings, InferenceSettings
 from poseline.skeleton import Skeleton
 

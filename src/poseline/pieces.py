@@ -11,8 +11,9 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import islice
 from queue import Queue
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,11 +22,9 @@ from poseline.errors import PoselineError
 from poseline.frame import Frame, Gap
 from poseline.interruption import Interruption
 from poseline.pose import Floats, Integers, Observation, Poses, Speed
+from poseline.request import RunRequest
 from poseline.tracking.appearance import Torso, torso_colours
-from poseline.workers import Context, Outcome, ProcessExecutor
-
-if TYPE_CHECKING:
-    from poseline.session import RunRequest
+from poseline.workers import Outcome, ProcessExecutor, Work
 
 _TOGETHER = 32
 """Frames in one message of a worker."""
@@ -48,7 +47,7 @@ class _Stamp(NamedTuple):
     persons: int
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
     """What was found in some frames: their persons' arrays stand one after another."""
 
     stamps: list[_Stamp]
@@ -60,7 +59,8 @@ class _Found(NamedTuple):
     """What each wears: the tracker reads it from the pictures, which stay in the worker."""
 
     @classmethod
-    def of(cls, seen: Sequence[Observation]) -> _Found:
+    def of(cls, seen: Sequence[Observation]) -> Found:
+        """What is in these observations, without their pictures."""
         poses = [each.poses for each in seen]
         return cls(
             [_stamp(each) for each in seen],
@@ -90,6 +90,13 @@ class _Found(NamedTuple):
 _BLACK = np.zeros((1, 1, 1), np.uint8)
 
 
+def messages(seen: Iterator[Observation], torso: Torso | None) -> Iterator[Found]:
+    """What a worker has found, some frames at a time."""
+    kept = (_without_pixels(each, torso) for each in seen)
+    while some := list(islice(kept, _TOGETHER)):
+        yield Found.of(some)
+
+
 def _without_pixels(seen: Observation, torso: Torso | None) -> Observation:
     """The same, with what the tracker would read from the picture, and without that."""
     colours = torso_colours(seen.frame, seen.poses.keypoints, torso)
@@ -107,43 +114,11 @@ def _stamp(seen: Observation) -> _Stamp:
 
 
 @dataclass(frozen=True)
-class _PieceResult:
+class PieceResult:
     """What a worker says at the end of a piece."""
 
     bad: int
     notes: list[str]
-
-
-class _PieceWork:
-    """Finds the poses of one piece after another with the same model, in a worker."""
-
-    def __init__(self) -> None:
-        self._models: Any = None
-
-    def __call__(self, request: RunRequest, context: Context) -> _PieceResult:
-        """Report what is found, some frames at a time."""
-        from poseline.capture.part import NoPart
-        from poseline.session import Models, Session
-        from poseline.startup import tune_process
-
-        tune_process()
-        self._models = self._models or Models()
-        waiting: list[Observation] = []
-        try:
-            with Session(request, self._models) as session:
-                torso = session.estimator.spec.skeleton.torso
-                for seen in session.estimates():
-                    waiting.append(_without_pixels(seen, torso))
-                    if len(waiting) == _TOGETHER:
-                        context.report_progress(_Found.of(waiting))
-                        waiting.clear()
-                    if context.interruption.signal_count:
-                        break
-                if waiting:
-                    context.report_progress(_Found.of(waiting))
-                return _PieceResult(session.source.bad, session.source.notes)
-        except NoPart as error:  # nothing of it could be decoded
-            return _PieceResult(0, [str(error)])
 
 
 class JoinedPieces:
@@ -152,20 +127,21 @@ class JoinedPieces:
     Args:
         whole: the recording, open; it is closed.
         request: what is to be run.
+        work: what a worker does with the request of one piece.
         cuts: times at which it is cut, rising, in seconds from its first frame.
         workers: most pieces in work at once.
     """
 
-    def __init__(self, whole: Source, request: RunRequest, cuts: Sequence[float], workers: int) -> None:
+    def __init__(self, whole: Source, request: RunRequest, work: Work, cuts: Sequence[float], workers: int) -> None:
         self.info: SourceInfo = whole.info
         self.notes = list(whole.notes)
         self.bad = 0
-        self._requests = _requests(request, cuts)
+        self._requests, self._work = _requests(request, cuts), work
         self._executor = ProcessExecutor(min(workers, len(self._requests)), divide_cores=True)
         self._ended = threading.Event()
         self._interruption = Interruption()
         self._seen: Queue[Observation] = Queue()
-        self._results: list[Queue[_Found | Outcome]] = [Queue() for _ in self._requests]
+        self._results: list[Queue[Found | Outcome]] = [Queue() for _ in self._requests]
         whole.close()
 
     def frames(self) -> Generator[Frame, None, None]:
@@ -175,7 +151,7 @@ class JoinedPieces:
         index = 0
         try:
             for results in self._results:
-                while isinstance(found := results.get(), _Found):
+                while isinstance(found := results.get(), Found):
                     for seen in found.observations(self.info.name, index):
                         if self._ended.is_set():
                             return
@@ -205,7 +181,7 @@ class JoinedPieces:
     def _run(self) -> None:
         try:
             outcomes = self._executor.run(
-                self._requests, _PieceWork(), self._interruption,
+                self._requests, self._work, self._interruption,
                 lambda piece, found: self._results[piece].put(found),
                 lambda piece, outcome: self._results[piece].put(outcome),
             )  # fmt: skip
@@ -221,7 +197,7 @@ class JoinedPieces:
     def _conclude_piece(self, outcome: Outcome) -> None:
         if outcome.error is not None:
             raise outcome.error
-        result: _PieceResult = outcome.result
+        result: PieceResult = outcome.result
         self.bad += result.bad
         self.notes += [note for note in result.notes if note not in self.notes]
 
@@ -251,7 +227,7 @@ def _requests(request: RunRequest, cuts: Sequence[float]) -> list[RunRequest]:
     ]
 
 
-def joined(whole: Source, request: RunRequest, workers: int) -> JoinedPieces:
+def joined(whole: Source, request: RunRequest, work: Work, workers: int) -> JoinedPieces:
     """The recording in pieces.
 
     Raises:
@@ -271,7 +247,7 @@ def joined(whole: Source, request: RunRequest, workers: int) -> JoinedPieces:
     chosen = cuts(key_times(path, settings.capture), _SHORTEST)
     if not chosen:
         raise Uncuttable(f"{path}: has no key frame to cut at: pieces would be shorter than {_SHORTEST:g} s")
-    return JoinedPieces(whole, request, chosen, workers)
+    return JoinedPieces(whole, request, work, chosen, workers)
 
 
 def worker_count(asked: int, device: str) -> int:

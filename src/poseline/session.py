@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
 from poseline.machine import cores
+from poseline.request import RunRequest
 from poseline.settings import Settings
-from poseline.workers import in_worker
+from poseline.workers import Context, in_worker
 
 # All else is imported where it is first wanted: the network is compiled on a thread of its own as soon as the source
 # is open, and the rest is loaded beside it.
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from poseline.inference import PoseEstimator, Turns
     from poseline.interruption import Interruption
     from poseline.output import OutputFolder
+    from poseline.pieces import PieceResult
     from poseline.pipeline import OnFrame, RunReport, Sink, Stage
     from poseline.pose import Observation
 
@@ -32,22 +33,6 @@ log = logging.getLogger("poseline")
 
 _CORES_TO_RENDER = 4
 """Cores from which on a second process has some of its own."""
-
-
-@dataclass(frozen=True)
-class RunRequest:
-    """What is to be run, and how. It can be sent to another process."""
-
-    source: Location
-    settings: Settings = field(default_factory=Settings)
-    """A source's own, as a list of cameras gives them, win over these, and stand here when it is made."""
-    separately: bool = False
-    """Whether separate pictures go through the network one by one, so that each one's printed times are its own."""
-
-    def __post_init__(self) -> None:
-        capture = self.source.settings(self.settings.capture)
-        if capture is not self.settings.capture:
-            object.__setattr__(self, "settings", self.settings.model_copy(update={"capture": capture}))
 
 
 class Models:
@@ -179,7 +164,7 @@ class Session:
             if drawn_on and not (may_be_drawn and may_render_in_subprocess(self._request)):
                 raise Uncuttable("the pictures are wanted in this process")
             if workers > 1:
-                self.source = joined(self.source, self._request, workers)
+                self.source = joined(self.source, self._request, PieceWork(), workers)
                 self._render_in_subprocess = drawn_on
         except Uncuttable as error:
             log.info("one process reads it: %s", error)
@@ -266,3 +251,27 @@ def _sample(clip: Path | None, settings: Settings) -> ClipSample | None:
     from poseline.capture import ClipSample
 
     return ClipSample(clip, settings.capture) if clip else None
+
+
+class PieceWork:
+    """Finds the poses of one piece of a recording after another, with the same model; in a worker."""
+
+    def __init__(self) -> None:
+        self._models = Models()
+
+    def __call__(self, request: RunRequest, context: Context) -> PieceResult:
+        """Report what is found, some frames at a time."""
+        from poseline.capture.part import NoPart
+        from poseline.pieces import PieceResult, messages
+        from poseline.startup import tune_process
+
+        tune_process()
+        try:
+            with Session(request, self._models) as session:
+                for message in messages(session.estimates(), session.estimator.spec.skeleton.torso):
+                    context.report_progress(message)
+                    if context.interruption.signal_count:
+                        break
+                return PieceResult(session.source.bad, session.source.notes)
+        except NoPart as error:  # nothing of it could be decoded
+            return PieceResult(0, [str(error)])
