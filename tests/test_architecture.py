@@ -23,7 +23,7 @@ ENGINE_HOMES = (
     "doctor.py",
     "openvino_core.py",
 )
-BASE = {"", "errors", "frame", "luma", "pose", "skeleton", "settings", "interruption", "short_repr", "words"}
+BASE = {"", "errors", "frame", "luma", "pose", "skeleton", "settings", "interruption", "request", "short_repr", "words"}
 ROOMS = {"capture", "inference", "tracking", "smooth", "overlay", "output"}
 MAY_IMPORT = {
     "errors": set(),
@@ -58,19 +58,36 @@ MAY_IMPORT = {
     "machine": set(),
     "rendering": BASE | {"analysis", "atomic", "capture", "log", "output", "overlay", "pipeline"},
     "comparison": BASE | {"analysis", "atomic", "log", "output", "overlay", "pipeline", "rendering"},
-    "commands": BASE | ROOMS | {"analysis", "comparison", "formats", "log", "rendering", "batch", "terminal"},
+    "commands": BASE
+    | ROOMS
+    | {"analysis", "comparison", "formats", "log", "manifest", "rendering", "batch", "terminal"},
     "doctor": BASE | ROOMS | {"machine", "cache", "openvino_core"},
-    "terminal": BASE | ROOMS | {"analysis", "pipeline", "progress"},
+    "terminal": BASE | ROOMS | {"analysis", "manifest", "pipeline", "progress"},
     "progress": BASE | ROOMS | {"pipeline"},
     "bench": BASE
     | ROOMS
     | {"atomic", "log", "pipeline", "session", "terminal", "model", "machine", "startup", "cache"},
     "send": BASE | {"capture", "log", "pipeline"},
     "serve": BASE | ROOMS | {"log", "pipeline", "session", "terminal"},
-    "session": BASE | ROOMS | {"machine", "pipeline", "send", "workers"},
+    "session": BASE | ROOMS | {"machine", "pieces", "pipeline", "send", "startup", "workers"},
+    "request": {"capture", "settings"},
+    "pieces": BASE | {"capture", "tracking", "workers"},
     "batch": BASE
     | ROOMS
-    | {"log", "pipeline", "send", "serve", "session", "terminal", "progress", "workers", "startup"},
+    | {
+        "log",
+        "machine",
+        "manifest",
+        "pipeline",
+        "send",
+        "serve",
+        "session",
+        "terminal",
+        "progress",
+        "workers",
+        "startup",
+    },
+    "manifest": BASE | {"atomic", "capture", "log", "output"},
     "cli": BASE | ROOMS | {"commands", "pipeline", "terminal", "doctor", "bench", "batch", "serve"},
     "workers": {"errors", "interruption"},
     "__main__": {"cli", "interruption", "startup", "doctor"},

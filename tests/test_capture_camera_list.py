@@ -10,7 +10,7 @@ import pytest
 
 from poseline.capture import locate, open_source
 from poseline.errors import PoselineError, SettingsError, SourceError
-from poseline.session import RunRequest
+from poseline.request import RunRequest
 from poseline.settings import CaptureSettings, load
 
 LIST = """

@@ -15,7 +15,7 @@ from poseline.capture import Location, check_present, locate
 from poseline.capture.network import may_be_live
 from poseline.errors import ModelError, SettingsError, SourceError
 from poseline.interruption import Interruption
-from poseline.session import RunRequest
+from poseline.request import RunRequest
 from poseline.settings import load
 
 MISSING = "98765"

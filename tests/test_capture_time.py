@@ -186,9 +186,12 @@ def test_in_mpeg_ts_the_same_is_a_break(tmp_path: Path) -> None:
     assert len(source.notes) == 1
 
 
-def trimmed(path: Path, hidden: int, count: int = 60, moov_first: bool = False) -> Path:
-    """A clip that was cut without encoding it anew: an edit list hides its first pictures, which the others need."""
-    whole = write_clip(path.with_name("whole.mp4"), range(count), options={**REORDERED, "g": str(count)})
+def trimmed(path: Path, hidden: int, count: int = 60, moov_first: bool = False, group: int = 0) -> Path:
+    """A clip that was cut without encoding it anew: an edit list hides its first pictures, which the others need.
+
+    A key frame stands before every `group` pictures, or once.
+    """
+    whole = write_clip(path.with_name("whole.mp4"), range(count), options={**REORDERED, "g": str(group or count)})
     with av.open(str(whole)) as source, av.open(
         str(path), "w", options={"movflags": "faststart"} if moov_first else {}
     ) as out:  # fmt: skip

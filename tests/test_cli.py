@@ -146,7 +146,7 @@ def test_a_folder_is_searched_to_the_bottom_where_that_is_asked_for(tmp_path: Pa
     done = poseline(*run, "-o", tmp_path / "deep", "--recursive")
     assert done.returncode == 0
     assert "clips: 1 file passed over: .txt\n" in done.stdout
-    assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["a", "sub-a"]
+    assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["a", "batch.jsonl", "sub-a"]
 
 
 @pytest.mark.parametrize("arguments", [["run"], ["run", "x", "--nonsense"], ["run", "x", "--crf", "low"], ["nonsense"]])

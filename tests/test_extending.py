@@ -25,7 +25,8 @@ from poseline.frame import Picture
 from poseline.output import prepare
 from poseline.pipeline import Overflow, RunReport, Sink, Stage
 from poseline.pose import Observation
-from poseline.session import Models, RunRequest, Session
+from poseline.request import RunRequest
+from poseline.session import Models, Session
 from poseline.settings import Settings, load
 from poseline.terminal import _stages
 
@@ -183,7 +184,7 @@ def test_every_way_goes_through_a_session(way: str, clip: Path, tmp_path: Path) 
         "a worker": (
             "from poseline import batch; from poseline.capture import locate\n"
             "from poseline.interruption import Interruption\n"
-            "from poseline.session import RunRequest; from poseline.workers import Context\n"
+            "from poseline.request import RunRequest; from poseline.workers import Context\n"
             "batch._WorkerSourceWork()(RunRequest(locate([clip])[0]), Context(print, Interruption()))"
         ),
         "the benchmark's network": (

@@ -13,7 +13,8 @@ from poseline.errors import OutputError, SettingsError
 from poseline.formats import FORMATS, JOURNAL, Format, chosen_formats, from_journal, log_format
 from poseline.log import KeypointLog, read_log
 from poseline.output import prepare
-from poseline.session import Models, RunRequest, Session
+from poseline.request import RunRequest
+from poseline.session import Models, Session
 from poseline.settings import LOG_FORMATS, load
 
 

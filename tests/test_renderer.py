@@ -25,7 +25,7 @@ from poseline.frame import Frame
 from poseline.pipeline import renderer
 from poseline.pipeline.renderer import Renderer, RenderTask
 from poseline.pose import Observation
-from poseline.session import RunRequest
+from poseline.request import RunRequest
 from test_run import logged, recorded
 
 # Each starts a process, which takes a second to import; so a few tests look at several things.

@@ -218,7 +218,8 @@ def compared(name: str) -> list[Compared]:
 
 def _observations(name: str) -> Iterator[Observation]:
     from poseline.capture import locate
-    from poseline.session import Models, RunRequest, Session
+    from poseline.request import RunRequest
+    from poseline.session import Models, Session
 
     chosen = load(overrides={"inference": {"model": "builtin"}})
     with Session(RunRequest(locate([SAMPLES / f"{name}.mp4"])[0], chosen), Models()) as session:

@@ -7,15 +7,19 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from poseline.errors import OutputError, PoselineError, SettingsError, SourceError, redact
 from poseline.interruption import INTERRUPTED, Interruption
-from poseline.session import Models, RunRequest, Session
+from poseline.machine import cores
+from poseline.request import RunRequest
+from poseline.session import Models, Session
 from poseline.settings import OutputSettings, Settings
 from poseline.startup import tune_process
+from poseline.words import counted, were
 from poseline.workers import (
     Context,
     Executor,
@@ -31,14 +35,19 @@ from poseline.workers import (
 if TYPE_CHECKING:
     from poseline.capture import Location, Source
     from poseline.inference import PoseEstimator, Turns
+    from poseline.manifest import Manifest
     from poseline.pipeline import OnFrame, RunReport, Sink
     from poseline.pose import Observation
     from poseline.serve.keep import Recordings
 
+    OnEnd: TypeAlias = Callable[[RunRequest, Outcome], None]
     OnOpen: TypeAlias = "Callable[[Source, Path], object]"
 
 log = logging.getLogger("poseline")
 
+MANY = 20
+"""Sources above which a batch is brief: one bar for all, and at the end a list of those that failed."""
+_CORES_A_JOB = 4
 _PROGRESS_SECONDS = 0.2
 """How often a worker reports its progress."""
 
@@ -60,10 +69,13 @@ class _LogHandler(logging.Handler):
 def run_batch(
     sources: list[str], settings: Settings, interruption: Interruption, jobs: int = 1, recursive: bool = False,
     on_log: Callable[[Path], object] = lambda _: None, serve: str | None = None, recordings: Recordings | None = None,
+    as_batch: bool = False, retry: int = 0,
 ) -> int:  # fmt: skip
     """Run one source after another, or `jobs` at once; the code of the first that failed.
 
     Live sources run side by side in any case: each may have no end, and would keep the next from its beginning.
+    Several recorded ones with a folder for their results are a batch, and so is one with `as_batch`: what `batch.jsonl`
+    there has as done is kept, and sources that failed are run again up to `retry` times.
     With `recursive`, folders are looked into to the bottom. `on_log` is given the log of each run that came to the end
     of its source. With `serve`, an address, all run side by side in this process, and a page there shows them;
     `recordings` says how the page's recordings are made and kept.
@@ -76,6 +88,8 @@ def run_batch(
 
         send.check(settings.output.send)
     locations = locate(sources, recursive)
+    if as_batch and settings.output.directory is None:
+        raise SettingsError("poseline batch: name the folder of the results with -o; another start goes on there")
     if settings.output.show:
         from poseline.output import Window
 
@@ -85,15 +99,77 @@ def run_batch(
 
         choose_encoder("nvenc")  # reported before a model is loaded
     several = len(locations) > 1
+    if serve is None:
+        workers, jobs = (1, jobs or _jobs_for_all()) if several else (jobs, 1)
+    recorded = serve is None and settings.output.directory and not any(location.live for location in locations)
+    if recorded and (several or as_batch):
+        return _run_manifest(locations, settings, jobs, retry, interruption, on_log)
     locations = with_unique_names(locations)
     if serve is not None:
         return _run_served(_requests(locations, settings), serve, jobs, interruption, on_log, recordings)
     if several and any(location.live for location in locations):
         locations, jobs = _beside_live(locations, jobs)
-    requests = _requests(locations, settings)
-    if several and jobs > 1:
-        return _run_at_once(requests, interruption, jobs, on_log)
-    return _run(SerialExecutor(), _SourceWork(), requests, interruption, lambda *_: None, on_log)
+    return _run_recorded(_requests(locations, settings), jobs, interruption, on_log, workers=workers)
+
+
+def _run_manifest(
+    locations: list[Location], settings: Settings, jobs: int, retry: int, interruption: Interruption,
+    on_log: Callable[[Path], object],
+) -> int:  # fmt: skip
+    """Run what the batch's manifest does not have as done, and again what failed."""
+    from poseline.manifest import Manifest
+    from poseline.terminal import show_batch, show_message
+
+    assert settings.output.directory is not None
+    with Manifest(settings.output.directory) as manifest:
+        missing = manifest.plan(locations, settings)
+        if kept := len(locations) - len(missing):
+            show_message(f"{kept} of {counted(len(locations), 'source')} {were(kept)} done before")
+        # a folder that the manifest names holds nothing but what an earlier start left
+        again = settings.model_copy(update={"output": settings.output.model_copy(update={"overwrite": True})})
+        brief, code = len(locations) > MANY and not settings.output.show, 0
+        for _ in range(1 + retry):
+            requests = [RunRequest(location, _for_one(again, location, True), separately=True) for location in missing]
+            code = _run_recorded(requests, jobs, interruption, on_log, partial(_note, manifest), brief)
+            missing = manifest.failed(missing)
+            if not missing or interruption.signal_count:
+                break
+        status = manifest.status()
+        if status.ended or kept:  # else nothing could be run, and the error says why
+            show_batch(status, kept, failures=brief)
+    return code
+
+
+def _run_recorded(
+    requests: list[RunRequest], jobs: int, interruption: Interruption, on_log: Callable[[Path], object],
+    on_end: OnEnd | None = None, brief: bool = False, workers: int = 1,
+) -> int:  # fmt: skip
+    """Run one after another in this process, or `jobs` at once; a `brief` batch always in workers, whatever happens."""
+    if (len(requests) > 1 and jobs > 1) or brief:
+        return _run_at_once(requests, interruption, jobs, on_log, on_end, brief)
+    work = _SourceWork(workers)
+    return _run(SerialExecutor(), work, requests, interruption, lambda *_: None, on_log, on_end)
+
+
+def _note(manifest: Manifest, request: RunRequest, outcome: Outcome) -> None:
+    """Enter how a source's run ended; what is wrong for all of them, such as a bad model, is no source's end."""
+    from poseline.manifest import DONE, FAILED, INTERRUPTED
+
+    if (error := outcome.error) is not None:
+        if _is_own(outcome):
+            manifest.record(request.source, FAILED, code=error.exit_code, error=str(error))
+        return
+    result: _SourceResult = outcome.result
+    state = DONE if not result.code else INTERRUPTED if result.interrupted else FAILED
+    manifest.record(
+        request.source, state, frames=result.frames, persons=result.persons, seconds=round(result.seconds, 3),
+        code=result.code, error=result.error,
+    )  # fmt: skip
+
+
+def _jobs_for_all() -> int:
+    """Sources to run at once where the user leaves it to us: a network fills a few cores by itself."""
+    return max(1, cores() // _CORES_A_JOB)
 
 
 def _beside_live(locations: list[Location], jobs: int) -> tuple[list[Location], int]:
@@ -107,9 +183,10 @@ def _beside_live(locations: list[Location], jobs: int) -> tuple[list[Location], 
 
 
 def _run_at_once(
-    requests: list[RunRequest], interruption: Interruption, jobs: int, on_log: Callable[[Path], object]
-) -> int:
-    from poseline.progress import progress_of_several
+    requests: list[RunRequest], interruption: Interruption, jobs: int, on_log: Callable[[Path], object],
+    on_end: OnEnd | None, brief: bool,
+) -> int:  # fmt: skip
+    from poseline.progress import progress_of_many, progress_of_several
     from poseline.startup.model_preload import model_preload
     from poseline.terminal import console, show_message
 
@@ -127,8 +204,11 @@ def _run_at_once(
             shown.add(content)
             show_message(content)
 
-    with progress_of_several([request.source.name for request in requests], console) as show:
-        return _run(ProcessExecutor(jobs), _WorkerSourceWork(), requests, interruption, on_progress, on_log)
+    names = [request.source.name for request in requests]
+    with (progress_of_many if brief else progress_of_several)(names, console) as show:
+        return _run(
+            ProcessExecutor(jobs), _WorkerSourceWork(), requests, interruption, on_progress, on_log, on_end, brief
+        )
 
 
 def _run_served(
@@ -151,9 +231,14 @@ def _run_served(
 
 def _run(
     executor: Executor, work: Work, requests: list[RunRequest], interruption: Interruption,
-    on_progress: Callable[[int, Any], None], on_log: Callable[[Path], object],
+    on_progress: Callable[[int, Any], None], on_log: Callable[[Path], object], on_end: OnEnd | None = None,
+    brief: bool = False,
 ) -> int:  # fmt: skip
-    """Run all sources; the exit code of the first that failed, or 130 after an interruption."""
+    """Run all sources; the exit code of the first that failed, or 130 after an interruption.
+
+    `on_end` is given each that ended; without it, the error of a single one is raised. With `brief`, no more is said of
+    one source than what ends all of them.
+    """
     fatal: list[int] = []
 
     def on_done(index: int, outcome: Outcome) -> bool:
@@ -161,16 +246,21 @@ def _run(
         from poseline.terminal import console, show_error
 
         error = outcome.error
+        if on_end:
+            on_end(requests[index], outcome)
         if error is None:
-            console.print(outcome.result.output, end="", markup=False, soft_wrap=True)
+            if not brief:
+                console.print(outcome.result.output, end="", markup=False, soft_wrap=True)
             if outcome.result.log is not None:
                 on_log(outcome.result.log)
             return not outcome.result.interrupted
-        if len(requests) == 1:
+        if len(requests) == 1 and not on_end:
             raise error
         died = isinstance(error, WorkerDied)
-        own = isinstance(error, SourceError | OutputError) or died or outcome.traceback
-        if own or not fatal:  # else it is the same error of the model or the settings once more
+        own = _is_own(outcome)
+        if brief and own and not outcome.traceback:
+            pass  # it is in the list at the end
+        elif own or not fatal:  # else it is the same error of the model or the settings once more
             show_error(PoselineError(f"{requests[index].source.name}: {error}") if died else error)
             sys.stderr.write(redact(outcome.traceback))
         if not own:
@@ -184,6 +274,11 @@ def _run(
     return next((code for code in [*fatal, *codes] if code), 0)
 
 
+def _is_own(outcome: Outcome) -> bool:
+    """Whether an error is one of this source alone, and not of the model or the settings."""
+    return isinstance(outcome.error, SourceError | OutputError | WorkerDied) or bool(outcome.traceback)
+
+
 class _SourceResult(NamedTuple):
     """What comes of one source."""
 
@@ -191,20 +286,36 @@ class _SourceResult(NamedTuple):
     interrupted: bool
     log: Path | None
     """Its log, where it came to the end of its source."""
+    frames: int
+    persons: int
+    seconds: float
+    error: str
     output: str = ""
     """What a worker has printed."""
 
+    @classmethod
+    def of(cls, report: RunReport, output: str = "") -> _SourceResult:
+        counts = report.counts
+        return cls(
+            report.exit_code, report.interrupted, _complete_log(report), counts.processed, counts.persons,
+            report.elapsed, report.failure or "", output,
+        )  # fmt: skip
+
 
 class _SourceWork:
-    """Runs one source after another with the same models."""
+    """Runs one source after another with the same models.
 
-    def __init__(self) -> None:
-        self._models = Models(_show_loaded)
+    Args:
+        workers: processes that work on pieces of one recording.
+    """
+
+    def __init__(self, workers: int = 1) -> None:
+        self._models, self._workers = Models(_show_loaded), workers
 
     def __call__(self, request: RunRequest, context: Context) -> _SourceResult:
         """Run one source."""
-        report = run_source(request, self._models, context.interruption)
-        return _SourceResult(report.exit_code, report.interrupted, _complete_log(report))
+        report = run_source(request, self._models, context.interruption, workers=self._workers)
+        return _SourceResult.of(report)
 
 
 class _WorkerSourceWork(_SourceWork):
@@ -225,7 +336,7 @@ class _WorkerSourceWork(_SourceWork):
             show_log()
         on_frame = now_and_then(report_progress, _PROGRESS_SECONDS)
         report = run_source(request, self._models, context.interruption, on_frame)
-        return _SourceResult(report.exit_code, report.interrupted, _complete_log(report), printed.getvalue())
+        return _SourceResult.of(report, printed.getvalue())
 
 
 def _complete_log(report: RunReport) -> Path | None:
@@ -269,7 +380,7 @@ def _for_one(settings: Settings, location: Location, several: bool) -> Settings:
 
 def run_source(
     request: RunRequest, models: Models, interruption: Interruption, on_frame: OnFrame | None = None,
-    *, sinks: Sequence[Sink] = (), turns: Turns | None = None, on_open: OnOpen | None = None,
+    *, sinks: Sequence[Sink] = (), turns: Turns | None = None, on_open: OnOpen | None = None, workers: int = 1,
 ) -> RunReport:  # fmt: skip
     """Run one source: open it, load its model if that is new, and take it through the pipeline into its folder.
 
@@ -281,8 +392,9 @@ def run_source(
         sinks: where results go beside the folder and the addresses of `--send`.
         turns: of the live runs that share the model, if there are several.
         on_open: called with the open source and the folder, before the first frame.
+        workers: processes that find the poses in pieces of a recording; 0 for as many as suit the machine.
     """
-    with Session(request, models, sinks=sinks, turns=turns, into_folder=True) as session:
+    with Session(request, models, sinks=sinks, turns=turns, into_folder=True, workers=workers) as session:
         return _recorded(session, request, interruption, on_frame, on_open)
 
 

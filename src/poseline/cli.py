@@ -12,6 +12,7 @@ from poseline import __version__
 from poseline import batch as runner
 from poseline import settings as configuration
 from poseline.commands import analyze as analysis_command
+from poseline.commands.batch_status import BATCH_HELP, show_status
 from poseline.commands.common import numbers, size_of
 from poseline.commands.compare import compare
 from poseline.commands.export import export
@@ -110,13 +111,17 @@ def run(
     segment: Annotated[str | None, _option("--segment", metavar="TIME", help="With --serve: begin another file after this time of a recording, such as 10m.", panel=_WRITE)] = None,
     keep: Annotated[str | None, _option("--keep", metavar="TIME|SIZE", help="With --serve: remove a camera's oldest recordings beyond this, such as 24h or 50GB.", panel=_WRITE)] = None,
     record: Annotated[bool, _option("--record", help="With --serve: record from the first frame on.", panel=_WRITE)] = False,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Sources to run at once, each in a process of its own.")] = 1,
+    jobs: Annotated[str, typer.Option("--jobs", metavar="N|auto", help="Processes to use: for several sources one each, for one recording each for a piece of it.")] = "1",
+    retry: Annotated[int, typer.Option("--retry", min=0, metavar="TIMES", help="Run sources that failed again, at the end.")] = 0,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="YAML file of settings; options given here win.")] = None,
 ) -> None:  # fmt: skip
     """Find keypoints in SOURCE and write annotated video and a keypoint log.
 
     Writes annotated.mp4, keypoints.jsonl and summary.json. Ctrl-C stops gracefully; a second Ctrl-C aborts.
     """
+    as_batch = context.info_name == "batch"
+    if as_batch and sources[0] == "status":
+        raise typer.Exit(show_status(sources[1:]))
     given: dict[str, dict[str, Any]] = {
         "capture": {
             "live": live, "every_frame": every_frame, "vid_stride": vid_stride, "start": start, "end": end,
@@ -154,13 +159,23 @@ def run(
     recordings = _recordings(serve, pre_roll, segment, keep, record)
     logs: list[Path] = []
     code = runner.run_batch(
-        sources, configuration.load(config, overrides), context.obj, jobs, recursive,
+        sources, configuration.load(config, overrides), context.obj, _jobs(jobs), recursive,
         on_log=logs.append, serve=serve, recordings=recordings,
+        as_batch=as_batch, retry=retry,
     )  # fmt: skip
     if analyze and code != INTERRUPTED:
         analyzed = analysis_command.analyze_logs(logs, context.obj)
         code = code or analyzed
     raise typer.Exit(code)
+
+
+def _jobs(text: str) -> int:
+    """Processes to use; 0 for as many as suit the machine."""
+    if text == "auto":
+        return 0
+    if not text.isdecimal() or int(text) < 1:
+        raise SettingsError(f"--jobs: a number from 1, or auto, got {text!r}")
+    return int(text)
 
 
 @app.command()
@@ -240,6 +255,7 @@ def recover(
     show_recovered(mend(path))
 
 
+app.command("batch", help=BATCH_HELP)(run)
 app.command()(analysis_command.analyze)
 app.command()(render)
 app.command()(compare)

@@ -34,8 +34,9 @@ from poseline.capture import ClipSample, locate
 from poseline.errors import PoselineError, SettingsError, SourceError
 from poseline.inference import PoseEstimator, check_classes, load_estimator, runs_on
 from poseline.pose import Observation
+from poseline.request import RunRequest
 from poseline.results import Results
-from poseline.session import Models, RunRequest, Session
+from poseline.session import Models, Session
 from poseline.settings import InferenceSettings
 from poseline.skeleton import Skeleton
 

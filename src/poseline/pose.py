@@ -115,6 +115,8 @@ class Observation:
     speed: Speed = field(default_factory=Speed)
     input_shape: tuple[int, int] = (0, 0)
     """(height, width) of the network's input for this frame, in pixels."""
+    colours: Floats | None = None
+    """(N, 3) float32 what each wears (`tracking.torso_colours`), where it was read before the picture was let go."""
     smoothed: Poses | None = None
     """The same poses without their tremble, where that is asked for."""
 

@@ -66,6 +66,23 @@ def progress_of_several(names: Sequence[str], console: Console) -> Iterator[Call
         yield report_progress
 
 
+@contextmanager
+def progress_of_many(names: Sequence[str], console: Console) -> Iterator[Callable[[int, int, int | None], None]]:
+    """One line for all sources; yields what is called with a source's index, its frames done, and how many it has."""
+    columns = SpinnerColumn(), TextColumn("{task.fields[text]}"), BarColumn(), _Frames(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task("", total=len(names), text="")
+        frames: dict[int, int] = {}
+
+        def report_progress(index: int, done: int, total: int | None) -> None:
+            del total
+            frames[index] = done
+            # sources are begun in their order: those in work are the last few
+            bars.update(task, completed=len(frames), text=f"{names[index]}, {sum(frames.values())} frames in all")
+
+        yield report_progress
+
+
 class _Frames(ProgressColumn):
     """Frames done of frames there are."""
 

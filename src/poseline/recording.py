@@ -10,7 +10,8 @@ from poseline.capture import locate
 from poseline.errors import SourceError
 from poseline.output import prepare
 from poseline.pipeline import RunReport, Sink, Stage
-from poseline.session import Models, RunRequest, Session
+from poseline.request import RunRequest
+from poseline.session import Models, Session
 from poseline.settings import load
 
 

@@ -5,15 +5,16 @@ The command line, its workers, `stream` and the benchmark reach the pipeline thr
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
 from poseline.machine import cores
+from poseline.request import RunRequest
 from poseline.settings import Settings
-from poseline.workers import in_worker
+from poseline.workers import Context, in_worker
 
 # All else is imported where it is first wanted: the network is compiled on a thread of its own as soon as the source
 # is open, and the rest is loaded beside it.
@@ -22,30 +23,17 @@ if TYPE_CHECKING:
     from poseline.inference import PoseEstimator, Turns
     from poseline.interruption import Interruption
     from poseline.output import OutputFolder
+    from poseline.pieces import PieceResult
     from poseline.pipeline import OnFrame, RunReport, Sink, Stage
     from poseline.pose import Observation
     from poseline.tracking import Tracker
 
     OnLoad: TypeAlias = "Callable[[PoseEstimator], object]"
 
+log = logging.getLogger("poseline")
+
 _CORES_TO_RENDER = 4
 """Cores from which on a second process has some of its own."""
-
-
-@dataclass(frozen=True)
-class RunRequest:
-    """What is to be run, and how. It can be sent to another process."""
-
-    source: Location
-    settings: Settings = field(default_factory=Settings)
-    """A source's own, as a list of cameras gives them, win over these, and stand here when it is made."""
-    separately: bool = False
-    """Whether separate pictures go through the network one by one, so that each one's printed times are its own."""
-
-    def __post_init__(self) -> None:
-        capture = self.source.settings(self.settings.capture)
-        if capture is not self.settings.capture:
-            object.__setattr__(self, "settings", self.settings.model_copy(update={"capture": capture}))
 
 
 class Models:
@@ -109,6 +97,8 @@ class Session:
         stages: further stages, behind tracking.
         into_folder: whether `run` will be called, which draws and writes as the settings say.
         turns: of the live runs that share the model, if there are several.
+        workers: processes that find the poses, each in a piece of a recording; 1 for this process alone, 0 for as many
+            as the machine can keep busy. What cannot be cut runs whole.
 
     Raises (on entering):
         SourceError, ModelError, SettingsError: the source cannot be opened, or the model cannot be loaded.
@@ -119,12 +109,12 @@ class Session:
 
     def __init__(
         self, request: RunRequest, models: Models, *, sinks: Sequence[Sink] = (), stages: Sequence[Stage] = (),
-        into_folder: bool = False, turns: Turns | None = None,
+        into_folder: bool = False, turns: Turns | None = None, workers: int = 1,
     ) -> None:  # fmt: skip
         self._request, self._models = request, models
         self._sinks = [*_senders(request), *sinks] if into_folder else sinks
         self._stages, self._into_folder = stages, into_folder
-        self._turns = turns
+        self._turns, self._workers = turns, workers
         self._render_in_subprocess = False
         self._read = False
 
@@ -150,6 +140,8 @@ class Session:
             live = info.live or (self._request.separately and not info.width)
             size = info.width, info.height
             self.estimator = estimator or self._models.get(settings, live=live, clip=location.video, size=size)
+            if self._workers != 1:
+                self._divide(drawn_on, may_be_drawn=not pictured)
             if self._into_folder and info.live and info.width:  # a file waits for the network; its first frames warm it
                 self.estimator.warm_up(*size)
         except BaseException:
@@ -162,6 +154,33 @@ class Session:
     ) -> None:
         if not self._read:  # one that was read closes itself, on the thread that reads it
             self.source.close()
+
+    def _divide(self, drawn_on: bool, may_be_drawn: bool) -> None:
+        """Let workers find the poses, each in a piece of the recording, where it can be cut."""
+        from poseline.capture.key_frames import Uncuttable
+        from poseline.pieces import joined, worker_count
+
+        workers = worker_count(self._workers, self.estimator.runtime.device)
+        try:
+            if drawn_on and not (may_be_drawn and may_render_in_subprocess(self._request)):
+                raise Uncuttable("the pictures are wanted in this process")
+            if workers > 1:
+                self.source = joined(self.source, self._request, PieceWork(), workers)
+                self._render_in_subprocess = drawn_on
+        except Uncuttable as error:
+            log.info("one process reads it: %s", error)
+
+    def estimates(self) -> Iterator[Observation]:
+        """The same as `observations`, but nobody is tracked yet."""
+        from poseline.pipeline import open_pose_stream
+
+        self._read = True
+        settings = self._request.settings
+        with open_pose_stream(
+            self.source, self.estimator, settings, inference=settings.inference, estimate_only=True
+        ) as stream:
+            items: Iterator[Observation] = stream.items
+            yield from items
 
     def observations(self, tracker: Tracker | None = None) -> Iterator[Observation]:
         """What is seen, frame by frame, as it comes; decoding and inference run beside the caller's loop.
@@ -241,3 +260,27 @@ def _sample(clip: Path | None, settings: Settings) -> ClipSample | None:
     from poseline.capture import ClipSample
 
     return ClipSample(clip, settings.capture) if clip else None
+
+
+class PieceWork:
+    """Finds the poses of one piece of a recording after another, with the same model; in a worker."""
+
+    def __init__(self) -> None:
+        self._models = Models()
+
+    def __call__(self, request: RunRequest, context: Context) -> PieceResult:
+        """Report what is found, some frames at a time."""
+        from poseline.capture.part import NoPart
+        from poseline.pieces import PieceResult, messages
+        from poseline.startup import tune_process
+
+        tune_process()
+        try:
+            with Session(request, self._models) as session:
+                for message in messages(session.estimates(), session.estimator.spec.skeleton.torso):
+                    context.report_progress(message)
+                    if context.interruption.signal_count:
+                        break
+                return PieceResult(session.source.bad, session.source.notes)
+        except NoPart as error:  # nothing of it could be decoded
+            return PieceResult(0, [str(error)])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from datetime import timedelta
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,6 +20,9 @@ from poseline.pipeline.report import percentile
 from poseline.pose import Observation, describe
 from poseline.skeleton import Skeleton
 from poseline.words import counted
+
+if TYPE_CHECKING:
+    from poseline.manifest import Status
 
 console = Console(highlight=False, emoji=False)
 errors = Console(stderr=True, highlight=False, emoji=False)
@@ -114,6 +118,21 @@ def show_report(report: RunReport) -> None:
         console.print(f"note: {escape(note)}", soft_wrap=True)
     for path in report.files:
         console.print(f"  {escape(str(path))}", soft_wrap=True)
+
+
+def show_batch(status: Status, kept: int = 0, failures: bool = True) -> None:
+    """How far a batch is, how long the rest may take, and with `failures` what failed and why."""
+    states = status.states
+    done = [entry for entry in status.entries if entry.state == "done"]
+    parts = [f"{counted(len(status.entries), 'source')}: {len(done)} done" + (f" ({kept} before)" if kept else "")]
+    parts += [f"{states[state]} {state}" for state in ("failed", "interrupted", "waiting") if states[state]]
+    frames, persons = sum(entry.frames for entry in done), sum(entry.persons for entry in done)
+    console.print(f"{', '.join(parts)}; {frames} frames, {persons} persons", soft_wrap=True)
+    if status.left and status.seconds_left is not None:
+        console.print(f"about {timedelta(seconds=round(status.seconds_left))} left at the pace of the last start")
+    for entry in status.entries:
+        if failures and entry.state == "failed":
+            console.print(f"failed: {escape(entry.folder)}: {escape(entry.error)}", soft_wrap=True)
 
 
 def show_recovered(recovered: Recovered) -> None:

@@ -16,7 +16,8 @@ from poseline.capture import locate
 from poseline.errors import PoselineError
 from poseline.frame import Frame
 from poseline.inference import Letterbox, PoseEstimator, Request
-from poseline.session import Models, RunRequest, Session
+from poseline.request import RunRequest
+from poseline.session import Models, Session
 from poseline.settings import InferenceSettings, load
 
 _WARMUP_RUNS = 3

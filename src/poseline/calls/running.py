@@ -16,8 +16,9 @@ from poseline.capture import Location, is_tensor
 from poseline.frame import Frame
 from poseline.inference import PoseEstimator
 from poseline.pose import Observation
+from poseline.request import RunRequest
 from poseline.results import Results
-from poseline.session import Models, RunRequest, Session
+from poseline.session import Models, Session
 from poseline.settings import InferenceSettings, Settings, TrackingSettings
 
 _MANY = 1000

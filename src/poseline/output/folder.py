@@ -57,8 +57,8 @@ class OutputFolder:
         return self.path / "pictures"
 
     def results(self) -> list[Path]:
-        """The files of this run that are there, but for its pictures; files of the user's own are not among them."""
-        return _results(self.path)
+        """The files of this run that are there, but for its pictures."""
+        return results(self.path)
 
     def close(self) -> None:
         """Release the lock; a folder that we created and left empty disappears."""
@@ -144,7 +144,8 @@ def _numbered(name: str) -> tuple[Path, bool]:
     raise OutputError(f"{RUNS.absolute()} holds {_MOST_RUNS} runs of {stem}; name a folder with -o")
 
 
-def _results(path: Path) -> list[Path]:
+def results(path: Path) -> list[Path]:
+    """The files of a run that the folder holds, but for its pictures; files of the user's own are not among them."""
     logs = {LOG_NAME, *(each.file_name() for each in FORMATS.values())}
     return sorted(Path(entry) for entry in os.scandir(path) if entry.name in logs or _OURS.fullmatch(entry.name))
 
@@ -153,7 +154,7 @@ def _refuse_inputs(path: Path, inputs: Sequence[Path]) -> None:
     for source in inputs:
         if not source.exists():
             continue  # whoever reads it says so better
-        for result in _results(path):
+        for result in results(path):
             if result.exists() and os.path.samefile(source, result):
                 raise OutputError(f"{result} would overwrite the input {source}; try another folder with -o")
         if source.resolve().parent == (path / "pictures").resolve():
@@ -161,7 +162,7 @@ def _refuse_inputs(path: Path, inputs: Sequence[Path]) -> None:
 
 
 def _clear(path: Path, overwrite: bool) -> None:
-    held = _results(path)
+    held = results(path)
     pictures = path / "pictures"
     if not overwrite:
         names = [result.name for result in held]

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from poseline.capture import Source
 from poseline.frame import Frame, Gap
@@ -14,6 +14,7 @@ from poseline.inference import PoseEstimator, Turn, infer
 from poseline.pipeline.chain import Stage, Work, chain
 from poseline.pipeline.channel import Channel, Overflow
 from poseline.pipeline.meter import Meter, measured
+from poseline.pose import Observation
 from poseline.settings import InferenceSettings, Settings
 from poseline.tracking import Tracker, keep_main, track
 
@@ -34,6 +35,14 @@ ENCODING_ADVICE = "a faster --preset, or --no-video"
 def overlay_stage(draw: Work) -> Stage:
     """The stage that draws, by `Overlay.stage` or `Overlay.stills`."""
     return Stage("overlay", draw, "drawing", "--no-video, or fewer things drawn")
+
+
+@runtime_checkable
+class Estimated(Protocol):
+    """What a source has whose frames come with what is seen in them; it takes the place of the network."""
+
+    def observations(self, frames: Iterator[Frame]) -> Generator[Observation, None, None]:
+        """What is seen in each of the source's frames."""
 
 
 @dataclass
@@ -62,12 +71,14 @@ class PoseStream:
 def open_pose_stream(
     source: Source, estimator: PoseEstimator, settings: Settings, extra: Sequence[Stage] = (),
     *, inference: InferenceSettings | None = None, turn: Turn | None = None, tracker: Tracker | None = None,
+    estimate_only: bool = False,
 ) -> Iterator[PoseStream]:  # fmt: skip
     """Run `source` through inference and tracking, then through `extra` stages.
 
     Leaving the `with` stops everything. An error of any stage is raised by `items`, behind the frames before it.
     `inference` holds the thresholds of this run; without it the estimator's own settings do. Runs that share the
-    estimator give the network to each other by `turn`. A `tracker` of the caller's goes on from where it is.
+    estimator give the network to each other by `turn`. A `tracker` of the caller's goes on from where it is. With
+    `estimate_only`, persons are found as the tracker wants them, but not tracked.
     """
     capture = settings.capture
     live = source.info.live
@@ -81,12 +92,17 @@ def open_pose_stream(
         tracker = Tracker(settings.tracking, skeleton.sigmas, inference.conf)
     low = settings.tracking.low if tracked else None
     counter = _FrameCounter(source, capture.vid_stride)
+    estimate: Work = (
+        source.observations
+        if isinstance(source, Estimated)
+        else lambda frames: infer(
+            counter.with_drops(frames) if drops else frames, estimator, inference, live=live, low=low, turn=turn
+        )
+    )
     stages = [
         Stage(
             "inference",
-            lambda frames: infer(
-                counter.with_drops(frames) if drops else frames, estimator, inference, live=live, low=low, turn=turn
-            ),
+            estimate,
             "the network with its scaling and decoding",
             "a smaller --imgsz, a smaller model, or a GPU",
         ),
@@ -100,6 +116,8 @@ def open_pose_stream(
         ),
         *extra,
     ]
+    if estimate_only:
+        stages = stages[:1]
     reading = Meter("capture", *READING)
     stages, meters = measured(stages)
     with chain(

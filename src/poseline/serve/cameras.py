@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from poseline.capture import Source
     from poseline.inference import PoseEstimator, Turns
     from poseline.pipeline import RunReport
+    from poseline.request import RunRequest
     from poseline.serve.feed import Feed
     from poseline.serve.server import Server
-    from poseline.session import Models, RunRequest
+    from poseline.session import Models
 
 log = logging.getLogger("poseline")
 

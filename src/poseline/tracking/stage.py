@@ -37,7 +37,7 @@ def followed(seen: Observation, tracker: Tracker, torso: Torso | None, time: flo
     Poses whose score is below the tracker's `conf` are left out, but for those that go on with a known person's track.
     With a `torso` (`Skeleton.torso`) people are also distinguished by what they wear.
     """
-    colours = torso_colours(seen.frame, seen.poses.keypoints, torso)
+    colours = torso_colours(seen.frame, seen.poses.keypoints, torso) if seen.colours is None else seen.colours
     poses = tracker.update(seen.poses, time, colours)
     if len(poses) and poses.scores[-1] <= tracker.conf:  # the last one's is the lowest
         kept = (poses.scores > tracker.conf) | (poses.ids != UNTRACKED)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import closing
 from functools import partial
 from queue import Empty, Queue
@@ -67,10 +68,13 @@ class ProcessExecutor(Executor):
 
     Args:
         most: workers at the same time.
+        divide_cores: give each worker cores of its own, where there are as many as workers.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, *, divide_cores: bool = False) -> None:
         self._most = most
+        self._cores: deque[Collection[int] | None] = deque(_shares(most) if divide_cores else [None] * most)
+        """For the next worker; there are never more workers than these."""
 
     def _run(
         self, waiting: deque[int], units: Sequence[Any], work: Work, interruption: Interruption, on_progress: OnProgress
@@ -95,7 +99,7 @@ class ProcessExecutor(Executor):
                         waiting.clear()
                         deadline = min(deadline, time.monotonic() + STOP_TIMEOUT)
                     while waiting and len(busy) < self._most:
-                        worker = idle.pop() if idle else Worker(work, events=events)
+                        worker = idle.pop() if idle else self._new(work, events)
                         busy[worker] = waiting.popleft()
                         worker.send(units[busy[worker]])
                     if not busy:
@@ -116,6 +120,7 @@ class ProcessExecutor(Executor):
                     else:
                         idle = [other for other in idle if other is not worker]
                         worker.close()
+                        self._cores.append(worker.cores)
                     if index is not None:
                         yield index, content
         finally:
@@ -126,3 +131,15 @@ class ProcessExecutor(Executor):
             deadline = time.monotonic() + STOP_TIMEOUT
             for worker in [*idle, *busy]:
                 worker.close(max(0.0, deadline - time.monotonic()))
+
+    def _new(self, work: Work, events: Queue[tuple[Worker, Any]]) -> Worker:
+        return Worker(work, events=events, cores=self._cores.popleft() if self._cores else None)
+
+
+def _shares(most: int) -> list[Collection[int] | None]:
+    """The cores of this process dealt out to `most` workers; None for each where there are too few, or nobody knows."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if len(cores) < most:
+        return [None] * most
+    # Neighbours stay together: numbers that follow each other often share a core's caches.
+    return [set(cores[len(cores) * part // most : len(cores) * (part + 1) // most]) for part in range(most)]

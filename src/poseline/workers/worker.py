@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import Queue
@@ -102,21 +102,23 @@ class Worker:
     Args:
         work: called as work(unit, context) for each unit; pickled once, so what it keeps is the worker's own.
         environment: variables added to those of this process.
+        cores: the numbers of the cores that it may use; None for all that this process may.
         ignore_signals: whether nothing but the end of its input stops it.
         stop_timeout: seconds it may take to stop.
         events: where its messages go as (worker, content); several workers may share one.
     """
 
     def __init__(
-        self, work: Work, *, environment: Mapping[str, str] | None = None, ignore_signals: bool = False,
+        self, work: Work, *, environment: Mapping[str, str] | None = None, cores: Collection[int] | None = None,
+        ignore_signals: bool = False,
         stop_timeout: float = STOP_TIMEOUT, events: Queue[tuple[Worker, Any]] | None = None,
     ) -> None:  # fmt: skip
-        self._stop_timeout = stop_timeout
+        self._stop_timeout, self.cores = stop_timeout, cores
         self.events: Queue[tuple[Worker, Any]] = Queue() if events is None else events
         """Its messages: progress, and the `Outcome` of each unit."""
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 # closed in `_read`
         command = [sys.executable, "-c", _START, *(["ignore-signals"] if ignore_signals else [])]
-        with _signals_blocked():  # until the worker has its handlers
+        with _signals_blocked(), _on_cores(cores):  # signals: until the worker has its handlers
             self.process = subprocess.Popen(  # noqa: S603 # our own interpreter and module
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr,
                 env={**os.environ, **(environment or {})}, start_new_session=True,  # Ctrl-C is for the parent alone
@@ -183,6 +185,20 @@ def _signals_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _on_cores(cores: Collection[int] | None) -> Iterator[None]:
+    """Let the process that this thread starts have these cores alone, where the system can."""
+    if cores is None or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)  # of this thread; a process has those of the thread that starts it
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def serve() -> None:

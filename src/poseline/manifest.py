@@ -1,0 +1,293 @@
+"""Manifest: which sources of a batch are done, so that a batch that was cut off goes on where it stopped.
+
+`batch.jsonl` in the batch's folder holds one JSON record a line; of several about one source, the last counts.
+
+- `{"type":"start","time":s,"sources":n,"kept":n}`: a start of the batch; `time` is Unix time.
+- `{"type":"source","source":...,"folder":...,"state":...,"size":bytes,"modified":ns,"settings":...}`: `state` is
+  `waiting` (not yet run, or cut off), `done`, `failed` or `interrupted`. One that ended has `time`, `frames`,
+  `persons`, `seconds`, `code` (the exit code) and `error` as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import orjson
+
+from poseline.atomic import cause
+from poseline.capture import Location
+from poseline.errors import OutputError, SourceError, redact
+from poseline.log import LOG_NAME
+from poseline.log.jsonable import jsonable
+from poseline.output.folder import results
+from poseline.output.lock import FolderLock
+from poseline.settings import Settings
+
+MANIFEST_NAME = "batch.jsonl"
+DONE, FAILED, INTERRUPTED, WAITING = "done", "failed", "interrupted", "waiting"
+_NO_RESULT = {"output": {"directory", "overwrite", "show", "send"}}
+"""Settings that change nothing in a source's results."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the manifest says of one source."""
+
+    source: str
+    """Absolute path, or address with its password hidden."""
+    folder: str
+    """Name of its results' folder, below the batch's."""
+    settings: str
+    """Fingerprint of the settings and the model."""
+    size: int | None = None
+    """Bytes of the file, or of all its pictures; None of an address."""
+    modified: int | None = None
+    """When the file, or the latest of its pictures, was changed: nanoseconds of Unix time."""
+    state: str = WAITING
+    time: float = 0.0
+    """When it ended: Unix time."""
+    frames: int = 0
+    persons: int = 0
+    seconds: float = 0.0
+    """What the run took."""
+    code: int = 0
+    """Exit code of its run."""
+    error: str = ""
+
+    def is_of(self, other: Entry) -> bool:
+        """Whether both are about the same content under the same settings."""
+        return (self.size, self.modified, self.settings) == (other.size, other.modified, other.settings)
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a batch is."""
+
+    entries: Sequence[Entry]
+    since_start: float
+    """Seconds from the last start to the last source that ended."""
+    ended: int
+    """Sources that ended since the last start."""
+
+    @property
+    def states(self) -> Counter[str]:
+        """How many sources are in each state."""
+        return Counter(entry.state for entry in self.entries)
+
+    @property
+    def left(self) -> int:
+        """Sources that wait, or were interrupted."""
+        return self.states[WAITING] + self.states[INTERRUPTED]
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds that those left will take at the pace since the last start; None before the first has ended."""
+        return self.left * self.since_start / self.ended if self.ended else None
+
+
+class Manifest:
+    """The manifest of a folder that this process alone may write to, until it is closed.
+
+    Raises:
+        OutputError: the folder cannot be created or written to, or another process uses it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._path = folder, folder / MANIFEST_NAME
+        self._created = not folder.exists()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder}: the folder cannot be created: {cause(error)}; try another -o") from error
+        self._lock = FolderLock(folder)
+        self._before = self._path.read_bytes() if self._path.exists() else b""
+        self._entries = {entry.source: entry for entry in _entries(_records(self._before))}
+        self._any_ended = False
+
+    def plan(self, locations: Sequence[Location], settings: Settings) -> list[Location]:
+        """Begin: the sources that are not done, each named as its folder below the batch's is.
+
+        A source keeps the folder that it had in an earlier start.
+
+        Raises:
+            OutputError: a folder holds results that no batch made, and `settings.output.overwrite` is off.
+        """
+        fingerprint = _fingerprint(settings)
+        missing, waiting = [], []
+        taken = {entry.folder for entry in self._entries.values()}
+        for location in locations:
+            now = _entry(location, fingerprint)
+            before = self._entries.get(now.source)
+            name = before.folder if before else _unused(location.name, taken)
+            taken.add(name)
+            if not (before and not settings.output.overwrite and self._is_done(before, now)):
+                missing.append(replace(location, name=name))
+                waiting.append(replace(now, folder=name))
+            if before is None and not settings.output.overwrite:
+                self._refuse_results_of_others(name)
+        start = {"type": "start", "time": time.time(), "sources": len(locations)}
+        self._append([start | {"kept": len(locations) - len(missing)}, *map(_as_record, waiting)])
+        self._entries.update((entry.source, entry) for entry in waiting)
+        return missing
+
+    def failed(self, locations: Sequence[Location]) -> list[Location]:
+        """Those of the planned locations whose run failed."""
+        return [location for location in locations if self._entries[_identity(location)].state == FAILED]
+
+    def status(self) -> Status:
+        """How far the batch is."""
+        return read_status(self._folder)
+
+    def record(self, location: Location, state: str, **ended: Any) -> None:
+        """Note how the run of a planned location ended; `ended` holds further fields of its `Entry`."""
+        entry = replace(self._entries[_identity(location)], state=state, time=time.time(), **ended)
+        self._entries[entry.source] = entry
+        self._any_ended = True
+        self._append([_as_record(entry)])
+
+    def close(self) -> None:
+        """Release the folder. Where nothing has ended, it is left as it was found."""
+        if not self._any_ended:
+            with suppress(OSError):
+                os.truncate(self._path, len(self._before))
+                if not self._before:
+                    self._path.unlink()
+        self._lock.release()
+        if self._created:
+            with suppress(OSError):  # it holds results
+                self._folder.rmdir()
+
+    def __enter__(self) -> Manifest:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _is_done(self, before: Entry, now: Entry) -> bool:
+        journal = self._folder / before.folder / LOG_NAME
+        return before.state == DONE and before.is_of(now) and journal.exists()
+
+    def _refuse_results_of_others(self, name: str) -> None:
+        path = self._folder / name
+        if path.is_dir() and (held := results(path)):
+            raise OutputError(
+                f"{path} already holds {held[0].name}, which {MANIFEST_NAME} does not know of: "
+                "try --overwrite, or another folder with -o"
+            )
+
+    def _append(self, records: Sequence[Mapping[str, Any]]) -> None:
+        lines = b"".join(orjson.dumps(jsonable(record)) + b"\n" for record in records)
+        try:
+            with self._path.open("ab+") as file:
+                if file.tell() and not self._ends_with_a_line(file):
+                    lines = b"\n" + lines
+                file.write(lines)
+        except OSError as error:
+            raise OutputError(f"{self._path}: cannot be written: {cause(error)}") from error
+
+    @staticmethod
+    def _ends_with_a_line(file: Any) -> bool:
+        file.seek(-1, 2)
+        return bool(file.read(1) == b"\n")
+
+
+def read_status(folder: Path) -> Status:
+    """How far the batch in `folder` is, also while it runs.
+
+    Raises:
+        SourceError: there is none.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        records = _records(path.read_bytes())
+    except OSError as error:
+        raise SourceError(
+            f"{path}: cannot be read: {cause(error)}; name the folder that a batch was given as -o"
+        ) from error
+    started = max((record["time"] for record in records if record.get("type") == "start"), default=0.0)
+    latest = {entry.source: entry for entry in _entries(records)}
+    ended = [entry.time for entry in latest.values() if entry.time >= started and entry.state in (DONE, FAILED)]
+    return Status(list(latest.values()), max(ended, default=started) - started, len(ended))
+
+
+def _records(content: bytes) -> list[dict[str, Any]]:
+    """All whole records; a line that a kill cut short is none."""
+    found = []
+    for line in content.splitlines():
+        with suppress(orjson.JSONDecodeError):
+            record = orjson.loads(line)
+            if isinstance(record, dict):
+                found.append(record)
+    return found
+
+
+def _entries(records: Sequence[Mapping[str, Any]]) -> list[Entry]:
+    names = Entry.__dataclass_fields__
+    return [
+        Entry(**{key: value for key, value in record.items() if key in names})
+        for record in records
+        if record.get("type") == "source"
+    ]
+
+
+def _as_record(entry: Entry) -> dict[str, Any]:
+    fields = {name: getattr(entry, name) for name in Entry.__dataclass_fields__}
+    if entry.state == WAITING:
+        for name in ("time", "frames", "persons", "seconds", "code", "error"):
+            del fields[name]
+    return {"type": "source", **fields}
+
+
+def _identity(location: Location) -> str:
+    """What a source is known by: its absolute path, or its address; of several pictures, the first and their number."""
+    if location.video:
+        return str(location.video.absolute())
+    if location.url is not None:
+        return redact(location.url)
+    first = location.pictures[0]
+    name = str(first.absolute()) if isinstance(first, Path) else redact(first)
+    return name if len(location.pictures) == 1 else f"{name} and {len(location.pictures) - 1} more"
+
+
+def _entry(location: Location, fingerprint: str) -> Entry:
+    states = []
+    with suppress(OSError):  # whoever reads it says so better
+        states = [path.stat() for path in location.inputs]
+    return Entry(
+        _identity(location), location.name, fingerprint,
+        size=sum(state.st_size for state in states) if states else None,
+        modified=max(state.st_mtime_ns for state in states) if states else None,
+    )  # fmt: skip
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    unused, number = name, 2
+    while unused in taken:
+        unused, number = f"{name}-{number}", number + 1
+    return unused
+
+
+def _fingerprint(settings: Settings) -> str:
+    """A hash of what results depend on: settings, and the content of a model's own file."""
+    digest = hashlib.sha256(
+        orjson.dumps(settings.model_dump(mode="json", exclude=_NO_RESULT), option=orjson.OPT_SORT_KEYS)
+    )
+    model = Path(settings.inference.model or "").expanduser()
+    files = (
+        [model] if model.is_file() else sorted(model.rglob("*")) if settings.inference.model and model.is_dir() else []
+    )
+    for path in files:
+        if path.is_file():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

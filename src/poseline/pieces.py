@@ -1,0 +1,262 @@
+"""Pieces: one recording cut at key frames; workers decode the pieces and find the poses, here they are joined in order.
+
+Tracking, drawing and the log come behind that, in this process, so that ids and records are those of an undivided run.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import islice
+from queue import Queue
+from typing import NamedTuple
+
+import numpy as np
+
+from poseline.capture import Source, SourceInfo
+from poseline.errors import PoselineError
+from poseline.frame import Frame, Gap
+from poseline.interruption import Interruption
+from poseline.pose import Floats, Integers, Observation, Poses, Speed
+from poseline.request import RunRequest
+from poseline.tracking.appearance import Torso, torso_colours
+from poseline.workers import Outcome, ProcessExecutor, Work
+
+_TOGETHER = 32
+"""Frames in one message of a worker."""
+_SHORTEST = 4.0
+"""Seconds of video that are worth a piece of their own: seeking and filling the network take their time."""
+
+
+class _Stamp(NamedTuple):
+    """A frame without its picture."""
+
+    pts: int
+    time_base: Fraction
+    time: float
+    corrupt: bool
+    gap: Gap | None
+    pixel_aspect: Fraction | None
+    size: tuple[int, int]
+    speed: Speed
+    input_shape: tuple[int, int]
+    persons: int
+
+
+class Found(NamedTuple):
+    """What was found in some frames: their persons' arrays stand one after another."""
+
+    stamps: list[_Stamp]
+    boxes: Floats
+    scores: Floats
+    keypoints: Floats
+    classes: Integers
+    colours: Floats
+    """What each wears: the tracker reads it from the pictures, which stay in the worker."""
+
+    @classmethod
+    def of(cls, seen: Sequence[Observation]) -> Found:
+        """What is in these observations, without their pictures."""
+        poses = [each.poses for each in seen]
+        return cls(
+            [_stamp(each) for each in seen],
+            np.concatenate([each.boxes for each in poses]),
+            np.concatenate([each.scores for each in poses]),
+            np.concatenate([each.keypoints for each in poses]),
+            np.concatenate([each.classes for each in poses]),
+            np.concatenate([each.colours for each in seen if each.colours is not None]),
+        )
+
+    def observations(self, source: str, first: int) -> Iterator[Observation]:
+        """The observations, with frames of black pictures, numbered from `first`."""
+        begin = 0
+        for index, stamp in enumerate(self.stamps, first):
+            own = slice(begin, begin + stamp.persons)
+            poses = Poses.of(self.boxes[own], self.scores[own], self.keypoints[own], self.classes[own])
+            begin += stamp.persons
+            width, height = stamp.size
+            black = np.broadcast_to(_BLACK, (height, width, 3))
+            frame = Frame(
+                black, index, stamp.pts, stamp.time_base, stamp.time, time.monotonic(), source, stamp.corrupt,
+                gap=stamp.gap, pixel_aspect=stamp.pixel_aspect,
+            )  # fmt: skip
+            yield Observation(frame, poses, stamp.speed, stamp.input_shape, self.colours[own])
+
+
+_BLACK = np.zeros((1, 1, 1), np.uint8)
+
+
+def messages(seen: Iterator[Observation], torso: Torso | None) -> Iterator[Found]:
+    """What a worker has found, some frames at a time."""
+    kept = (_without_pixels(each, torso) for each in seen)
+    while some := list(islice(kept, _TOGETHER)):
+        yield Found.of(some)
+
+
+def _without_pixels(seen: Observation, torso: Torso | None) -> Observation:
+    """The same, with what the tracker would read from the picture, and without that."""
+    colours = torso_colours(seen.frame, seen.poses.keypoints, torso)
+    if colours is None:
+        colours = np.full((len(seen.poses), 3), np.nan, np.float32)
+    return replace(seen, frame=seen.frame.without_pixels(), colours=colours)
+
+
+def _stamp(seen: Observation) -> _Stamp:
+    frame = seen.frame
+    return _Stamp(
+        frame.pts, frame.time_base, frame.time, frame.corrupt, frame.gap, frame.pixel_aspect,
+        (frame.width, frame.height), seen.speed, seen.input_shape, len(seen.poses),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PieceResult:
+    """What a worker says at the end of a piece."""
+
+    bad: int
+    notes: list[str]
+
+
+class JoinedPieces:
+    """A `Source` whose frames come with what is seen in them: `observations` takes the place of the network.
+
+    Args:
+        whole: the recording, open; it is closed.
+        request: what is to be run.
+        work: what a worker does with the request of one piece.
+        cuts: times at which it is cut, rising, in seconds from its first frame.
+        workers: most pieces in work at once.
+    """
+
+    def __init__(self, whole: Source, request: RunRequest, work: Work, cuts: Sequence[float], workers: int) -> None:
+        self.info: SourceInfo = whole.info
+        self.notes = list(whole.notes)
+        self.bad = 0
+        self._requests, self._work = _requests(request, cuts), work
+        self._executor = ProcessExecutor(min(workers, len(self._requests)), divide_cores=True)
+        self._ended = threading.Event()
+        self._interruption = Interruption()
+        self._seen: Queue[Observation] = Queue()
+        self._results: list[Queue[Found | Outcome]] = [Queue() for _ in self._requests]
+        whole.close()
+
+    def frames(self) -> Generator[Frame, None, None]:
+        """The frames of all pieces in order, without pixels; what is seen in each waits for `observations`."""
+        runner = threading.Thread(target=self._run, name="pieces", daemon=True)
+        runner.start()
+        index = 0
+        try:
+            for results in self._results:
+                while isinstance(found := results.get(), Found):
+                    for seen in found.observations(self.info.name, index):
+                        if self._ended.is_set():
+                            return
+                        index += 1
+                        self._seen.put(seen)
+                        yield seen.frame
+                if self._ended.is_set():
+                    return
+                self._conclude_piece(found)
+            self._conclude(index)
+        finally:
+            self._interruption.signal_count += 1  # workers that still run are stopped
+            runner.join()
+
+    def observations(self, frames: Iterator[Frame]) -> Generator[Observation, None, None]:
+        """What is seen in each of the frames."""
+        for _ in frames:
+            yield self._seen.get()
+
+    def stop(self) -> None:
+        """End after the present frame."""
+        self._ended.set()
+
+    def close(self) -> None:
+        """Nothing is open before `frames` is begun."""
+
+    def _run(self) -> None:
+        try:
+            outcomes = self._executor.run(
+                self._requests, self._work, self._interruption,
+                lambda piece, found: self._results[piece].put(found),
+                lambda piece, outcome: self._results[piece].put(outcome),
+            )  # fmt: skip
+            unstarted = [piece for piece, outcome in enumerate(outcomes) if not outcome.started]
+        except BaseException as error:  # noqa: BLE001 # raised where the frames are read
+            fault = error if isinstance(error, PoselineError) else PoselineError(f"{type(error).__name__}: {error}")
+            for results in self._results:
+                results.put(Outcome(error=fault))
+            return
+        for piece in unstarted:
+            self._results[piece].put(Outcome(error=PoselineError("stopped")))
+
+    def _conclude_piece(self, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            raise outcome.error
+        result: PieceResult = outcome.result
+        self.bad += result.bad
+        self.notes += [note for note in result.notes if note not in self.notes]
+
+    def _conclude(self, count: int) -> None:
+        expected = self.info.frames
+        if expected and count + self.bad < _TRUNCATED * expected:
+            self.notes.append(f"read {count} of {expected} frames: {self.info.name} is cut short or damaged")
+
+
+_TRUNCATED = 0.98
+"""Below this share of its frames a file counts as cut short."""
+
+
+def _requests(request: RunRequest, cuts: Sequence[float]) -> list[RunRequest]:
+    """One request a piece, each for its own part of the recording."""
+    capture = request.settings.capture
+    inside = [cut for cut in cuts if (capture.start or 0.0) < cut and (capture.end is None or cut < capture.end)]
+    starts, ends = [capture.start, *inside], [*inside, capture.end]
+    return [
+        replace(
+            request,
+            settings=request.settings.model_copy(
+                update={"capture": capture.model_copy(update={"start": start, "end": end})}
+            ),
+        )
+        for start, end in zip(starts, ends, strict=True)
+    ]
+
+
+def joined(whole: Source, request: RunRequest, work: Work, workers: int) -> JoinedPieces:
+    """The recording in pieces.
+
+    Raises:
+        Uncuttable: it cannot be cut; the text says why.
+    """
+    from poseline.capture.key_frames import Uncuttable, cuts, key_times
+
+    path, settings = whole.info.path, request.settings
+    if path is None or whole.info.live or not whole.info.width:
+        raise Uncuttable(f"{whole.info.name}: is no recording on this machine")
+    for wanted, option in (
+        (settings.capture.vid_stride > 1, "--vid-stride"), (settings.inference.roi, "--roi"),
+        (settings.inference.arithmetic == "int8", "--precision int8"),
+    ):  # fmt: skip
+        if wanted:
+            raise Uncuttable(f"{option} looks at more than one piece")
+    chosen = cuts(key_times(path, settings.capture), _SHORTEST)
+    if not chosen:
+        raise Uncuttable(f"{path}: has no key frame to cut at: pieces would be shorter than {_SHORTEST:g} s")
+    return JoinedPieces(whole, request, work, chosen, workers)
+
+
+def worker_count(asked: int, device: str) -> int:
+    """Workers for one recording: as many as are asked for; with 0, as many as this machine can keep busy."""
+    if asked:
+        return asked
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(_GPU_WORKERS, cores // 2) if device.startswith("cuda") else cores // _CORES_A_WORKER)
+
+
+_GPU_WORKERS = 6
+_CORES_A_WORKER = 4

@@ -1,0 +1,271 @@
+"""A batch goes on where it stopped: what is done is kept, all else is run, and nothing is done twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from media_worlds import write_clip
+from poseline import batch
+from poseline.errors import OutputError, SourceError
+from poseline.interruption import Interruption
+from poseline.log import Log, read_log
+from poseline.manifest import MANIFEST_NAME, Manifest, read_status
+from poseline.settings import Settings, load
+
+FRAMES = 3
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    first = write_clip(folder / "clip0.mp4", range(FRAMES))
+    for number in range(1, 3):
+        shutil.copy(first, folder / f"clip{number}.mp4")
+    return folder
+
+
+def chosen(out: Path, **output: Any) -> Settings:
+    return load(
+        overrides={
+            "inference": {"model": "builtin", "imgsz": 64},
+            "output": {"directory": out, "video": False, **output},
+        }
+    )
+
+
+def log_in(folder: Path) -> Log:
+    return read_log(folder / "keypoints.jsonl")
+
+
+def start(clips: Path, out: Path, **options: Any) -> tuple[int, list[str]]:
+    """The exit code of a start of the batch, and the folders of the sources that were run by it."""
+    path = out / MANIFEST_NAME
+    before = len(path.read_text().splitlines()) if path.exists() else 0
+    settings = options.pop("settings", None) or chosen(out)
+    code = batch.run_batch([str(clips)], settings, Interruption(), **options)
+    new = map(json.loads, path.read_text().splitlines()[before:])
+    return code, [record["folder"] for record in new if record.get("state") in ("done", "failed")]
+
+
+def test_a_second_start_keeps_what_is_done(clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert start(clips, out) == (0, ["clip0", "clip1", "clip2"])
+    assert all(len(log_in(out / f"clip{number}").frames) == FRAMES for number in range(3))
+    capsys.readouterr()
+    assert start(clips, out) == (0, [])
+    said = capsys.readouterr().out
+    assert "3 of 3 sources were done before" in said
+    assert "3 sources: 3 done (3 before); 9 frames" in said
+
+
+@pytest.mark.parametrize("change", ["file", "settings", "results", "overwrite"])
+def test_what_has_changed_is_run_again(change: str, clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    start(clips, out)
+    settings, again = chosen(out), ["clip0", "clip1", "clip2"]
+    if change == "file":
+        write_clip(clips / "clip1.mp4", range(FRAMES + 1))
+        again = ["clip1"]
+    elif change == "settings":
+        settings = load(
+            overrides={"inference": {"model": "builtin", "imgsz": 96}, "output": settings.output.model_dump()}
+        )
+    elif change == "results":
+        shutil.rmtree(out / "clip2")
+        again = ["clip2"]
+    else:
+        settings = chosen(out, overwrite=True)
+    assert start(clips, out, settings=settings) == (0, again)
+    assert len(log_in(out / "clip1").frames) == FRAMES + (change == "file")
+
+
+def test_a_models_own_file_is_part_of_the_settings(tmp_path: Path, clips: Path) -> None:
+    model = tmp_path / "model.onnx"
+    location = batch.with_unique_names(_located(clips))[0]
+    settings = load(overrides={"inference": {"model": str(model)}, "output": {"directory": tmp_path / "out"}})
+
+    def planned() -> int:
+        with Manifest(tmp_path / "out") as manifest:
+            missing = manifest.plan([location], settings)
+            for each in missing:
+                manifest.record(each, "done")
+            return len(missing)
+
+    (tmp_path / "out" / location.name).mkdir(parents=True)
+    model.write_bytes(b"first")
+    assert planned() == 1
+    (tmp_path / "out" / location.name / "keypoints.jsonl").touch()
+    assert planned() == 0
+    model.write_bytes(b"other")
+    assert planned() == 1
+
+
+def test_a_new_source_gets_a_folder_of_its_own_and_the_others_keep_theirs(clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    start(clips, out)
+    other = tmp_path / "clip0.mp4"
+    shutil.copy(clips / "clip0.mp4", other)
+    assert batch.run_batch([str(other), str(clips)], chosen(out), Interruption()) == 0
+    assert log_in(out / "clip0-2").run["source"] == str(other)
+    assert log_in(out / "clip0").run["source"] == str(clips / "clip0.mp4")
+
+
+def test_a_bad_clip_ends_alone_and_is_tried_again(clips: Path, tmp_path: Path) -> None:
+    (clips / "clip1.mp4").write_bytes(b"no video")
+    out = tmp_path / "out"
+    assert start(clips, out, retry=2) == (3, ["clip0", "clip1", "clip2", "clip1", "clip1"])
+    [failed] = [entry for entry in read_status(out).entries if entry.state == "failed"]
+    assert (failed.code, failed.frames) == (3, 0)
+    assert "not a video" in failed.error
+    shutil.copy(clips / "clip0.mp4", clips / "clip1.mp4")
+    assert start(clips, out) == (0, ["clip1"])
+
+
+def test_one_that_is_whole_at_the_second_try_is_done(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: Counter[str] = Counter()
+    real = batch.run_source
+
+    def flaky(request: Any, *rest: Any, **named: Any) -> Any:
+        tries[request.source.name] += 1
+        if tries["clip1"] == 1 and request.source.name == "clip1":
+            raise SourceError("the share was away for a moment")
+        return real(request, *rest, **named)
+
+    monkeypatch.setattr(batch, "run_source", flaky)
+    assert start(clips, tmp_path / "out", retry=1) == (0, ["clip0", "clip1", "clip2", "clip1"])
+    assert tries == {"clip0": 1, "clip1": 2, "clip2": 1}
+
+
+def test_a_single_source_is_a_batch_where_one_is_asked_for(clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    only = clips / "clip0.mp4"
+    assert batch.run_batch([str(only)], chosen(out), Interruption(), as_batch=True) == 0
+    assert (out / "clip0" / "keypoints.jsonl").exists()
+    assert start(clips, out) == (0, ["clip1", "clip2"])
+
+
+def test_results_that_no_batch_made_are_not_replaced(clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "clip1").mkdir(parents=True)
+    (out / "clip1" / "keypoints.jsonl").write_text("mine\n")
+    for _ in range(2):
+        with pytest.raises(OutputError, match=r"clip1 already holds keypoints.jsonl, .*try --overwrite"):
+            start(clips, out)
+    assert (out / "clip1" / "keypoints.jsonl").read_text() == "mine\n"
+    assert sorted(os.listdir(out)) == ["clip1"]
+
+
+def test_a_model_that_cannot_be_run_leaves_the_manifest_as_it_was(clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    start(clips, out)
+    before = (out / MANIFEST_NAME).read_bytes()
+    bad = tmp_path / "bad.pt"
+    bad.write_bytes(b"no network")
+    settings = load(overrides={"inference": {"model": str(bad)}, "output": {"directory": out}})
+    assert start(clips, out, settings=settings) == (5, [])
+    assert (out / MANIFEST_NAME).read_bytes() == before
+
+
+def test_a_line_that_a_kill_cut_short_is_passed_over(clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    start(clips, out)
+    path = out / MANIFEST_NAME
+    path.write_bytes(path.read_bytes()[:-30])
+    assert start(clips, out) == (0, ["clip2"])
+    assert start(clips, out) == (0, [])
+
+
+def test_one_process_at_a_time(clips: Path, tmp_path: Path) -> None:
+    with Manifest(tmp_path / "out"), pytest.raises(OutputError, match="in use by process"):
+        start(clips, tmp_path / "out")
+
+
+def test_the_status_of_no_batch_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="name the folder that a batch was given"):
+        read_status(tmp_path)
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "poseline", *words]
+
+
+def test_many_sources_are_told_briefly_and_killed_starts_are_gone_on_with(tmp_path: Path) -> None:
+    clips, out = tmp_path / "clips", tmp_path / "out"
+    clips.mkdir()
+    first = write_clip(clips / "clip00.mp4", range(FRAMES))
+    for number in range(1, 24):
+        shutil.copy(first, clips / f"clip{number:02}.mp4")
+    (clips / "clip07.mp4").write_bytes(first.read_bytes()[:300])
+    words = command("batch", str(clips), "-o", str(out), "-m", "builtin", "--imgsz", "64", "--no-video", "--jobs", "2")
+    chance = random.Random(1)  # noqa: S311 # where it is killed, the same each time
+    for _ in range(3):
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        ended = _ended(out)
+        deadline = time.monotonic() + 60
+        while process.poll() is None and _ended(out) <= ended + chance.randrange(4) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if out.exists():
+            _wait_for_workers(out)
+    assert _ended(out) < 24, "killed before the end"
+    last = subprocess.run(words, capture_output=True, text=True, timeout=100)
+    assert last.returncode == 3
+    assert len(last.stdout.splitlines()) <= 6, last.stdout
+    assert "24 sources: 23 done" in last.stdout
+    assert last.stdout.count("failed: ") == 1
+    assert "clip07.mp4" in last.stdout.splitlines()[-1]
+    records = list(map(json.loads, (out / MANIFEST_NAME).read_text().splitlines()))
+    done = Counter(record["source"] for record in records if record.get("state") == "done")
+    assert len(done) == 23
+    assert set(done.values()) == {1}, "nothing is done twice"
+    for source in done:
+        assert len(log_in(out / Path(source).stem).frames) == FRAMES
+    shown = subprocess.run(command("batch", "status", str(out)), capture_output=True, text=True, timeout=60)
+    assert shown.returncode == 0
+    assert shown.stdout.startswith("24 sources: 23 done, 1 failed; 69 frames")
+
+
+def test_a_batch_needs_a_folder(clips: Path) -> None:
+    done = subprocess.run(command("batch", str(clips), "-m", "builtin"), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "name the folder of the results with -o" in done.stderr
+
+
+def _ended(out: Path) -> int:
+    path = out / MANIFEST_NAME
+    return path.read_text().count('"state":"done"') if path.exists() else 0
+
+
+def _wait_for_workers(out: Path) -> None:
+    """Until the workers of a killed start have ended: they finish their files."""
+    from poseline.output.lock import FolderLock
+
+    for folder in [path for path in out.iterdir() if path.is_dir()]:
+        for _ in range(200):
+            try:
+                FolderLock(folder).release()
+                break
+            except OutputError:
+                time.sleep(0.05)
+
+
+def _located(clips: Path) -> list[Any]:
+    from poseline.capture import locate
+
+    return locate([str(clips)])

@@ -1,0 +1,206 @@
+"""A recording in pieces gives the log of an undivided run, however it is encoded."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from media_worlds import write_clip
+from poseline import batch, pieces, session
+from poseline.capture import VideoFile, locate
+from poseline.capture.key_frames import Uncuttable, cuts, key_times
+from poseline.errors import PoselineError, SettingsError
+from poseline.interruption import Interruption
+from poseline.request import RunRequest
+from poseline.session import Models, Session
+from poseline.settings import CaptureSettings, load
+from poseline.workers import Context, ProcessExecutor
+from test_capture_part import CLIPS, assert_same, facts
+from test_capture_time import PLAIN, trimmed
+
+CROSSING = Path(__file__).parents[1] / "samples" / "crossing.mp4"
+WHOLE = {
+    "no time stamps": "has no time stamps",
+    "a break": "do not only move on",
+    "wild stamps": "do not only move on",
+}
+"""Clips that are not cut, and why."""
+
+
+GROUPED = {"edit list, groups": ("a.mp4", lambda path: trimmed(path, hidden=35, count=130, group=25))}
+ONE_GROUP = ("edit list", "GIF")
+
+
+@pytest.mark.parametrize("kind", [*CLIPS, *GROUPED])
+def test_pieces_joined_have_all_frames_once(kind: str, tmp_path: Path) -> None:
+    name, made = {**CLIPS, **GROUPED}[kind]
+    path = made(tmp_path / name)
+    if kind in WHOLE:
+        with pytest.raises(Uncuttable, match=WHOLE[kind]):
+            key_times(path, CaptureSettings())
+        return
+    whole = facts(path)
+    chosen = cuts(key_times(path, CaptureSettings()), 0.3)
+    bounds = [None, *chosen, None]
+    assert bool(chosen) == (kind not in ONE_GROUP), "a cut is tried"
+    parts = [facts(path, start=start, end=end) for start, end in pairwise(bounds)]
+    assert_same([each for part in parts for each in part], whole)
+
+
+def test_cuts_stand_at_key_frames_and_are_not_too_near(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", range(90), options={**PLAIN, "g": "10"})
+    assert key_times(path, CaptureSettings()) == pytest.approx([number / 3 for number in range(9)])
+    assert cuts(key_times(path, CaptureSettings()), 0.6) == pytest.approx([2 / 3, 4 / 3, 2, 8 / 3])
+    assert cuts([0.0, 0.1], 0.2) == []
+
+
+def run(
+    clip: Path, out: Path, workers: int = 1, capture: dict[str, Any] | None = None
+) -> tuple[list[dict[str, Any]], Any]:
+    """The log's records, and the report."""
+    settings = load(
+        overrides={
+            "inference": {"model": "builtin", "imgsz": 320},
+            "capture": capture or {},
+            "output": {"directory": out, "video": False},
+        }
+    )
+    [location] = locate([str(clip)])
+    report = batch.run_source(
+        RunRequest(location, settings), Models(), Interruption(), lambda *_: None, workers=workers
+    )
+    return [json.loads(line) for line in (out / "keypoints.jsonl").read_text().splitlines()], report
+
+
+def without_times(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The records without what is another in each run."""
+    first = {key: value for key, value in records[0].items() if key not in ("started", "settings")}
+    last = {key: value for key, value in records[-1].items() if key not in ("elapsed", "fps")}
+    return [first, *records[1:-1], last]
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "_SHORTEST", 1.0)
+
+
+@pytest.mark.usefixtures("short")
+def test_the_log_is_that_of_an_undivided_run(tmp_path: Path) -> None:
+    assert len(cuts(key_times(CROSSING, CaptureSettings()), 1.0)) >= 2
+    whole, report = run(CROSSING, tmp_path / "whole")
+    divided, other = run(CROSSING, tmp_path / "divided", workers=2)
+    assert len({person["id"] for record in whole[1:-1] for person in record["persons"]}) >= 3
+    assert without_times(divided) == without_times(whole)
+    assert other.counts == report.counts
+    assert other.notes == report.notes == []
+
+
+@pytest.mark.usefixtures("short")
+def test_a_part_of_a_damaged_clip_in_pieces(tmp_path: Path) -> None:
+    clip = tmp_path / "damaged.mp4"
+    content = bytearray(CROSSING.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 3000] = bytes(3000)
+    clip.write_bytes(content)
+    part = {"start": 0.5, "end": 7.0}
+    whole, report = run(clip, tmp_path / "whole", capture=part)
+    divided, other = run(clip, tmp_path / "divided", workers=2, capture=part)
+    [patched] = [record["frame"] for record in whole if record.get("corrupt")]
+    for mine, theirs in zip(divided[1:-1], whole[1:-1], strict=True):
+        # What the decoder paints over damage depends on the number of its threads, in all pictures of the same group.
+        if abs(mine["frame"] - patched) < 30:
+            mine, theirs = ({**record, "persons": len(record["persons"])} for record in (mine, theirs))
+        assert mine == theirs
+    assert other.counts == report.counts
+
+
+@pytest.mark.parametrize(("capture", "reason"), [({"vid_stride": 2}, "--vid-stride"), ({}, "no key frame to cut at")])
+def test_what_cannot_be_cut_runs_whole_and_says_why(
+    capture: dict[str, Any], reason: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clip = write_clip(tmp_path / "a.mp4", range(20), options={**PLAIN, "g": "100"})
+    with caplog.at_level(logging.INFO, "poseline"):
+        records, report = run(clip, tmp_path / "out", workers=2, capture=capture)
+    assert report.error is None
+    assert sum(record["type"] == "frame" for record in records) == 20 // capture.get("vid_stride", 1)
+    assert any("one process reads it" in message and reason in message for message in caplog.messages)
+
+
+@pytest.mark.usefixtures("short")
+def test_a_worker_that_dies_ends_the_run_with_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "PieceWork", Dying)
+    _, report = run(CROSSING, tmp_path / "out", workers=2)
+    assert "its process ended with 3" in str(report.error)
+    assert report.ended == "failed"
+
+
+@pytest.mark.usefixtures("short")
+def test_a_run_of_pieces_can_be_stopped() -> None:
+    settings = load(overrides={"inference": {"model": "builtin", "imgsz": 320}})
+    [location] = locate([str(CROSSING)])
+    with Session(RunRequest(location, settings), Models(), workers=2) as divided:
+        seen = divided.observations()
+        assert [next(seen).frame.index for _ in range(3)] == [0, 1, 2]
+        seen.close()  # type: ignore[attr-defined] # a generator
+    assert not [thread.name for thread in threading.enumerate() if thread.name == "pieces"]
+
+
+class Dying:
+    """Work whose process ends."""
+
+    def __call__(self, unit: object, context: Context) -> None:
+        os._exit(3)
+
+
+class Cores:
+    """Work that says which cores it may use."""
+
+    def __call__(self, unit: object, context: Context) -> set[int]:
+        return os.sched_getaffinity(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not say which cores")
+def test_workers_have_cores_of_their_own() -> None:
+    all_cores = os.sched_getaffinity(0)
+    if len(all_cores) < 2:
+        pytest.skip("there is one core")
+    outcomes = ProcessExecutor(2, divide_cores=True).run(
+        range(2), Cores(), Interruption(), lambda *_: None, lambda *_: None
+    )
+    first, second = (outcome.result for outcome in outcomes)
+    assert first | second <= all_cores
+    assert min(len(first), len(second)) >= 1
+    assert first == second or not first & second, "one worker may have done both"
+    assert os.sched_getaffinity(0) == all_cores
+    more = ProcessExecutor(len(all_cores) + 1, divide_cores=True)
+    assert set(more._cores) == {None}
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "some", ""])
+def test_jobs_are_a_number_or_auto(jobs: str) -> None:
+    from poseline.cli import _jobs
+
+    with pytest.raises(SettingsError, match="--jobs: a number from 1, or auto"):
+        _jobs(jobs)
+    assert (_jobs("auto"), _jobs("3")) == (0, 3)
+
+
+def test_workers_suit_the_machine() -> None:
+    assert pieces.worker_count(3, "AMD EPYC") == 3
+    assert pieces.worker_count(0, "AMD EPYC") >= 1
+
+
+def test_a_source_that_is_no_file_is_not_cut() -> None:
+    request = RunRequest(locate([str(CROSSING)])[0])
+    source = VideoFile(CROSSING, CaptureSettings())
+    object.__setattr__(source.info, "path", None)
+    with pytest.raises(PoselineError, match="no recording on this machine"):
+        pieces.joined(source, request, Dying(), 2)
+    source.close()
