@@ -16,6 +16,7 @@ from rooms import SRC, imports, part
 MODULES = sorted(SRC.rglob("*.py"))
 ENGINES = {"torch", "ultralytics", "openvino", "onnxruntime", "onnx", "nncf"}
 ENGINE_HOMES = (
+    "inference/network/",
     "inference/runtimes/",
     "inference/ultralytics_adapter.py",
     "inference/quantize.py",
