@@ -24,12 +24,13 @@ ENGINE_HOMES = (
     "doctor.py",
     "openvino_core.py",
 )
-BASE = {"", "errors", "frame", "luma", "pose", "skeleton", "settings", "interruption", "words"}
+BASE = {"", "errors", "frame", "luma", "optional", "pose", "skeleton", "settings", "interruption", "words"}
 ROOMS = {"capture", "inference", "tracking", "smooth", "overlay", "output"}
 MAY_IMPORT = {
     "errors": set(),
     "atomic": {"errors"},
     "luma": set(),
+    "optional": {"errors"},
     "forks": set(),
     "interruption": {"watchdog"},
     "watchdog": set(),

@@ -133,6 +133,10 @@ class Session:
         from poseline.capture import check_part, check_present
 
         location, settings = self._request.source, self._request.settings
+        if self._into_folder:
+            from poseline.log import check_formats
+
+            check_formats(settings.output.log)
         check_present(location)
         check_part(location, settings.capture)
         estimator = None if location.inputs else self._models.get(settings, live=True, clip=location.video)

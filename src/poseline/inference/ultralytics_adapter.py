@@ -1,15 +1,14 @@
-"""Adapter of ultralytics, which reads, converts and downloads `.pt` weights: the only module that imports it.
+"""Adapter of ultralytics, which runs `.pt` weights on PyTorch, and converts those that we cannot build ourselves.
 
-Conversion and downloads run in a worker, so that torch's start-up and memory never burden a run.
+It is the only module that imports ultralytics. Conversion runs in a worker, so that torch's start-up and memory never
+burden a run.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import re
 import shutil
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
@@ -24,17 +23,12 @@ from poseline.inference.subprocess_task import run_in_subprocess
 
 log = logging.getLogger("poseline")
 
-PUBLISHED = re.compile(r"yolo(v8|11|26)[nsmlx]-pose(-p6)?\.pt")
-"""Names of the pose models that ultralytics publishes."""
-
 _SAFE = {
     "ULTRALYTICS_SAFE_LOAD": "True",  # weights are data: a pickle that would call anything is refused
     "YOLO_AUTOINSTALL": "False",  # no package is installed because a file asks for it
     "YOLO_VERBOSE": "False",
 }
-_PUBLISHER = ("github.com", 443)
-_ONLINE_SECONDS = 3.0
-_CONVERT_SECONDS, _FETCH_SECONDS = 900, 300
+_CONVERT_SECONDS = 900
 
 
 def is_installed() -> bool:
@@ -52,31 +46,6 @@ def convert(weights: Path, folder: Path) -> None:
         f"{weights.name}: convert", _convert_here, weights.absolute(), folder.absolute(),
         seconds=_CONVERT_SECONDS, environment=_SAFE | {"YOLO_OFFLINE": "True"},
     )  # fmt: skip
-
-
-def fetch(name: str, folder: Path) -> Path:
-    """Download the published model `name` into `folder`.
-
-    Raises:
-        ModelError: it could not be downloaded.
-    """
-    if not _online():
-        raise ModelError(f"{name}: could not be downloaded: this machine reaches no network")
-    folder.mkdir(parents=True, exist_ok=True)
-    run_in_subprocess(
-        f"{name}: fetch", _fetch_here, name, folder.absolute(),
-        seconds=_FETCH_SECONDS, environment=_SAFE | {"YOLO_OFFLINE": "False"},
-    )  # fmt: skip
-    return folder / name
-
-
-def _online() -> bool:
-    """Whether the place that publishes the models answers; asked first, as its client would try for long."""
-    try:
-        socket.create_connection(_PUBLISHER, timeout=_ONLINE_SECONDS).close()
-    except OSError:
-        return False
-    return True
 
 
 def load_network(weights: Path) -> tuple[Any, dict[str, Any]]:
@@ -189,15 +158,3 @@ def _convert_here(weights: Path, folder: Path) -> None:
         file.rename(folder / ("model" + file.suffix if file.suffix in (".xml", ".bin") else file.name))
     exported.rmdir()
     copy.unlink()
-
-
-def _fetch_here(name: str, folder: Path) -> None:
-    from ultralytics.utils.downloads import attempt_download_asset
-
-    target = folder / name
-    try:
-        attempt_download_asset(str(target))
-    except (OSError, RuntimeError, ConnectionError) as error:
-        raise ModelError(f"{name}: could not be downloaded: {first_line(error)}") from error
-    if not target.is_file():
-        raise ModelError(f"{name}: could not be downloaded; is this machine online?")

@@ -13,7 +13,7 @@ from typing import Any
 
 from poseline.cache import cache_folder
 from poseline.errors import ModelError, PoselineError
-from poseline.inference import ultralytics_adapter
+from poseline.inference import published, ultralytics_adapter
 from poseline.inference.spec import ModelSpec
 from poseline.skeleton import Skeleton
 
@@ -50,7 +50,7 @@ def find(model: str | None) -> Path:
     path = Path(model).expanduser()
     if path.exists():
         return path
-    if path.name != model or not ultralytics_adapter.PUBLISHED.fullmatch(model):
+    if path.name != model or not published.PUBLISHED.fullmatch(model):
         raise ModelError(
             f"{model}: no such model file; give a .pt, .onnx or OpenVINO folder, or a name like yolo11n-pose.pt"
         )
@@ -58,7 +58,7 @@ def find(model: str | None) -> Path:
     if not kept.exists():
         log.info("fetching %s", model)
         try:
-            ultralytics_adapter.fetch(model, kept.parent)
+            published.fetch(model, kept.parent)
         except ModelError as error:
             raise ModelError(f"{model}: not here, not in {kept.parent}, and not to be fetched: {error}") from error
     return kept

@@ -1,7 +1,7 @@
 """The keypoint log: its writer, its reader, and what is made of it."""
 
 from poseline.log.counts import Counts, Ended
-from poseline.log.formats import FORMATS, JOURNAL, Format, chosen_formats, log_format
+from poseline.log.formats import FORMATS, JOURNAL, Format, check_formats, chosen_formats, log_format
 from poseline.log.place import LOG_NAME, journal_of
 from poseline.log.reader import Ending, Log, LoggedFrame, LogReader, last_record, read_log
 from poseline.log.records import Records, RunHeader, written_aspect
@@ -25,6 +25,7 @@ __all__ = [
     "RunHeader",
     "State",
     "Tracks",
+    "check_formats",
     "chosen_formats",
     "journal_of",
     "last_record",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from poseline.log.tables import validate_csv, validate_parquet, write_csv, write_parquet
+from poseline.optional import require
 from poseline.settings import LOG_FORMATS
 
 Writer: TypeAlias = Callable[[Path, Path], None]
@@ -28,6 +29,8 @@ class Format:
     """What it is called in `--log`, and how its file's name ends: `csv` makes `keypoints.csv`."""
     write: Writer
     validate: Validator
+    package: str = ""
+    """What must be installed for it beside what every run needs."""
 
     def convert(self, log: Path, target: Path) -> None:
         """Write the keypoint log at `log` as `target`, and validate what was written.
@@ -41,8 +44,8 @@ class Format:
 
 
 FORMATS: dict[str, Format] = {
-    "csv": Format("csv", write_csv, validate_csv),
-    "parquet": Format("parquet", write_parquet, validate_parquet),
+    "csv": Format("csv", write_csv, validate_csv, "polars"),
+    "parquet": Format("parquet", write_parquet, validate_parquet, "polars"),
 }
 """All formats by name. Settings know the names alone (`LOG_FORMATS`), so that reading them imports no writer."""
 
@@ -67,3 +70,10 @@ def log_format(name: str, validate: Validator) -> Callable[[Writer], Writer]:
 def chosen_formats(names: Iterable[str]) -> list[Format]:
     """The formats of these names, each once, without the journal."""
     return [FORMATS[name] for name in dict.fromkeys(names) if name != JOURNAL]
+
+
+def check_formats(names: Iterable[str]) -> None:
+    """Raise a SettingsError where one of these formats needs a package that is not installed."""
+    for chosen in chosen_formats(names):
+        if chosen.package:
+            require(chosen.package, f"--log {chosen.name}")
