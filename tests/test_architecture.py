@@ -66,7 +66,7 @@ MAY_IMPORT = {
     | {"atomic", "log", "pipeline", "session", "terminal", "result", "model", "machine", "startup", "cache"},
     "send": BASE | {"capture", "log", "pipeline"},
     "serve": BASE | ROOMS | {"log", "pipeline", "session", "terminal"},
-    "session": BASE | ROOMS | {"machine", "pipeline", "send", "workers"},
+    "session": BASE | ROOMS | {"log", "machine", "pipeline", "send", "workers"},
     "batch": BASE
     | ROOMS
     | {"log", "pipeline", "send", "serve", "session", "terminal", "progress", "workers", "startup"},

@@ -44,7 +44,7 @@ def _solver() -> Callable[..., Any]:
     return solver
 
 
-def solve(weights: Floats, *, maximize: bool = False) -> Pairs:
+def solve(weights: NDArray[np.floating[Any]], *, maximize: bool = False) -> Pairs:
     """As scipy's `linear_sum_assignment`, a few times slower: shortest augmenting paths (Jonker and Volgenant 1987).
 
     Each row in turn is given a column. A path of columns leads from it to one that is free; the rows on it change
