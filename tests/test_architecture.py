@@ -16,6 +16,7 @@ from rooms import SRC, imports, part
 MODULES = sorted(SRC.rglob("*.py"))
 ENGINES = {"torch", "ultralytics", "openvino", "onnxruntime", "onnx", "nncf"}
 ENGINE_HOMES = (
+    "inference/network/",
     "inference/runtimes/",
     "inference/ultralytics_adapter.py",
     "inference/quantize.py",
@@ -23,12 +24,16 @@ ENGINE_HOMES = (
     "doctor.py",
     "openvino_core.py",
 )
-BASE = {"", "errors", "frame", "luma", "pose", "skeleton", "settings", "interruption", "request", "short_repr", "words"}
+BASE = {
+    "", "errors", "frame", "interruption", "luma", "optional", "pose", "request", "settings", "short_repr", "skeleton",
+    "words",
+}  # fmt: skip
 ROOMS = {"capture", "inference", "tracking", "smooth", "overlay", "output"}
 MAY_IMPORT = {
     "errors": set(),
     "atomic": {"errors"},
     "luma": set(),
+    "optional": {"errors"},
     "forks": set(),
     "interruption": {"watchdog"},
     "watchdog": set(),
@@ -69,7 +74,7 @@ MAY_IMPORT = {
     | {"atomic", "log", "pipeline", "session", "terminal", "model", "machine", "startup", "cache"},
     "send": BASE | {"capture", "log", "pipeline"},
     "serve": BASE | ROOMS | {"log", "pipeline", "session", "terminal"},
-    "session": BASE | ROOMS | {"machine", "pieces", "pipeline", "send", "startup", "workers"},
+    "session": BASE | ROOMS | {"formats", "log", "machine", "pieces", "pipeline", "send", "startup", "workers"},
     "request": {"capture", "settings"},
     "pieces": BASE | {"capture", "tracking", "workers"},
     "batch": BASE

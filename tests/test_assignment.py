@@ -20,6 +20,27 @@ def test_the_pairs_are_scipys(shape: tuple[int, int]) -> None:
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("shape", [(0, 3), (1, 1), (3, 7), (7, 3), (40, 50)])
+@pytest.mark.parametrize("maximize", [True, False])
+def test_our_own_solver_finds_pairs_as_good(shape: tuple[int, int], maximize: bool) -> None:
+    dice = np.random.default_rng(sum(shape))
+    for weights in (dice.random(shape, np.float32), dice.integers(-2, 3, shape).astype(np.float32)):
+        rows, columns = assignment.solve(weights, maximize=maximize)
+        best = weights[linear_sum_assignment(weights, maximize=maximize)].sum()
+        assert weights[rows, columns].sum() == pytest.approx(best, abs=1e-4)
+        assert (np.diff(rows) > 0).all()
+        assert len(set(columns.tolist())) == len(rows) == min(shape)
+
+
+def test_without_scipy_our_own_solver_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assignment, "find_spec", lambda _: None)
+    assignment._solver.cache_clear()
+    try:
+        assert assignment._solver() is assignment.solve
+    finally:
+        assignment._solver.cache_clear()
+
+
 def test_the_rest_of_scipy_is_not_imported() -> None:
     code = """
 import sys

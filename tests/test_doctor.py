@@ -50,10 +50,10 @@ def test_it_knows_all_that_poseline_requires() -> None:
     listed = re.search(r"^dependencies = \[(.*?)^\]", PYPROJECT.read_text(), re.M | re.S)
     assert listed is not None
     required = set(re.findall(r'^\s*"([\w-]+)', listed[1], re.M))
-    assert set(doctor.REQUIRED) == required | {"torch"}
+    assert set(doctor.REQUIRED | doctor.LARGE) == required | {"torch"}
 
 
-@pytest.mark.parametrize(("name", "module"), (doctor.REQUIRED | doctor.OPTIONAL).items(), ids=str)
+@pytest.mark.parametrize(("name", "module"), (doctor.REQUIRED | doctor.LARGE | doctor.OPTIONAL).items(), ids=str)
 def test_it_works_where_any_one_package_is_missing(name: str, module: str) -> None:
     done = python(QUICK + WITHOUT, module, "doctor")
     assert done.returncode == 0
@@ -77,7 +77,7 @@ def test_it_names_packages_that_cannot_be_imported_and_survives_those_that_crash
     (tmp_path / "openvino.py").write_text("import os; os.abort()")
     (tmp_path / "polars.py").write_text("raise OSError('libGL.so.1: no such\\nfile')")
     (tmp_path / "scipy.py").write_text("import sys; sys.exit(3)")
-    few = "from poseline import doctor\n" + "for name in ('torch', 'ultralytics'): del doctor.REQUIRED[name]\n"
+    few = "from poseline import doctor\n" + "for name in ('torch', 'ultralytics'): del doctor.LARGE[name]\n"
     few += "doctor.OPTIONAL.clear()\ndoctor._torch = doctor._int8 = tuple\n"
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     done = python(few + WITHOUT, "nothing", "doctor", PYTHONPATH=path)

@@ -25,7 +25,7 @@ from poseline.errors import DeviceError, ModelError, SettingsError, SourceError
 from poseline.frame import Frame, Pixels
 from poseline.inference import int8, load_estimator
 from poseline.inference.agreement import agreement
-from poseline.inference.runtimes.sparse_head import sparse_head
+from poseline.inference.runtimes.exported_head import sparse_head
 from poseline.openvino_core import core
 from poseline.settings import InferenceSettings, Precision, load
 

@@ -11,8 +11,8 @@ import pytest
 from openvino import opset13 as ov
 
 import poseline
+from poseline.inference.runtimes.exported_head import sparse_head
 from poseline.inference.runtimes.openvino import OpenVinoRuntime
-from poseline.inference.runtimes.sparse_head import sparse_head
 from poseline.openvino_core import core
 from poseline.pose import Floats
 from poseline.settings import InferenceSettings

@@ -23,11 +23,17 @@ from poseline.machine import cpu_flags, cpu_name, nvidia
 
 REQUIRED = {
     "av": "av", "numpy": "numpy", "opencv-python": "cv2", "openvino": "openvino", "orjson": "orjson",
-    "pillow": "PIL", "platformdirs": "platformdirs", "polars": "polars", "psutil": "psutil", "pydantic": "pydantic",
-    "pyyaml": "yaml", "rich": "rich", "scipy": "scipy", "torch": "torch", "typer": "typer",
-    "ultralytics": "ultralytics",
+    "pillow": "PIL", "platformdirs": "platformdirs", "pooch": "pooch", "psutil": "psutil", "pydantic": "pydantic",
+    "pyyaml": "yaml", "rich": "rich", "typer": "typer",
 }  # fmt: skip
-"""Packages that Poseline does not go without, and the module of each; torch comes with ultralytics."""
+"""Packages that Poseline does not go without, and the module of each."""
+LARGE = {"polars": "polars", "scipy": "scipy", "torch": "torch", "ultralytics": "ultralytics"}
+"""Packages that a slim installation goes without; torch comes with ultralytics."""
+_WITHOUT = {
+    "polars": "tables and analyses are not written", "scipy": "the Butterworth filter does not run",
+    "torch": "GPUs are not used", "ultralytics": "of .pt models only those that Poseline knows run, on the CPU",
+}  # fmt: skip
+"""What a slim installation does not do."""
 OPTIONAL = {"onnxruntime": "onnxruntime", "nncf": "nncf"}
 _HARDWARE_ENCODERS = ("h264_nvenc", "h264_videotoolbox", "h264_qsv", "h264_vaapi", "h264_amf", "h264_v4l2m2m")
 _SECONDS = 120.0
@@ -100,14 +106,15 @@ def _system() -> Iterator[Finding]:
 
 def _packages() -> Iterator[Finding]:
     """One finding for each package that is missing or broken; tried in a child, since some end the process."""
-    packages = REQUIRED | {name: module for name, module in OPTIONAL.items() if _is_there(module)}
+    packages = REQUIRED | LARGE | {name: module for name, module in OPTIONAL.items() if _is_there(module)}
     missing = [name for name, module in packages.items() if not _is_there(module)]
     broken = _broken([module for name, module in packages.items() if name not in missing])
     for module in broken:
         sys.modules[module] = None  # type: ignore[assignment] # what follows must not try it in this process
     for name, module in packages.items():
         if name in missing:
-            yield Finding("packages", f"{name} is not installed", f"pip install '{_requirement(name)}'")
+            text = f"{name} is not installed" + (f": {_WITHOUT[name]}" if name in LARGE else "")
+            yield Finding("packages", text, f"pip install '{_requirement(name)}'")
         elif module in broken:
             text = f"{name} cannot be imported: {broken[module]}"
             yield Finding("packages", text, f"pip install --force-reinstall '{_requirement(name)}'")
@@ -234,7 +241,8 @@ def _int8() -> Iterator[Finding]:
 def _torch() -> Iterator[Finding]:
     """Torch is asked in a process of its own: it takes seconds and half a gigabyte."""
     if not _is_there("torch"):
-        raise ModuleNotFoundError("No module named 'torch'")
+        yield Finding("torch", "not installed", "for GPUs: pip install ultralytics")
+        return
     question = (
         "import torch; print('poseline:', torch.cuda.is_available(), torch.backends.mps.is_available(), "
         "torch.version.cuda, *[torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())], sep='|')"
@@ -289,7 +297,7 @@ def _models() -> Iterator[Finding]:
 
 def _versions() -> Iterator[Finding]:
     found = {"poseline": __version__, "python": platform.python_version()}
-    for name in REQUIRED | OPTIONAL:
+    for name in REQUIRED | LARGE | OPTIONAL:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -124,6 +124,8 @@ class Session:
         from poseline.capture import check_part, check_present
 
         location, settings = self._request.source, self._request.settings
+        if self._into_folder:
+            _check_formats(settings.output.log)
         check_present(location)
         check_part(location, settings.capture)
         estimator = None if location.inputs else self._models.get(settings, live=True, clip=location.video)
@@ -215,6 +217,15 @@ class Session:
             self.source, self.estimator, self._request.settings, folder, on_frame, interruption,
             render_in_subprocess=self._render_in_subprocess, sinks=self._sinks, stages=self._stages, turn=turn,
         )  # fmt: skip
+
+
+def _check_formats(names: Sequence[str]) -> None:
+    """Raise a SettingsError where one of these formats needs a package that is not installed."""
+    if any(name != "jsonl" for name in names):
+        from poseline.formats import chosen_formats
+
+        for each in chosen_formats(names):
+            each.require()
 
 
 def _senders(request: RunRequest) -> Sequence[Sink]:

@@ -20,6 +20,7 @@ from poseline.analysis import kalman
 from poseline.analysis.motion import Bools, Doubles, Motion
 from poseline.analysis.noise import choose, doubt, noise_bound
 from poseline.errors import SettingsError
+from poseline.optional import require
 from poseline.short_repr import short_repr
 
 Method = Literal["auto", "butterworth", "none"]
@@ -161,6 +162,7 @@ def _by_model(motion: Motion, how: Smoothing) -> Smoothed:
 
 
 def _butterworth(motion: Motion, how: Smoothing) -> Smoothed:
+    require("scipy", "smoothing by butterworth")
     from poseline.analysis.butterworth import filtered  # scipy.signal takes long to import
 
     assert how.frequency is not None

@@ -93,8 +93,10 @@ class _Task:
         """Raise what is wrong whatever the log, before a clip is run for it."""
         from poseline.analysis.clip import check_options
         from poseline.analysis.files.c3d import require_ezc3d
+        from poseline.optional import require
 
         check_options(**{name: value for name, value in self.options.items() if name not in ("person", "facing")})
+        require("polars", "an analysis, in its tables,")
         if "c3d" in self.formats:
             require_ezc3d()
             if all(self.options[name] is None for name in ("height", "scale", "calibrate")):

@@ -41,6 +41,8 @@ Reader: TypeAlias = Callable[[Path, ImportOptions], Read]
 JOURNAL = "jsonl"
 """The format of the log itself, which every run writes: all others are made from it."""
 _EXTRA = "formats"
+_FULL = ("polars",)
+"""Modules that every installation has but a slim one."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Format:
     of_tracks: bool = False
     """Whether it is written from the log's arrays, of which a part can be chosen, rather than from its lines."""
     needs: tuple[str, ...] = ()
-    """Modules that must be installed, which the extra `formats` brings."""
+    """Modules that must be installed, which the extra `formats` brings, or a full installation has."""
 
     def file_name(self, stem: str = "keypoints") -> str:
         """What its file or folder is called."""
@@ -72,7 +74,10 @@ class Format:
         """Raise a SettingsError where a module that it needs is not installed."""
         for module in self.needs:
             if find_spec(module) is None:
-                raise SettingsError(f"the format {self.name} needs {module}: pip install 'poseline[{_EXTRA}]'")
+                package = module if module in _FULL else f"'poseline[{_EXTRA}]'"
+                raise SettingsError(
+                    f"the format {self.name} needs {module}, which is not installed: pip install {package}"
+                )
 
     def convert(self, log: Path | LogFile, target: Path, options: ExportOptions | None = None) -> list[str]:
         """Write the keypoint log as `target`, and validate what was written; returns notes.
@@ -126,8 +131,8 @@ def _own(name: str, *, reads: bool = True, writes: bool = True, **properties: An
 
 
 _ALL = (
-    Format("csv", from_journal(tables.write_csv), tables.validate_csv),
-    Format("parquet", from_journal(tables.write_parquet), tables.validate_parquet),
+    Format("csv", from_journal(tables.write_csv), tables.validate_csv, needs=("polars",)),
+    Format("parquet", from_journal(tables.write_parquet), tables.validate_parquet, needs=("polars",)),
     _own("c3d", writes=False, needs=("ezc3d",)),
     _own("coco", suffix=".coco.json"),
     _own("coco-results", suffix=".coco-results.json"),

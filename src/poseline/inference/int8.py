@@ -34,7 +34,7 @@ LEAST_OKS = 0.97
 _FRAMES, _HELD_BACK = 132, 4
 """Frames taken from the clip; every fourth of them judges the network that the others calibrated."""
 _FEWEST = 12
-_RECIPE = 2
+_RECIPE = 3
 """To be counted up where the way of quantising changes, so that no network made in the old way is taken for a new."""
 
 

@@ -15,6 +15,7 @@ from poseline.inference.subprocess_task import run_in_subprocess
 _SECONDS = 1800
 _FLOAT = re.compile(r"cv[24]\.\d+\.\d|model\.[01]\.conv")
 """How ultralytics names a head's convolutions for boxes (cv2) and keypoints (cv4), and the network's first two."""
+_CONF = 0.25
 _QUIET = {"NNCF_CI": "1"}
 """NNCF's own word for: send no usage report."""
 
@@ -54,7 +55,7 @@ def _quantize_here(network: Path, inputs: Path, target: Path) -> None:
     try:
         quantized = nncf.quantize(
             model,
-            nncf.Dataset(files, _input),
+            nncf.Dataset(files, lambda file: _inputs(file, model)),
             subset_size=len(files),
             preset=nncf.QuantizationPreset.MIXED,  # SiLU's range is not symmetric
             ignored_scope=nncf.IgnoredScope(names=_kept_float(model)),
@@ -64,9 +65,10 @@ def _quantize_here(network: Path, inputs: Path, target: Path) -> None:
     openvino.save_model(quantized, target)
 
 
-def _input(file: Path) -> Any:
-    """(1, channels, H, W) float32 in 0..1."""
-    return np.load(file)[None].astype(np.float32) / 255
+def _inputs(file: Path, model: Any) -> dict[int, Any]:
+    """The picture, (1, channels, H, W) float32 in 0..1; and the least score where the network has a sparse head."""
+    picture = np.load(file)[None].astype(np.float32) / 255
+    return dict(enumerate([picture, np.array([_CONF], np.float32)][: len(model.inputs)]))
 
 
 def _kept_float(model: Any) -> list[str]:

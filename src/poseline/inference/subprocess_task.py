@@ -1,4 +1,4 @@
-"""Runs a task that needs torch in a worker, so that torch's start-up and memory never burden a run."""
+"""Runs a task in a worker, so that what it imports never burdens a run, and what hangs in it never holds one up."""
 
 from __future__ import annotations
 

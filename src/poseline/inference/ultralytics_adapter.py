@@ -1,18 +1,19 @@
-"""Adapter of ultralytics, which reads, converts and downloads `.pt` weights: the only module that imports it.
+"""Adapter of ultralytics, which runs `.pt` weights on PyTorch, and converts those that we cannot build ourselves.
 
-Conversion and downloads run in a worker, so that torch's start-up and memory never burden a run.
+It is the only module that imports ultralytics. Conversion runs in a worker, so that torch's start-up and memory never
+burden a run.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import re
 import shutil
-import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from poseline import forks
@@ -22,23 +23,17 @@ from poseline.inference.subprocess_task import run_in_subprocess
 
 log = logging.getLogger("poseline")
 
-PUBLISHED = re.compile(r"yolo(v8|11|26)[nsmlx]-pose(-p6)?\.pt")
-"""Names of the pose models that ultralytics publishes."""
-
-
-def published() -> list[str]:
-    """The names that are likely to be meant by one that is not quite right."""
-    return [f"yolo{family}{size}-pose.pt" for family in ("v8", "11", "26") for size in "nsmlx"]
-
-
 _SAFE = {
     "ULTRALYTICS_SAFE_LOAD": "True",  # weights are data: a pickle that would call anything is refused
     "YOLO_AUTOINSTALL": "False",  # no package is installed because a file asks for it
     "YOLO_VERBOSE": "False",
 }
-_PUBLISHER = ("github.com", 443)
-_ONLINE_SECONDS = 3.0
-_CONVERT_SECONDS, _FETCH_SECONDS = 900, 300
+_CONVERT_SECONDS = 900
+
+
+def is_installed() -> bool:
+    """Whether ultralytics is here; it is not imported."""
+    return find_spec("ultralytics") is not None
 
 
 def convert(weights: Path, folder: Path) -> None:
@@ -53,37 +48,14 @@ def convert(weights: Path, folder: Path) -> None:
     )  # fmt: skip
 
 
-def fetch(name: str, folder: Path) -> Path:
-    """Download the published model `name` into `folder`.
-
-    Raises:
-        ModelError: it could not be downloaded.
-    """
-    if not _online():
-        raise ModelError(f"{name}: could not be downloaded: this machine reaches no network")
-    folder.mkdir(parents=True, exist_ok=True)
-    run_in_subprocess(
-        f"{name}: fetch", _fetch_here, name, folder.absolute(),
-        seconds=_FETCH_SECONDS, environment=_SAFE | {"YOLO_OFFLINE": "False"},
-    )  # fmt: skip
-    return folder / name
-
-
-def _online() -> bool:
-    """Whether the place that publishes the models answers; asked first, as its client would try for long."""
-    try:
-        socket.create_connection(_PUBLISHER, timeout=_ONLINE_SECONDS).close()
-    except OSError:
-        return False
-    return True
-
-
 def load_network(weights: Path) -> tuple[Any, dict[str, Any]]:
     """The torch network in `weights`, fused, in fp32 on the CPU, and its metadata, without running any code in it.
 
     Raises:
         ModelError: the weights are unsafe, damaged, or not of a pose model.
     """
+    if not is_installed():
+        raise ModelError(f"{weights.name}: PyTorch runs it by ultralytics, which is not here: pip install ultralytics")
     with _environment(_SAFE | {"YOLO_OFFLINE": "True"}):  # which it reads when it is imported
         from ultralytics.nn import tasks
 
@@ -94,12 +66,15 @@ def load_network(weights: Path) -> tuple[Any, dict[str, Any]]:
     try:
         # By its whole path: a damaged file of a published name, given by that name alone, would be deleted there.
         network, checkpoint = tasks.load_checkpoint(str(weights.absolute()))
-    except (TypeError, RuntimeError, LookupError, AttributeError, ImportError, EOFError, OSError, ValueError) as error:
-        raise ModelError(f"{weights.name}: {_refusal(weights, error)}") from error
-    task = getattr(network, "task", None) or (checkpoint.get("train_args") or {}).get("task")
-    channels = checked_channels(next(network.parameters()).shape[1], weights.name)  # the first convolution's
-    metadata = {"task": task, "names": network.names, "stride": int(max(network.stride)), "channels": channels}
-    head = network.model[-1]
+        task = getattr(network, "task", None) or (checkpoint.get("train_args") or {}).get("task")
+        first, head = next(network.parameters()), network.model[-1]
+        metadata = {"task": task, "names": network.names, "stride": int(max(network.stride))}
+    except (
+        TypeError, RuntimeError, LookupError, AttributeError, ImportError, EOFError, OSError, ValueError,
+        UnpicklingError,
+    ) as error:  # fmt: skip
+        raise _refusal(weights, error) from error
+    metadata["channels"] = checked_channels(first.shape[1], weights.name)
     if hasattr(head, "kpt_shape"):
         metadata |= {
             "task": "pose",
@@ -141,19 +116,24 @@ def _unsafe_because(tasks: Any) -> str:
     return "this torch is too old for it; pip install -U torch"
 
 
-def _refusal(weights: Path, error: Exception) -> str:
-    from torch.serialization import get_unsafe_globals_in_checkpoint
+def _refusal(weights: Path, error: Exception) -> ModelError:
+    """What is wrong with weights that ultralytics does not load; our own reader knows the usual faults."""
+    from poseline.inference.network.checkpoint import recorded_network
+    from poseline.inference.network.module import UnknownNetworkError
+    from poseline.inference.weights_file import WeightsFile
 
     try:
-        names = get_unsafe_globals_in_checkpoint(str(weights))
-    except (RuntimeError, OSError, ValueError):
-        if "TorchScript" in str(error):
-            return "is TorchScript, not weights; give the .pt that it was exported from"
-        return "the file is damaged or incomplete; fetch it again"
-    foreign = sorted(name for name in names if not name.startswith(("torch.", "ultralytics.", "collections.")))
-    if isinstance(error, TypeError) and foreign:
-        return f"refused: it would run code of its own ({', '.join(foreign[:5])}); poseline loads weights only"
-    return f"the weights cannot be read: {first_line(error)}"
+        with WeightsFile(weights) as file, suppress(UnknownNetworkError):
+            recorded_network(file.content, weights.name)
+    except ModelError as known:
+        return known
+    why = f"the weights cannot be read: {first_line(error)}"
+    causes: list[BaseException] = [error]
+    while cause := causes[-1].__cause__ or causes[-1].__context__:
+        causes.append(cause)
+    if any("Unsupported operand" in str(cause) for cause in causes):
+        why = "torch reads no pickle of this protocol safely; save it again with torch.save's own protocol"
+    return ModelError(f"{weights.name}: {why}")
 
 
 def first_line(error: BaseException) -> str:
@@ -178,15 +158,3 @@ def _convert_here(weights: Path, folder: Path) -> None:
         file.rename(folder / ("model" + file.suffix if file.suffix in (".xml", ".bin") else file.name))
     exported.rmdir()
     copy.unlink()
-
-
-def _fetch_here(name: str, folder: Path) -> None:
-    from ultralytics.utils.downloads import attempt_download_asset
-
-    target = folder / name
-    try:
-        attempt_download_asset(str(target))
-    except (OSError, RuntimeError, ConnectionError) as error:
-        raise ModelError(f"{name}: could not be downloaded: {first_line(error)}") from error
-    if not target.is_file():
-        raise ModelError(f"{name}: could not be downloaded; is this machine online?")

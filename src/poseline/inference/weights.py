@@ -9,14 +9,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from poseline.cache import cache_folder
 from poseline.errors import ModelError, PoselineError
-from poseline.inference import ultralytics_adapter
+from poseline.inference import published, ultralytics_adapter
 from poseline.inference.spec import ModelSpec
 from poseline.skeleton import Skeleton
 from poseline.words import file_alike
@@ -31,6 +29,8 @@ _BUILTIN_WEIGHTS = Path(__file__).parents[1] / "builtin" / "poseline-builtin.pt"
 """Trained by us, and shipped beside its own OpenVINO conversion, so that a first run needs no network and no torch."""
 
 _ZIP_MAGIC = b"PK\x03\x04"
+_LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9"
+"""How files begin that torch 1.5 and older wrote."""
 _METADATA = "metadata.yaml"
 _QUICK_METADATA = "metadata.json"
 """The same, in our own conversions: to import a reader of YAML takes longer than to find and open a clip."""
@@ -52,21 +52,21 @@ def find(model: str | None) -> Path:
     path = Path(os.path.expanduser(model))  # unlike Path's, it leaves an unknown ~user as it is
     if path.exists():
         return path
-    if not path.suffix and ultralytics_adapter.PUBLISHED.fullmatch(f"{model}.pt"):  # as ultralytics lets it be left out
+    if not path.suffix and published.PUBLISHED.fullmatch(f"{model}.pt"):  # as ultralytics lets it be left out
         return find(f"{model}.pt")
     if path.suffix in (".yaml", ".yml"):
         raise ModelError(
             f"{model}: describes a network without weights; give the .pt that was trained: yolo11n-pose.pt"
         )
-    if path.name != model or not ultralytics_adapter.PUBLISHED.fullmatch(model):
-        alike = file_alike(path, ultralytics_adapter.published())
+    if path.name != model or not published.PUBLISHED.fullmatch(model):
+        alike = file_alike(path, published.names())
         wanted = "; give a .pt, .onnx or OpenVINO folder, or a name like yolo11n-pose.pt"
         raise ModelError(f"{model}: no such model file{alike or wanted}")
     kept = cache_folder() / "weights" / model
     if not kept.exists():
         log.info("fetching %s", model)
         try:
-            ultralytics_adapter.fetch(model, kept.parent)
+            published.fetch(model, kept.parent)
         except ModelError as error:
             raise ModelError(f"{model}: not here, not in {kept.parent}, and not to be fetched: {error}") from error
     return kept
@@ -126,19 +126,40 @@ def _shipped(weights: Path) -> Path:
 
 def _converted(weights: Path, digest: str) -> Path:
     # The conversion has a dynamic input, so one serves every image size; compiled models are cached by size, elsewhere.
-    versions = f"ultralytics{version('ultralytics')}-openvino{version('openvino').split('-')[0]}"
-    folder = cache_folder() / "converted" / f"{weights.stem}-{digest[:16]}-{versions}"
+    folder = cache_folder() / "converted" / f"{weights.stem}-{digest[:16]}-{_builder()}"
     if not (folder / _METADATA).exists():
         log.info("converting %s to OpenVINO, once; kept in %s", weights.name, folder)
-    elif not (folder / _QUICK_METADATA).exists():  # by an earlier version
-        with suppress(OSError):
-            write_quick_metadata(folder)
     return made_once(folder, lambda made: _convert(weights, made))
 
 
+def _builder() -> str:
+    """A hash of the code that builds networks: what another version of it made is not this one's."""
+    here = Path(__file__).parent
+    files = [*here.glob("network/*.py"), here / "weights_file.py", here / "unpickler.py"]
+    code = b"".join(path.read_bytes() for path in sorted([*files, here / "runtimes" / "sparse_head.py"]))
+    return hashlib.sha256(code).hexdigest()[:8]
+
+
 def _convert(weights: Path, folder: Path) -> None:
-    ultralytics_adapter.convert(weights, folder)
-    write_quick_metadata(folder)
+    """Build the network, or let ultralytics convert it where it has something that we do not know."""
+    from poseline.inference.network.build import convert
+    from poseline.inference.network.module import UnknownNetworkError
+
+    try:
+        metadata = convert(weights, folder)
+    except UnknownNetworkError as unknown:
+        if not ultralytics_adapter.is_installed():
+            raise ModelError(
+                f"{weights.name}: its network has something that poseline does not know ({unknown}), and ultralytics, "
+                "which may know it, is not installed: pip install ultralytics"
+            ) from unknown
+        log.info("%s: ultralytics converts it, which takes longer: %s", weights.name, unknown)
+        shutil.rmtree(folder, ignore_errors=True)
+        ultralytics_adapter.convert(weights, folder)
+        write_quick_metadata(folder)
+    else:
+        for name in (_QUICK_METADATA, _METADATA):  # JSON is YAML too
+            (folder / name).write_text(json.dumps(metadata, ensure_ascii=False), encoding="utf-8")
 
 
 def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
@@ -235,6 +256,10 @@ def _check_weights(path: Path) -> None:
     kind = "not PyTorch weights"
     if not head:
         kind = "empty"
+    elif head.startswith(_LEGACY_MAGIC):
+        kind = "was saved in the form of torch 1.5 and older; load it with torch.load and save it with torch.save"
+    elif head.startswith(b"\x80"):
+        kind = "a bare pickle, not PyTorch weights"
     elif head.startswith(b"version https://git-lfs"):
         kind = "a Git LFS pointer; run git lfs pull"
     elif b"<html" in head.lower() or b"<!doctype" in head.lower():

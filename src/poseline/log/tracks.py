@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from poseline.errors import PoselineError
 from poseline.frame import Gap
 from poseline.log.reader import LogReader
+from poseline.optional import require
 from poseline.pose import UNTRACKED, Floats, Integers, Poses
 from poseline.short_repr import short_repr
 from poseline.skeleton import Skeleton
@@ -166,7 +167,12 @@ class Tracks:
         )  # fmt: skip
 
     def to_polars(self) -> pl.DataFrame:
-        """One row a person and frame: frame, time, id, score, x1..y2, then NAME_x, NAME_y, NAME_c a keypoint."""
+        """One row a person and frame: frame, time, id, score, x1..y2, then NAME_x, NAME_y, NAME_c a keypoint.
+
+        Raises:
+            SettingsError: polars is not installed.
+        """
+        require("polars", "to_polars()")
         import polars as pl
 
         return pl.DataFrame(self._columns())

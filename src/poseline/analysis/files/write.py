@@ -19,6 +19,7 @@ from poseline.analysis.files.trc import write_trc
 from poseline.analysis.result import Analysis, Person
 from poseline.atomic import cause, replacing
 from poseline.errors import OutputError, SettingsError
+from poseline.optional import require
 
 Format: TypeAlias = Literal["csv", "parquet", "trc", "mot", "c3d"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -77,9 +78,10 @@ def write(
 
     Raises:
         OutputError: a file cannot be written, or the folder holds an earlier analysis.
-        SettingsError: c3d is asked for, and ezc3d is not installed.
+        SettingsError: polars is not installed; or c3d is asked for, and ezc3d is not.
     """
     folder = Path(folder)
+    require("polars", "an analysis, in its tables,")
     if "c3d" in formats:
         require_ezc3d()
     _clear(folder, overwrite)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import openvino
 from openvino.preprocess import PrePostProcessor
 
+from poseline.inference.runtimes.exported_head import sparse_head
 from poseline.inference.runtimes.late_upsampling import upsample_late
 from poseline.inference.runtimes.quick_silu import quick_silu
-from poseline.inference.runtimes.sparse_head import sparse_head
 
 
 def rewrite_graph(
@@ -18,13 +18,13 @@ def rewrite_graph(
     Args:
         model: a network as ultralytics exports it.
         size: (height, width) of its input in pixels; None leaves it open.
-        keypoint_values: numbers per keypoint, 2 or 3; None where the network gives final rows.
+        keypoint_values: numbers per keypoint, 2 or 3; None where the network gives final rows, or to leave its head.
         quick: with the short form of SiLU, for bfloat16.
     """
     rewritten = model.clone()
     height, width = size or (-1, -1)
     try:
-        rewritten.reshape([1, input_channels(rewritten), height, width])
+        rewritten.reshape({0: [1, input_channels(rewritten), height, width]})
     except RuntimeError:
         rewritten = model.clone()  # a network of one batch size gets its picture in the first place
     if keypoint_values is not None:

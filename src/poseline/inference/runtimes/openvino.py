@@ -106,7 +106,7 @@ class OpenVinoRequest(CpuInput):
     """One inference request; its input is the engine's own memory."""
 
     def __init__(self, request: Any, channels: int, height: int, width: int) -> None:
-        self._sparse = len(request.model_inputs) == 2
+        self._takes_conf = len(request.model_inputs) == 2  # it has a sparse head
         batch = request.get_input_tensor(0).shape[0] or 1
         request.set_input_tensor(0, openvino.Tensor(openvino.Type.u8, openvino.Shape([batch, channels, height, width])))
         super().__init__(request.get_input_tensor(0).data)
@@ -114,7 +114,7 @@ class OpenVinoRequest(CpuInput):
 
     def start(self, settings: InferenceSettings) -> None:
         """Begin; returns at once."""
-        if self._sparse:
+        if self._takes_conf:
             self._request.set_input_tensor(1, openvino.Tensor(np.array([settings.conf], np.float32)))
         self._request.start_async()
 
@@ -125,7 +125,7 @@ class OpenVinoRequest(CpuInput):
         except RuntimeError as error:
             raise ModelError(f"OpenVINO failed: {last_line(error)}") from error
         output: Floats = self._request.get_output_tensor(0).data
-        return output.T[None] if self._sparse else output
+        return output.T[None] if output.ndim == 2 else output  # the rows of a sparse head that are not final
 
 
 def _compile_options(precision: Arithmetic) -> dict[str, str]:
