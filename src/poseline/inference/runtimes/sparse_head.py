@@ -28,9 +28,9 @@ _BRANCH = re.compile(r"(?<!one2one_)\bcv(?P<branch>[234])\.(?P<level>\d+)\.(?P<p
 """How ultralytics names a head's convolutions: cv2 boxes, cv3 classes, cv4 keypoints; level; place in the branch."""
 _BINS = 16
 """Bins of a box side's distance, one cell each (DFL)."""
-_LEAST = 32
+_LEAST = 16
 """Cells are worked on in groups of so many, or of its double, and so on: an engine makes code for each size it meets,
-which takes as long as a frame, and a crowd comes in all sizes."""
+which takes as long as a frame, and a crowd comes in all sizes. A level without a cell is not worked on at all."""
 _LANES = 32
 """Answers of a layer are rounded up to a multiple of this, which is what matrix units work on."""
 
@@ -182,6 +182,7 @@ def _numbers(chosen: Any, cells: int) -> Any:
     count = ov.shape_of(found, "i32")
     groups = _LEAST * 2 ** np.ceil(np.log2(np.maximum(np.arange(cells + 1) / _LEAST, 1)))
     groups = np.minimum(groups, max(cells, _LEAST))
+    groups[0] = 0
     spare = ov.subtract(ov.gather(groups.astype(np.int32), count, _ints(0)), count)
     return ov.pad(found, np.array([0], np.int32), spare, "constant", np.int32(cells))
 
