@@ -7,21 +7,29 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 
-from bench_worlds import benchmark, case
+from bench_worlds import benchmark, case, run
 from media_worlds import ScriptedSource, estimator, over, until, write_clip
 from poseline import bench
 from poseline.bench import Files
+from poseline.bench.measure import Bench
 from poseline.bench.network import measure
 from poseline.bench.peer import PEERS, Rival, ScriptedPeer
-from poseline.bench.plan import Options, cases
-from poseline.bench.schema import read
+from poseline.bench.plan import Case, Options, cases
+from poseline.bench.schema import Run, read
+from poseline.bench.submission import read_all
 from poseline.errors import ModelError, OutputError, PoselineError, SettingsError, SourceError
 from test_cli import ENVIRONMENT, POSELINE, poseline, refused
+
+HEADER: dict[str, Any] = {
+    "model": {"sha256": "0" * 64, "precision": "bf16"}, "runtime": "OpenVINO 1", "device": "a processor",
+}  # fmt: skip
+"""Of a run's log."""
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +73,61 @@ def test_a_whole_benchmark(short: Path, int8: Path, tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
     assert "| video | fps |" in (tmp_path / "a.md").read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.md", "a.png"], "nothing else is left"
+
+
+def test_a_quick_benchmark_and_its_line(builtin: Path, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "long.mp4", range(300), size=(320, 240), options={"preset": "ultrafast"})
+    done = poseline(
+        "bench", clip, "-m", builtin, "--imgsz", 160, "--quick", "--submit", "a.jsonl", "--json", "a.json",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    told = read(tmp_path / "a.json")
+    assert told.quick is not None
+    assert (told.repeat, len(told.cases), told.cases[0].asked.video) == (1, 1, True)
+    (run,) = told.cases[0].runs
+    whole = told.clip.frames / told.clip.fps if told.clip.frames and told.clip.fps else 0.0
+    assert run.processed == pytest.approx(min(told.quick, whole) * 30, abs=2), "as much of it as was promised"
+    assert f"first {told.quick:g} s of the clip" in done.stdout
+    assert [each.quick for each in read_all(tmp_path / "a.jsonl")] == [told.quick]
+
+
+def test_a_quick_benchmark_takes_as_much_of_the_clip_as_there_is_time_for(
+    builtin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of 50 frames/s that starts in 1 s, of a clip of 25 frames/s; 10 s are left of the time."""
+    tried: list[float] = []
+
+    def take(_: Bench, asked: Case) -> Run:
+        tried.append(asked.settings.capture.end or 0.0)
+        return run(elapsed=2.0, wall=3.0, steady_fps=50.0, processed=100)
+
+    monkeypatch.setattr(Bench, "run", take)
+    monkeypatch.setattr(Bench, "_network", lambda *_: case(25.0).network)
+    monkeypatch.setattr("poseline.bench.measure.LogReader", lambda _: SimpleNamespace(run=HEADER))
+    monkeypatch.setattr("poseline.bench.measure.time", SimpleNamespace(monotonic=lambda: 100.0))
+    options = Options([str(builtin)]).quickly()
+    (planned,) = cases(options)
+    measured, seconds = Bench(tmp_path, tmp_path, options, lambda _: None).measure_quickly(planned, 110.0, 25.0)
+    assert tried == [0.5, seconds]
+    assert seconds == pytest.approx((10 - 2 * 1.0 - 0.5) * 50 / 25)
+    assert (len(measured.runs), measured.accuracy) == (1, None)
+    assert Bench(tmp_path, tmp_path, options, lambda _: None).measure_quickly(planned, 90.0, 25.0)[1] == 0.5, (
+        "there is none, and something must be measured"
+    )
+
+
+def test_a_quick_benchmark_is_of_one_combination(short: Path, builtin: Path) -> None:
+    given: dict[str, Any] = {
+        "models": [], "imgsz": "640", "precision": "auto", "runtime": "auto", "device": "auto", "video": None,
+        "live": False, "repeat": 5, "timeout": 9.0, "quick": True,
+    }  # fmt: skip
+    assert Options.parsed(**given).videos == (True,)
+    assert Options.parsed(**{**given, "video": False}).videos == (False,)
+    with pytest.raises(SettingsError, match="--quick measures one combination: give --imgsz one value"):
+        Options.parsed(**{**given, "imgsz": "320,640"})
+    with pytest.raises(SettingsError, match="no time for --vs"):
+        bench.run([str(short)], Options([str(builtin)]).quickly(), Files(), "ultralytics")
 
 
 def test_benchmarks_side_by_side(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from bench_worlds import benchmark, case, contest
 from poseline.bench import chart
+from poseline.bench.schema import Benchmark, Sensors
 from poseline.bench.side_by_side import columns
 from poseline.errors import OutputError, SettingsError
 
@@ -33,6 +34,30 @@ def test_bars_are_as_long_as_their_numbers(tmp_path: Path) -> None:
     assert bars[0] / bars[1] == pytest.approx(6 / 3, rel=0.02)
     assert bars[2] / bars[3] == pytest.approx(40 / 20, rel=0.02)
     assert bars[4] == bars[5]
+
+
+def title(told: Benchmark, monkeypatch: pytest.MonkeyPatch, path: Path) -> str:
+    """What stands above the panels."""
+    said: list[str] = []
+    monkeypatch.setattr("matplotlib.figure.Figure.suptitle", lambda _, text, **__: said.append(text))
+    chart.draw(told, path)
+    return said[0]
+
+
+def test_the_chart_says_what_when_with_what_and_what_was_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quiet = benchmark(case(40.0, precision="bf16"))
+    said = title(quiet, monkeypatch, tmp_path / "a.png")
+    assert said.splitlines() == [
+        "clip.mp4, 1280x720, 100 frames at 50 fps, 1.00 MB", "a processor · 2 cores",
+        "2030-01-01 · Poseline 1 · fp32 · OpenVINO 1",
+    ]  # fmt: skip
+    wrong = benchmark(
+        case(40.0, sensors=Sensors(throttled=True)), case(20.0).model_copy(update={"precision": "bf16"}), quick=3.5,
+        machine=quiet.machine.model_copy(update={"load": 1.5}),
+    )  # fmt: skip
+    how, but = title(wrong, monkeypatch, tmp_path / "a.png").splitlines()[2:]
+    assert "fp32 and bf16 · OpenVINO 1 · quick: the first 3.5 s" in how
+    assert but == "the machine was busy before: 1.5 programs wanted its 2 cores · it slowed itself down (throttling)"
 
 
 def test_side_by_side(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from media_worlds import write_clip
 from poseline.bench import peer as peers
+from poseline.bench import tables
 from poseline.bench.contest import Match, compete, matches, result
 from poseline.bench.measure import Bench
 from poseline.bench.peer import PEERS, Rival, ScriptedPeer, Ultralytics
@@ -63,6 +65,28 @@ def test_ratios_are_made_pair_by_pair(builtin: Path) -> None:
     assert told.fps_ratio is not None
     assert (told.fps_ratio.least, told.fps_ratio.most) == (1.5, 3)
     assert result(match("", builtin), [(sample(1, 60), sample(2))]).fps_ratio is None
+
+
+def test_ratios_are_of_seconds_a_frame_where_the_peer_processed_fewer(
+    bench: Bench, builtin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = Sample(wall=2, fps=None, memory_bytes=1, output_bytes=None, frames=350)
+    theirs = ours.model_copy(update={"wall": 3, "frames": 101})
+    told = result(match("", builtin), [(ours, theirs)])
+    assert told.unequal == (350, 101)
+    assert told.wall_ratio.median == pytest.approx((3 / 101) / (2 / 350))
+    assert result(match("", builtin), [(ours, ours.model_copy(update={"wall": 3}))]).wall_ratio.median == 1.5
+    for equal in ((ours, ours), (ours, theirs.model_copy(update={"frames": None})), (sample(1), theirs)):
+        assert result(match("", builtin), [equal]).unequal is None
+    words = "it processed 101 frames, and Poseline 350: the ratios are of seconds a frame"
+    first, second = tables.pairs([told])
+    assert first == f"scripted: {words}"
+    assert second.endswith("pair by pair 5.20 times faster")
+    warned: list[str] = []
+    monkeypatch.setattr("poseline.bench.contest._our_turn", lambda *_: ours)
+    monkeypatch.setattr("poseline.bench.contest._their_turn", lambda *_: theirs)
+    compete(replace(bench, warn=warned.append), match("", builtin))
+    assert warned == [f"peer 1.0, scripted: {words}"], "once, before anything is measured"
 
 
 def test_there_is_a_match_for_each_model_size_and_way(bench: Bench) -> None:
@@ -139,6 +163,9 @@ def test_on_a_gpu_it_has_half_precision(
 def test_what_the_peer_reports_of_itself() -> None:
     assert peers._reported(SAID) == 50
     assert peers._reported("nothing") is None
+    assert peers._counted(SAID) == 1
+    assert peers._counted(SAID.replace("video", "\nvideo 1/1 (frame 204/205) clip.avi: 384x640 1 person\nvideo")) == 2
+    assert peers._counted("nothing") is None
 
 
 def test_the_peer_needs_weights_and_its_tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 from bench_worlds import CLIP, benchmark, case, contest, run
 from poseline.bench import tables
 from poseline.bench.grid import Grid
-from poseline.bench.schema import Accuracy, Spread
+from poseline.bench.schema import Accuracy, Sensors, Spread
 
 
 def cells(grid: Grid) -> list[dict[str, str]]:
@@ -98,3 +98,18 @@ def test_a_busy_machine_is_told() -> None:
     busy = quiet.model_copy(update={"machine": quiet.machine.model_copy(update={"load": 1.5})})
     assert not [line for line in tables.lines(quiet) if "busy" in line]
     assert [line for line in tables.lines(busy) if "1.5 programs wanted its 2 cores" in line]
+
+
+def test_sensors_are_told_where_there_are_any() -> None:
+    hot = Sensors(celsius=84.6, watts=14.96, throttled=True, gpu_celsius=50.0, gpu_watts=80.0, gpu_throttled=False)
+    (line,) = [line for line in tables.lines(benchmark(case(sensors=hot), case(video=False))) if "sensors" in line]
+    assert line == (
+        "sensors, yolo11n-pose.pt 640: CPU at most 85 °C, 15.0 W, the CPU slowed itself down (throttling): the times "
+        "are worse for it, GPU at most 50 °C, 80.0 W, GPU not throttled"
+    )
+    assert tables.sensors(Sensors()) == ""
+
+
+def test_a_quick_benchmark_says_so() -> None:
+    lines = list(tables.lines(benchmark(quick=3.5, repeat=1)))
+    assert "quick: one measured run of the first 3.5 s of the clip, after a short one to warm up" in lines

@@ -191,10 +191,12 @@ def bench(
     vs: Annotated[str | None, _option("--vs", help="A program to compare with, in turns: ultralytics.", panel=_MEASURE)] = None,
     repeat: Annotated[int, _option("--repeat", help="Measured runs of each, after one to warm up.", panel=_MEASURE)] = 5,
     timeout: Annotated[float, _option("--timeout", help="Seconds that one run may take.", panel=_MEASURE)] = 900.0,
+    quick: Annotated[bool, _option("--quick", help="In 20 seconds: one combination, on as much of the clip as there is time for.", panel=_MEASURE)] = False,
     json: Annotated[Path | None, _option("--json", help="File for all that was measured.", panel=_WRITE)] = None,
     plot: Annotated[Path | None, _option("--plot", help="PNG file for a chart.", panel=_WRITE)] = None,
     markdown: Annotated[Path | None, _option("--markdown", help="File for tables to paste into an issue.", panel=_WRITE)] = None,
-    compare: Annotated[bool, typer.Option("--compare", help="Set benchmarks side by side: --compare a.json b.json.")] = False,
+    submit: Annotated[Path | None, _option("--submit", help="File to add the benchmark to, in one line, for tables of many: benchmarks.jsonl.", panel=_WRITE)] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Set benchmarks side by side: --compare a.json b.json, or all lines of benchmarks.jsonl.")] = False,
 ) -> None:  # fmt: skip
     """Measure whole runs of SOURCE, as you would start them, for each combination of the options.
 
@@ -202,12 +204,14 @@ def bench(
     """
     from poseline import bench as benchmark
 
-    written = {"--json": json, "--plot": plot, "--markdown": markdown}
+    written = {"--json": json, "--plot": plot, "--markdown": markdown, "--submit": submit}
     files = benchmark.Files(*(path and _file(option, path) for option, path in written.items()))
     if compare:
         benchmark.compare(sources or [], files)
         return
-    options = benchmark.Options.parsed(model or [], imgsz, precision, runtime, device, video, live, repeat, timeout)
+    options = benchmark.Options.parsed(
+        model or [], imgsz, precision, runtime, device, video, live, repeat, timeout, quick
+    )
     benchmark.run(sources, options, files, vs)
 
 

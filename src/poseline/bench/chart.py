@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from poseline.bench import tables
 from poseline.bench.advice import typical
+from poseline.bench.contest import unequal
 from poseline.bench.measure import describe
-from poseline.bench.schema import Benchmark, Spread
+from poseline.bench.schema import Benchmark, Case, Spread
 from poseline.bench.side_by_side import Column, rows
+from poseline.bench.submission import Submission, by_clip, label
 from poseline.errors import OutputError, SettingsError
 
 if TYPE_CHECKING:
@@ -38,9 +40,48 @@ def draw(benchmark: Benchmark, path: Path) -> None:
     figure, all_axes = _figure([rows for _, rows in panels])
     for (panel, _), axes in zip(panels, all_axes, strict=True):
         panel(axes, benchmark)
-    machine = benchmark.machine
-    device = " · ".join(part for part in (machine.cpu, f"{machine.cores} cores", machine.gpu) if part)
-    _finish(figure, f"{tables.clip(benchmark.clip)}\n{device}", path)
+    _finish(figure, _title(benchmark), path)
+
+
+def _title(benchmark: Benchmark) -> str:
+    """What was measured, on what, when and with what; and whether something else ran beside it."""
+    machine, cases = benchmark.machine, benchmark.cases
+    device = (machine.cpu, f"{machine.cores} cores", machine.gpu)
+    how = (
+        benchmark.started[:10],
+        f"Poseline {machine.versions.get('poseline', '?')}",
+        " and ".join(dict.fromkeys(case.precision for case in cases)),
+        " and ".join(dict.fromkeys(case.runtime for case in cases)),
+        f"quick: the first {benchmark.quick:g} s" if benchmark.quick else "",
+    )
+    but = (
+        f"the machine was busy before: {wanted}" if (wanted := tables.busy(machine)) else "",
+        "it slowed itself down (throttling)" if any(_throttled(case) for case in cases) else "",
+        *(f"{contest.name}: {unequal(*contest.unequal)}" for contest in benchmark.contests if contest.unequal),
+    )
+    lines = ((tables.clip(benchmark.clip),), device, how, but)
+    return "\n".join(" · ".join(filter(None, line)) for line in lines if any(line))
+
+
+def _throttled(case: Case) -> bool:
+    return case.sensors is not None and bool(case.sensors.throttled or case.sensors.gpu_throttled)
+
+
+def draw_submissions(found: Sequence[Submission], path: Path) -> None:
+    """Frames a second of every combination of many benchmarks, a panel for each clip, as a PNG.
+
+    Raises:
+        SettingsError: matplotlib is not installed. OutputError: the file cannot be written.
+    """
+    check()
+    clips = by_clip(found)
+    figure, all_axes = _figure([len(results) for results in clips.values()])
+    for (title, results), axes in zip(clips.items(), all_axes, strict=True):
+        _bars(axes, list(range(len(results))), [result.fps for _, result in results], _OURS, _BAR)
+        axes.set_xlim(0, 1.18 * max(result.fps.most for _, result in results))
+        _name_rows(axes, [label(*result) for result in results])
+        axes.set_title(f"frames a second: {title}", loc="left")
+    _finish(figure, "", path)
 
 
 def draw_side_by_side(found: Sequence[Column], path: Path) -> None:

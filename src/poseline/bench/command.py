@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from rich.markup import escape
 
 from poseline import machine
 from poseline.atomic import replacing
-from poseline.bench import chart, side_by_side, tables
+from poseline.bench import chart, side_by_side, submission, tables
 from poseline.bench.advice import advise
 from poseline.bench.contest import Match, compete, matches
 from poseline.bench.grid import Grid
@@ -28,6 +29,10 @@ from poseline.pipeline import versions
 from poseline.settings import CaptureSettings
 from poseline.terminal import console
 
+_QUICK_SECONDS = 16.0
+"""Seconds that a quick benchmark is planned to take; with the interpreter's start and what goes slower than it began,
+it takes less than 20 s."""
+
 
 @dataclass(frozen=True)
 class Files:
@@ -36,14 +41,18 @@ class Files:
     json: Path | None = None
     plot: Path | None = None
     markdown: Path | None = None
+    submit: Path | None = None
+    """One line is added to it."""
 
     def check(self) -> None:
         """Refuse now what could not be written after a long measurement."""
-        for path in filter(None, (self.json, self.plot, self.markdown)):
+        for path in filter(None, (self.json, self.plot, self.markdown, self.submit)):
             if not path.absolute().parent.is_dir():
                 raise OutputError(f"{path}: its folder is not there; create it first")
             if path.is_dir():
                 raise OutputError(f"{path}: is a folder; give the name of a file")
+        if self.submit and self.submit.suffix != submission.SUFFIX:
+            raise SettingsError(f"--submit {self.submit}: give a file of JSON lines, such as benchmarks.jsonl")
         if self.plot:
             chart.check()
 
@@ -57,24 +66,35 @@ def run(sources: Sequence[str] | None, options: Options, files: Files, vs: str |
         PoselineError: a run failed, with the run's own words; where it was a peer's, the rest is written first.
     """
     files.check()
+    ends = time.monotonic() + _QUICK_SECONDS
+    if options.quick and vs:
+        raise SettingsError("--quick has no time for --vs; leave one of them out")
     peer = _peer(vs)
     about, path = _clip(sources or [])
     planned = cases(options)
     where, started = _machine(), datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds")
     with tempfile.TemporaryDirectory(prefix="poseline-bench-") as scratch, _steps() as step:
-        bench = Bench(path, Path(scratch), options, step)
+        bench = Bench(path, Path(scratch), options, step, _warn)
         against = matches(bench, peer, planned) if peer else []
-        measured = [bench.measure(case) for case in planned]
+        quick: float | None = None
+        if options.quick:
+            found, quick = bench.measure_quickly(planned[0], ends, about.fps)
+            measured = [found]
+        else:
+            measured = [bench.measure(case) for case in planned]
         contests, failure = _compete(bench, against)
     measured = [case.model_copy(update={"bottleneck": advise(case, measured, where.cores)}) for case in measured]
     benchmark = Benchmark(
-        started=started, machine=where, clip=about, repeat=options.repeat, cases=measured, contests=contests
-    )
+        started=started, machine=where, clip=about, repeat=options.repeat, quick=quick, cases=measured,
+        contests=contests,
+    )  # fmt: skip
     _show(benchmark)
     if files.json:
         _write(files.json, benchmark.model_dump_json(indent=2, by_alias=True) + "\n")
     if files.markdown:
         _write(files.markdown, tables.markdown(benchmark))
+    if files.submit:
+        submission.append(files.submit, benchmark)
     if files.plot:
         chart.draw(benchmark, files.plot)
     if failure:
@@ -94,14 +114,19 @@ def _compete(bench: Bench, against: Sequence[Match]) -> tuple[list[Contest], Pos
 
 
 def compare(paths: Sequence[str], files: Files) -> None:
-    """Set the benchmarks in JSON files side by side.
+    """Set the benchmarks in JSON files side by side, or, where one of the files is of submissions, all in a table.
 
     Raises:
-        SettingsError: fewer than two files, one that is no benchmark, or nothing to be compared.
+        SettingsError: fewer than two benchmarks, a file that holds none, or nothing to be compared.
     """
     files.check()
-    if files.json:
-        raise SettingsError("--compare writes no --json; it has --markdown and --plot")
+    if files.json or files.submit:
+        raise SettingsError(
+            f"--compare writes no {'--json' if files.json else '--submit'}; it has --markdown and --plot"
+        )
+    if any(Path(path).suffix == submission.SUFFIX for path in paths):
+        _compare_submissions([Path(path) for path in paths], files)
+        return
     if len(paths) < 2:
         raise SettingsError("--compare sets at least two files side by side: poseline bench --compare a.json b.json")
     named = list(zip(_labels(paths), (read(Path(path)) for path in paths), strict=True))
@@ -117,6 +142,26 @@ def compare(paths: Sequence[str], files: Files) -> None:
         _write(files.markdown, "\n\n".join([*blocks, "\n".join(f"- {line}" for line in machines)]) + "\n")
     if files.plot:
         chart.draw_side_by_side(found, files.plot)
+
+
+def _compare_submissions(paths: Sequence[Path], files: Files) -> None:
+    """Show every benchmark of the files, a row each combination."""
+    found = [
+        each
+        for path in paths
+        for each in (
+            submission.read_all(path) if path.suffix == submission.SUFFIX else [submission.Submission.of(read(path))]
+        )
+    ]
+    if not found:
+        raise SettingsError(f"{', '.join(map(str, paths))}: holds no benchmark; make one with poseline bench --submit")
+    grids = submission.grids(found)
+    for grid in grids:
+        _print(grid)
+    if files.markdown:
+        _write(files.markdown, "\n\n".join(grid.markdown() for grid in grids) + "\n")
+    if files.plot:
+        chart.draw_submissions(found, files.plot)
 
 
 def _labels(paths: Sequence[str]) -> list[str]:
@@ -177,6 +222,10 @@ def _steps() -> Iterator[Callable[[str], None]]:
                 status.update(f"measuring {escape(step)}")
 
         yield on_step
+
+
+def _warn(text: str) -> None:
+    console.print(f"note: {text}", markup=False, soft_wrap=True)
 
 
 def _show(benchmark: Benchmark) -> None:

@@ -41,14 +41,21 @@ def matches(bench: Bench, peer: Peer, contenders: Sequence[Case]) -> list[Match]
 
 
 def compete(bench: Bench, match: Match) -> schema.Contest:
-    """The match, pair after pair; the first only warms up."""
+    """The match, pair after pair; the first only warms up, and tells whether both process every frame."""
     repeat = bench.options.repeat
     pairs: list[tuple[schema.Sample, schema.Sample]] = []
     for number in range(repeat + 1):
         turn = f"pair {number} of {repeat}" if number else "warming up"
         bench.step(f"against {match.peer}, {match.rival.name}: {turn}")
         pairs.append((_our_turn(bench, match.ours), _their_turn(bench, match.rival)))
+        if not number and (frames := result(match, pairs).unequal):
+            bench.warn(f"{match.peer}, {match.rival.name}: {unequal(*frames)}")
     return result(match, pairs[1:])
+
+
+def unequal(ours: int, theirs: int) -> str:
+    """That the peer did another part of the work than we did, in words."""
+    return f"it processed {theirs} frames, and Poseline {ours}: the ratios are of seconds a frame"
 
 
 def result(match: Match, pairs: Sequence[tuple[schema.Sample, schema.Sample]]) -> schema.Contest:
@@ -62,16 +69,24 @@ def result(match: Match, pairs: Sequence[tuple[schema.Sample, schema.Sample]]) -
         asked=match.ours.asked,
         ours=[ours for ours, _ in pairs],
         theirs=[theirs for _, theirs in pairs],
-        wall_ratio=schema.Spread.of([theirs.wall / ours.wall for ours, theirs in pairs]),
+        wall_ratio=schema.Spread.of([ratio(ours, theirs) for ours, theirs in pairs]),
         fps_ratio=schema.Spread.of(reported) if reported else None,
     )
+
+
+def ratio(ours: schema.Sample, theirs: schema.Sample) -> float:
+    """Theirs / ours, of seconds; of seconds a frame where they did not process equally many."""
+    if ours.frames and theirs.frames and ours.frames != theirs.frames:
+        return (theirs.wall / theirs.frames) / (ours.wall / ours.frames)
+    return theirs.wall / ours.wall
 
 
 def _our_turn(bench: Bench, ours: Case) -> schema.Sample:
     run = bench.run(ours)
     return schema.Sample(
-        wall=run.wall, fps=run.processed / run.elapsed, memory_bytes=run.memory_bytes, output_bytes=run.output_bytes
-    )
+        wall=run.wall, fps=run.processed / run.elapsed, memory_bytes=run.memory_bytes, output_bytes=run.output_bytes,
+        frames=run.processed,
+    )  # fmt: skip
 
 
 def _their_turn(bench: Bench, rival: Rival) -> schema.Sample:
@@ -88,4 +103,5 @@ def _their_turn(bench: Bench, rival: Rival) -> schema.Sample:
         fps=rival.reported(watched.output) if rival.reported else None,
         memory_bytes=watched.memory,
         output_bytes=sum(written) if written else None,
+        frames=rival.counted(watched.output) if rival.counted else None,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,12 @@ from poseline import machine
 from poseline.bench import accuracy, schema
 from poseline.bench.plan import Case, Options, case
 from poseline.bench.process import Watched, python, watch
+from poseline.bench.sensors import SensorReader
 from poseline.errors import ModelError, SourceError
 from poseline.log import LOG_NAME, LogReader
+
+_TRIED = 0.5
+"""Seconds of the clip by which a quick benchmark warms up, and learns how much of it there is time for."""
 
 Step = Callable[[str], None]
 """Called with what comes next, in words."""
@@ -28,20 +33,43 @@ class Bench:
     scratch: Path
     options: Options
     step: Step
+    warn: Step = lambda _: None
+    """Called with what the user should know at once, in words."""
 
     def measure(self, case: Case) -> schema.Case:
         """Everything about one combination."""
-        name = describe(case.asked)
-        self.step(f"{name}: warming up")
+        self.step(f"{describe(case.asked)}: warming up")
         self.run(case)
-        runs = []
-        for number in range(1, self.options.repeat + 1):
-            self.step(f"{name}: run {number} of {self.options.repeat}")
-            runs.append(self.run(case))
+        measured, header = self._measured(case)
+        return measured.model_copy(update={"accuracy": self._accuracy(case, header)})
+
+    def measure_quickly(self, case: Case, ends: float, rate: float | None) -> tuple[schema.Case, float]:
+        """One combination, all but its accuracy, and the seconds of the clip that were run.
+
+        Args:
+            case: the combination.
+            ends: when it should be done, in `time.monotonic()` seconds.
+            rate: frames a second at which the clip plays; None if unknown.
+        """
+        self.step(f"{describe(case.asked)}: warming up")
+        tried = self.run(case.first(_TRIED))
+        fps = tried.steady_fps or tried.processed / tried.elapsed
+        start = tried.wall - tried.processed / fps
+        left = ends - time.monotonic() - 2 * start - self.options.network_seconds  # a run's start, and the model's
+        seconds = max(_TRIED, left * fps / (rate or tried.processed / _TRIED))
+        measured, _ = self._measured(case.first(round(seconds, 2)))
+        return measured, round(seconds, 2)
+
+    def _measured(self, case: Case) -> tuple[schema.Case, dict[str, Any]]:
+        """One combination, which is warm, without its accuracy; and the header of the last run's log."""
+        name, runs = describe(case.asked), []
+        with SensorReader(gpu=case.device() != "cpu").watching() as seen:
+            for number in range(1, self.options.repeat + 1):
+                self.step(f"{name}: run {number} of {self.options.repeat}")
+                runs.append(self.run(case))
         header = LogReader(self.journal).run
         self.step(f"{name}: the model alone")
-        network = self._network(case)
-        return _case(case, runs, header, network, self._accuracy(case, header))
+        return _case(case, runs, header, self._network(case), seen()), header
 
     def run(self, case: Case) -> schema.Run:
         """One run of `poseline run`, measured."""
@@ -141,9 +169,9 @@ def _run(watched: Watched, summary: dict[str, Any], output_bytes: int | None) ->
 
 def _case(
     case: Case, runs: list[schema.Run], header: dict[str, Any], network: schema.Network,
-    likeness: schema.Accuracy | None,
+    sensors: schema.Sensors | None,
 ) -> schema.Case:  # fmt: skip
-    """All but the words on the bottleneck, for which the other combinations are wanted."""
+    """All but the accuracy and the words on the bottleneck, for which the other combinations are wanted."""
     first_frames = [run.first_frame for run in runs if run.first_frame is not None]
     fps = [run.processed / run.elapsed for run in runs]
     steady = [run.steady_fps for run in runs if run.steady_fps is not None]
@@ -164,8 +192,9 @@ def _case(
         cpu_ms=schema.Spread.of([1e3 * each for each in cpu]),
         efficiency=schema.Spread.of([efficiency(*pair, cores) for pair in zip(fps, cpu, strict=True)]),
         network=network,
-        accuracy=likeness,
+        accuracy=None,
         bottleneck="",
+        sensors=sensors,
     )
 
 

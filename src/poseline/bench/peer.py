@@ -19,6 +19,7 @@ from poseline.errors import SettingsError
 from poseline.inference.weights import sha256
 
 _SPEED = re.compile(r"^Speed: ([\d.]+)ms preprocess, ([\d.]+)ms inference, ([\d.]+)ms postprocess", re.MULTILINE)
+_FRAME = re.compile(r"^video \d+/\d+ \(frame \d+/\d+\)", re.MULTILINE)
 _YOLO = "from ultralytics.cfg import entrypoint; entrypoint()"
 """What the `yolo` command does; through our own interpreter, so that it is the one of this environment."""
 _EXPORT = ("format=openvino", "dynamic=True")
@@ -38,6 +39,8 @@ class Rival:
     reported: Callable[[str], float | None] | None = None
     """From what it said to the frames a second that it reports of itself, where it does."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    counted: Callable[[str], int | None] | None = None
+    """From what it said to how many frames it processed, where it tells."""
 
 
 class Peer(Protocol):
@@ -110,7 +113,7 @@ class Ultralytics:
         shown = " ".join(["yolo pose track source=CLIP", f"model={model.name}", *options])
         if model.is_dir():
             shown += f", after yolo export {' '.join(_EXPORT)}"
-        return Rival(name, save, shown, command, _reported, self._environment)
+        return Rival(name, save, shown, command, _reported, self._environment, _counted)
 
     def _export(self, weights: Path, scratch: Path, timeout: float) -> Path:
         """Its own conversion, kept for the next benchmark.
@@ -135,6 +138,11 @@ def _reported(said: str) -> float | None:
     """From the line of mean times that ends a run; reading, drawing and writing are not in them."""
     found = _SPEED.search(said)
     return 1e3 / sum(map(float, found.groups())) if found else None
+
+
+def _counted(said: str) -> int | None:
+    """From its line for each frame; it ends at a number of frames that it has guessed, which may be far too low."""
+    return len(_FRAME.findall(said)) or None
 
 
 PEERS: dict[str, Peer] = {"ultralytics": Ultralytics()}

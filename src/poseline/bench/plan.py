@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from poseline.errors import SettingsError
 from poseline.inference import weights
 from poseline.inference.load import choose
 from poseline.settings import Settings, load
+
+_QUICK_NETWORK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,13 @@ class Options:
     """Seconds that one process may take."""
     network_seconds: float = 2.0
     """Seconds for which the model alone is measured."""
+    quick: bool = False
+    """One combination, on as much of the clip as can be run in a few seconds."""
 
     @classmethod
     def parsed(
         cls, models: Sequence[str], imgsz: str, precision: str, runtime: str, device: str, video: bool | None,
-        live: bool, repeat: int, timeout: float,
+        live: bool, repeat: int, timeout: float, quick: bool = False,
     ) -> Options:  # fmt: skip
         """From the command line, where several values are separated by commas.
 
@@ -51,10 +55,30 @@ class Options:
             raise SettingsError(f"--repeat: {repeat} is no number of runs; give 1 or more")
         if timeout <= 0:
             raise SettingsError(f"--timeout: {timeout:g} s is no time; give more than 0")
-        return cls(
+        videos = (True, False) if video is None else (video,)
+        options = cls(
             models, [int(size) for size in sizes], _parts(precision), _parts(runtime), _parts(device),
-            (True, False) if video is None else (video,), live, repeat, timeout,
+            videos, live, repeat, timeout,
         )  # fmt: skip
+        return options.quickly() if quick else options
+
+    def quickly(self) -> Options:
+        """The same in a few seconds: one run of each, and with video where nothing was said of it.
+
+        Raises:
+            SettingsError: it would be more than one combination.
+        """
+        several = [
+            f"--{name}"
+            for name, values in (
+                ("model", self.models), ("imgsz", self.imgsz), ("precision", self.precisions),
+                ("runtime", self.runtimes), ("device", self.devices),
+            )
+            if len(values) > 1
+        ]  # fmt: skip
+        if several:
+            raise SettingsError(f"--quick measures one combination: give {several[0]} one value, or leave --quick out")
+        return replace(self, videos=self.videos[:1], repeat=1, network_seconds=_QUICK_NETWORK_SECONDS, quick=True)
 
 
 @dataclass(frozen=True)
@@ -69,6 +93,11 @@ class Case:
     def settings(self) -> Settings:
         """Of a run."""
         return load(overrides=self.overrides)
+
+    def first(self, seconds: float) -> Case:
+        """The same on the first `seconds` of the clip."""
+        capture = {**self.overrides["capture"], "end": seconds}
+        return replace(self, overrides={**self.overrides, "capture": capture})
 
     def device(self) -> str:
         """The device that a run would choose: cpu, cuda:N or mps. SettingsError where the options contradict it."""

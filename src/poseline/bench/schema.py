@@ -145,6 +145,23 @@ class Accuracy(_Record):
     """How many those are, over all frames."""
 
 
+class Sensors(_Record):
+    """What the machine told of itself while a combination was measured; null where the system tells nothing of it."""
+
+    celsius: float | None = None
+    """The CPU package's highest temperature."""
+    watts: float | None = None
+    """Mean power of all CPU packages (RAPL)."""
+    throttled: bool | None = None
+    """Whether the CPU slowed itself down, for its heat or for want of power."""
+    gpu_celsius: float | None = None
+    """The hottest NVIDIA GPU's highest temperature."""
+    gpu_watts: float | None = None
+    """Mean power of an NVIDIA GPU."""
+    gpu_throttled: bool | None = None
+    """Whether one slowed itself down, for its heat or for want of power."""
+
+
 class Case(_Record):
     """All that was measured of one combination."""
 
@@ -175,6 +192,8 @@ class Case(_Record):
     """null where fp32 ran, and where the model itself is of another precision."""
     bottleneck: str
     """In words, and what would help."""
+    sensors: Sensors | None = None
+    """null where the system tells nothing, and in files of earlier versions."""
 
 
 class Sample(_Record):
@@ -186,6 +205,8 @@ class Sample(_Record):
     """Frames a second that it reports of itself; null where it reports none."""
     memory_bytes: int
     output_bytes: int | None
+    frames: int | None = None
+    """Frames that it processed; null where it does not tell."""
 
 
 class Contest(_Record):
@@ -202,9 +223,18 @@ class Contest(_Record):
     theirs: list[Sample]
     """As many; those at the same place ran one after the other."""
     wall_ratio: Spread
-    """Theirs / ours of each pair: how many times faster the whole process is."""
+    """Theirs / ours of each pair: how many times faster the whole process is.
+
+    Of seconds a frame, where the two processed different numbers of frames.
+    """
     fps_ratio: Spread | None
     """Ours / theirs of what they report of themselves; the peer's leaves out reading, drawing and writing."""
+
+    @property
+    def unequal(self) -> tuple[int, int] | None:
+        """Frames that we and the peer processed, where the two differ; None where they are equal or not told."""
+        counts = ((ours.frames, theirs.frames) for ours, theirs in zip(self.ours, self.theirs, strict=True))
+        return next(((ours, theirs) for ours, theirs in counts if ours and theirs and ours != theirs), None)
 
 
 class Benchmark(_Record):
@@ -217,6 +247,8 @@ class Benchmark(_Record):
     clip: Clip
     repeat: int
     """Measured runs of each combination, after one that only warms up."""
+    quick: float | None = None
+    """Seconds of the clip that were run, from its first frame, in a quick benchmark; null where all of it was."""
     cases: list[Case]
     contests: list[Contest]
 

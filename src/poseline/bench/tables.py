@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from poseline.bench.advice import typical
+from poseline.bench.contest import ratio, unequal
 from poseline.bench.grid import Grid
 from poseline.bench.measure import describe
-from poseline.bench.schema import Benchmark, Case, Clip, Contest, Machine, Run, Sample, Spread
+from poseline.bench.schema import Benchmark, Case, Clip, Contest, Machine, Run, Sample, Sensors, Spread
 
 _MB = 1e6
 _BUSY = 0.25
@@ -19,12 +20,48 @@ def lines(benchmark: Benchmark) -> Iterator[str]:
     """The machine, the clip and how it was measured, a line each."""
     yield f"machine: {machine(benchmark.machine)}"
     yield f"versions: {', '.join(f'{name} {number}' for name, number in benchmark.machine.versions.items())}"
-    load, cores = benchmark.machine.load, benchmark.machine.cores
-    if load is not None and load > _BUSY * cores:
-        yield f"the machine was busy before: {load:.1f} programs wanted its {cores} cores; the times are worse for it"
+    if wanted := busy(benchmark.machine):
+        yield f"the machine was busy before: {wanted}; the times are worse for it"
     yield f"clip: {clip(benchmark.clip)}"
     runs = "one measured run" if benchmark.repeat == 1 else f"{benchmark.repeat} measured runs"
-    yield f"{runs} of each, a process each, after one to warm up; median (least..most)"
+    if benchmark.quick:
+        yield f"quick: {runs} of the first {benchmark.quick:g} s of the clip, after a short one to warm up"
+    else:
+        yield f"{runs} of each, a process each, after one to warm up; median (least..most)"
+    for case in benchmark.cases:
+        if case.sensors and (told := sensors(case.sensors)):
+            yield f"sensors, {describe(case.asked)}: {told}"
+
+
+def busy(described: Machine) -> str | None:
+    """How many programs wanted the cores before the benchmark began, in words; None where that is not worth a word."""
+    load, cores = described.load, described.cores
+    if load is None or load <= _BUSY * cores:
+        return None
+    return f"{load:.1f} programs wanted its {cores} cores"
+
+
+def sensors(seen: Sensors) -> str:
+    """What the machine told of itself, in words; empty where it told nothing."""
+    parts = [
+        f"CPU at most {seen.celsius:.0f} °C" if seen.celsius is not None else "",
+        f"{seen.watts:.1f} W" if seen.watts is not None else "",
+        _slowed("CPU", seen.throttled),
+        f"GPU at most {seen.gpu_celsius:.0f} °C" if seen.gpu_celsius is not None else "",
+        f"{seen.gpu_watts:.1f} W" if seen.gpu_watts is not None else "",
+        _slowed("GPU", seen.gpu_throttled),
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _slowed(what: str, throttled: bool | None) -> str:
+    if throttled is None:
+        return ""
+    return (
+        f"the {what} slowed itself down (throttling): the times are worse for it"
+        if throttled
+        else f"{what} not throttled"
+    )
 
 
 def machine(described: Machine) -> str:
@@ -162,9 +199,9 @@ def _beside(contest: Contest) -> tuple[str, ...]:
 def pairs(found: Sequence[Contest]) -> Iterator[str]:
     """A line for each way of running the peer: its command, and how much faster each run was than the one after it."""
     for contest in found:
-        each = " ".join(
-            f"{theirs.wall / ours.wall:.2f}" for ours, theirs in zip(contest.ours, contest.theirs, strict=True)
-        )
+        each = " ".join(f"{ratio(ours, theirs):.2f}" for ours, theirs in zip(contest.ours, contest.theirs, strict=True))
+        if frames := contest.unequal:
+            yield f"{contest.name}: {unequal(*frames)}"
         yield f"{contest.name} ({contest.command}): pair by pair {each} times faster"
 
 

@@ -6,8 +6,12 @@ import openvino
 from openvino.preprocess import PrePostProcessor
 
 from poseline.inference.runtimes.exported_head import sparse_head
+from poseline.inference.runtimes.folded_scale import fold_scale
 from poseline.inference.runtimes.late_upsampling import upsample_late
 from poseline.inference.runtimes.quick_silu import quick_silu
+
+_WHITE = 255.0
+"""What 1 is in an 8-bit picture."""
 
 
 def rewrite_graph(
@@ -35,7 +39,9 @@ def rewrite_graph(
     steps = PrePostProcessor(rewritten)
     picture = steps.input(0)
     picture.tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NCHW"))
-    picture.preprocess().convert_element_type(openvino.Type.f32).scale(255.0)
+    picture.preprocess().convert_element_type(openvino.Type.f32)
+    if not fold_scale(rewritten, _WHITE):
+        picture.preprocess().scale(_WHITE)
     picture.model().set_layout(openvino.Layout("NCHW"))
     return steps.build()
 

@@ -26,10 +26,10 @@ from poseline.pose import Floats
 
 CONF, ROWS = "conf", "rows"
 """Names of the input and the output that a network with a sparse head has."""
-_LEAST = 32
+_LEAST = 16
 """Cells are worked on in groups of so many, or of its double, and so on: an engine makes code for each size it meets,
-which takes as long as a frame, and a crowd comes in all sizes."""
-_GROUPS = (_LEAST << np.arange(20)).astype(np.int32)
+which takes as long as a frame, and a crowd comes in all sizes. A level without a cell is not worked on at all."""
+_GROUPS = np.array([0, *(_LEAST << np.arange(20))], np.int32)
 _LANES = 32
 """Answers of a layer are rounded up to a multiple of this, which is what matrix units work on."""
 
