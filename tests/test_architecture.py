@@ -23,9 +23,10 @@ ENGINE_HOMES = (
     "doctor.py",
     "openvino_core.py",
 )
-BASE = {"", "errors", "frame", "luma", "pose", "skeleton", "settings", "interruption", "words"}
+BASE = {"", "amounts", "errors", "frame", "luma", "pose", "skeleton", "settings", "interruption", "words"}
 ROOMS = {"capture", "inference", "tracking", "smooth", "overlay", "output"}
 MAY_IMPORT = {
+    "amounts": set(),
     "errors": set(),
     "atomic": {"errors"},
     "luma": set(),
@@ -38,7 +39,7 @@ MAY_IMPORT = {
     "startup": {"cache", "openvino_core"},
     "frame": {"errors"},
     "skeleton": {"errors", "frame", "pose"},
-    "settings": {"errors"},
+    "settings": {"amounts", "errors"},
     "pose": {"frame", "errors"},
     "window_process": {"x11"},
     "x11": set(),

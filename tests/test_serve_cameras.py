@@ -238,7 +238,8 @@ def told(*arguments: str, before: str = "") -> tuple[int, str]:
         (["clip.mp4", "--serve=nowhere at all"], "not an address to listen on"),
         (["clip.mp4", "--serve", "--jobs", "2"], "leave --jobs out"),
         (["clip.mp4", "--record"], "--record is about the recordings of the live page; add --serve"),
-        (["clip.mp4", "--serve", "--segment", "soon"], "--segment soon: not a time"),
+        (["clip.mp4", "--serve", "--segment", "soon"], "output.segment: 'soon' is not a time"),
+        (["clip.mp4", "--keep", "24h"], "add --segment"),
         (["picture.png", "--serve"], "shows cameras and videos, not pictures"),
     ],
 )

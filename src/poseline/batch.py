@@ -84,6 +84,8 @@ def run_batch(
         from poseline.output import choose_encoder
 
         choose_encoder("nvenc")  # reported before a model is loaded
+    if settings.output.segment and (pictures := next((each for each in locations if each.pictures), None)):
+        raise SettingsError(f"--segment cuts videos, and {pictures.name} is none; leave it out")
     several = len(locations) > 1
     locations = with_unique_names(locations)
     if serve is not None:
@@ -229,9 +231,10 @@ class _WorkerSourceWork(_SourceWork):
 
 
 def _complete_log(report: RunReport) -> Path | None:
-    from poseline.log import LOG_NAME
+    from poseline.log import part_number
 
-    return next((path for path in report.files if path.name == LOG_NAME and report.ended == "complete"), None)
+    parts = [(number, path) for path in report.files if (number := part_number(path.name))]
+    return min(parts)[1] if parts and report.ended == "complete" else None
 
 
 def _show_loaded(estimator: PoseEstimator) -> None:

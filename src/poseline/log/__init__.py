@@ -2,7 +2,7 @@
 
 from poseline.log.counts import Counts, Ended
 from poseline.log.formats import FORMATS, JOURNAL, Format, chosen_formats, log_format
-from poseline.log.place import LOG_NAME, journal_of
+from poseline.log.place import LOG_NAME, journal_of, part_name, part_number
 from poseline.log.reader import Ending, Log, LoggedFrame, LogReader, last_record, read_log
 from poseline.log.records import Records, RunHeader, written_aspect
 from poseline.log.tables import write_csv, write_parquet
@@ -29,6 +29,8 @@ __all__ = [
     "journal_of",
     "last_record",
     "log_format",
+    "part_name",
+    "part_number",
     "read_log",
     "read_tracks",
     "write_csv",

@@ -15,7 +15,7 @@ from poseline.capture import Source, SourceInfo
 from poseline.errors import PoselineError
 from poseline.inference import PoseEstimator, Turn
 from poseline.interruption import Interruption
-from poseline.log import RunHeader, chosen_formats, written_aspect
+from poseline.log import RunHeader, chosen_formats, journal_of, written_aspect
 from poseline.output import OutputFolder, write_summary
 from poseline.overlay import Overlay
 from poseline.pipeline.chain import Stage
@@ -90,7 +90,7 @@ def run(
             report.notes += [*source.notes, *_remarks(source, estimator, report, recorder), *recorder.notes]
             with _noting_errors(report):
                 for each in chosen_formats(settings.output.log):
-                    each.convert(folder.journal, folder.keypoints(each.name))
+                    each.convert(journal_of(folder.path), folder.keypoints(each.name))
             # Last, when it is known how all the rest came out.
             recorder.log.end(report.counts, report.elapsed, report.fps, report.failure, ended=report.ended)
             report.files = sorted([*folder.results(), *recorder.pictures])
