@@ -6,6 +6,7 @@ import itertools
 import socket
 import threading
 import time
+from typing import Any
 
 import av
 import cv2
@@ -19,8 +20,11 @@ pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
 from media_worlds import until
 from poseline.errors import OutputError, SettingsError
 from poseline.frame import Frame
+from poseline.pose import Poses
+from poseline.serve import feed as feed_module
 from poseline.serve import hub as hub_module
 from poseline.serve.address import Address, with_value
+from poseline.serve.feed import persons
 from poseline.serve.picture import Variant, encode
 from poseline.serve.server import Server
 from serve_worlds import (
@@ -157,6 +161,33 @@ def test_viewers_of_one_size_share_their_pictures(monkeypatch: pytest.MonkeyPatc
             client.close()
     assert len(encoded) == 2, "one for the three large places, one for the small"
     assert jpegs[0] == jpegs[1] == jpegs[2] != jpegs[3]
+
+
+def test_what_is_said_of_a_frame_is_made_once_for_all_viewers(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    def noting(poses: Poses, many_classes: bool = False) -> list[dict[str, Any]]:
+        made.append(len(poses))
+        return persons(poses, many_classes)
+
+    monkeypatch.setattr(feed_module, "persons", noting)
+    with serving() as server:
+        port = server.address.port
+        pages = [WebSocketClient(port) for _ in range(4)]
+        programs = [WebSocketClient(port, "/api/front/keypoints", Origin=None) for _ in range(3)]
+        for page, width in zip(pages, (320, 320, 100, 100), strict=True):
+            page.say({"watch": {"0": width}})
+        assert until(lambda: sum(bool(viewer.paces) for viewer in server.hub.viewers) == 4)
+        for program in programs:
+            program.words("run")
+        server.hub.feeds[0].put(seen(0, standing()))
+        heads = [page.picture()[0] for page in pages]
+        records = [program.words("frame") for program in programs]
+        for client in [*pages, *programs]:
+            client.close()
+    assert heads == [heads[0]] * 4
+    assert records == [records[0]] * 3
+    assert made == [1, 1], "once for pages, once for other programs"
 
 
 def test_two_cameras_come_side_by_side_each_with_credit_of_its_own() -> None:

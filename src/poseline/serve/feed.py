@@ -70,7 +70,7 @@ class Event(NamedTuple):
 
 @dataclass(eq=False)
 class Shot:
-    """One frame as it is served, and its encodings as far as somebody wanted them."""
+    """One frame as it is served, and what was made of it for somebody, once for all who want the same."""
 
     number: int
     """Counts up from 1 over the frames that came here."""
@@ -78,9 +78,24 @@ class Shot:
     at: float = 0.0
     """When it came here, processed, in `time.monotonic()` seconds."""
     encodings: dict[Variant, Future[bytes]] = field(default_factory=dict)
+    messages: dict[Variant, bytes] = field(default_factory=dict)
+    line: str = ""
+    _head: bytes = b""
 
     def head(self, index: int) -> bytes:
-        """What goes with the picture: who is in it, where, and when it came, as JSON."""
+        """What goes with the picture: who is in it, where, and when it came, as JSON. `index` is the camera's."""
+        if not self._head:
+            self._head = self._made_head(index)
+        return self._head
+
+    def message(self, index: int, variant: Variant, jpeg: bytes) -> bytes:
+        """A page's binary message: the length of the head in 4 bytes, the head, the picture."""
+        if variant not in self.messages:
+            head = self.head(index)
+            self.messages[variant] = b"".join((len(head).to_bytes(4, "little"), head, jpeg))
+        return self.messages[variant]
+
+    def _made_head(self, index: int) -> bytes:
         frame = self.observation.frame
         return orjson.dumps(
             {
@@ -262,6 +277,12 @@ class Feed:
                 "corrupt": frame.corrupt,
             }
         )
+
+    def line(self, shot: Shot) -> str:
+        """The record of what is shown, made once for all who get it as it comes."""
+        if not shot.line:
+            shot.line = self.record(shot, shown=True).decode()
+        return shot.line
 
     @property
     def _many_classes(self) -> bool:

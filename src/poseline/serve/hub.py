@@ -216,10 +216,10 @@ class Viewer:
                 watched.pace.passed_over(max(0, shot.number - watched.last - 1))
             watched.last, sent = shot.number, True
             frame = shot.observation.frame
-            jpeg = await self._hub.picture(shot, watched.pace.variant(frame.width, frame.height, watched.width))
-            head = shot.head(index)
+            variant = watched.pace.variant(frame.width, frame.height, watched.width)
+            message = shot.message(index, variant, await self._hub.picture(shot, variant))
             watched.pace.sent(shot.number, time.monotonic())
-            await self._send_bytes(b"".join((len(head).to_bytes(4, "little"), head, jpeg)))
+            await self._send_bytes(message)
         return sent
 
     async def _send_texts(self) -> None:
@@ -230,9 +230,11 @@ class Viewer:
             if self._described.get(index) != feed.revision:
                 self._described[index] = feed.revision
                 await self._say({"type": "camera", "index": index, **feed.description()})
-            for event in [event for event in tuple(feed.events) if event.number > self._sent_events.get(index, 0)]:
-                self._sent_events[index] = event.number
-                await self._say({"type": "event", "camera": index, **event._asdict()})
+            events, sent = feed.events, self._sent_events.get(index, 0)
+            if events and events[-1].number > sent:
+                for event in [event for event in tuple(events) if event.number > sent]:
+                    self._sent_events[index] = event.number
+                    await self._say({"type": "event", "camera": index, **event._asdict()})
         if time.monotonic() >= self._status_due:
             self._status_due = time.monotonic() + _STATUS_SECONDS
             await self._say({"type": "status", "cameras": self._statuses(), "viewers": len(self._hub.viewers)})

@@ -301,7 +301,7 @@ class Server:
                 event.clear()
         await connection.send_str(orjson.dumps(feed.run_record(shown=True)).decode())
         async for shot in self.hub.shots(feed):
-            await connection.send_str(feed.record(shot, shown=True).decode())
+            await connection.send_str(feed.line(shot))
 
     async def _mjpeg(self, request: web.Request) -> web.StreamResponse:
         """JPEG pictures one after another, for programs that know no better.
