@@ -13,7 +13,7 @@ import orjson
 
 from poseline.serve.feed import Feed, Shot
 from poseline.serve.pace import Pace
-from poseline.serve.picture import Variant, encode
+from poseline.serve.picture import Variant, as_it_came, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +62,10 @@ class Hub:
             self._waiting.discard(event)
 
     async def picture(self, shot: Shot, variant: Variant) -> bytes:
-        """The frame as JPEG; viewers who want the same share it."""
+        """The frame as JPEG; viewers who want the same share it, and what the camera gave is passed on untouched."""
+        untouched = as_it_came(shot.observation.frame, variant)
+        if untouched is not None:
+            return untouched
         if variant not in shot.encodings:
             work = self._loop.run_in_executor(self._encoders, encode, shot.observation.frame, variant)
             shot.encodings[variant] = work
