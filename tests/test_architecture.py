@@ -64,7 +64,7 @@ MAY_IMPORT = {
     | ROOMS
     | {"atomic", "log", "pipeline", "session", "terminal", "result", "model", "machine", "startup", "cache"},
     "send": BASE | {"capture", "log", "pipeline"},
-    "serve": BASE | ROOMS | {"log", "pipeline", "session", "terminal"},
+    "serve": BASE | ROOMS | {"log", "pipeline", "send", "session", "terminal"},
     "session": BASE | ROOMS | {"machine", "pipeline", "send", "workers"},
     "batch": BASE
     | ROOMS

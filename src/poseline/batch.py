@@ -74,7 +74,7 @@ def run_batch(
     if settings.output.send:
         from poseline import send
 
-        send.check(settings.output.send)
+        send.check(settings.output.send, served=serve is not None)
     locations = locate(sources, recursive)
     if settings.output.show:
         from poseline.output import Window

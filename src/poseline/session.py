@@ -121,7 +121,7 @@ class Session:
         into_folder: bool = False, turns: Turns | None = None,
     ) -> None:  # fmt: skip
         self._request, self._models = request, models
-        self._sinks = [*_senders(request), *sinks] if into_folder else sinks
+        self._sinks = [*_senders(request, sinks), *sinks] if into_folder else sinks
         self._stages, self._into_folder = stages, into_folder
         self._turns = turns
         self._render_in_subprocess = False
@@ -189,13 +189,14 @@ class Session:
         )  # fmt: skip
 
 
-def _senders(request: RunRequest) -> Sequence[Sink]:
+def _senders(request: RunRequest, others: Sequence[Sink]) -> Sequence[Sink]:
     """Sinks of the addresses that the settings send keypoints to."""
     if not request.settings.output.send:
         return ()
     from poseline import send
 
-    return send.senders(request.settings.output.send, request.source.name)
+    served = any(sink.name == "serve" for sink in others)
+    return send.senders(request.settings.output.send, request.source.name, served)
 
 
 def may_render_in_subprocess(request: RunRequest) -> bool:

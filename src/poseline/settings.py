@@ -319,7 +319,7 @@ class OutputSettings(_Section):
     keep: Annotated[str, AfterValidator(_keep)] | None = None
     """Age or size of a recording, such as 24h or 50GB, beyond which its oldest segments are removed; unset: none."""
     send: tuple[str, ...] = ()
-    """Where keypoints go while the run goes on: osc://HOST:PORT, udp://, tcp://, mqtt://, lsl: and - (stdout)."""
+    """Where keypoints go while the run goes on: osc://HOST:PORT, udp://, tcp://, mqtt://, lsl:, ws and - (stdout)."""
 
     @field_validator("send", mode="before")
     @classmethod

@@ -33,6 +33,8 @@ _LOST = 5.0
 _ABSENT = 1.0
 """Seconds for which a person may be hidden before the page says that the person has left."""
 _MOST_EVENTS = 100
+_STEPS = np.array((100.0, 100.0, 10_000.0))
+"""Steps in a pixel to which x and y are rounded, and from 0 to 1 confidences."""
 _RATE_SECONDS = 2.0
 
 
@@ -316,7 +318,7 @@ def persons(poses: Poses, many_classes: bool = False) -> list[dict[str, Any]]:
 
     Places are pixels of the upright source picture.
     """
-    places = np.round(poses.keypoints.astype(np.float64), 2).tolist()
+    places = (np.rint(poses.keypoints.astype(np.float64) * _STEPS) / _STEPS).tolist()
     columns = (poses.ids.tolist(), np.round(poses.scores.astype(np.float64), 4).tolist(),
                np.round(poses.boxes.astype(np.float64), 2).tolist(), places)  # fmt: skip
     found: list[dict[str, Any]] = [
