@@ -61,7 +61,7 @@ class Page {
       byId("none").hidden = true;
       byId("cameras").append(tile.element);
     }
-    byId("cameras").classList.toggle("single", this.tiles.length === 1);
+    for (const id of ["cameras", "event-list"]) byId(id).classList.toggle("single", this.tiles.length === 1);
     return this.tiles[index];
   }
 
@@ -132,7 +132,10 @@ class Page {
       this.choosePlot("plot-camera");
     }
     this.say(this.big === null ? "all cameras" : `${this.tiles[this.big].camera.name} enlarged`);
-    requestAnimationFrame(() => this.want());
+    requestAnimationFrame(() => {
+      if (this.big !== null) this.tiles[this.big].element.scrollIntoView({ block: "nearest" });
+      this.want();
+    });
   }
 
   fullScreen(index) {
@@ -200,7 +203,7 @@ class Page {
         what.append(" ", link);
       }
     }
-    part("span", "where", this.tiles.length > 1 ? this.tiles[camera].camera.name : "");
+    part("span", "where", this.tiles[camera].camera.name);
     row.dataset.at = at;
     const older = [...list.children].find((other) => Number(other.dataset.at) <= at);  // those of before come camera by camera
     list.insertBefore(row, older ?? null);
