@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from poseline.capture import SourceInfo
     from poseline.log import RunHeader
+    from poseline.serve.h264 import Coded
     from poseline.serve.picture import Variant
     from poseline.serve.recorder import Recorder, Recording
 
@@ -80,7 +81,9 @@ class Shot:
     at: float = 0.0
     """When it came here, processed, in `time.monotonic()` seconds."""
     encodings: dict[Variant, Future[bytes]] = field(default_factory=dict)
-    messages: dict[Variant, bytes] = field(default_factory=dict)
+    coded: Future[Coded] | None = None
+    messages: dict[Variant | None, bytes] = field(default_factory=dict)
+    """By their JPEG's variant; None: with H.264."""
     line: str = ""
     _head: bytes = b""
 
@@ -96,6 +99,13 @@ class Shot:
             head = self.head(index)
             self.messages[variant] = b"".join((len(head).to_bytes(4, "little"), head, jpeg))
         return self.messages[variant]
+
+    def coded_message(self, index: int, coded: Coded) -> bytes:
+        """The same with H.264."""
+        if None not in self.messages:
+            head = self.head(index)[:-1] + orjson.dumps({"codec": coded.codec}).replace(b"{", b",")
+            self.messages[None] = b"".join((len(head).to_bytes(4, "little"), head, coded.content))
+        return self.messages[None]
 
     def _made_head(self, index: int) -> bytes:
         frame = self.observation.frame
