@@ -25,11 +25,12 @@ ENGINE_HOMES = (
     "openvino_core.py",
 )
 BASE = {
-    "", "errors", "frame", "interruption", "luma", "optional", "pose", "request", "settings", "short_repr", "skeleton",
-    "words",
+    "", "amounts", "errors", "frame", "interruption", "luma", "optional", "pose", "request", "settings", "short_repr",
+    "skeleton", "words",
 }  # fmt: skip
 ROOMS = {"capture", "inference", "tracking", "smooth", "overlay", "output"}
 MAY_IMPORT = {
+    "amounts": set(),
     "errors": set(),
     "atomic": {"errors"},
     "luma": set(),
@@ -43,7 +44,7 @@ MAY_IMPORT = {
     "startup": {"cache", "openvino_core"},
     "frame": {"errors"},
     "skeleton": {"errors", "frame", "pose"},
-    "settings": {"errors", "words"},
+    "settings": {"amounts", "errors", "words"},
     "pose": {"frame", "errors", "words"},
     "short_repr": set(),
     "window_process": {"x11"},
@@ -73,7 +74,7 @@ MAY_IMPORT = {
     | ROOMS
     | {"atomic", "log", "pipeline", "session", "terminal", "model", "machine", "startup", "cache"},
     "send": BASE | {"capture", "log", "pipeline"},
-    "serve": BASE | ROOMS | {"log", "pipeline", "session", "terminal"},
+    "serve": BASE | ROOMS | {"log", "pipeline", "send", "session", "terminal"},
     "session": BASE | ROOMS | {"formats", "log", "machine", "pieces", "pipeline", "send", "startup", "workers"},
     "request": {"capture", "settings"},
     "pieces": BASE | {"capture", "tracking", "workers"},

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="V4
 SIZE = (640, 480)
 PICTURES = 30
 PROGRAM = """
-import json, logging, sys
+import json, logging, os, sys
 from pathlib import Path
 from poseline.capture import Camera, v4l2
 from poseline.settings import CaptureSettings
@@ -50,14 +50,16 @@ try:
     told["info"] = [camera.info.width, camera.info.height, float(camera.info.frame_rate or 0)]
     for frame in camera.frames():
         gap = frame.gap and [frame.gap.start, frame.gap.end]
-        told["frames"].append([number_in(frame.bgr), frame.time, frame.arrival, gap, frame.picture.format.name])
+        number = number_in(frame.bgr)
+        taken = Path(os.environ["FAKE_PICTURES"], f"{number}.jpg").read_bytes()
+        same = None if frame.jpeg is None else frame.jpeg == taken
+        told["frames"].append([number, frame.time, frame.arrival, gap, frame.picture.format.name, same])
         if len(told["frames"]) == count:
             camera.stop()
     told["notes"], told["bad"] = camera.notes, camera.bad
 except Exception as error:
     told["error"] = f"{type(error).__name__}: {error}"
 print(json.dumps(told))
-import os
 sys.stdout.flush()
 os._exit(0)  # a thread may be in a driver that never answers
 """
@@ -85,6 +87,8 @@ class Given:
     notes: list[str]
     bad: int
     error: str | None
+    untouched: set[bool | None]
+    """Whether the frames' JPEGs are those that the camera gave; None where there is none."""
 
 
 @pytest.fixture(scope="module")
@@ -115,9 +119,9 @@ def given(fake: dict[str, str], folder: Path, mode: str = "", count: int = 6, af
     assert done.stdout, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     frames = told["frames"]
-    numbers, times, _, gaps, kinds = ([row[column] for row in frames] for column in range(5))
+    numbers, times, _, gaps, kinds, same = ([row[column] for row in frames] for column in range(6))
     bad, notes = told.get("bad", 0), told["notes"]
-    return Given(numbers, times, gaps, set(kinds), told.get("info", []), notes, bad, told["error"])
+    return Given(numbers, times, gaps, set(kinds), told.get("info", []), notes, bad, told["error"], set(same))
 
 
 @pytest.mark.system("gcc")
@@ -127,6 +131,7 @@ def test_mjpg_is_asked_first_and_frames_have_the_drivers_times(fake: dict[str, s
     assert got.numbers == list(range(12))
     assert got.notes == ["camera 0 gives 640x480, 30 frames/s, MJPG"]
     assert got.kinds <= {"yuv420p", "yuvj420p"}
+    assert got.untouched == {True}, "the camera's own JPEG is there for the page"
     steps = np.diff(got.times)
     assert abs(np.median(steps) - 1 / 30) < 0.003, "however late they are read"
 
@@ -136,7 +141,7 @@ def test_a_camera_without_mjpg_gives_what_it_has(fake: dict[str, str], tmp_path:
     got = given(fake, tmp_path, "raw")
     assert got.error is None
     assert got.notes == ["camera 0 gives 640x480, 30 frames/s, YUYV"]
-    assert got.kinds == {"yuv420p"}
+    assert (got.kinds, got.untouched) == ({"yuv420p"}, {None})
     refused = given(fake, tmp_path, "raw", fourcc="MJPG").error
     assert refused is not None
     assert "it does not have the pixel format, size or rate that it was asked for" in refused

@@ -88,14 +88,16 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
     cv2.imwrite(str(place / "pictures" / "2.png"), picture(2, (96, 64)))
     chosen = settings(output={"log": ("csv", "parquet")})
-    for name, source, model in (
-        ("camera", Camera(12, live=True, rate=100), estimator()),
-        ("stills", open_source(place / "pictures", chosen.capture), two_kinds()),
+    for name, source, model, segment in (
+        ("camera", Camera(12, live=True, rate=100), estimator(), None),
+        ("stills", open_source(place / "pictures", chosen.capture), two_kinds(), None),
+        ("parts", ScriptedSource(70), estimator(), "2s"),
     ):
+        chosen = settings(output={"log": ("csv", "parquet"), "segment": segment})
         with prepare(place / name, "", False, []) as out:
             report = run(source, model, chosen, out)
         assert report.error is None
-    return [place / "camera", place / "stills"]
+    return [place / "camera", place / "stills", place / "parts"]
 
 
 def test_every_field_of_a_log_is_described_and_none_else(folders: list[Path], tmp_path: Path) -> None:
@@ -108,7 +110,7 @@ def test_every_field_of_a_log_is_described_and_none_else(folders: list[Path], tm
             found.setdefault(kind, set()).update(names(record, deep))
             for person in record.get("persons", ()):
                 found.setdefault("persons", set()).update(person)
-    assert set(found) == {"run", "frame", "persons", "gap", "size", "end"}
+    assert set(found) == {"run", "frame", "persons", "gap", "size", "next", "end"}
     for kind, fields in found.items():
         assert sorted(fields) == sorted(set(described()[kind])), kind
 
@@ -122,7 +124,7 @@ def test_every_column_of_a_table_is_described_in_its_place(folders: list[Path]) 
             columns += [each.replace("<name>", name) for name in log.names for each in keypoint]
         elif column not in keypoint:
             columns.append(column)
-    camera, stills = folders  # of one class and of one source; and of pixels of one shape
+    camera, stills, _ = folders  # of one class and of one source; and of pixels of one shape
     for folder, absent in ((camera, {"class", "source"}), (stills, {"pixel_aspect"})):
         with (folder / "keypoints.csv").open(encoding="utf-8", newline="") as file:
             header = next(csv.reader(file))

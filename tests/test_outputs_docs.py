@@ -19,7 +19,7 @@ import pytest
 
 from media_worlds import free_port, until
 from output_worlds import SAMPLES
-from send_worlds import SIZE, Sent, sent
+from send_worlds import SIZE, Sent, poses_of, sent
 from test_send_receivers import mosquitto
 
 PAGE = (Path(__file__).parents[1] / "docs" / "outputs.md").read_text(encoding="utf-8")
@@ -108,6 +108,49 @@ def test_the_udp_script_in_node(tmp_path: Path) -> None:
         assert until(lambda: len(printed) >= 40, 10)
     got = [[float(number) for number in line.split()] for line in printed]
     assert got == [[record["frame"], record["time"], len(record["persons"])] for record in ran.frames]
+
+
+def _sent_by_websocket(folder: Path, script: str, program: str) -> tuple[list[str], list[str]]:
+    """What a script of the page prints of a served run, and what it should: of nine people in two frames."""
+    pytest.importorskip("aiohttp", reason="needs poseline[serve]")
+    from poseline.serve.address import Address
+    from poseline.serve.server import Server
+    from serve_worlds import INFO, header, seen
+
+    server = Server(Address("127.0.0.1", 0))
+    feed = server.hub.add("gym 1")
+    server.start()
+    try:
+        with receiving(folder, script, program, server.keypoints_url("gym 1")) as printed:
+            assert until(lambda: server._streams == 1, 20)
+            feed.begin(header(), INFO)
+            expected: list[str] = []
+            for number, ids in enumerate([[1, 2, 3, 4], [], [2, 5, 9, 10, 11]]):
+                feed.put(seen(number, poses := poses_of(number, ids)))
+                wrists = [[round(float(one), places) for one, places in zip(point, (2, 2, 4), strict=True)]
+                          for point in poses.keypoints[:, 9]]  # fmt: skip
+                expected += [f"{number} {who} {x} {y} {c}" for who, (x, y, c) in zip(ids, wrists, strict=True)]
+                assert until(lambda: len(printed) >= len(expected), 10), printed  # noqa: B023 # asked at once
+    finally:
+        server.stop()
+    return printed, expected
+
+
+def test_the_websocket_script_in_python(tmp_path: Path) -> None:
+    printed, expected = _sent_by_websocket(tmp_path, "ws_receiver.py", sys.executable)
+    assert printed == expected
+
+
+@pytest.mark.system("node")
+def test_the_websocket_script_in_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+    if int(version[1:].split(".")[0]) < 20:
+        pytest.skip("needs node: of version 20 or later")
+    monkeypatch.setenv("NODE_OPTIONS", "--experimental-websocket")
+    printed, expected = _sent_by_websocket(tmp_path, "ws_receiver.mjs", "node")
+    assert [[float(number) for number in line.split()] for line in printed] == [
+        [float(number) for number in line.split()] for line in expected
+    ]
 
 
 @pytest.mark.system("jq")

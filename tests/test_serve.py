@@ -6,6 +6,7 @@ import itertools
 import socket
 import threading
 import time
+from typing import Any
 
 import av
 import cv2
@@ -19,9 +20,12 @@ pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
 from media_worlds import until
 from poseline.errors import OutputError, SettingsError
 from poseline.frame import Frame
+from poseline.pose import Poses
+from poseline.serve import feed as feed_module
 from poseline.serve import hub as hub_module
 from poseline.serve.address import Address, with_value
-from poseline.serve.picture import Variant, encode
+from poseline.serve.feed import persons
+from poseline.serve.picture import Variant, as_it_came, encode
 from poseline.serve.server import Server
 from serve_worlds import (
     HEIGHT,
@@ -157,6 +161,69 @@ def test_viewers_of_one_size_share_their_pictures(monkeypatch: pytest.MonkeyPatc
             client.close()
     assert len(encoded) == 2, "one for the three large places, one for the small"
     assert jpegs[0] == jpegs[1] == jpegs[2] != jpegs[3]
+
+
+def test_what_is_said_of_a_frame_is_made_once_for_all_viewers(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    def noting(poses: Poses, many_classes: bool = False) -> list[dict[str, Any]]:
+        made.append(len(poses))
+        return persons(poses, many_classes)
+
+    monkeypatch.setattr(feed_module, "persons", noting)
+    with serving() as server:
+        port = server.address.port
+        pages = [WebSocketClient(port) for _ in range(4)]
+        programs = [WebSocketClient(port, "/api/front/keypoints", Origin=None) for _ in range(3)]
+        for page, width in zip(pages, (320, 320, 100, 100), strict=True):
+            page.say({"watch": {"0": width}})
+        assert until(lambda: sum(bool(viewer.paces) for viewer in server.hub.viewers) == 4)
+        for program in programs:
+            program.words("run")
+        server.hub.feeds[0].put(seen(0, standing()))
+        heads = [page.picture()[0] for page in pages]
+        records = [program.words("frame") for program in programs]
+        for client in [*pages, *programs]:
+            client.close()
+    assert heads == [heads[0]] * 4
+    assert records == [records[0]] * 3
+    assert made == [1, 1], "once for pages, once for other programs"
+
+
+def test_a_cameras_own_jpeg_is_passed_on_untouched_to_who_wants_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = encodings(monkeypatch)
+    done, given = cv2.imencode(".jpg", np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
+    assert done
+    own = bytes(given.data)
+    with serving() as server:
+        port = server.address.port
+        large, small = WebSocketClient(port), WebSocketClient(port)
+        large.say({"watch": {"0": WIDTH}})
+        small.say({"watch": {"0": WIDTH // 4}})
+        assert until(lambda: sum(bool(viewer.paces) for viewer in server.hub.viewers) == 2)
+        server.hub.feeds[0].put(seen(0, standing(), jpeg=own))
+        assert large.picture()[1] == own
+        assert small.picture()[1] != own
+        assert encoded == [Variant(WIDTH // 4, HEIGHT // 4, 80)]
+        assert request(port, "/api/latest.jpg").body == own
+        assert request(port, f"/api/latest.jpg?width={WIDTH // 2}").body != own
+        assert request(port, "/api/snapshot").body.endswith(own)
+        with socket.create_connection(("127.0.0.1", port), 5.0) as connection:
+            connection.sendall(raw_request(port, "/api/stream.mjpg"))
+            received = b""
+            while own not in received:
+                received += connection.recv(65536)
+        assert len(encoded) == 2
+        large.close()
+        small.close()
+
+
+def test_who_is_too_slow_for_a_cameras_own_jpeg_gets_a_smaller_one() -> None:
+    own = b"\xff\xd8" + bytes(1000)
+    frame = seen(0, jpeg=own).frame
+    variants = [Variant(WIDTH, HEIGHT, quality) for quality in (95, 80, 65)]
+    assert [as_it_came(frame, variant) for variant in variants] == [own, own, None]
+    assert as_it_came(seen(0).frame, variants[0]) is None
 
 
 def test_two_cameras_come_side_by_side_each_with_credit_of_its_own() -> None:

@@ -114,6 +114,30 @@ def test_picture_and_keypoints_are_drawn_where_they_belong(context: BrowserConte
         assert near(colour(page, 100, 100), (168, 168, 168)), "nothing of the last frame is left"
 
 
+def test_each_event_names_its_camera_where_there_are_several(context: BrowserContext, two: Server) -> None:
+    for number, feed in enumerate(two.hub.feeds):
+        feed.put(seen(0, standing(identity=number + 1)))
+    with watching(context, two) as page:
+        until(page, lambda: page.locator("#event-list li").count() == 2)
+        told = {tuple(row.split("\n")[-1:]) for row in page.locator("#event-list li").all_inner_texts()}
+        assert told == {("front",), ("back",)}
+
+
+def test_one_enlarged_far_down_the_page_is_seen(context: BrowserContext, two: Server) -> None:
+    for feed in two.hub.feeds:
+        feed.put(seen(0, standing()))
+    with watching(context, two) as page:
+        page.set_viewport_size({"width": 390, "height": 600})
+        until(page, lambda: page.locator(".tile").count() == 2)
+        page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+        page.keyboard.press("2")
+        until(page, lambda: page.evaluate(
+            "() => { const at = document.querySelector('.tile.big').getBoundingClientRect();"
+            " return at.top >= document.querySelector('header').getBoundingClientRect().bottom - 1"
+            " && at.top < innerHeight / 2; }"
+        ))  # fmt: skip
+
+
 def test_switches_change_what_is_drawn_at_once_and_are_remembered(context: BrowserContext, server: Server) -> None:
     server.hub.feeds[0].put(seen(0, standing(100), shown=picture(100)))
     with watching(context, server) as page:

@@ -201,7 +201,8 @@ def test_a_camera_that_comes_later_is_taken_in(clips: list[Path], tmp_path: Path
 def test_ctrl_c_finishes_all_files(clips: list[Path], tmp_path: Path) -> None:
     port = free_port()
     command = [sys.executable, "-m", "poseline", "run", *map(str, clips), "-m", "builtin", "--imgsz", "160", "--live",
-               "--source-fps", "2", "--serve", f"127.0.0.1:{port}", "-o", str(tmp_path / "out")]  # fmt: skip
+               "--source-fps", "2", "--serve", f"127.0.0.1:{port}", "--send", "ws", "--segment", "10m",
+               "-o", str(tmp_path / "out")]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             deadline = time.monotonic() + 60
@@ -219,8 +220,10 @@ def test_ctrl_c_finishes_all_files(clips: list[Path], tmp_path: Path) -> None:
     assert f"page: http://127.0.0.1:{port}/" in printed
     for clip in clips:
         assert (tmp_path / "out" / clip.stem / "annotated.mp4").exists()
-        log = read_log(tmp_path / "out" / clip.stem / "keypoints.jsonl")
+        log = read_log(tmp_path / "out" / clip.stem)
         assert log.ended in ("interrupted", "complete")
+        assert log.run["segment"] == 1
+        assert f"keypoints: ws://127.0.0.1:{port}/api/{clip.stem}/keypoints\n" in printed
 
 
 # What is refused, and what is missing.
@@ -238,7 +241,9 @@ def told(*arguments: str, before: str = "") -> tuple[int, str]:
         (["clip.mp4", "--serve=nowhere at all"], "not an address to listen on"),
         (["clip.mp4", "--serve", "--jobs", "2"], "leave --jobs out"),
         (["clip.mp4", "--record"], "--record is about the recordings of the live page; add --serve"),
-        (["clip.mp4", "--serve", "--segment", "soon"], "--segment soon: not a time"),
+        (["clip.mp4", "--serve", "--segment", "soon"], "output.segment: 'soon' is not a time"),
+        (["clip.mp4", "--keep", "24h"], "add --segment"),
+        (["clip.mp4", "--send", "ws"], "the WebSocket is a part of the page's server; add --serve"),
         (["picture.png", "--serve"], "shows cameras and videos, not pictures"),
     ],
 )

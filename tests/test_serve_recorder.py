@@ -17,8 +17,8 @@ pytest.importorskip("aiohttp", reason="needs poseline[serve]")
 pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
 
 from media_worlds import in_memory, until
-from poseline.errors import SettingsError
 from poseline.frame import plane_pixels
+from poseline.output import Keep
 from poseline.serve import recorder as recorder_module
 from poseline.serve.feed import Feed
 from poseline.serve.keep import Recordings
@@ -197,39 +197,11 @@ def test_segments_follow_each_other_without_a_frame_lost(tmp_path: Path) -> None
 
 
 def test_the_oldest_go_when_there_are_too_many_or_too_old_and_never_the_one_in_use(tmp_path: Path) -> None:
-    world = World(tmp_path, 0.0, segment=2.0, at_once=True, most_bytes=1.0)
+    world = World(tmp_path, 0.0, segment=2.0, at_once=True, keep=Keep(size=1.0))
     world.film(200)
     world.recorder.close()
     assert [found.frames for found in world.recorder.finished] == [20], "the newest stays, however large"
     assert len(list((tmp_path / "recordings").iterdir())) == 2
-    rules = Recordings(most_seconds=60)
-    now = time.time()
-    found = [
-        Recording(tmp_path / f"{age}.mp4", tmp_path / f"{age}.jsonl", 1, 1.0, now - age) for age in (90, 70, 50, 1)
-    ]
-    assert rules.too_many(found, [1] * 4) == found[:2]
-    assert Recordings(most_bytes=25).too_many(found, [10, 10, 10, 10]) == found[:2]
-    assert Recordings().too_many(found, [10, 10, 10, 10]) == []
-    assert rules.too_many([], []) == []
-
-
-@pytest.mark.parametrize(
-    ("segment", "keep", "rules"),
-    [("10m", "24h", Recordings(0, 600, 86400, None)), ("90s", "50GB", Recordings(0, 90, None, 50e9)),
-     (None, "7d", Recordings(0, None, 604800, None)), ("1.5h", "500MB", Recordings(0, 5400, None, 5e8))],
-)  # fmt: skip
-def test_times_and_sizes_are_read(segment: str | None, keep: str, rules: Recordings) -> None:
-    assert Recordings.parse(0, segment, keep, False) == rules
-
-
-@pytest.mark.parametrize(
-    ("segment", "keep"),
-    [("10", None), ("1s", None), ("-5m", None), ("0m", None), ("m", None), (None, "50"), (None, "0GB"), (None, "1KB"),
-     (None, "-1h"), (None, "forever"), ("10 m", None), ("nan", None)],
-)  # fmt: skip
-def test_what_is_neither_is_told(segment: str | None, keep: str | None) -> None:
-    with pytest.raises(SettingsError, match="such as"):
-        Recordings.parse(0, segment, keep, False)
 
 
 def test_it_never_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

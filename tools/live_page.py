@@ -39,10 +39,12 @@ _SETTLING = 8.0
 _HOOKS = """
     window.delays = [];
     let arrival = 0;
+    const arrivals = {};
     const decode = TextDecoder.prototype.decode;
     TextDecoder.prototype.decode = function (...given) {
         const text = decode.apply(this, given);
-        arrival = JSON.parse(text).arrival;
+        const head = JSON.parse(text);
+        arrival = arrivals[head.number] = head.arrival;
         return text;
     };
     const made = window.createImageBitmap, drawn = CanvasRenderingContext2D.prototype.drawImage;
@@ -53,6 +55,10 @@ _HOOKS = """
     };
     CanvasRenderingContext2D.prototype.drawImage = function (picture, ...given) {
         drawn.call(this, picture, ...given);
+        if (picture.timestamp !== undefined && arrivals[picture.timestamp]) {  // a VideoFrame, of H.264
+            picture.arrival = arrivals[picture.timestamp];
+            delete arrivals[picture.timestamp];
+        }
         if (picture.arrival) window.delays.push([performance.timeOrigin + performance.now(), picture.arrival]);
         picture.arrival = 0;
     };

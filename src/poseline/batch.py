@@ -86,7 +86,7 @@ def run_batch(
     if settings.output.send:
         from poseline import send
 
-        send.check(settings.output.send)
+        send.check(settings.output.send, served=serve is not None)
     locations = locate(sources, recursive)
     if as_batch and settings.output.directory is None:
         raise SettingsError("poseline batch: name the folder of the results with -o; another start goes on there")
@@ -98,6 +98,8 @@ def run_batch(
         from poseline.output import choose_encoder
 
         choose_encoder("nvenc")  # reported before a model is loaded
+    if settings.output.segment and (pictures := next((each for each in locations if each.pictures), None)):
+        raise SettingsError(f"--segment cuts videos, and {pictures.name} is none; leave it out")
     several = len(locations) > 1
     if serve is None:
         workers, jobs = (1, jobs or _jobs_for_all()) if several else (jobs, 1)
@@ -340,9 +342,10 @@ class _WorkerSourceWork(_SourceWork):
 
 
 def _complete_log(report: RunReport) -> Path | None:
-    from poseline.log import LOG_NAME
+    from poseline.log import part_number
 
-    return next((path for path in report.files if path.name == LOG_NAME and report.ended == "complete"), None)
+    parts = [(number, path) for path in report.files if (number := part_number(path.name))]
+    return min(parts)[1] if parts and report.ended == "complete" else None
 
 
 def _show_loaded(estimator: PoseEstimator) -> None:

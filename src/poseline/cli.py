@@ -105,11 +105,11 @@ def run(
     encoder: Annotated[configuration.Encoder | None, _option("--encoder", help="Video encoder; auto: NVENC where the GPU has it, else x264.", panel=_WRITE, of="output.encoder")] = None,
     preset: Annotated[configuration.Preset | None, _option("--preset", help="x264 preset: speed against file size.", panel=_WRITE, of="output.preset")] = None,
     crf: Annotated[int | None, _option("--crf", help="Video quality, 0 (best) to 51.", panel=_WRITE, of="output.crf")] = None,
-    send: Annotated[list[str] | None, _option("--send", metavar="ADDRESS", help="Send keypoints to another program: osc://HOST:PORT, udp://, tcp://, mqtt://, lsl: or - (stdout); may be given several times.", panel=_WRITE)] = None,
+    send: Annotated[list[str] | None, _option("--send", metavar="ADDRESS", help="Send keypoints to another program: osc://HOST:PORT, udp://, tcp://, mqtt://, lsl:, ws (on the page's server) or - (stdout); may be given several times.", panel=_WRITE)] = None,
     serve: Annotated[str | None, _option("--serve", metavar="[HOST:PORT]", help="Show it live in a browser, at this address. (127.0.0.1:8100)", panel=_WRITE)] = None,
     pre_roll: Annotated[float, typer.Option("--pre-roll", min=0, max=120, metavar="SECONDS", help="With --serve: seconds that a recording begins earlier; encodes all the time.", rich_help_panel=_WRITE)] = 0.0,
-    segment: Annotated[str | None, _option("--segment", metavar="TIME", help="With --serve: begin another file after this time of a recording, such as 10m.", panel=_WRITE)] = None,
-    keep: Annotated[str | None, _option("--keep", metavar="TIME|SIZE", help="With --serve: remove a camera's oldest recordings beyond this, such as 24h or 50GB.", panel=_WRITE)] = None,
+    segment: Annotated[str | None, _option("--segment", metavar="TIME", help="Begin another video and log after this time, such as 10m; with --serve, also of its recordings.", panel=_WRITE)] = None,
+    keep: Annotated[str | None, _option("--keep", metavar="TIME|SIZE", help="Remove the oldest of these files beyond this age or size, such as 24h or 50GB.", panel=_WRITE)] = None,
     record: Annotated[bool, _option("--record", help="With --serve: record from the first frame on.", panel=_WRITE)] = False,
     jobs: Annotated[str, typer.Option("--jobs", metavar="N|auto", help="Processes to use: for several sources one each, for one recording each for a piece of it.")] = "1",
     retry: Annotated[int, typer.Option("--retry", min=0, metavar="TIMES", help="Run sources that failed again, at the end.")] = 0,
@@ -146,7 +146,7 @@ def run(
             "directory": output, "overwrite": overwrite, "video": video, "show": show,
             "log": None if log is None else tuple(part.strip() for part in log.split(",")),
             "encoder": encoder, "preset": preset, "crf": crf,
-            "send": send or None,
+            "send": send or None, "segment": segment, "keep": keep,
         },
     }  # fmt: skip
     if augment:
@@ -156,10 +156,11 @@ def run(
     overrides = {
         section: {key: value for key, value in values.items() if value is not None} for section, values in given.items()
     }
-    recordings = _recordings(serve, pre_roll, segment, keep, record)
+    settings = configuration.load(config, overrides)
+    recordings = _recordings(serve, pre_roll, record, settings.output)
     logs: list[Path] = []
     code = runner.run_batch(
-        sources, configuration.load(config, overrides), context.obj, _jobs(jobs), recursive,
+        sources, settings, context.obj, _jobs(jobs), recursive,
         on_log=logs.append, serve=serve, recordings=recordings,
         as_batch=as_batch, retry=retry,
     )  # fmt: skip
@@ -333,14 +334,17 @@ def _file(option: str, path: Path) -> Path:
     return path
 
 
-def _recordings(serve: str | None, pre_roll: float, segment: str | None, keep: str | None, record: bool) -> Any:
-    """What the page's recordings are like; None where nothing is said of them."""
-    given = {"--pre-roll": pre_roll, "--segment": segment, "--keep": keep, "--record": record}
-    if not any(given.values()):
-        return None
+def _recordings(serve: str | None, pre_roll: float, record: bool, output: configuration.OutputSettings) -> Any:
+    """What the page's recordings are like; None without a page."""
     if serve is None:
-        option = next(name for name, value in given.items() if value)
-        raise SettingsError(f"{option} is about the recordings of the live page; add --serve")
+        for option, given in (("--pre-roll", pre_roll), ("--record", record)):
+            if given:
+                raise SettingsError(f"{option} is about the recordings of the live page; add --serve")
+        if output.keep and not output.segment:
+            raise SettingsError(
+                "--keep removes the oldest segments of a recording; add --segment, such as --segment 10m"
+            )
+        return None
     from poseline.serve.keep import Recordings
 
-    return Recordings.parse(pre_roll, segment, keep, record)
+    return Recordings.of(pre_roll, record, output)

@@ -95,6 +95,8 @@ class Frame:
     """The outage, or the break of the source's time stamps, that this frame ended, if any."""
     pixel_aspect: Fraction | None = None
     """Width of a pixel over its height, as the picture is to be shown; None: as `SourceInfo` says for all."""
+    jpeg: bytes | None = None
+    """The picture as a live source of JPEGs gave it, whole and upright; None of any other."""
 
     @property
     def width(self) -> int:
@@ -129,7 +131,7 @@ class Frame:
     def without_pixels(self) -> Frame:
         """The same frame with a black picture of its size, which takes no memory."""
         black = np.broadcast_to(np.zeros((1, 1, 1), np.uint8), (self.height, self.width, 3))
-        return replace(self, picture=black)
+        return replace(self, picture=black, jpeg=None)
 
     def __repr__(self) -> str:
         return f"Frame(index={self.index}, time={self.time:.3f} s, {self.width}x{self.height}, source={self.source!r})"

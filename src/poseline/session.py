@@ -112,7 +112,7 @@ class Session:
         into_folder: bool = False, turns: Turns | None = None, workers: int = 1,
     ) -> None:  # fmt: skip
         self._request, self._models = request, models
-        self._sinks = [*_senders(request), *sinks] if into_folder else sinks
+        self._sinks = [*_senders(request, sinks), *sinks] if into_folder else sinks
         self._stages, self._into_folder = stages, into_folder
         self._turns, self._workers = turns, workers
         self._render_in_subprocess = False
@@ -228,25 +228,28 @@ def _check_formats(names: Sequence[str]) -> None:
             each.require()
 
 
-def _senders(request: RunRequest) -> Sequence[Sink]:
+def _senders(request: RunRequest, others: Sequence[Sink]) -> Sequence[Sink]:
     """Sinks of the addresses that the settings send keypoints to."""
     if not request.settings.output.send:
         return ()
     from poseline import send
 
-    return send.senders(request.settings.output.send, request.source.name)
+    served = any(sink.name == "serve" for sink in others)
+    return send.senders(request.settings.output.send, request.source.name, served)
 
 
 def may_render_in_subprocess(request: RunRequest) -> bool:
     """Whether a second process may draw a file's pictures, so that a GPU can keep them: this one has no time.
 
     Not beside a window, which shows each picture when its poses are found; not with --jobs, where Python runs in many
-    processes already; and not for some of a file's frames, since drawing is not what takes the time then.
+    processes already; not for some of a file's frames, since drawing is not what takes the time then; and not where the
+    video is cut into segments, which this process does at the same frames as in the log.
     """
     output, capture = request.settings.output, request.settings.capture
     drawn = request.source.video and output.video and not output.show and not request.settings.overlay.hud
+    whole = output.segment is None
     every = not capture.live and capture.vid_stride == 1
-    return bool(drawn) and every and cores() >= _CORES_TO_RENDER and not in_worker()
+    return bool(drawn) and every and whole and cores() >= _CORES_TO_RENDER and not in_worker()
 
 
 def _open(location: Location, settings: Settings, drawn_on: bool) -> Source:

@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from poseline.amounts import bytes_in, seconds_in
 from poseline.errors import SettingsError
 from poseline.words import did_you_mean
 
@@ -52,6 +53,24 @@ def _image_size(given: Any) -> Any:
     if len(whole) != len(sides) or len(sides) not in (1, 2):
         raise ValueError(f"a size is one number of pixels in 32..8192, or (height, width), got {given!r}")
     return whole[0] if len(whole) == 1 else (whole[0], whole[1])
+
+
+_SHORTEST_SEGMENT = 2.0
+"""Seconds: files of the live page's recordings begin at a key frame, of which there is one a second."""
+
+
+def _segment(text: str) -> str:
+    if (seconds_in(text) or 0) < _SHORTEST_SEGMENT:
+        raise ValueError(
+            f"{text!r} is not a time of {_SHORTEST_SEGMENT:g} s or more, such as 90s, 10m or 1h (--segment)"
+        )
+    return text
+
+
+def _keep(text: str) -> str:
+    if not (seconds_in(text) or bytes_in(text)):
+        raise ValueError(f"{text!r} is neither a time, such as 24h or 7d, nor a size, such as 500MB or 50GB (--keep)")
+    return text
 
 
 LOG_FORMATS = [
@@ -323,8 +342,12 @@ class OutputSettings(Section):
     """The quality, on x264's scale: 18 looks like the source, 28 is small. With `ultrafast` it is x264's `qp`."""
     audio: bool = True
     """Copy the source's sound."""
+    segment: Annotated[str, AfterValidator(_segment)] | None = None
+    """Length of the files of a recording, such as 10m, at which the next one begins; unset: one file."""
+    keep: Annotated[str, AfterValidator(_keep)] | None = None
+    """Age or size of a recording, such as 24h or 50GB, beyond which its oldest segments are removed; unset: none."""
     send: tuple[str, ...] = ()
-    """Where keypoints go while the run goes on: osc://HOST:PORT, udp://, tcp://, mqtt://, lsl: and - (stdout)."""
+    """Where keypoints go while the run goes on: osc://HOST:PORT, udp://, tcp://, mqtt://, lsl:, ws and - (stdout)."""
 
     @field_validator("send", mode="before")
     @classmethod

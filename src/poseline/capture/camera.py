@@ -54,8 +54,8 @@ class CameraDevice(Protocol):
 
 
 Connected: TypeAlias = "CameraDevice | V4l2Device"
-_Taken: TypeAlias = "tuple[Picture, float]"
-"""A picture, and when it was taken or came, in `time.monotonic()` seconds."""
+_Taken: TypeAlias = "tuple[Picture, float, bytes | None]"
+"""A picture, when it was taken or came, in `time.monotonic()` seconds, and its JPEG as in `Frame`."""
 
 
 class Camera:
@@ -123,7 +123,7 @@ class Camera:
                         break
                     if taken is None:
                         break
-                    pixels, arrival = taken
+                    pixels, arrival, jpeg = taken
                     started = arrival if index == 0 else started
                     # A driver's stamps may run back a little where it was opened again.
                     before, last = last, max(last, arrival - started)
@@ -135,7 +135,7 @@ class Camera:
                     pts = round(last / TICKS)
                     if isinstance(pixels, VideoFrame):
                         pixels.pts, pixels.time_base = pts, TICKS
-                    frame = Frame(pixels, index, pts, TICKS, last, arrival, self.info.name, gap=gap)
+                    frame = Frame(pixels, index, pts, TICKS, last, arrival, self.info.name, gap=gap, jpeg=jpeg)
                     self._look(frame)
                     yield frame
                     index += 1
@@ -242,7 +242,7 @@ class Plug:
 def _arrived(device: CameraDevice) -> _Taken | None:
     """The next picture of a device that stamps none, with the time of its arrival."""
     good, pixels = device.read()
-    return (pixels, time.monotonic()) if good else None
+    return (pixels, time.monotonic(), None) if good else None
 
 
 def _why_closed(index: int) -> str:

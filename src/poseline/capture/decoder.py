@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import av
 import av.error
@@ -18,6 +18,7 @@ from poseline.capture.aspect import pixel_aspect
 from poseline.capture.container import DAMAGE, Opened
 from poseline.capture.deinterlace import Deinterlacer
 from poseline.capture.hardware import ON_DEVICE
+from poseline.capture.jpeg import whole_jpeg
 from poseline.capture.orientation import UPRIGHT, Orientation, orientation_of, turned
 from poseline.capture.recent import MOST_IN_FLIGHT, RecentPackets, has_no_picture
 from poseline.errors import SourceError
@@ -71,6 +72,9 @@ class Decoder:
         self._stated_aspect: Fraction | None = None
         self.pixel_aspect = Fraction(1)
         """Width of a pixel over its height in the newest picture that came out."""
+        self.jpeg: bytes | None = None
+        """The newest picture that came out as it was given, where `keep_jpegs` was called and it is a whole JPEG."""
+        self._keeps_jpegs = False
         self._recent = RecentPackets()
         self._sent = self._given = 0
         self._last_stamp: int | None = None
@@ -81,6 +85,11 @@ class Decoder:
 
         It has no traceback: that would refer to this decoder, and the two would keep each other and the container.
         """
+
+    def keep_jpegs(self) -> None:
+        """Have each picture's own JPEG in `jpeg`, where the stream is made of JPEGs."""
+        self._keeps_jpegs = self._context.name == "mjpeg"
+        self._context.copy_opaque = self._keeps_jpegs
 
     def forget_interlaced(self) -> None:
         """Count interlaced pictures anew, from the present one on."""
@@ -135,6 +144,8 @@ class Decoder:
                 yield packet
 
     def _decode(self, packet: av.Packet[VideoStream] | None) -> Iterable[VideoFrame]:
+        if self._keeps_jpegs and packet is not None:
+            packet.opaque = whole_jpeg(packet)
         try:
             return self._context.decode(packet)
         except av.error.EOFError:
@@ -230,7 +241,11 @@ class Decoder:
                 yield self._decoded(ready, corrupt)
 
     def _decoded(self, frame: VideoFrame, corrupt: bool) -> Decoded:
-        return Decoded(self._upright(frame), corrupt, self.pixel_aspect)
+        upright = self._upright(frame)
+        if self._keeps_jpegs:
+            as_given = self.orientation.upright and not (corrupt or frame.interlaced_frame or self._deinterlacer)
+            self.jpeg = cast("bytes | None", frame.opaque) if as_given else None
+        return Decoded(upright, corrupt, self.pixel_aspect)
 
     def _upright(self, frame: VideoFrame) -> VideoFrame:
         """The frame as 8-bit yuv420p planes, turned as its display matrix says; on a device, as it is."""

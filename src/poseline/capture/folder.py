@@ -13,8 +13,8 @@ from poseline.capture.recognise import AMBIGUOUS_SUFFIXES, IMAGE_SUFFIXES, VIDEO
 from poseline.errors import SourceError
 from poseline.words import counted
 
-_JOURNAL = "keypoints.jsonl"
-"""What lies in every folder of results: `poseline.log.LOG_NAME`, which capture does not import."""
+_JOURNAL = re.compile(r"keypoints(-\d+)?\.jsonl")
+"""What lies in every folder of results, as `poseline.log.place` says, which capture does not import."""
 _UNFINISHED = frozenset({".crdownload", ".download", ".part", ".partial", ".tmp"})
 """Of files that a download or a run is still writing, or never finished."""
 _MOST_NAMES = 6
@@ -74,7 +74,7 @@ class Search:
         except SourceError:
             self.unreadable.append(folder)
             return
-        if any(entry.name == _JOURNAL for entry in inside):
+        if any(_JOURNAL.fullmatch(entry.name) for entry in inside):
             self.results += 1
         else:
             self.add(inside, recursive, f"{prefix}{folder.name}-")

@@ -132,7 +132,7 @@ class NetworkStream:
                         time = self._last / TICKS.denominator
                         yield Frame(
                             picture, index, self._last, TICKS, time, arrival, self.info.name, corrupt,
-                            gap=gap, pixel_aspect=aspect,
+                            gap=gap, pixel_aspect=aspect, jpeg=self._decoder.jpeg if self._decoder else None,
                         )  # fmt: skip
                         index += 1
                 if self._stopped.is_set() or self._over():
@@ -159,6 +159,7 @@ class NetworkStream:
         stream.codec_context.thread_count = _threads(opened)
         self._clock.connected(stamped=not form.flags & _UNSTAMPED, from_zero=form.name == _COUNTS_FROM_ZERO)
         self._bad, self._decoder = self.bad, Decoder(opened)
+        self._decoder.keep_jpegs()
         self._began = -1
         self._receiver = receiver = Receiver(opened, self._decoder, self._clock)
         tick, pace = stream.time_base or TICKS, self._clock.pace

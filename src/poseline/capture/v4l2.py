@@ -11,6 +11,7 @@ from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from poseline.capture.jpeg import whole_jpeg
 from poseline.errors import SourceError
 from poseline.frame import reformatted
 
@@ -142,9 +143,10 @@ class V4l2Device:
         assert self._container is not None
         return float(self._container.streams.video[0].average_rate or 0)
 
-    def picture(self) -> tuple[VideoFrame, float] | None:
-        """Wait for the next picture: 8-bit yuv420p planes, and when it was taken, in `time.monotonic()` seconds.
+    def picture(self) -> tuple[VideoFrame, float, bytes | None] | None:
+        """Wait for the next picture.
 
+        Returns 8-bit yuv420p planes, when it was taken, in `time.monotonic()` seconds, and its JPEG as in `Frame`;
         None where `release` was called meanwhile, or the camera has come to its end.
 
         Raises:
@@ -173,7 +175,9 @@ class V4l2Device:
             if frames:
                 frame = frames[-1]
                 planar = frame.format.name in ("yuv420p", "yuvj420p")
-                return (frame if planar else reformatted(frame, "yuv420p")), taken
+                as_given = self.fourcc == _PREFERRED and not (frame.is_corrupt or frame.interlaced_frame)
+                jpeg = whole_jpeg(packet) if as_given else None
+                return (frame if planar else reformatted(frame, "yuv420p")), taken, jpeg
         return None
 
     def release(self) -> None:

@@ -145,9 +145,9 @@ def _folder(log: Path, output: Path | None, several: bool, taken: set[str]) -> P
         return log.parent / FOLDER
     if not several:
         return output
-    from poseline.log import LOG_NAME
+    from poseline.log import part_number
 
-    stem = log.absolute().parent.name if log.name == LOG_NAME else log.stem
+    stem = log.absolute().parent.name if part_number(log.name) else log.stem
     name, number = stem, 2
     while name in taken:
         name, number = f"{stem}-{number}", number + 1

@@ -7,14 +7,14 @@ from pathlib import Path
 from poseline.atomic import cause
 from poseline.comparison.compare import FILES
 from poseline.errors import OutputError
-from poseline.log import LOG_NAME
+from poseline.log import part_number
 
 VIDEO = "compare.mp4"
 
 
 def names_of(first: Path, second: Path) -> tuple[str, str]:
     """Short names of two logs: their folders' or their own; A and B where those are the same."""
-    names = [log.absolute().parent.name if log.name == LOG_NAME else log.name.split(".")[0] for log in (first, second)]
+    names = [log.absolute().parent.name if part_number(log.name) else log.name.split(".")[0] for log in (first, second)]
     return (names[0], names[1]) if names[0] != names[1] else (f"{names[0]} (A)", f"{names[1]} (B)")
 
 

@@ -1,7 +1,8 @@
 """The keypoint log: its writer, its reader, and what is made of it."""
 
+from poseline.log.clip import clip_of
 from poseline.log.counts import Counts, Ended
-from poseline.log.place import LOG_NAME, clip_of, journal_of
+from poseline.log.place import LOG_NAME, journal_of, part_name, part_number
 from poseline.log.reader import Ending, Log, LoggedFrame, LogReader, last_record, read_log
 from poseline.log.records import Records, RunHeader, written_aspect
 from poseline.log.tables import write_csv, write_parquet
@@ -26,6 +27,8 @@ __all__ = [
     "clip_of",
     "journal_of",
     "last_record",
+    "part_name",
+    "part_number",
     "read_log",
     "read_tracks",
     "write_csv",

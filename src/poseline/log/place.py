@@ -1,43 +1,47 @@
-"""Place: where a run's keypoint log lies, and the clip that it is of."""
+"""Place: where a run's keypoint log lies, in one file or, of a run that is cut into segments, in several."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from poseline.errors import SourceError
-from poseline.log.reader import LogReader
 
 LOG_NAME = "keypoints.jsonl"
-"""The log in a run's folder."""
+"""The log in a run's folder, or the first part of it."""
+_PART = re.compile(r"keypoints(?:-([2-9]|[1-9]\d+))?\.jsonl")
+
+
+def part_number(name: str) -> int | None:
+    """Which part of a run's log is called so, from 1; None for another file."""
+    found = _PART.fullmatch(name)
+    return found and int(found[1] or 1)
+
+
+def part_name(number: int) -> str:
+    """What the part of this number is called, from 1."""
+    return LOG_NAME if number == 1 else f"keypoints-{number}.jsonl"
+
+
+def part_after(path: Path) -> Path | None:
+    """The part that follows the one at `path`; None where there is none."""
+    number = part_number(path.name)
+    following = path.with_name(part_name(number + 1)) if number else None
+    return following if following is not None and following.is_file() else None
 
 
 def journal_of(path: str | Path) -> Path:
-    """The log that is meant by `path`: itself, or the one in a run's folder.
+    """The log that is meant by `path`: itself, or the one in a run's folder: its first part that is still there.
 
     Raises:
         SourceError: there is none.
     """
     path = Path(path)
     if path.is_dir():
-        if not (path / LOG_NAME).is_file():
+        parts = [(number, entry) for entry in path.iterdir() if (number := part_number(entry.name)) and entry.is_file()]
+        if not parts:
             raise SourceError(f"{path}: this folder holds no {LOG_NAME}; give the folder of a run, or a log")
-        return path / LOG_NAME
+        return min(parts)[1]
     if not path.is_file():
         raise SourceError(f"{path}: no such log, and no folder of a run")
     return path
-
-
-def clip_of(log: LogReader) -> Path:
-    """The file that the log says it is of: as it was given to the run, or beside the log.
-
-    Raises:
-        SourceError: it is not there, or was no file.
-    """
-    source = str(log.run["source"])
-    if "://" in source:
-        raise SourceError(f"{log.path}: is of {source}; give a recording of it with --clip")
-    path = Path(source)
-    for place in (path, log.path.parent / path, log.path.parent / path.name, log.path.parent.parent / path.name):
-        if place.is_file():
-            return place
-    raise SourceError(f"{log.path}: is of {source}, and no such file is here; give the clip with --clip")

@@ -14,6 +14,7 @@ import orjson
 
 from poseline.errors import SourceError
 from poseline.frame import Gap
+from poseline.log.place import journal_of, part_after
 from poseline.log.records import SCHEMA
 from poseline.pose import Poses
 from poseline.short_repr import short_repr
@@ -22,11 +23,13 @@ from poseline.skeleton import Skeleton
 Ending: TypeAlias = Literal["complete", "interrupted", "failed", "killed", "unknown"]
 """How a log's run ended: as its end record says; `killed` without one.
 
-`unknown`: its end record has no `ended`, as in old logs, and names no error: a complete run or an interrupted one.
+`unknown`: its end record has no `ended`, as in old logs, and names no error: a complete run or an interrupted one. Or
+the log goes on in a part that is not there.
 """
 
 _BEGINNING = 32
 """Bytes of a line in which its type stands."""
+_NEXT = b'{"type":"next"'
 _LAST = 65_536
 """Bytes at the end of a log that hold its last line."""
 
@@ -60,14 +63,17 @@ class LoggedFrame:
 
 
 class LogReader:
-    """The records of a log one after another, in bounded memory.
+    """The records of a log one after another, in bounded memory; of one that is cut into parts, from `path` on.
+
+    Args:
+        path: a log or a part of one, or the folder of a run, which has all parts that are still there.
 
     Raises:
         SourceError: the file cannot be read, or does not begin as a keypoint log of this schema.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = journal_of(path) if Path(path).is_dir() else Path(path)
         self.gaps: list[Gap] = []
         """Outages, as far as the log has been read."""
         self.end: dict[str, Any] | None = None
@@ -76,6 +82,8 @@ class LogReader:
         """Lines that were torn, not UTF-8, not a record, or a frame again that had been before."""
         self.run = self._first()
         """The first line: source, model, skeleton and so on."""
+        self.goes_on = False
+        """The log goes on in a part that is not there; known once `frames` is at its end."""
         self._last_index: dict[str, int] = {}
         self._size: tuple[int | None, int | None] = _first_size(self.run)
         self._aspect = self.pixel_aspect
@@ -111,7 +119,7 @@ class LogReader:
     @property
     def ended(self) -> Ending:
         """How the run ended; known once `frames` is at its end."""
-        return _ending(self.end)
+        return _ending(self.end, self.goes_on)
 
     def differing(self) -> tuple[bool, bool]:
         """Whether pictures differ in size, and whether their pixels do in shape; looks through the file once."""
@@ -128,33 +136,43 @@ class LogReader:
         """Each frame's record as it stands in the file, and the frame that it holds."""
         self.gaps, self.end, self.skipped, self._last_index = [], None, 0, {}
         self._size, self._aspect = _first_size(self.run), self.pixel_aspect
-        with self._opened() as lines:
-            next(lines, None)
-            for line in lines:
-                try:
-                    taken = self._parse(line)
-                except (ValueError, KeyError, TypeError, AttributeError):  # whatever a broken line can be mistaken for
-                    self.skipped += 1
-                else:
-                    if taken is not None:
-                        yield taken
+        self.goes_on = False
+        for line in self._lines():
+            try:
+                taken = self._parse(line)
+            except (ValueError, KeyError, TypeError, AttributeError):  # whatever a broken line can be mistaken for
+                self.skipped += 1
+            else:
+                if taken is not None:
+                    yield taken
 
     def _size_records(self) -> Iterator[dict[str, Any]]:
-        with self._opened() as lines:
-            for line in lines:
-                if b'"size"' in line[:_BEGINNING] and (record := _size_record(line)) is not None:
-                    yield record
+        for line in self._lines():
+            if b'"size"' in line[:_BEGINNING] and (record := _size_record(line)) is not None:
+                yield record
+
+    def _lines(self) -> Iterator[bytes]:
+        """All lines of all parts; of the first part without the first one."""
+        part: Path | None = self.path
+        while part is not None:
+            line = b""
+            with self._opened(part) as lines:
+                if part is self.path:
+                    next(lines, None)
+                for line in lines:
+                    yield line
+            part = part_after(part) if line.startswith(_NEXT) else None
 
     @contextmanager
-    def _opened(self) -> Iterator[BinaryIO]:
+    def _opened(self, part: Path) -> Iterator[BinaryIO]:
         try:
-            with self.path.open("rb") as lines:
+            with part.open("rb") as lines:
                 yield lines
         except OSError as error:
-            raise SourceError(f"{self.path}: the keypoint log cannot be read: {error.strerror}") from error
+            raise SourceError(f"{part}: the keypoint log cannot be read: {error.strerror}") from error
 
     def _first(self) -> dict[str, Any]:
-        with self._opened() as lines:
+        with self._opened(self.path) as lines:
             first = lines.readline(16_000_000)
         try:
             run: dict[str, Any] = json.loads(first.decode("utf-8"))
@@ -172,6 +190,7 @@ class LogReader:
             raise ValueError("torn: a line counts only when it is whole")
         record: dict[str, Any] = orjson.loads(line)
         kind = record["type"]
+        self.goes_on = kind == "next"
         if kind == "frame":
             return record, self._frame(record)
         if kind == "gap":
@@ -181,7 +200,9 @@ class LogReader:
             self._aspect = float(record.get("pixel_aspect") or self._aspect)
         elif kind == "end":
             self.end = record
-        else:
+        elif kind == "run" and "segment" in record:  # of the next part, which states sizes anew
+            self._size, self._aspect = _first_size(record), _pixel_aspect(record)
+        elif kind != "next":
             raise ValueError(f"unknown record {kind!r}")
         return None
 
@@ -218,6 +239,8 @@ class Log:
     """The last line: ended, counts, elapsed, fps, error."""
     skipped: int = 0
     """Lines that were torn, not UTF-8, not a record, or a frame again that had been before."""
+    goes_on: bool = False
+    """It goes on in a part that is not there."""
 
     def __repr__(self) -> str:
         poses = sum(len(frame.poses) for frame in self.frames)
@@ -226,7 +249,7 @@ class Log:
     @property
     def ended(self) -> Ending:
         """How the run ended; `end["error"]` says why one failed."""
-        return _ending(self.end)
+        return _ending(self.end, self.goes_on)
 
     @property
     def interrupted(self) -> bool:
@@ -243,18 +266,25 @@ class Log:
 
 
 def read_log(path: str | Path) -> Log:
-    """Read a keypoint log.
+    """Read a keypoint log, or the one in a run's folder; one that is cut into parts is one log.
 
     Raises:
         SourceError: the file cannot be read, or is not a keypoint log of this schema.
     """
     reader = LogReader(path)
     frames = list(reader.frames())
-    return Log(reader.run, reader.names, frames, reader.gaps, reader.end, reader.skipped)
+    return Log(reader.run, reader.names, frames, reader.gaps, reader.end, reader.skipped, reader.goes_on)
 
 
 def last_record(path: Path) -> dict[str, Any]:
     """The last line of a log, where that is a whole record; else an empty one, as where a run was killed."""
+    part, record = path, _last_line(path)
+    while record.get("type") == "next" and (following := part_after(part)) is not None:
+        part, record = following, _last_line(following)
+    return record
+
+
+def _last_line(path: Path) -> dict[str, Any]:
     with suppress(OSError, ValueError, IndexError), path.open("rb") as file:  # IndexError: it is empty
         file.seek(max(0, path.stat().st_size - _LAST))
         found = json.loads(file.read().splitlines()[-1])
@@ -262,9 +292,9 @@ def last_record(path: Path) -> dict[str, Any]:
     return {}
 
 
-def _ending(end: Mapping[str, Any] | None) -> Ending:
+def _ending(end: Mapping[str, Any] | None, goes_on: bool) -> Ending:
     if end is None:
-        return "killed"
+        return "unknown" if goes_on else "killed"
     stated: Any = end.get("ended")
     if stated in ("complete", "interrupted", "failed"):
         ending: Ending = stated

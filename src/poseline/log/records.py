@@ -12,6 +12,8 @@
 - a picture size, `{"type":"size","frame":i,"width":w,"height":h}`, before the first frame that has another size than
   the frame before it; the first frame is compared with the header's `video`, and has its record where that is null.
   Where the shape of the pixels changes, with or without the size, it has `"pixel_aspect"` as well;
+- where a log is cut into parts, at the end of each but the last, `{"type":"next"}`. Each part begins with the run's
+  record, in which `"segment"` counts the parts from 1; sizes are stated anew where they differ from that record's;
 - last, `{"type":"end","ended":"complete","counts":{...},"elapsed":s,"fps":...,"error":null}`, with `"nulls":n` if there
   were any. `ended` is `complete` (the source came to its end), `interrupted` (the user ended the run) or `failed`
   (`error` says why). A log without this record belongs to a run that was killed.
@@ -23,7 +25,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -110,6 +112,15 @@ class RunHeader:
         return written
 
 
+class _Shape(NamedTuple):
+    """Of a picture."""
+
+    size: tuple[int | None, int | None]
+    """(width, height) in pixels."""
+    aspect: float
+    """A pixel's width over its height."""
+
+
 class Records:
     """Makes the lines of one run, each with its newline at the end.
 
@@ -128,7 +139,8 @@ class Records:
         self._shown = shown
         if shown and header.keypoints:
             header = replace(header, keypoints="smoothed")
-        self.run = _line(header.as_record())
+        self._header = header.as_record()
+        self.run = _line(self._header)
         """The first line."""
         self._source = redact(header.source)
         self._keypoints = len(header.skeleton)
@@ -136,9 +148,19 @@ class Records:
         self._steps = np.array((_PER_SCORE, *4 * (_PER_PIXEL,), *self._keypoints * each))  # of score, box, keypoints
         self._many_classes = len(header.classes) > 1
         video = header.video or {}
-        self._size = (video.get("width"), video.get("height"))  # of the last frame written
+        self._stated = _Shape((video.get("width"), video.get("height")), video.get("pixel_aspect", 1.0))
+        self._shape = self._stated  # of the last frame written
+        self._written = self._stated  # as this part of the log says, up to here
         self._aspect: Fraction | None = None  # as the last frame said
-        self._written_aspect = video.get("pixel_aspect", 1.0)
+
+    def part(self, number: int) -> bytes:
+        """The first line of a part of the log, from 1."""
+        self._written = self._stated
+        return _line({**self._header, "segment": number})
+
+    def next(self) -> bytes:
+        """The last line of a part that is followed by another one."""
+        return _line({"type": "next"})
 
     def frame(self, observation: Observation, picture: str | None = None) -> bytes:
         """A frame's line, behind that of its picture's new size, if it has one.
@@ -146,8 +168,8 @@ class Records:
         `picture` is the file of the annotated picture, as it is called in the run's folder, where there is one.
         """
         frame, poses = observation.frame, observation.shown if self._shown else observation.poses
-        changed = self._size != (frame.width, frame.height) or self._aspect is not frame.pixel_aspect
-        size = self._changed_size(frame) if changed else b""
+        changed = self._shape.size != (frame.width, frame.height) or self._aspect is not frame.pixel_aspect
+        size = self._changed_size(frame) if changed or self._written is not self._shape else b""
         record = {
             "type": "frame",
             "frame": frame.index,
@@ -186,15 +208,15 @@ class Records:
 
     def _changed_size(self, frame: Frame) -> bytes:
         """The line of what has changed of size and shape of the pixels, if anything has."""
-        size, self._aspect = (frame.width, frame.height), frame.pixel_aspect
-        aspect = self._written_aspect if self._aspect is None else written_aspect(self._aspect)
-        reshaped = aspect != self._written_aspect
-        if size == self._size and not reshaped:
+        before, written, self._aspect = self._shape, self._written, frame.pixel_aspect
+        aspect = before.aspect if self._aspect is None else written_aspect(self._aspect)
+        self._shape = self._written = _Shape((frame.width, frame.height), aspect)
+        self.sizes += self._shape.size != before.size
+        self.aspects += aspect != before.aspect
+        if self._shape == written:
             return b""
+        reshaped = aspect != written.aspect
         record = {"type": "size", "frame": frame.index, "width": frame.width, "height": frame.height}
-        self.sizes += size != self._size
-        self.aspects += reshaped
-        self._size, self._written_aspect = size, aspect
         return _line({**record, "pixel_aspect": aspect} if reshaped else record)
 
     def _persons(self, poses: Poses) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ Each line is written by a single unbuffered write: a killed run loses at most th
 
 from __future__ import annotations
 
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 
@@ -19,12 +20,14 @@ from poseline.pose import Observation
 class KeypointLog:
     """The journal at `path`, which must not exist yet; its first line is written at once.
 
+    A log that is cut into parts, of which each can be read by itself, is `in_parts`; `begin_part` begins the next one.
+
     Raises (also from `frame`, `gap` and `end`):
         OutputError: naming the file and the cause. After the first one nothing more is written, so that no line is
             glued to a torn one.
     """
 
-    def __init__(self, path: Path, header: RunHeader) -> None:
+    def __init__(self, path: Path, header: RunHeader, *, in_parts: bool = False) -> None:
         self.frames = 0
         """Frames written."""
         self.persons = 0
@@ -36,15 +39,24 @@ class KeypointLog:
         self._path = path
         self._records = Records(header)
         self._error: OutputError | None = None
+        self._file = self._opened(path)
         try:
-            self._file = path.open("xb", buffering=0)
-        except OSError as error:
-            raise OutputError(f"{path}: the keypoint log cannot be written: {cause(error)}") from error
-        try:
-            self._write(self._records.run)
+            self._write(self._records.part(1) if in_parts else self._records.run)
         except BaseException:
             self._file.close()
             raise
+
+    def begin_part(self, path: Path, number: int) -> None:
+        """Go on in another file, which is part `number` of this log, counted from 1."""
+        before, after = self._file, self._opened(path)
+        try:
+            self._file, self._path = after, path
+            self._write(self._records.part(number))
+            self._file = before
+            self._write(self._records.next())  # when there is what it leads to
+        finally:
+            self._file = after
+            before.close()
 
     @property
     def nulls(self) -> int:
@@ -105,6 +117,13 @@ class KeypointLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _opened(self, path: Path) -> FileIO:
+        try:
+            return path.open("xb", buffering=0)
+        except OSError as error:
+            self._error = OutputError(f"{path}: the keypoint log cannot be written: {cause(error)}")
+            raise self._error from error
 
     def _write(self, line: bytes) -> None:
         if self._error is not None:

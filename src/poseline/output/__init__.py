@@ -7,15 +7,18 @@ from poseline.output.images import image_file, save_image
 from poseline.output.mp4 import mp4_can_hold
 from poseline.output.recover import Recovered, recover
 from poseline.output.screen import ScriptedScreen
+from poseline.output.segments import Keep, Segments
 from poseline.output.summary import write_summary
 from poseline.output.video import VideoWriter
 from poseline.output.window import Window
 
 __all__ = [
     "Closeable",
+    "Keep",
     "OutputFolder",
     "Recovered",
     "ScriptedScreen",
+    "Segments",
     "VideoWriter",
     "Window",
     "choose_encoder",

@@ -14,7 +14,7 @@ from types import TracebackType
 from poseline.atomic import cause
 from poseline.errors import OutputError, SourceError
 from poseline.formats import FORMATS
-from poseline.log import LOG_NAME, LogReader
+from poseline.log import LOG_NAME, LogReader, part_name, part_number
 from poseline.output.disk import START_RESERVE, free_bytes
 from poseline.output.lock import FolderLock
 
@@ -39,8 +39,16 @@ class OutputFolder:
 
     @property
     def journal(self) -> Path:
-        """The keypoint log, JSON Lines."""
+        """The keypoint log, JSON Lines, or its first part."""
         return self.path / LOG_NAME
+
+    def part(self, number: int) -> Path:
+        """The part of the keypoint log of this number, from 1."""
+        return self.path / part_name(number)
+
+    def video_part(self, number: int) -> Path:
+        """The annotated video of this number, from 1."""
+        return self.video if number == 1 else self.path / f"annotated-{number}.mp4"
 
     def keypoints(self, name: str) -> Path:
         """The keypoint log in the format of this name, such as `csv`."""
@@ -146,8 +154,12 @@ def _numbered(name: str) -> tuple[Path, bool]:
 
 def results(path: Path) -> list[Path]:
     """The files of a run that the folder holds, but for its pictures; files of the user's own are not among them."""
-    logs = {LOG_NAME, *(each.file_name() for each in FORMATS.values())}
-    return sorted(Path(entry) for entry in os.scandir(path) if entry.name in logs or _OURS.fullmatch(entry.name))
+    tables = {each.file_name() for each in FORMATS.values()}
+    return sorted(Path(entry) for entry in os.scandir(path) if entry.name in tables or _is_ours(entry.name))
+
+
+def _is_ours(name: str) -> bool:
+    return bool(_OURS.fullmatch(name) or part_number(name))
 
 
 def _refuse_inputs(path: Path, inputs: Sequence[Path]) -> None:
@@ -181,12 +193,12 @@ def _clear(path: Path, overwrite: bool) -> None:
 
 def _logged_images(path: Path) -> list[Path]:
     """The annotated pictures that are there of the run whose log is in `path`."""
-    journal, pictures = path / LOG_NAME, path / "pictures"
-    if not (journal.is_file() and pictures.is_dir()):
+    pictures = path / "pictures"
+    if not pictures.is_dir():
         return []
     names: list[str] = []
-    with suppress(SourceError):  # a log that nobody can read names none
-        names += (str(record["picture"]) for record, _ in LogReader(journal).records() if "picture" in record)
+    with suppress(SourceError):  # there is no log, or one that nobody can read
+        names += (str(record["picture"]) for record, _ in LogReader(path / LOG_NAME).records() if "picture" in record)
     found = (pictures / PurePosixPath(name).name for name in names)  # never a path that leads elsewhere
     return [picture for picture in dict.fromkeys(found) if os.path.lexists(picture) and not picture.is_dir()]
 

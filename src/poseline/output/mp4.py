@@ -61,6 +61,9 @@ def clock_options(time_base: Fraction, audio: AudioStream | None) -> dict[str, s
 class Mp4:
     """One file of one picture size, opened for its `first` picture; audio if there is a `template`.
 
+    Its own time begins `begin` ticks of `time_base` after that of the recording, in which `encode` and `mux_audio` are
+    told what comes when.
+
     Whatever fails in here raises the error of PyAV or of the system; `VideoWriter` says what it means.
     """
 
@@ -76,11 +79,13 @@ class Mp4:
         frame_rate: Fraction | None,
         pixel_aspect: Fraction = Fraction(1),
         template: AudioStream | None,
+        begin: int = 0,
     ) -> None:
         self.path = path
         self.part = part_of(path)
         self.size = (first.width, first.height)
         self.time_base = time_base
+        self._begin = begin
         if os.path.lexists(path) or os.path.lexists(self.part):
             raise FileExistsError(f"{path.name} or {self.part.name} is already there")
         options = {**_CONTAINER, **clock_options(time_base, template)}
@@ -113,6 +118,7 @@ class Mp4:
 
     def encode(self, picture: av.VideoFrame, pts: int) -> None:
         """Write one picture of this file's size at `pts` in units of `time_base`."""
+        pts -= self._begin
         prepared = self._prepared(picture)
         prepared.pts, prepared.time_base = pts, self.time_base
         prepared.pict_type = PictureType.NONE  # the decoder's types would be taken as orders
@@ -122,8 +128,12 @@ class Mp4:
         self._container.mux(self._video.encode(prepared))
 
     def mux_audio(self, packet: av.Packet[Any]) -> None:
-        """Copy one packet of audio; its time stamps are already this file's."""
+        """Copy one packet of audio; its time stamps are already the recording's."""
         if self._audio is not None:
+            if self._begin and packet.dts is not None:
+                ticks = round(self._begin * self.time_base / packet.time_base)
+                packet.dts -= ticks
+                packet.pts = None if packet.pts is None else packet.pts - ticks
             packet.stream = self._audio
             self._container.mux(packet)
 

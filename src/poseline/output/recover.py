@@ -15,7 +15,7 @@ import av
 
 from poseline.atomic import cause, replacing
 from poseline.errors import OutputError, SourceError
-from poseline.log.place import LOG_NAME
+from poseline.log.place import LOG_NAME, part_name
 from poseline.log.reader import Ending, LogReader
 from poseline.output.folder import video_number
 from poseline.output.lock import FolderLock
@@ -65,7 +65,7 @@ def recover(path: Path) -> Recovered:
             if not times:
                 raise SourceError(f"{path}: nothing to recover: it holds no whole picture")
             _refuse_existing(target)
-        log = path.with_name(LOG_NAME)
+        log = _log_of(target)
         lost, ended = _told_by(log, target, len(times))
         return Recovered(
             video=target,
@@ -196,11 +196,17 @@ def _times(path: Path) -> list[float]:
     return times
 
 
+def _log_of(video: Path) -> Path:
+    """Where the log is, or the part of it, whose frames are in the video."""
+    part = video.with_name(part_name(video_number(video.name) or 1))
+    return part if part.is_file() else video.with_name(LOG_NAME)
+
+
 def _told_by(log: Path, video: Path, frames: int) -> tuple[float | None, Ending | None]:
     """How many seconds of the log come after the last of the video's frames, and how the run ended.
 
     (None, None) where there is no log of this video. A run has one video for each stretch of frames of one size and one
-    shape of pixels.
+    shape of pixels; one that is cut into segments has a part of the log for each video.
     """
     number = video_number(video.name)
     if number is None:
@@ -211,7 +217,8 @@ def _told_by(log: Path, video: Path, frames: int) -> tuple[float | None, Ending 
         times = [[frame.time for frame in stretch] for _, stretch in stretches]
     except SourceError:
         return None, None
-    known = times[number - 1] if number <= len(times) else []
+    number -= int(reader.run.get("segment", 1)) - 1
+    known = times[number - 1] if 0 < number <= len(times) else []
     return (known[-1] - known[frames - 1] if len(known) >= frames else 0.0), reader.ended
 
 
@@ -222,7 +229,7 @@ def _without_torn_line(log: Path) -> Path | None:
         whole = sum(len(line) for line in lines if line.endswith(b"\n"))
         if whole == log.stat().st_size:
             return None
-        clean = log.with_name("keypoints-recovered.jsonl")
+        clean = log.with_name(f"{log.stem}-recovered.jsonl")
         _refuse_existing(clean)
         lines.seek(0)
         with replacing(clean) as temporary, temporary.open("wb") as copy:

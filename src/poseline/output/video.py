@@ -80,7 +80,7 @@ class VideoWriter(Closeable):
         self.audio_lost: str | None = None
         """Why the audio ends early or has holes, or None."""
         self.segments: list[Path] = []
-        """The finished files: `path`, then `annotated-2.mp4` ... after each change of size or shape."""
+        """The finished files: `path`, then `annotated-2.mp4` ... after each change of size or shape, and each `cut`."""
         self._path = path
         self._settings, self._encoder, self._live, self._frame_rate = settings, encoder, live, frame_rate
         self._pixel_aspect = pixel_aspect
@@ -88,6 +88,7 @@ class VideoWriter(Closeable):
         self._audio = _Audio(audio) if audio is not None and audio_template is not None else None
         self._template = audio_template
         self._file: Mp4 | None = None
+        self._cut = False
         self._clock: _Clock | None = None
         self._error: OutputError | None = None
 
@@ -108,6 +109,10 @@ class VideoWriter(Closeable):
             self.close()
             self._error = OutputError(f"{self._path}: {trouble}: the recording was closed at this point")
             raise self._error
+
+    def cut(self) -> None:
+        """Have the next picture begin another file, whose own time begins at 0 with it."""
+        self._cut = True
 
     def move_audio(self, seconds: Fraction, begin: Fraction) -> None:
         """Shift the audio where the pictures' time stamps broke and were repaired: its own broke there as well.
@@ -138,15 +143,18 @@ class VideoWriter(Closeable):
         self.repaired = self._clock.repaired
         reshaped = pixel_aspect is not self._pixel_aspect and pixel_aspect != self._pixel_aspect
         self._pixel_aspect = pixel_aspect
-        if self._file is not None and (reshaped or self._file.size != (picture.width, picture.height)):
+        cut, self._cut = self._cut and self._file is not None, False
+        if cut:
+            self._copy_audio(self._clock.now)  # none of what belongs before the next file's beginning is left for it
+        if self._file is not None and (cut or reshaped or self._file.size != (picture.width, picture.height)):
             self._finish_file()
         if self._file is None:
-            self._file = self._open_file(picture, self._clock.time_base)
+            self._file = self._open_file(picture, self._clock.time_base, begin=pts if cut else 0)
         self._copy_audio(self._clock.now)
         self._file.encode(picture, pts)
         self.frames += 1
 
-    def _open_file(self, first: av.VideoFrame, time_base: Fraction) -> Mp4:
+    def _open_file(self, first: av.VideoFrame, time_base: Fraction, begin: int) -> Mp4:
         number = len(self.segments) + 1
         path = self._path if number == 1 else self._path.with_name(f"{self._path.stem}-{number}{self._path.suffix}")
         return Mp4(
@@ -159,6 +167,7 @@ class VideoWriter(Closeable):
             frame_rate=self._frame_rate,
             pixel_aspect=self._pixel_aspect,
             template=self._template if self._audio is not None and self._audio.more() else None,
+            begin=begin,
         )
 
     def _finish_file(self) -> None:

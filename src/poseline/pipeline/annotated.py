@@ -45,7 +45,7 @@ class AnnotatedVideo:
                 live=info.live,
                 frame_rate=info.frame_rate / settings.capture.vid_stride if info.frame_rate else None,
                 pixel_aspect=info.pixel_aspect,
-                from_zero=settings.capture.start is not None,
+                from_zero=settings.capture.start is not None or settings.output.segment is not None,
                 audio=self._audio_of_part(audio) if audio and self._part else audio.packets() if audio else None,
                 audio_template=audio.stream if audio else None,
             )
@@ -79,6 +79,10 @@ class AnnotatedVideo:
             self._end = None  # is not the file's own time any more
             self._writer.move_audio((picture.pts - frame.pts) * frame.time_base, picture.pts * frame.time_base)
         self._writer.write(picture, frame.pixel_aspect)
+
+    def cut(self) -> None:
+        """Have the next picture begin another file."""
+        self._writer.cut()
 
     def _begin_part(self, begin: Fraction, frame: Frame) -> None:
         """Take in when, in the file's own time, the part begins and ends: its first picture tells."""

@@ -16,7 +16,7 @@ from poseline.errors import PoselineError
 from poseline.formats import LogFile, chosen_formats
 from poseline.inference import PoseEstimator, Turn
 from poseline.interruption import Interruption
-from poseline.log import RunHeader, written_aspect
+from poseline.log import RunHeader, journal_of, written_aspect
 from poseline.output import OutputFolder, write_summary
 from poseline.overlay import Overlay
 from poseline.pipeline.chain import Stage
@@ -92,7 +92,7 @@ def run(
             _check_counts(report)
             report.notes += [*source.notes, *_remarks(source, estimator, report, recorder), *recorder.notes]
             with _noting_errors(report):
-                journal = LogFile(folder.journal)
+                journal = LogFile(journal_of(folder.path))
                 for each in chosen_formats(settings.output.log):
                     notes = each.convert(journal, folder.keypoints(each.name))
                     report.notes += [f"{each.name}: {note}" for note in notes]

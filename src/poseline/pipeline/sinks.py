@@ -13,17 +13,18 @@ from urllib.parse import urlsplit
 from av.video.frame import VideoFrame
 
 from poseline.capture import SourceInfo
-from poseline.errors import OutputError
+from poseline.errors import OutputError, SettingsError
 from poseline.frame import Picture
 from poseline.inference import ModelSpec
 from poseline.log import KeypointLog, RunHeader
-from poseline.output import OutputFolder, Window, choose_encoder, image_file, save_image
+from poseline.output import OutputFolder, Segments, Window, choose_encoder, image_file, save_image
 from poseline.overlay import Drawn
 from poseline.pipeline.annotated import AnnotatedVideo
 from poseline.pipeline.renderer import Renderer, RenderTask
 from poseline.pipeline.sink import Sink, SinkWriter
 from poseline.pose import Observation
 from poseline.settings import Settings
+from poseline.words import counted
 
 log = logging.getLogger("poseline")
 
@@ -48,6 +49,10 @@ class VideoSink(Sink):
         """Append the picture."""
         assert isinstance(picture, VideoFrame)
         self._video.write(picture, observation.frame)
+
+    def cut(self) -> None:
+        """Have the next picture begin another file."""
+        self._video.cut()
 
     def close(self) -> list[str]:
         """Finish the file."""
@@ -166,13 +171,19 @@ class Sinks:
         others: Sequence[Sink] = (), *, render_in_subprocess: ModelSpec | None = None,
     ) -> None:  # fmt: skip
         self.notes: list[str] = []
+        self._folder = folder
+        self._segments = Segments.of(settings.output.segment, settings.output.keep)
+        if self._segments is not None and not info.width:
+            raise SettingsError("--segment cuts videos, and separate pictures are none; leave it out")
         self.video = _video(folder, info, settings, render_in_subprocess)
         self.window = WindowSink() if settings.output.show else None
         self._own = [sink for sink in (self.video, self.window) if sink is not None]
         self._open: list[Sink] = []
         self._closing = ExitStack()
         with self._closing:  # if one cannot be opened, those before it are closed
-            self.log = self._closing.enter_context(KeypointLog(folder.journal, header))
+            self.log = self._closing.enter_context(
+                KeypointLog(folder.journal, header, in_parts=self._segments is not None)
+            )
             for sink in [*self._own, *others]:
                 sink.open(header, info)
                 self._open.append(sink)
@@ -196,10 +207,27 @@ class Sinks:
     def write(self, item: Drawn | Observation) -> bool:
         """Give a frame to the run's own sinks, the log among them; False when the user closed the window."""
         observation, picture = _parts(item)
+        if self._segments is None:
+            self._record(observation, picture)
+        else:
+            self._record_in_segments(self._segments, observation, picture)
+        return self.window is None or self.window.write(observation, picture)
+
+    def _record(self, observation: Observation, picture: Picture | None) -> None:
         if self.video:
             self.video.write(observation, picture)
         self.log.frame(observation, self._images.last if self._images else None)
-        return self.window is None or self.window.write(observation, picture)
+
+    def _record_in_segments(self, segments: Segments, observation: Observation, picture: Picture | None) -> None:
+        """The same, where video and log are cut at the same frames."""
+        cut, folder = segments.cuts_before(observation.frame), self._folder
+        if cut:
+            if isinstance(self.video, VideoSink):
+                self.video.cut()
+            self.log.begin_part(folder.part(segments.number), segments.number)
+        self._record(observation, picture)
+        if cut:
+            segments.finished(folder.video_part(segments.number - 1), folder.part(segments.number - 1))
 
     def write_others(self, item: Drawn | Observation) -> bool:
         """Give a frame to the other sinks; False when one of them wants the run to end."""
@@ -221,6 +249,10 @@ class Sinks:
         """
         first: BaseException | None = None
         self._open.clear()
+        if self._segments is not None and self._segments.gone:
+            self.notes.append(
+                f"{self._segments.gone} of {counted(self._segments.number, 'segment')} were removed (--keep)"
+            )
         for close in [*(sink.close for sink in self._own), *(writer.close for writer in self.others)]:
             try:
                 self.notes += close()

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from poseline.send.destination import Destination, parse
+from poseline.errors import SettingsError
+from poseline.send.destination import WEBSOCKET, Destination, parse
 
 if TYPE_CHECKING:
     from poseline.send.sender import Sender
@@ -20,35 +21,49 @@ PROTOCOLS = {
     "lsl": "poseline.send.lsl",
     "-": "poseline.send.stdout",
 }
-"""The module of each protocol, imported where it is asked for; its `make` builds the sender."""
+"""The module of each protocol, imported where it is asked for; its `make` builds the sender.
+
+A WebSocket (`ws`) has none: the page's server sends by it, to whoever connects.
+"""
 
 
-def check(addresses: Sequence[str]) -> list[Destination]:
+def check(addresses: Sequence[str], served: bool = False) -> list[Destination]:
     """The destinations that `--send` names, before anything is opened.
+
+    Args:
+        addresses: as `--send` takes them.
+        served: whether there is a page, whose server has the WebSocket.
 
     Raises:
         SettingsError: one of them cannot be understood, or needs a package that is not installed.
     """
     destinations = [parse(address) for address in addresses]
     for destination in destinations:
+        if destination.protocol == WEBSOCKET:
+            if not served:
+                raise SettingsError("--send ws: the WebSocket is a part of the page's server; add --serve")
+            continue
         import_module(PROTOCOLS[destination.protocol]).check(destination)
     return destinations
 
 
-def senders(addresses: Sequence[str], camera: str) -> list[Sender]:
-    """A sink for each address.
+def senders(addresses: Sequence[str], camera: str, served: bool = False) -> list[Sender]:
+    """A sink for each address but `ws`.
 
     Args:
         addresses: as `--send` takes them.
         camera: the source's short name, which stands in OSC addresses and topics.
+        served: as `check`.
 
     Raises:
         SettingsError: as `check`.
     """
     made: list[Sender] = [
-        import_module(PROTOCOLS[destination.protocol]).make(destination, camera) for destination in check(addresses)
+        import_module(PROTOCOLS[destination.protocol]).make(destination, camera)
+        for destination in check(addresses, served)
+        if destination.protocol != WEBSOCKET
     ]
     return made
 
 
-__all__ = ["PROTOCOLS", "Destination", "check", "parse", "senders"]
+__all__ = ["PROTOCOLS", "WEBSOCKET", "Destination", "check", "parse", "senders"]

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from poseline.errors import OutputError, SettingsError, redact
 
 STDOUT = "-"
+WEBSOCKET = "ws"
 _FLAGS = ("pixels", "keypoints", "slots", "timetag")
 """Options without a value."""
 _OPTIONS: Mapping[str, tuple[str, ...]] = {
@@ -21,10 +22,11 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "mqtts": ("rate",),
     "lsl": ("persons",),
     STDOUT: (),
+    WEBSOCKET: (),
 }
 """What may stand behind the question mark, for each protocol."""
 _DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
-_EXAMPLES = "osc://127.0.0.1:9000, udp://HOST:PORT, tcp://HOST:PORT, mqtt://HOST, lsl: or - (standard output)"
+_EXAMPLES = "osc://127.0.0.1:9000, udp://HOST:PORT, tcp://HOST:PORT, mqtt://HOST, lsl:, ws or - (standard output)"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Destination:
     def __str__(self) -> str:
         if self.protocol == STDOUT:
             return "standard output"
+        if self.protocol == WEBSOCKET:
+            return WEBSOCKET
         if self.protocol == "lsl":
             return f"lsl:{self.path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -85,13 +89,13 @@ def parse(address: str) -> Destination:
     Raises:
         SettingsError: it is no address of a protocol that is known here.
     """
-    if address == STDOUT:
-        return Destination(STDOUT)
+    if address in (STDOUT, WEBSOCKET):
+        return Destination(address)
     protocol, colon, _ = address.partition(":")
     protocol = protocol.strip().lower()
     shown = redact(address)
     if protocol in ("ws", "wss"):
-        raise SettingsError(f"--send {shown}: a WebSocket is a part of the page's server; give --serve")
+        raise SettingsError(f"--send {shown}: a WebSocket is a part of the page's server; give --send ws and --serve")
     if not colon or protocol not in _OPTIONS:
         raise SettingsError(f"--send {shown}: expected one of {_EXAMPLES}")
     try:

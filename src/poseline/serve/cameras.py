@@ -58,6 +58,7 @@ def run_served(
         turns = Turns() if several else None
         common = run_one, _OneAtATime(models), turns, several, recordings or Recordings()
         cameras = [_Camera(server.hub.add(request.source.name), _in_memory(request), *common) for request in requests]
+        _show_sockets(server, requests)
 
         def stop() -> None:
             for camera in cameras:
@@ -197,6 +198,16 @@ def _show_addresses(server: Server) -> None:
 
     for url in server.urls():
         console.print(f"page: {url}", soft_wrap=True, markup=False)
+
+
+def _show_sockets(server: Server, requests: Sequence[RunRequest]) -> None:
+    """Where the WebSocket of each source is that sends keypoints by it."""
+    from poseline.send import WEBSOCKET
+    from poseline.terminal import console
+
+    for request in requests:
+        if WEBSOCKET in request.settings.output.send:
+            console.print(f"keypoints: {server.keypoints_url(request.source.name)}", soft_wrap=True, markup=False)
 
 
 def _show_nothing(*_: object) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from poseline.capture import SourceInfo
     from poseline.log import RunHeader
+    from poseline.serve.h264 import Coded
     from poseline.serve.picture import Variant
     from poseline.serve.recorder import Recorder, Recording
 
@@ -33,6 +34,8 @@ _LOST = 5.0
 _ABSENT = 1.0
 """Seconds for which a person may be hidden before the page says that the person has left."""
 _MOST_EVENTS = 100
+_STEPS = np.array((100.0, 100.0, 10_000.0))
+"""Steps in a pixel to which x and y are rounded, and from 0 to 1 confidences."""
 _RATE_SECONDS = 2.0
 
 
@@ -70,7 +73,7 @@ class Event(NamedTuple):
 
 @dataclass(eq=False)
 class Shot:
-    """One frame as it is served, and its encodings as far as somebody wanted them."""
+    """One frame as it is served, and what was made of it for somebody, once for all who want the same."""
 
     number: int
     """Counts up from 1 over the frames that came here."""
@@ -78,9 +81,33 @@ class Shot:
     at: float = 0.0
     """When it came here, processed, in `time.monotonic()` seconds."""
     encodings: dict[Variant, Future[bytes]] = field(default_factory=dict)
+    coded: Future[Coded] | None = None
+    messages: dict[Variant | None, bytes] = field(default_factory=dict)
+    """By their JPEG's variant; None: with H.264."""
+    line: str = ""
+    _head: bytes = b""
 
     def head(self, index: int) -> bytes:
-        """What goes with the picture: who is in it, where, and when it came, as JSON."""
+        """What goes with the picture: who is in it, where, and when it came, as JSON. `index` is the camera's."""
+        if not self._head:
+            self._head = self._made_head(index)
+        return self._head
+
+    def message(self, index: int, variant: Variant, jpeg: bytes) -> bytes:
+        """A page's binary message: the length of the head in 4 bytes, the head, the picture."""
+        if variant not in self.messages:
+            head = self.head(index)
+            self.messages[variant] = b"".join((len(head).to_bytes(4, "little"), head, jpeg))
+        return self.messages[variant]
+
+    def coded_message(self, index: int, coded: Coded) -> bytes:
+        """The same with H.264."""
+        if None not in self.messages:
+            head = self.head(index)[:-1] + orjson.dumps({"codec": coded.codec}).replace(b"{", b",")
+            self.messages[None] = b"".join((len(head).to_bytes(4, "little"), head, coded.content))
+        return self.messages[None]
+
+    def _made_head(self, index: int) -> bytes:
         frame = self.observation.frame
         return orjson.dumps(
             {
@@ -263,6 +290,12 @@ class Feed:
             }
         )
 
+    def line(self, shot: Shot) -> str:
+        """The record of what is shown, made once for all who get it as it comes."""
+        if not shot.line:
+            shot.line = self.record(shot, shown=True).decode()
+        return shot.line
+
     @property
     def _many_classes(self) -> bool:
         return self.header is not None and len(self.header.classes) > 1
@@ -295,7 +328,7 @@ def persons(poses: Poses, many_classes: bool = False) -> list[dict[str, Any]]:
 
     Places are pixels of the upright source picture.
     """
-    places = np.round(poses.keypoints.astype(np.float64), 2).tolist()
+    places = (np.rint(poses.keypoints.astype(np.float64) * _STEPS) / _STEPS).tolist()
     columns = (poses.ids.tolist(), np.round(poses.scores.astype(np.float64), 4).tolist(),
                np.round(poses.boxes.astype(np.float64), 2).tolist(), places)  # fmt: skip
     found: list[dict[str, Any]] = [

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from poseline.serve.feed import Feed, Shot
+from poseline.serve.h264 import H264
 from poseline.serve.pace import Pace
-from poseline.serve.picture import Variant, encode
+from poseline.serve.picture import Variant, as_it_came, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +38,7 @@ class Hub:
         self._waiting: set[asyncio.Event] = set()
         self._waking = False
         self._encoders = ThreadPoolExecutor(_ENCODERS, "jpeg")
+        self._videos: dict[Feed, H264] = {}
 
     def add(self, name: str) -> Feed:
         """One more camera."""
@@ -62,11 +64,20 @@ class Hub:
             self._waiting.discard(event)
 
     async def picture(self, shot: Shot, variant: Variant) -> bytes:
-        """The frame as JPEG; viewers who want the same share it."""
+        """The frame as JPEG; viewers who want the same share it, and what the camera gave is passed on untouched."""
+        untouched = as_it_came(shot.observation.frame, variant)
+        if untouched is not None:
+            return untouched
         if variant not in shot.encodings:
             work = self._loop.run_in_executor(self._encoders, encode, shot.observation.frame, variant)
             shot.encodings[variant] = work
         return await asyncio.shield(shot.encodings[variant])
+
+    def video(self, feed: Feed) -> H264:
+        """The camera's H.264 encoder."""
+        if feed not in self._videos:
+            self._videos[feed] = H264()
+        return self._videos[feed]
 
     async def delay(self, frame: Frame) -> float | None:
         """Milliseconds from the latency page's code to the frame's arrival; None where it shows no code."""
@@ -98,6 +109,8 @@ class Hub:
     def close(self) -> None:
         """Encode no more."""
         self._encoders.shutdown(wait=False, cancel_futures=True)
+        for video in self._videos.values():
+            video.close()
 
     def _wake(self) -> None:
         self._waking = False  # first: what is put from now on wakes again
@@ -108,9 +121,11 @@ class Hub:
 class _Watched:
     """One camera of one viewer."""
 
-    def __init__(self, width: int, now: float) -> None:
+    def __init__(self, width: int, now: float, h264: bool) -> None:
         self.width = width
-        self.pace = Pace(now)
+        self.pace = Pace(now, h264)
+        self.coded = 0
+        """Number of the newest frame that was sent as H.264, 0 of none."""
         self.last = 0
         """Number of the newest frame that was sent or passed over."""
 
@@ -126,6 +141,7 @@ class Viewer:
     def __init__(self, hub: Hub, send_bytes: Callable[[bytes], Any], send_text: Callable[[str], Any]) -> None:
         self._hub, self._send_bytes, self._send_text = hub, send_bytes, send_text
         self._watched: dict[int, _Watched] = {}
+        self._h264 = False
         self._described: dict[int, int] = {}
         self._sent_events: dict[int, int] = {}
         self._status_due = 0.0
@@ -147,6 +163,8 @@ class Viewer:
             case {"watch": dict(wanted)}:
                 if not self._watch(wanted):
                     return False
+            case {"h264": bool(can)}:
+                self._set_h264(can)
             case {"latency": bool(wanted)}:
                 self._set_filmed(wanted)
             case {"ping": int() | float() as sent}:
@@ -169,6 +187,12 @@ class Viewer:
         finally:
             self._set_filmed(False)
             self._hub.viewers.discard(self)
+
+    def _set_h264(self, can: bool) -> None:
+        """Whether its browser decodes H.264; or does no more, after an error."""
+        self._h264 = can
+        for watched in self._watched.values():
+            watched.pace.h264, watched.pace.coded = can, watched.pace.coded and can
 
     def _set_filmed(self, wanted: bool) -> None:
         """Look for the code of the latency page in every camera's frames, or stop it."""
@@ -197,7 +221,7 @@ class Viewer:
                 return False
             before = self._watched.get(int(key))
             if before is None:
-                before = _Watched(width, now)
+                before = _Watched(width, now, self._h264)
             before.width = width
             chosen[int(key)] = before
         self._watched = chosen
@@ -215,12 +239,27 @@ class Viewer:
             if watched.last:
                 watched.pace.passed_over(max(0, shot.number - watched.last - 1))
             watched.last, sent = shot.number, True
-            frame = shot.observation.frame
-            jpeg = await self._hub.picture(shot, watched.pace.variant(frame.width, frame.height, watched.width))
-            head = shot.head(index)
-            watched.pace.sent(shot.number, time.monotonic())
-            await self._send_bytes(b"".join((len(head).to_bytes(4, "little"), head, jpeg)))
+            message = await (self._coded if watched.pace.coded else self._jpeg)(index, watched, shot)
+            if message is not None:
+                watched.pace.sent(shot.number, time.monotonic())
+                await self._send_bytes(message)
         return sent
+
+    async def _jpeg(self, index: int, watched: _Watched, shot: Shot) -> bytes:
+        frame = shot.observation.frame
+        variant = watched.pace.variant(frame.width, frame.height, watched.width)
+        return shot.message(index, variant, await self._hub.picture(shot, variant))
+
+    async def _coded(self, index: int, watched: _Watched, shot: Shot) -> bytes | None:
+        """The message with H.264; None where the viewer lacks what it builds on, and a key frame is on its way."""
+        video = self._hub.video(self._hub.feeds[index])
+        coded = await video.encoded(shot)
+        if coded.after and coded.after != watched.coded:
+            video.want_key()
+            watched.pace.passed_over(int(watched.coded > 0))  # one who has just come is not too slow
+            return None
+        watched.coded = shot.number
+        return shot.coded_message(index, coded)
 
     async def _send_texts(self) -> None:
         """Send what there is to say in words."""
@@ -230,9 +269,11 @@ class Viewer:
             if self._described.get(index) != feed.revision:
                 self._described[index] = feed.revision
                 await self._say({"type": "camera", "index": index, **feed.description()})
-            for event in [event for event in tuple(feed.events) if event.number > self._sent_events.get(index, 0)]:
-                self._sent_events[index] = event.number
-                await self._say({"type": "event", "camera": index, **event._asdict()})
+            events, sent = feed.events, self._sent_events.get(index, 0)
+            if events and events[-1].number > sent:
+                for event in [event for event in tuple(events) if event.number > sent]:
+                    self._sent_events[index] = event.number
+                    await self._say({"type": "event", "camera": index, **event._asdict()})
         if time.monotonic() >= self._status_due:
             self._status_due = time.monotonic() + _STATUS_SECONDS
             await self._say({"type": "status", "cameras": self._statuses(), "viewers": len(self._hub.viewers)})
@@ -245,6 +286,7 @@ class Viewer:
                 "shown_fps": round(pace.rate, 1),
                 "delay_ms": round(1e3 * pace.delay),
                 "level": pace.level,
+                "h264": pace.coded,
             }
         return statuses
 

@@ -36,9 +36,13 @@ _FIRST_WAIT, _LONGEST_WAIT = 3.0, 60.0
 class Pace:
     """Credit and quality of one camera's pictures for one viewer. Times are `time.monotonic()` seconds."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, h264: bool = False) -> None:
         self.level = 0
         """Index of the level in use; 0 is the best."""
+        self.h264 = h264
+        """Whether the viewer can decode H.264, which comes in place of JPEG where level 0 is too slow."""
+        self.coded = False
+        """Whether it gets H.264."""
         self.delay = 0.0
         """Seconds from sending a picture until the viewer had drawn it: the median of the last period."""
         self.rate = 0.0
@@ -87,7 +91,7 @@ class Pace:
         elif self.delay > _QUICK or missed > _FED:
             self._well_since = now
         elif self.level and now - self._well_since >= self._wait:
-            self.level, self._well_since, self._raised = self.level - 1, now, now
+            self._raise(now)
         self._begin_period(now)
 
     def variant(self, width: int, height: int, wanted: int) -> Variant:
@@ -100,7 +104,16 @@ class Pace:
     def _lower(self, now: float, levels: int) -> None:
         if now - self._raised < 2 * _PERIOD + _SLOW:  # the try failed
             self._wait = min(2 * self._wait, _LONGEST_WAIT)
-        self.level, self._well_since = min(self.level + levels, len(_LEVELS) - 1), now
+        self._well_since = now
+        if self.h264 and not (self.level or self.coded):
+            self.coded = True
+        else:
+            self.level, self.coded = min(self.level + levels, len(_LEVELS) - 1), False
+
+    def _raise(self, now: float) -> None:
+        """To the next better level: of H.264, where the viewer can decode it, which stays then."""
+        self.level, self._well_since, self._raised = self.level - 1, now, now
+        self.coded = self.h264 and not self.level
 
     def _begin_period(self, now: float) -> None:
         self._delays.clear()

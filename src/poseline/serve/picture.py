@@ -15,6 +15,8 @@ _LEVELS = np.arange(256)
 _FULL_LUMA: Pixels = np.clip(np.rint((_LEVELS - 16) * 255 / 219), 0, 255).astype(np.uint8)
 _FULL_CHROMA: Pixels = np.clip(np.rint((_LEVELS - 128) * 255 / 224 + 128), 0, 255).astype(np.uint8)
 """From limited range (16 to 235, and 16 to 240) to JPEG's, which is full."""
+_GOOD = 80
+"""Quality from which on the source's own JPEG is what is wanted; below, fewer bytes are."""
 _PLANES = ("yuv420p", "yuvj420p")
 
 
@@ -32,6 +34,12 @@ class Variant(NamedTuple):
     def scaled(cls, width: int, height: int, scale: float, quality: int) -> Variant:
         """Of a frame of this size in pixels, made smaller."""
         return cls(max(2, round(width * scale)), max(2, round(height * scale)), quality)
+
+
+def as_it_came(frame: Frame, variant: Variant) -> bytes | None:
+    """The source's own JPEG where it gave one and no smaller picture is wanted: nothing needs to be encoded then."""
+    wanted = variant.width, variant.height
+    return frame.jpeg if variant.quality >= _GOOD and wanted == (frame.width, frame.height) else None
 
 
 def encode(frame: Frame, variant: Variant) -> bytes:

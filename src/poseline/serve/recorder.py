@@ -269,9 +269,12 @@ class Recorder(threading.Thread):
 
     def _tidy(self) -> None:
         """Remove the oldest recordings, as far as the rules say."""
+        now = time.time()
+        ages = [now - each.at for each in self.finished]
         sizes = [_size(each.video) + _size(each.keypoints) for each in self.finished]
-        for recording in self._rules.too_many(self.finished, sizes):
-            self.finished.remove(recording)
+        count = self._rules.keep.removed(ages, sizes)
+        gone, self.finished = self.finished[:count], self.finished[count:]
+        for recording in gone:
             for path in (recording.video, recording.keypoints):
                 path.unlink(missing_ok=True)
 

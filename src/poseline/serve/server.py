@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 from aiohttp import WSMsgType, hdrs, web
@@ -79,6 +80,11 @@ class Server:
         query = f"?token={self.access.token}" if self.access.token else ""
         hosts = _network_hosts(":" in self.address.host) if self.address.everywhere else [self.address.host]
         return [self.address.url(host) + query for host in hosts]
+
+    def keypoints_url(self, name: str) -> str:
+        """Where other programs get the keypoints of the camera of this name, by WebSocket."""
+        page, _, query = self.urls()[0].partition("?")
+        return f"ws{page.removeprefix('http')}api/{quote(name)}/keypoints{query and '?'}{query}"
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -301,7 +307,7 @@ class Server:
                 event.clear()
         await connection.send_str(orjson.dumps(feed.run_record(shown=True)).decode())
         async for shot in self.hub.shots(feed):
-            await connection.send_str(feed.record(shot, shown=True).decode())
+            await connection.send_str(feed.line(shot))
 
     async def _mjpeg(self, request: web.Request) -> web.StreamResponse:
         """JPEG pictures one after another, for programs that know no better.

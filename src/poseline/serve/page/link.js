@@ -5,7 +5,7 @@ const FIRST_PAUSE = 1000, LONGEST_PAUSE = 10000, PING_EVERY = 2000;
 export class Link {
   // `heard` gets each message in words, `pictured` the head, the JPEG and its size; `changed` is told of the link's state.
   constructor(heard, pictured, changed) {
-    Object.assign(this, { heard, pictured, changed, offset: null, best: Infinity, pause: FIRST_PAUSE, wanted: "{}" });
+    Object.assign(this, { heard, pictured, changed, offset: null, best: Infinity, pause: FIRST_PAUSE, wanted: "{}", decodes: false });
     this.open();
     setInterval(() => this.ping(), PING_EVERY);
   }
@@ -19,6 +19,7 @@ export class Link {
       this.pause = FIRST_PAUSE;
       this.best = Infinity;
       this.changed("live", "connected");
+      if (this.decodes) this.send({ h264: true });
       socket.send(`{"watch":${this.wanted}}`);
       this.ping();
     };
@@ -40,6 +41,12 @@ export class Link {
 
   send(message) {
     if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  // Says whether H.264 may come in place of JPEG; not unless it is said.
+  decodesH264(can) {
+    if (can !== this.decodes) this.send({ h264: can });
+    this.decodes = can;
   }
 
   // Asks for pictures: {camera: width in pixels}; none of a camera that is left out.

@@ -3,6 +3,7 @@
 import { Link } from "./link.js";
 import { Plot, quantities } from "./plot.js";
 import { Tile } from "./tile.js";
+import { canDecode } from "./video.js";
 
 const byId = (id) => document.getElementById(id);
 const LAYERS = "poseline-layers", MOST_EVENTS = 100, ANNOUNCE_EVERY = 1500;
@@ -16,6 +17,7 @@ class Page {
     this.linkState = { state: "starting", text: "connecting" };
     this.plot = new Plot(byId("plot-canvas"), byId("plot-value"), byId("plot-unit"));
     this.link = new Link((message) => this.hear(message), (head, jpeg, size) => this.picture(head, jpeg, size), (state, text) => this.linked(state, text));
+    canDecode().then((can) => this.link.decodesH264(can));
     this.controls();
     setInterval(() => this.refresh(), 200);
     setInterval(() => this.numbers(), 500);
@@ -61,7 +63,7 @@ class Page {
       byId("none").hidden = true;
       byId("cameras").append(tile.element);
     }
-    byId("cameras").classList.toggle("single", this.tiles.length === 1);
+    for (const id of ["cameras", "event-list"]) byId(id).classList.toggle("single", this.tiles.length === 1);
     return this.tiles[index];
   }
 
@@ -132,7 +134,10 @@ class Page {
       this.choosePlot("plot-camera");
     }
     this.say(this.big === null ? "all cameras" : `${this.tiles[this.big].camera.name} enlarged`);
-    requestAnimationFrame(() => this.want());
+    requestAnimationFrame(() => {
+      if (this.big !== null) this.tiles[this.big].element.scrollIntoView({ block: "nearest" });
+      this.want();
+    });
   }
 
   fullScreen(index) {
@@ -200,7 +205,7 @@ class Page {
         what.append(" ", link);
       }
     }
-    part("span", "where", this.tiles.length > 1 ? this.tiles[camera].camera.name : "");
+    part("span", "where", this.tiles[camera].camera.name);
     row.dataset.at = at;
     const older = [...list.children].find((other) => Number(other.dataset.at) <= at);  // those of before come camera by camera
     list.insertBefore(row, older ?? null);
@@ -246,7 +251,7 @@ class Page {
       ["State", ({ state }) => state.state], ["Camera gives", ({ status }) => unit(status.given_fps, "fps")], ["Processed", ({ status }) => unit(status.processed_fps, "fps")],
       ["Shown here", ({ fps }) => `${fps.toFixed(1)} fps`], ["Age, median", (tile) => share(tile, 0.5)], ["Age, 95 %", (tile) => share(tile, 0.95)],
       ["Sent until drawn", ({ status }) => unit(status.delay_ms, "ms")], ["Inference", ({ status }) => unit(status.inference_ms, "ms")], ["Frames", ({ status }) => status.processed ?? 0],
-      ["Dropped", ({ status }) => status.dropped ?? 0], ["Persons", ({ status }) => status.persons ?? 0], ["Picture", ({ picture, status }) => picture ? `${picture.width} × ${picture.height}` : "–"],
+      ["Dropped", ({ status }) => status.dropped ?? 0], ["Persons", ({ status }) => status.persons ?? 0], ["Picture", ({ picture, status }) => picture ? `${picture.displayWidth ?? picture.width} × ${picture.displayHeight ?? picture.height}${status.h264 ? ", H.264" : ""}` : "–"],
       ["Data", ({ rate }) => `${(rate / 125000).toFixed(1)} Mbit/s`], ["Device", ({ camera }) => (camera.device || "–").slice(0, 24)],
     ];
     const tiles = this.big === null ? this.tiles : [this.tiles[this.big]];

@@ -2,7 +2,7 @@
 
 import { finite, sure } from "./overlay.js";
 
-const SECONDS = 10, MOST = 1200;
+const SECONDS = 10, MOST = 1200, STEPS = [1, 2, 5, 10, 20, 30, 45, 50, 100, 200, 500, 1000];
 const JOINTS = { elbow: ["shoulder", "elbow", "wrist"], shoulder: ["hip", "shoulder", "elbow"], hip: ["shoulder", "hip", "knee"], knee: ["hip", "knee", "ankle"], ankle: ["knee", "ankle", "big_toe"] };
 
 const words = (name) => name.replaceAll("_", " ");
@@ -77,8 +77,8 @@ export class Plot {
     pen.strokeStyle = tone("--line");
     pen.textAlign = "right";
     pen.textBaseline = "middle";
-    if (values.length) for (let step = 0; step <= 4; step += 1) {
-      const value = low + (high - low) * step / 4;
+    const step = STEPS.find((size) => (high - low) / size < 5) ?? (high - low) / 4;
+    if (values.length) for (let value = Math.ceil(low / step) * step; value <= high; value += step) {
       pen.fillText(value.toFixed(0), left - 6, y(value));
       pen.beginPath(); pen.moveTo(left, Math.round(y(value)) + 0.5); pen.lineTo(width - 4, Math.round(y(value)) + 0.5); pen.stroke();
     }

@@ -1,6 +1,7 @@
 // Tile: one camera on the page: its picture, its state, and its buttons.
 
 import { draw, Trails } from "./overlay.js";
+import { Video } from "./video.js";
 
 const LATE = 500, REMEMBERED = 300;
 
@@ -17,6 +18,7 @@ export class Tile {
     this.camera = { title: "", name: "", width: 16, height: 9, pixel_aspect: 1, edges: [], sides: [], keypoints: [] };
     this.status = { state: "starting", text: "waiting for the first picture" };
     this.trails = new Trails();
+    this.video = new Video(() => page.link.decodesH264(false));
     this.ages = [];
     this.bytes = [];
     this.newest = this.drawn = this.visible = 0;
@@ -56,9 +58,10 @@ export class Tile {
 
   get wanted() { return this.visible && this.element.offsetParent !== null ? Math.min(8192, Math.max(16, this.canvas.width)) : 0; }
 
-  async show(head, jpeg, size) {
+  async show(head, data, size) {
     this.newest = head.number;
-    const picture = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" })).catch(() => null);
+    const coded = head.codec !== undefined;  // empty of what is no key frame
+    const picture = await (coded ? this.video.decode(head, data) : createImageBitmap(new Blob([data], { type: "image/jpeg" })).catch(() => null));
     if (picture && head.number >= this.drawn) {  // else a newer one was decoded sooner
       this.picture?.close();
       this.picture = picture;
@@ -69,7 +72,7 @@ export class Tile {
       this.paint();
       this.note(size);
       this.parts.veil.hidden = true;
-    }
+    } else picture?.close();
     // From the next animation frame, so that a page that is not seen, or is busy, gets no more than it can draw.
     requestAnimationFrame(() => this.page.link.send({ ack: [this.index, head.number] }));
   }

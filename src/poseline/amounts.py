@@ -1,0 +1,20 @@
+"""Amounts: lengths of time and sizes of files, as people type them."""
+
+from __future__ import annotations
+
+import re
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_BYTES = {"MB": 1000**2, "GB": 1000**3, "TB": 1000**4}
+
+
+def seconds_in(text: str) -> float | None:
+    """Seconds of `90s`, `10m`, `1.5h` or `7d`; None of any other text."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
+    return float(found[1]) * _SECONDS[found[2]] if found else None
+
+
+def bytes_in(text: str) -> float | None:
+    """Bytes of `500MB`, `50GB` or `1.5TB`; None of any other text."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(MB|GB|TB)", text)
+    return float(found[1]) * _BYTES[found[2]] if found else None

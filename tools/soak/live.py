@@ -1,0 +1,349 @@
+"""Soak: two cameras that break off again and again, a third that is never there, and what the page says of them.
+
+    python tools/soak/live.py [--seconds 600] [--browser] [--json FILE]
+
+The two cameras are on this computer, MJPEG over HTTP from a sample: people come and go every few seconds, ten times
+as often as in a gym, and every 15 seconds a camera breaks off for a while. A run of all three, on the built-in
+model, records in segments, keeps a few seconds, and is watched by two light viewers that acknowledge each picture;
+with --browser also by a page in headless Chromium, whose words are held against what the cameras do.
+
+It ends with 0 if everything held: states as the cameras were, ids of each camera its own and events of all kinds on the
+page; and memory, threads, open files and files on the disk as many at the end as after the first third.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import cv2
+import numpy as np
+import psutil
+
+from poseline.capture import open_source
+from poseline.log import read_log
+from poseline.settings import CaptureSettings
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+with socket.create_server(("127.0.0.1", 0)) as _free:
+    PORT: int = _free.getsockname()[1]
+RATE = 15
+"""Pictures a second of each camera."""
+SEEN, EMPTY = 2.0, 1.5
+"""Seconds for which people are in the picture, and for which nobody is."""
+BREAKS, BROKEN = 15.0, 3.0
+"""Seconds between two times at which a camera breaks off, and for which it stays away."""
+SETTLING = 2.5
+"""Seconds in which the page may still say what was before: a second of patience, and the way back."""
+INTERVAL = 1.0
+"""Seconds between two looks."""
+GROWTH = 0.06
+"""Share by which memory may be larger in the last third than in the second, beside 8 MB."""
+DEAD = "rtsp://127.0.0.1:1/dead"
+
+
+class Camera:
+    """Gives pictures of a sample, or of nothing, and breaks off now and then."""
+
+    def __init__(self, first: int, phase: float) -> None:
+        self._people = list(jpegs(first))
+        self._nobody = jpeg(np.full((360, 640, 3), 90, np.uint8))
+        self._phase = phase
+        self._began = time.monotonic()
+        camera = self
+
+        class Pictures(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if not camera.gives():
+                    self.send_error(503)
+                    return
+                self.send_response(200)
+                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
+                self.end_headers()
+                with contextlib.suppress(OSError):
+                    for content in camera.pictures():
+                        head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(content)}\r\n\r\n"
+                        self.wfile.write(head.encode() + content + b"\r\n")
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Pictures)
+        self._server.daemon_threads = True
+        self.address = f"http://127.0.0.1:{self._server.server_port}/video"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def pictures(self) -> Iterator[bytes]:
+        """Each at its time, until the camera breaks off."""
+        number = 0
+        while self.gives():
+            within = (time.monotonic() - self._began) % (SEEN + EMPTY)
+            yield self._people[number % len(self._people)] if within < SEEN else self._nobody
+            number += 1
+            time.sleep(1 / RATE)
+
+    def gives(self, within: float = 0.0) -> bool:
+        """Whether it gives pictures now, and has for so many seconds."""
+        into = self._into()
+        return into >= BROKEN + within
+
+    def gone(self, within: float) -> bool:
+        """Whether it has given none for so many seconds."""
+        return within <= self._into() < BROKEN
+
+    def _into(self) -> float:
+        passed = time.monotonic() - self._began + self._phase
+        return (passed % BREAKS) if passed >= BREAKS else BREAKS
+
+
+def jpegs(first: int) -> Iterator[bytes]:
+    """A sample's pictures, small, thirty of them."""
+    for frame in islice(open_source(SAMPLES / "sprint.mp4", CaptureSettings()).frames(), first, first + 60, 2):
+        yield jpeg(cv2.resize(frame.bgr, (640, 360)))
+
+
+def jpeg(pixels: Any) -> bytes:
+    """BGR pixels as JPEG."""
+    return bytes(cv2.imencode(".jpg", pixels)[1].data)
+
+
+@dataclass
+class Look:
+    """What was found at one moment."""
+
+    at: float
+    megabytes: float
+    threads: int
+    files: int
+    """Open ones."""
+    on_disk: int
+
+
+@dataclass
+class Found:
+    """What was found over the whole time."""
+
+    looks: list[Look] = field(default_factory=list)
+    states: dict[str, Counter[str]] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    events: Counter[str] = field(default_factory=Counter)
+    pictures: Counter[int] = field(default_factory=Counter)
+    """By camera, of both viewers."""
+
+    def fault(self, text: str) -> None:
+        """Something that should not be; each is kept once."""
+        if text not in self.faults:
+            self.faults.append(text)
+
+
+def main() -> int:
+    """Run, look and judge; prints what was found as JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=600.0)
+    parser.add_argument("--browser", action="store_true", help="also read the states on a page in Chromium")
+    parser.add_argument("--json", type=Path, help="file for what was found")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = soak(given.seconds, Path(folder), given.browser)
+    told = report(found)
+    print(json.dumps(told, indent=1))
+    if given.json:
+        given.json.write_text(json.dumps(told, indent=1) + "\n")
+    return 1 if found.faults else 0
+
+
+def soak(seconds: float, folder: Path, browser: bool) -> Found:
+    """One run of so many seconds into `folder`."""
+    cameras = {"front": Camera(0, 0.0), "back": Camera(40, BREAKS / 2)}
+    listed = [{"source": camera.address, "name": name, "max_outage": 3600} for name, camera in cameras.items()]
+    listed.append({"source": DEAD, "name": "dead", "max_outage": 3600})
+    (folder / "cameras.yaml").write_text(json.dumps(listed))  # which is YAML too
+    command = [
+        sys.executable, "-m", "poseline", "run", str(folder / "cameras.yaml"), "-m", "builtin", "--imgsz", "160",
+        "--serve", f"127.0.0.1:{PORT}", "--record", "--segment", "4s", "--keep", "6s", "--send", "ws",
+        "-o", str(folder / "out"),
+    ]  # fmt: skip
+    found, ended = Found(), threading.Event()
+    with subprocess.Popen(  # noqa: S603 # of our own making
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            wait_for_pictures(process)
+            viewers = [threading.Thread(target=view, args=(found, ended), daemon=True) for _ in range(2)]
+            for viewer in viewers:
+                viewer.start()
+            with page(browser) as words:
+                watch(seconds, cameras, found, psutil.Process(process.pid), folder, words)
+            ended.set()
+            process.send_signal(2)
+            printed, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    if process.returncode not in (130, 3):
+        found.fault(f"the run ended with {process.returncode}: {printed[-500:]}")
+    judge(found, folder, seconds)
+    return found
+
+
+def wait_for_pictures(process: subprocess.Popen[str]) -> None:
+    """Until both cameras are live."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError):
+            if sum(each["processed"] > 5 for each in api()) >= 2:
+                return
+        time.sleep(0.2)
+    raise SystemExit("the cameras were not taken in within 90 s")
+
+
+def api() -> list[dict[str, Any]]:
+    """What `/api/cameras` says."""
+    answer: list[dict[str, Any]] = json.load(urllib.request.urlopen(f"http://127.0.0.1:{PORT}/api/cameras", timeout=5))
+    return answer
+
+
+def view(found: Found, ended: threading.Event) -> None:
+    """A light viewer: acknowledges each picture, and counts pictures and events."""
+
+    async def watching() -> None:
+        url = f"http://127.0.0.1:{PORT}"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(f"{url}/ws", headers={"Origin": url}) as socket,
+        ):
+            await socket.send_json({"watch": {"0": 640, "1": 320, "2": 320}})
+            async for message in socket:
+                if ended.is_set():
+                    return
+                if message.type is aiohttp.WSMsgType.BINARY:
+                    length = int.from_bytes(message.data[:4], "little")
+                    head = json.loads(message.data[4 : 4 + length])
+                    found.pictures[head["camera"]] += 1
+                    await socket.send_json({"ack": [head["camera"], head["number"]]})
+                elif (said := json.loads(message.data))["type"] == "event":
+                    found.events[said["kind"]] += 1
+
+    with contextlib.suppress(aiohttp.ClientError):
+        asyncio.run(watching())
+    if not ended.is_set():
+        found.fault("a viewer was cut off")
+
+
+@contextlib.contextmanager
+def page(wanted: bool) -> Iterator[Any]:
+    """A page in Chromium; yields what gives the word that it shows for each camera, or None."""
+    if not wanted:
+        yield None
+        return
+    from playwright.sync_api import sync_playwright
+
+    chromium = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        shown = browser.new_page(viewport={"width": 1440, "height": 900})
+        shown.goto(f"http://127.0.0.1:{PORT}/")
+        shown.wait_for_selector("#link[data-state=live]")
+        yield lambda: dict(
+            zip(
+                shown.locator(".tile .name").all_inner_texts(),
+                shown.locator(".tile .word").all_inner_texts(),
+                strict=True,
+            )
+        )
+        browser.close()
+
+
+def watch(
+    seconds: float, cameras: dict[str, Camera], found: Found, process: psutil.Process, folder: Path, words: Any
+) -> None:
+    """Look once a second."""
+    began = time.monotonic()
+    while (passed := time.monotonic() - began) < seconds:
+        states = {each["name"]: (each["state"], each["text"]) for each in api()}
+        said = words() if words else {}
+        for name, (state, text) in states.items():
+            found.states.setdefault(name, Counter())[state] += 1
+            camera = cameras.get(name)
+            expected = (
+                ("lost",) if camera is None else ("live",) if camera.gives(SETTLING)
+                else ("late", "lost") if camera.gone(SETTLING) else ()
+            )  # fmt: skip
+            if expected and state not in expected:
+                found.fault(f"{name} was {state} where it was {' or '.join(expected)}")
+            if expected and name in said and said[name] not in expected and said[name] != "late":
+                found.fault(f"the page said that {name} was {said[name]} where it was {' or '.join(expected)}")
+            if camera is None and "trying again" not in text:
+                found.fault(f"of the dead one it was said: {text}")
+        on_disk = sum(1 for path in (folder / "out").rglob("*") if path.is_file())
+        memory = process.memory_info().rss / 1e6
+        found.looks.append(Look(passed, memory, process.num_threads(), process.num_fds(), on_disk))
+        time.sleep(INTERVAL)
+
+
+def judge(found: Found, folder: Path, seconds: float) -> None:
+    """Hold the last third against the second one, and the logs against what they should be."""
+    looks = found.looks
+    third = len(looks) // 3
+    before, after = looks[third : 2 * third], looks[2 * third :]
+    if third >= 5:
+        middle = statistics.median
+        grown = middle(each.megabytes for each in after) - middle(each.megabytes for each in before)
+        if grown > 8 + GROWTH * middle(each.megabytes for each in before):
+            found.fault(f"memory grew by {grown:.0f} MB from the second third to the last")
+        for what, most in (("threads", 1), ("files", 3), ("on_disk", 10)):
+            values = [[getattr(each, what) for each in part] for part in (before, after)]
+            if max(values[1]) > max(values[0]) + most:
+                found.fault(f"{what} grew: {max(values[0])}, then {max(values[1])}")
+    people = seconds / (SEEN + EMPTY)
+    for kind, least in (("enter", people), ("leave", people / 2), ("gap", seconds / BREAKS / 2)):
+        if found.events[kind] < least:
+            found.fault(f"{found.events[kind]} events {kind}, where {least:.0f} were the least")
+    if not (found.pictures[0] and found.pictures[1]) or found.pictures[2]:
+        found.fault(f"pictures by camera: {dict(found.pictures)}")
+    for name in ("front", "back"):
+        log = read_log(folder / "out" / name)
+        numbers = [frame.index for frame in log.frames]
+        ids = {int(number) for frame in log.frames for number in frame.poses.ids if number > 0}
+        if log.ended != "interrupted" or log.skipped or numbers != sorted(set(numbers)):
+            found.fault(f"the log of {name}: {log.ended}, {log.skipped} lines skipped")
+        if not ids:
+            found.fault(f"the log of {name} has nobody in it")
+    if (folder / "out" / "dead").exists():
+        found.fault("the dead one has files")
+
+
+def report(found: Found) -> dict[str, Any]:
+    """What was found, as JSON types."""
+    looks = found.looks[:: max(1, len(found.looks) // 10)]
+    return {
+        "faults": found.faults,
+        "states, looks": {name: dict(states) for name, states in found.states.items()},
+        "events of two viewers": dict(found.events),
+        "pictures of two viewers, by camera": {str(number): count for number, count in found.pictures.items()},
+        "seconds, MB, threads, open files, files on the disk": [
+            [round(each.at), round(each.megabytes), each.threads, each.files, each.on_disk] for each in looks
+        ],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
