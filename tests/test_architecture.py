@@ -55,7 +55,10 @@ MAY_IMPORT = {
     "machine": set(),
     "rendering": BASE | {"analysis", "atomic", "capture", "log", "output", "overlay", "pipeline"},
     "comparison": BASE | {"analysis", "atomic", "log", "output", "overlay", "pipeline", "rendering"},
-    "commands": BASE | ROOMS | {"analysis", "comparison", "log", "rendering", "batch", "terminal"},
+    "verification": BASE | ROOMS | {"analysis", "atomic"},
+    "commands": BASE
+    | ROOMS
+    | {"analysis", "atomic", "batch", "comparison", "log", "rendering", "terminal", "verification"},
     "doctor": BASE | ROOMS | {"machine", "cache", "openvino_core"},
     "terminal": BASE | ROOMS | {"analysis", "pipeline", "result", "progress"},
     "progress": BASE | ROOMS | {"pipeline"},

@@ -93,6 +93,7 @@ def load_network(weights: Path) -> tuple[Any, dict[str, Any]]:
     task = getattr(network, "task", None) or (checkpoint.get("train_args") or {}).get("task")
     channels = checked_channels(next(network.parameters()).shape[1], weights.name)  # the first convolution's
     metadata = {"task": task, "names": network.names, "stride": int(max(network.stride)), "channels": channels}
+    metadata["imgsz"] = (checkpoint.get("train_args") or {}).get("imgsz")
     head = network.model[-1]
     if hasattr(head, "kpt_shape"):
         metadata |= {
