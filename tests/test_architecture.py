@@ -56,9 +56,10 @@ MAY_IMPORT = {
     "rendering": BASE | {"analysis", "atomic", "capture", "log", "output", "overlay", "pipeline"},
     "comparison": BASE | {"analysis", "atomic", "log", "output", "overlay", "pipeline", "rendering"},
     "verification": BASE | ROOMS | {"analysis", "atomic"},
+    "evaluation": BASE | ROOMS | {"log", "session"},
     "commands": BASE
     | ROOMS
-    | {"analysis", "atomic", "batch", "comparison", "log", "rendering", "terminal", "verification"},
+    | {"analysis", "atomic", "batch", "comparison", "evaluation", "log", "rendering", "terminal", "verification"},
     "doctor": BASE | ROOMS | {"machine", "cache", "openvino_core"},
     "terminal": BASE | ROOMS | {"analysis", "pipeline", "result", "progress"},
     "progress": BASE | ROOMS | {"pipeline"},

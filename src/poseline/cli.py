@@ -1,5 +1,6 @@
 """Command line: arguments to settings, settings to runs, errors to exit codes."""
 
+# Without `from __future__ import annotations`: typer would evaluate the text of each option's type again at each start.
 
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from poseline import settings as configuration
 from poseline.commands import analyze as analysis_command
 from poseline.commands.common import numbers
 from poseline.commands.compare import compare
+from poseline.commands.evaluate import evaluate
 from poseline.commands.render import render
 from poseline.commands.verify import verify
 from poseline.errors import INTERNAL, PoselineError, SettingsError, redact
@@ -242,6 +244,7 @@ app.command()(analysis_command.analyze)
 app.command()(render)
 app.command()(compare)
 app.command()(verify)
+app.command()(evaluate)
 
 
 @app.callback(invoke_without_command=True)
