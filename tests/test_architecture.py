@@ -64,9 +64,12 @@ MAY_IMPORT = {
     "machine": set(),
     "rendering": BASE | {"analysis", "atomic", "capture", "log", "output", "overlay", "pipeline"},
     "comparison": BASE | {"analysis", "atomic", "log", "output", "overlay", "pipeline", "rendering"},
+    "verification": BASE | ROOMS | {"analysis", "atomic"},
+    "evaluation": BASE | ROOMS | {"log", "session"},
     "commands": BASE
     | ROOMS
-    | {"analysis", "comparison", "formats", "log", "manifest", "rendering", "batch", "terminal"},
+    | {"analysis", "atomic", "batch", "comparison", "evaluation", "formats", "log", "manifest", "rendering"}
+    | {"terminal", "verification"},
     "doctor": BASE | ROOMS | {"machine", "cache", "openvino_core"},
     "terminal": BASE | ROOMS | {"analysis", "manifest", "pipeline", "progress"},
     "progress": BASE | ROOMS | {"pipeline"},

@@ -15,9 +15,11 @@ from poseline.commands import analyze as analysis_command
 from poseline.commands.batch_status import BATCH_HELP, show_status
 from poseline.commands.common import numbers, size_of
 from poseline.commands.compare import compare
+from poseline.commands.evaluate import evaluate
 from poseline.commands.export import export
 from poseline.commands.import_command import import_keypoints
 from poseline.commands.render import render
+from poseline.commands.verify import verify
 from poseline.errors import INTERNAL, PoselineError, SettingsError, redact
 from poseline.interruption import INTERRUPTED, Interruption
 
@@ -266,6 +268,8 @@ app.command()(render)
 app.command()(compare)
 app.command()(export)
 app.command("import")(import_keypoints)
+app.command()(verify)
+app.command()(evaluate)
 
 
 @app.callback(invoke_without_command=True)

@@ -74,10 +74,15 @@ class PoseEstimator:
         spec: the model's.
         runtime: what runs it.
         settings: those of every call and run that brings none of its own.
+        fixed_size: (height, width) of every input, as if the network took no other; None: what the network takes.
     """
 
-    def __init__(self, spec: ModelSpec, runtime: Runtime, settings: InferenceSettings) -> None:
+    def __init__(
+        self, spec: ModelSpec, runtime: Runtime, settings: InferenceSettings,
+        *, fixed_size: tuple[int, int] | None = None,
+    ) -> None:  # fmt: skip
         self.spec, self.runtime, self.settings = spec, runtime, settings
+        self.fixed_size = fixed_size or runtime.fixed_size
         self._output = replace(spec, end2end=spec.end2end or runtime.final)
         self._free: dict[Kind, list[Request]] = {}
         """Requests that nobody uses; a thread takes one, and puts it back."""
@@ -89,12 +94,12 @@ class PoseEstimator:
     @property
     def imgsz(self) -> int:
         """The longer side of the network's input that runs, in pixels: what was asked for may be rounded up."""
-        return max(self.runtime.fixed_size or limits(self.settings.imgsz, self.spec.stride))
+        return max(self.fixed_size or limits(self.settings.imgsz, self.spec.stride))
 
     @property
     def size_note(self) -> str:
         """What runs instead, where the `imgsz` that was asked for cannot be had; else empty."""
-        asked, fixed = self.settings.imgsz, self.runtime.fixed_size
+        asked, fixed = self.settings.imgsz, self.fixed_size
         runs = fixed or limits(asked, self.spec.stride)
         if asked == runs or asked == max(runs):
             return ""
@@ -228,7 +233,7 @@ class PoseEstimator:
                 self.finish(batch)
 
     def _letterbox(self, width: int, height: int, settings: InferenceSettings) -> Letterbox:
-        return Letterbox.fit(width, height, settings.imgsz, self.spec.stride, self.runtime.fixed_size)
+        return Letterbox.fit(width, height, settings.imgsz, self.spec.stride, self.fixed_size)
 
     def _kind(self, letterbox: Letterbox, places: int | None = None, alone: bool = False) -> Kind:
         # One of a runtime that has no more than one in flight is always alone.

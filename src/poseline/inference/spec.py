@@ -37,6 +37,11 @@ class ModelSpec:
     end2end: bool
     """The network's output is final: (N, 6 + K·values) rows that need no suppression."""
     skeleton: Skeleton
+    made_for: tuple[int, int] | None = None
+    """(height, width) of the input that it was trained or exported for, as its metadata says; None where it does not.
+
+    A network may take others all the same.
+    """
 
     __repr__ = short_repr
 
@@ -69,7 +74,9 @@ class ModelSpec:
         skeleton = skeleton or _skeleton(int(count), kpt_names, name)
         if len(skeleton) != count:
             raise ModelError(f"{name}: has {count} keypoints, but the skeleton names {len(skeleton)}")
-        return cls(name, path, model_format, sha256, names, (int(count), int(values)), stride, end2end, skeleton)
+        shape = int(count), int(values)
+        made_for = _size(metadata.get("imgsz"))
+        return cls(name, path, model_format, sha256, names, shape, stride, end2end, skeleton, made_for)
 
 
 def checked_channels(channels: Any, name: str) -> int:
@@ -84,6 +91,16 @@ def checked_channels(channels: Any, name: str) -> int:
             "grey (1)"
         )
     return int(channels)
+
+
+def _size(stated: Any) -> tuple[int, int] | None:
+    """(height, width) of `640`, `[640, 384]` or their text; None of anything else."""
+    try:
+        sides = _literal(stated)
+        height, width = (sides, sides) if isinstance(sides, int) else sides
+        return int(height), int(width)
+    except (ValueError, SyntaxError, TypeError):
+        return None
 
 
 def _literal(value: Any) -> Any:

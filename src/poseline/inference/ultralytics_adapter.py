@@ -75,6 +75,7 @@ def load_network(weights: Path) -> tuple[Any, dict[str, Any]]:
     ) as error:  # fmt: skip
         raise _refusal(weights, error) from error
     metadata["channels"] = checked_channels(first.shape[1], weights.name)
+    metadata["imgsz"] = (checkpoint.get("train_args") or {}).get("imgsz")
     if hasattr(head, "kpt_shape"):
         metadata |= {
             "task": "pose",

@@ -1,0 +1,69 @@
+"""Files: the folder that a verification is written to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from poseline.atomic import cause
+from poseline.errors import OutputError
+from poseline.output import save_image
+from poseline.verification.pictures import side_by_side
+from poseline.verification.report import write_json
+from poseline.verification.verify import Verification
+
+JSON = "verify.json"
+_PICTURE = re.compile(r"worst-\d+(-\d+)?\.jpg")
+
+
+@dataclass(frozen=True)
+class Files:
+    """The folder, which is there and holds no verification that may not be replaced."""
+
+    folder: Path
+
+    @classmethod
+    def prepare(cls, folder: Path | None, name: str, overwrite: bool) -> Files:
+        """Make the folder; without one it is `runs/verify-NAME`, then `runs/verify-NAME-2` and so on.
+
+        Raises:
+            OutputError: it cannot be made, or holds a verification and `overwrite` is off.
+        """
+        if str(folder) == "-":
+            raise OutputError("-o -: results are several files, which cannot go to standard output; name a folder")
+        folder = folder or next(each for each in _numbered(name) if not each.exists())
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder}: cannot be created: {cause(error)}; name another with -o") from error
+        if (folder / JSON).exists() and not overwrite:
+            raise OutputError(f"{folder} holds a verification already; --overwrite replaces it")
+        return cls(folder)
+
+    def write(self, verification: Verification) -> list[Path]:
+        """Write `verify.json` and the pictures of the worst frames, and remove those of an earlier verification.
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
+        for old in self.folder.iterdir():
+            if _PICTURE.fullmatch(old.name):
+                old.unlink()
+        written = [self.folder / JSON]
+        write_json(verification, written[0])
+        for number, against in enumerate(verification.against, 1):
+            of = f"{number}-" if len(verification.against) > 1 else ""
+            for place, frame in enumerate(against.worst, 1):
+                picture = side_by_side(verification, against, frame)
+                written.append(save_image(picture, self.folder / f"worst-{of}{place}.jpg"))
+        return written
+
+
+def _numbered(name: str) -> Iterator[Path]:
+    stem = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80] or "clip"
+    number = 1
+    while True:
+        yield Path("runs") / (f"verify-{stem}" if number == 1 else f"verify-{stem}-{number}")
+        number += 1
