@@ -80,7 +80,7 @@ MAY_IMPORT = {
     "serve": BASE | ROOMS | {"log", "pipeline", "send", "session", "terminal"},
     "session": BASE | ROOMS | {"formats", "log", "machine", "pieces", "pipeline", "send", "startup", "workers"},
     "request": {"capture", "settings"},
-    "pieces": BASE | {"capture", "tracking", "workers"},
+    "pieces": BASE | {"capture", "machine", "tracking", "workers"},
     "batch": BASE
     | ROOMS
     | {

@@ -18,6 +18,7 @@ from poseline.capture import VideoFile, locate
 from poseline.capture.key_frames import Uncuttable, cuts, key_times
 from poseline.errors import PoselineError, SettingsError
 from poseline.interruption import Interruption
+from poseline.machine import cores
 from poseline.request import RunRequest
 from poseline.session import Models, Session
 from poseline.settings import CaptureSettings, load
@@ -194,7 +195,8 @@ def test_jobs_are_a_number_or_auto(jobs: str) -> None:
 
 def test_workers_suit_the_machine() -> None:
     assert pieces.worker_count(3, "AMD EPYC") == 3
-    assert pieces.worker_count(0, "AMD EPYC") >= 1
+    assert pieces.worker_count(0, "AMD EPYC") == max(1, cores() // 4)
+    assert pieces.worker_count(0, "cuda NVIDIA H200") == 1
 
 
 def test_a_source_that_is_no_file_is_not_cut() -> None:

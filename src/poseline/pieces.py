@@ -5,7 +5,6 @@ Tracking, drawing and the log come behind that, in this process, so that ids and
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -21,6 +20,7 @@ from poseline.capture import Source, SourceInfo
 from poseline.errors import PoselineError
 from poseline.frame import Frame, Gap
 from poseline.interruption import Interruption
+from poseline.machine import cores
 from poseline.pose import Floats, Integers, Observation, Poses, Speed
 from poseline.request import RunRequest
 from poseline.tracking.appearance import Torso, torso_colours
@@ -251,12 +251,14 @@ def joined(whole: Source, request: RunRequest, work: Work, workers: int) -> Join
 
 
 def worker_count(asked: int, device: str) -> int:
-    """Workers for one recording: as many as are asked for; with 0, as many as this machine can keep busy."""
+    """Workers for one recording: as many as are asked for; with 0, as many as pay on this machine.
+
+    A network on a CPU fills few cores by itself. A GPU is filled by one process, and each more would take seconds to
+    load its engine.
+    """
     if asked:
         return asked
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(_GPU_WORKERS, cores // 2) if device.startswith("cuda") else cores // _CORES_A_WORKER)
+    return 1 if device.startswith("cuda") else max(1, cores() // _CORES_A_WORKER)
 
 
-_GPU_WORKERS = 6
 _CORES_A_WORKER = 4
