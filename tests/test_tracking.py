@@ -132,6 +132,20 @@ def test_the_hidden_one_does_not_take_the_place_of_the_one_in_front(fps: float, 
     assert_one_id_each(identities(converge().play(fps, seed), tracker()), 2)
 
 
+@RATES
+def test_a_box_that_is_cut_off_is_no_motion(fps: float) -> None:
+    """Somebody stands; whoever passes hides their legs, then all of them, and they are there again as they were."""
+    whole, other = poses((200, 200), height=160), poses((400, 200), height=160)
+    half = replace(whole, boxes=np.array([[168, 120, 232, 190]], np.float32), scores=np.array([0.3], np.float32))
+    follower, ids = tracker(), []
+    for index in range(round(3 * fps)):
+        time = index / fps
+        here = whole if time < 1 or time >= 1.8 else half if time < 1.25 else None
+        seen = other if here is None else joined(other, here)
+        ids.append(follower.update(seen, time).ids.tolist())
+    assert ids[-1] == ids[0] == [1, 2]
+
+
 # What people wear
 
 
@@ -152,6 +166,19 @@ def test_people_in_one_shirt_keep_their_ids_where_they_cross(fps: float) -> None
 def test_another_shirt_where_somebody_went_out_of_sight_is_another_person(fps: float) -> None:
     assert identities(take_the_place(RED, BLUE).play(fps), tracker(), TORSO) == {0: [1], 1: [2]}
     assert identities(take_the_place(RED, RED).play(fps), tracker(), TORSO) == {0: [1], 1: [1]}
+
+
+def test_another_shirt_half_in_somebodys_place_is_another_person() -> None:
+    """One steps before another, who is hidden at once: their boxes overlap by half, and their shirts differ."""
+    follower, seen = tracker(), poses((100, 100))
+    red, green = np.array([[60, 100, 150]], np.float32), np.array([[60, 150, 100]], np.float32)
+    for index in range(30):
+        follower.update(seen, index / 30, red)
+    stepped = [follower.update(poses((112, 100)), index / 30, green).ids.tolist() for index in range(30, 60)]
+    assert stepped[-1] == [2]
+    back = [follower.update(joined(poses((130, 100)), seen), index / 30, np.concatenate((green, red))).ids.tolist()
+            for index in range(60, 70)]  # fmt: skip
+    assert back[-1] == [2, 1]
 
 
 def test_a_change_of_light_changes_no_id() -> None:

@@ -11,6 +11,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -115,9 +116,9 @@ def main() -> None:
         frames = detections(truth.clip, estimator)
         print(f"{truth.name}, {len(frames)} frames, {given.model}")
         print("tracker        IDF1   HOTA   AssA  ids switches missed  false  ms/frame")
-        ways: dict[str, Callable[[], list[Integers]]] = {"poseline": lambda frames=frames: ours(frames)}
-        ways |= {name: (lambda frames=frames, name=name: theirs(frames, name)) for name in RIVALS}
-        ways["perfect"] = lambda frames=frames, truth=truth: perfect(frames, truth)
+        ways: dict[str, Callable[[], list[Integers]]] = {"poseline": partial(ours, frames)}
+        ways |= {name: partial(theirs, frames, name) for name in RIVALS}
+        ways["perfect"] = partial(perfect, frames, truth)
         for name, way in ways.items():
             began = time.process_time()
             ids = way()

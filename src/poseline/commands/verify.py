@@ -52,15 +52,15 @@ def verify(
     }  # fmt: skip
     settings = load(overrides={"capture": {"start": start, "end": end}, "inference": given})
     opened = Clip.open(clip, settings.capture)
-    files = Files.prepare(output, opened.location.name, overwrite)
-    side, references = load_sides(settings.inference, against or (), opened.sample)
-    with rendering("verify") as on_frame:
-        found = compared(
-            opened.info.name, opened.frames(frames), side, references, worst=worst,
-            pixel_aspect=float(opened.info.pixel_aspect),
-            on_frame=None if on_frame is None else lambda seen: on_frame(seen, opened.info),
-        )  # fmt: skip
-    written = files.write(found)
+    with Files.prepare(output, opened.location.name, overwrite) as files:
+        side, references = load_sides(settings.inference, against or (), opened.sample)
+        with rendering("verify") as on_frame:
+            found = compared(
+                opened.info.name, opened.frames(frames), side, references, worst=worst,
+                pixel_aspect=float(opened.info.pixel_aspect),
+                on_frame=None if on_frame is None else lambda seen: on_frame(seen, opened.info),
+            )  # fmt: skip
+        written = files.write(found)
     _show(found)
     for path in written:
         typer.echo(f"  {path}")

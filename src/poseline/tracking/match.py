@@ -13,8 +13,8 @@ SEEN = 0.5
 """Confidence above which a keypoint counts."""
 _ENOUGH = 3
 """Keypoints that both sides must see before OKS has a say: fewer can lie together by chance."""
-_REPEATED = 0.65
-"""Likeness above which two detections of one frame are one person."""
+SAME = 0.65
+"""Likeness above which two detections of one frame are one person, and one from frame to frame, whatever they wear."""
 _TOUCHING = 0.05
 """Likeness from which one of two detections may stand before the other."""
 _REACH = (0.25, 0.75, 1.5)
@@ -86,7 +86,7 @@ def duplicates(alike: Floats) -> NDArray[np.bool_]:
     Two people close together overlap in their boxes but not in their keypoints; one person seen twice does in both.
     """
     rank = np.arange(len(alike))
-    repeated: NDArray[np.bool_] = np.logical_or.reduce((alike > _REPEATED) & (rank[:, None] < rank), axis=0)
+    repeated: NDArray[np.bool_] = np.logical_or.reduce((alike > SAME) & (rank[:, None] < rank), axis=0)
     return repeated
 
 

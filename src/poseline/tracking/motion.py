@@ -24,6 +24,9 @@ COAST = 0.5
 
 _MEASURED = np.array([0.03, 0.03, 0.04, 0.04])
 """Standard deviation of a detector's centre x, centre y, width and height, in box heights."""
+_SIZES, _WRONG = np.array([2, 3, 2, 3]), np.array([1.0, 1.0, 2.0, 2.0])
+"""Whose difference from what is expected tells how wrong centre x, centre y, width and height are, and how often it is
+taken: twice, since a box stays cut off for many frames, which would otherwise be believed as independent ones."""
 _START_SPEED = np.array([1.5, 1.0, 0.5, 0.5])
 """Standard deviation of a new person's velocity, in box heights per second; walking is about 0.8."""
 _JERKINESS = np.array([1.5, 1.5, 0.7, 0.7])
@@ -101,11 +104,16 @@ class Motion:
         return moved[:, :2]
 
     def update(self, tracks: NDArray[np.intp], centres: Doubles) -> None:
-        """Correct `tracks` (M indices) by where they were seen, (M, 4)."""
+        """Correct `tracks` (M indices) by where they were seen, (M, 4).
+
+        A box of another size than expected is cut off, by the picture's edge or by whoever stands before it, or holds
+        two persons: its size is wrong by the difference, and its centre by half of it, and so they count for less.
+        """
         belief = self._belief.take(tracks, axis=1)
         state, covariance = belief[:2], belief[2:]
         to_position, to_velocity = covariance[:2]
-        gain = covariance[:2] / (to_position + (_heights(centres) * _MEASURED) ** 2)
+        wrong = (centres - state[0]).take(_SIZES, axis=1) * _WRONG
+        gain = covariance[:2] / (to_position + (_heights(centres) * _MEASURED) ** 2 + wrong**2)
         state += gain * (centres - state[0])
         covariance[2] -= gain[1] * to_velocity  # before the others, which it is told by
         covariance[:2] -= gain[0] * covariance[:2]

@@ -8,7 +8,8 @@ Four rounds a frame, each over what the one before left unpaired:
 3. detections that would start a track with tracks still unpaired, by colour and nearness to where the track was
    heading, in a circle that widens with the time out of sight: fast starts, low frame rates, long occlusions, leaving
    and returning;
-4. the same with tracks of the frame before, whatever the colour: the light has changed, or an arm hides the shirt.
+4. the same with tracks of the frame before, whatever the colour, if they are as alike as one person is from frame to
+   frame: the light has changed, or an arm hides the shirt. Less alike, it is somebody else who comes before them.
 
 A detection that is left over starts a track. It gets its id at once if its score is high, or in the first frame;
 else once it has been followed for a tenth of a second, so that a flicker in the background takes no id. Until then its
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 from poseline.pose import UNTRACKED, Floats, Integers, Poses
 from poseline.settings import TrackingSettings
 from poseline.tracking.appearance import learned, resemblance
-from poseline.tracking.match import crowded, duplicates, likeness, nearness, pair, spread_out
+from poseline.tracking.match import SAME, crowded, duplicates, likeness, nearness, pair, spread_out
 from poseline.tracking.motion import COAST, Doubles, Motion, to_centres
 
 _SURE = 0.7
@@ -165,7 +166,7 @@ class Tracker:
             claim(near * dressed, free, newcomers, 0.0)
             if worn is not None:
                 followed = self._unseen <= self._step + _PROBATION
-                claim(alike * same, free & followed, newcomers, self._settings.match)
+                claim(alike * same, free & followed, newcomers, SAME)
             newcomers &= owners == _NOBODY
         return owners, newcomers
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 from poseline.atomic import cause
-from poseline.errors import OutputError
+from poseline.errors import OutputError, SettingsError
 from poseline.output import save_image
 from poseline.verification.pictures import side_by_side
 from poseline.verification.report import write_json
@@ -20,9 +22,13 @@ _PICTURE = re.compile(r"worst-\d+(-\d+)?\.jpg")
 
 @dataclass(frozen=True)
 class Files:
-    """The folder, which is there and holds no verification that may not be replaced."""
+    """The folder, which is there and holds no verification that may not be replaced.
+
+    One that was made for nothing, as something failed, is removed on leaving.
+    """
 
     folder: Path
+    _made: bool
 
     @classmethod
     def prepare(cls, folder: Path | None, name: str, overwrite: bool) -> Files:
@@ -30,17 +36,29 @@ class Files:
 
         Raises:
             OutputError: it cannot be made, or holds a verification and `overwrite` is off.
+            SettingsError: it is standard output.
         """
         if str(folder) == "-":
-            raise OutputError("-o -: results are several files, which cannot go to standard output; name a folder")
+            raise SettingsError("-o -: results are several files, which cannot go to standard output; name a folder")
         folder = folder or next(each for each in _numbered(name) if not each.exists())
+        made = not folder.exists()
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{folder}: cannot be created: {cause(error)}; name another with -o") from error
         if (folder / JSON).exists() and not overwrite:
             raise OutputError(f"{folder} holds a verification already; --overwrite replaces it")
-        return cls(folder)
+        return cls(folder, made)
+
+    def __enter__(self) -> Files:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._made:
+            with suppress(OSError):  # it holds the results
+                self.folder.rmdir()
 
     def write(self, verification: Verification) -> list[Path]:
         """Write `verify.json` and the pictures of the worst frames, and remove those of an earlier verification.
