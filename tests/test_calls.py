@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import threading
@@ -111,6 +112,12 @@ def test_frames_are_those_of_vid_stride(model: PoseModel, clip: Path) -> None:
     assert len(taken) == 3
     for result, picture in zip(taken, pictures[::2], strict=True):
         assert np.abs(result.orig_img.astype(int) - picture).max() <= 2
+
+
+def test_vid_stride_is_for_videos(model: PoseModel, frames: list[Pixels], tmp_path: Path) -> None:
+    for name in "abc":
+        cv2.imwrite(str(tmp_path / f"{name}.png"), frames[0])
+    assert len(model(tmp_path / "*.png", vid_stride=2, verbose=False)) == 3
 
 
 def test_a_list_of_sources_is_read(model: PoseModel, frames: list[Pixels], clip: Path, here: Path) -> None:
@@ -340,6 +347,7 @@ REFUSED = {
     "classes": (7, "has no class 7"),
     "task": ("detect", "task='pose'"),
     "rect": (False, "leave it out"),
+    "nms": (False, "in the model itself"),
     "vid_stride": (0, "vid_stride"),
     "line_width": (-1, "line_width"),
 }
@@ -361,12 +369,30 @@ def test_an_argument_that_asks_for_nothing_is_taken(model: PoseModel, frames: li
     assert len(model(frames[0], verbose=False, **options)) == 1
 
 
-def test_every_argument_of_ultralytics_is_known() -> None:
-    """Those of its sections for prediction, and what it says of tracking."""
+def theirs_file(name: str) -> str:
+    """A file of ultralytics', which is not imported for that: it would import torch."""
     package = find_spec("ultralytics")
     assert package is not None
     assert package.origin is not None
-    text = (Path(package.origin).parent / "cfg" / "default.yaml").read_text(encoding="utf-8")
+    return (Path(package.origin).parent / name).read_text(encoding="utf-8")
+
+
+def test_every_attribute_of_a_yolo_object_is_known() -> None:
+    body = next(node for node in ast.parse(theirs_file("engine/model.py")).body if isinstance(node, ast.ClassDef)).body
+    functions = {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
+    stored = {
+        node.attr
+        for node in ast.walk(functions["__init__"])
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    }
+    theirs = {name for name in stored | set(functions) if not name.startswith("_")}
+    assert len(theirs) > 30
+    assert {name for name in theirs if not hasattr(PoseModel, name)} <= set(NOT_OFFERED)
+
+
+def test_every_argument_of_ultralytics_is_known() -> None:
+    """Those of its sections for prediction, and what it says of tracking."""
+    text = theirs_file("cfg/default.yaml")
     sections = re.split(r"^# (.+?) -{5,}$", text, flags=re.M)
     held = {title: yaml.safe_load(body) or {} for title, body in zip(sections[1::2], sections[2::2], strict=True)}
     theirs = {*held["Predict settings"], *held["Visualize settings"], *held["Tracker settings"]} - {"source"}

@@ -184,7 +184,7 @@ class PoseModel:
             source: as in `predict`.
             stream: as in `predict`.
             persist: go on from the call before: for frames that are given one by one, which count as 30 a second.
-                Without it ids begin at 1 again, in a row of pictures at each new name.
+                Without it ids begin at 1 in each call, and nobody is carried over to a picture of another name.
             options: as `TrackOptions` says, for this call alone.
 
         Returns:

@@ -43,7 +43,7 @@ class Running:
         """The results as they come; with `stream`, pictures are not waited for to be looked at together."""
         spec, runtime, call = self._estimator.spec, self._estimator.runtime, self._call
         with ResultsOut(call.output, self._mode, call.capture, runtime.device, runtime.channels) as out:
-            for seen, place in self._places(found, runtime.batch if stream else None):
+            for seen, place in self._places(found, stream):
                 result = Results.of(seen, spec.names, spec.skeleton)
                 more = out.take(result, seen.frame, place)
                 yield result
@@ -61,9 +61,11 @@ class Running:
                 _warn(f"{_MANY} results are in memory; with stream=True they come one by one")
         return results
 
-    def _places(self, found: Found, together: int | None) -> Iterator[tuple[Observation, Place]]:
+    def _places(self, found: Found, stream: bool) -> Iterator[tuple[Observation, Place]]:
         if isinstance(found, Pictures):
-            yield from self._of_pictures(found, together)
+            ready = hasattr(found.pictures, "__len__")  # else they may come from a camera, one by one
+            batch = self._estimator.runtime.batch if ready else 1
+            yield from self._of_pictures(found, batch if stream else None)
             return
         for number, location in enumerate(found):
             yield from self._of_location(location, number, len(found))
@@ -98,9 +100,9 @@ class Running:
         return [results[index] for index in range(len(frames))]
 
     def _of_location(self, location: Location, number: int, count: int) -> Iterator[tuple[Observation, Place]]:
-        following, pictures = self._following, bool(location.pictures)
+        following, pictures, capture = self._following, bool(location.pictures), self._call.capture
         settings = Settings(
-            capture=self._call.capture,
+            capture=capture.model_copy(update={"vid_stride": 1}) if pictures else capture,
             inference=self._settings() if pictures else self._call.inference,
             tracking=TrackingSettings(enabled=following is not None),
         )
@@ -135,4 +137,4 @@ def _place(location: Location, number: int, count: int, frame: Frame, frames: in
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, stacklevel=4)
+    warnings.warn(text, stacklevel=5)  # where the model was called
