@@ -188,14 +188,17 @@ def test_pictures_and_videos_are_saved(model: PoseModel, frames: list[Pixels], c
     assert 0.001 < (np.abs(np.asarray(drawn, int) - frames[0]) > 60).any(axis=2).mean() < 0.5
     (here / "list.txt").write_text("one\ntwo\n")
     results = model("list.txt", save=True, save_frames=True, verbose=False, line_width=1)
-    folder = here / "runs" / "pose" / "predict-2"
-    assert {result.save_dir for result in results} == {str(folder)}
+    folder = here / "runs" / "pose" / "predict"
+    assert {result.save_dir for result in results} == {str(folder)}, "calls of a model share a folder"
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
-    assert files == ["a-2.jpg", "a.jpg", "clip.mp4", *(f"clip_frames/clip_{n}.jpg" for n in range(1, 6))]
+    assert files == ["a-2.jpg", "a-3.jpg", "a.jpg", "clip.mp4", *(f"clip_frames/clip_{n}.jpg" for n in range(1, 6))]
     assert decoded(folder / "clip.mp4") == 5
     assert seconds(folder / "clip.mp4") == seconds(clip)
     assert model.track(clip, save=True, verbose=False)[0].save_dir == str(here / "runs" / "pose" / "track")
     assert model(frames[0], verbose=False)[0].save_dir is None
+    for number in (2, 3):
+        folder = here / "runs" / "pose" / f"predict-{number}"
+        assert YOLO("builtin", imgsz=160)(frames[0], save=True, verbose=False)[0].save_dir == str(folder)
 
 
 def test_a_saved_video_keeps_its_sound(model: PoseModel, clip: Path, here: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from poseline.calls.arguments import Call
 from poseline.calls.following import Following, identified
 from poseline.calls.results_out import Place, ResultsOut
+from poseline.calls.save_folder import SaveFolders
 from poseline.calls.sources import Found, Pictures, frame_of
 from poseline.capture import Location, is_tensor
 from poseline.frame import Frame
@@ -31,18 +32,26 @@ class Running:
         estimator: what runs it.
         call: what is asked for.
         mode: how it was called.
+        folders: where files go.
         following: gives ids; None: nobody gets one.
     """
 
     def __init__(
-        self, estimator: PoseEstimator, call: Call, mode: Literal["predict", "track"], following: Following | None
+        self,
+        estimator: PoseEstimator,
+        call: Call,
+        mode: Literal["predict", "track"],
+        folders: SaveFolders,
+        following: Following | None,
     ) -> None:
-        self._estimator, self._call, self._mode, self._following = estimator, call, mode, following
+        self._estimator, self._call, self._mode, self._folders = estimator, call, mode, folders
+        self._following = following
 
     def results(self, found: Found, *, stream: bool) -> Generator[Results, None, None]:
         """The results as they come; with `stream`, pictures are not waited for to be looked at together."""
         spec, runtime, call = self._estimator.spec, self._estimator.runtime, self._call
-        with ResultsOut(call.output, self._mode, call.capture, runtime.device, runtime.channels) as out:
+        folder = self._folders.get(call.output, self._mode) if call.output.writes else None
+        with ResultsOut(call.output, self._mode, folder, call.capture, runtime.device, runtime.channels) as out:
             for seen, place in self._places(found, stream):
                 result = Results.of(seen, spec.names, spec.skeleton)
                 more = out.take(result, seen.frame, place)
