@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,9 +20,9 @@ import cv2
 import numpy as np
 import pytest
 
-from media_worlds import joined
+from media_worlds import joined, write_clip
 from output_worlds import SAMPLES, SHARED
-from ultralytics_calls import CALLS, TRACK
+from ultralytics_calls import CALLS, DIFFERENT, TRACK
 
 pytestmark = pytest.mark.timeout(300)  # the reference takes a minute on two busy cores
 
@@ -29,6 +30,22 @@ SCRIPT = Path(__file__).with_name("ultralytics_calls.py")
 TRACKED = TRACK.strip().splitlines()
 UNTRACKED = [call for call in CALLS if call not in TRACKED]
 FRAMES = 6
+FIRST, SECOND = 20, 10
+"""Frames of the two recordings that are joined to one."""
+SAID: dict[str, tuple[Any, Any]] = {
+    "vid_stride": ([1, 3, 5], [0, 2, 4]),
+    "joined.ts": (FIRST, FIRST + SECOND),
+    '"clip.mp4", save=True': (["clip.avi"], ["clip.mp4"]),
+    "twice": (["image0.jpg"], ["image0-2.jpg", "image0.jpg"]),
+    "classes=7": (0, "SettingsError: classes: .* has no class 7; it has 0 person"),
+    "augment": (1, "SettingsError: augment: "),
+    "tracker": (1, "SettingsError: tracker: "),
+    ":500, :600": ("ValueError: ", 1),
+    "model([])": ("FileNotFoundError: ", []),
+    "im / 255": (0, "SourceError: an array of float64 must hold 0..255, and this one seems to hold 0..1"),
+    "__module__": ("torch", "poseline.results.array"),
+}
+"""By a part of each call of DIFFERENT: what ultralytics says, and what poseline says."""
 Answers: TypeAlias = dict[str, Any]
 
 
@@ -44,6 +61,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if index in (20, 45):
             for folder in (place, place / "pictures"):
                 cv2.imwrite(str(folder / f"{'a' if index == 20 else 'b'}.jpg"), picture)
+    parts = [write_clip(place / "part.ts", range(count)).read_bytes() for count in (FIRST, SECOND)]
+    (place / "joined.ts").write_bytes(b"".join(parts))
     (place / "list.txt").write_text("a.jpg\nb.jpg\n")
     (place / "list.csv").write_text("source\na.jpg\nb.jpg\n")
     return place
@@ -104,6 +123,17 @@ def near(theirs: Any, ours: Any, where: str) -> None:
         apart = np.abs(got - expected)
         assert apart.max() <= (1.0 if expected.shape[-1] == 4 else 3.0), where
         assert apart.mean() <= 0.5, where
+
+
+@pytest.mark.parametrize("call", DIFFERENT.strip().splitlines())
+def test_a_call_differs_as_the_page_says(call: str, pair: tuple[Answers, Answers]) -> None:
+    expected = next(said for part, said in SAID.items() if part in call)
+    for answer, said in zip((each[call] for each in pair), expected, strict=True):
+        plain = answer["items"] if isinstance(answer, dict) and "items" in answer else answer
+        if isinstance(said, str):
+            assert re.match(said, str(plain))
+        else:
+            assert plain == said
 
 
 def test_there_are_sixty_of_them() -> None:

@@ -71,6 +71,13 @@ def test_what_has_no_counterpart_is_said(typed: str) -> None:
     assert re.search({**WITHOUT, **ELSEWHERE}[typed], said)
 
 
+def test_a_command_of_ours_that_they_have_too_is_theirs_by_its_words() -> None:
+    ours = {*COMMANDS, "export"}
+    assert "yolo export format=onnx" in str(translated(["export", "model=yolo11n-pose.pt", "format=onnx"], ours))
+    assert translated(["export", "runs/clip", "--to", "coco"], ours) is None
+    assert translated(["bench", "source=clip.mp4"], ours) is None
+
+
 @pytest.mark.parametrize("typed", OURS)
 def test_our_own_words_are_left_alone(typed: str) -> None:
     assert translated(shlex.split(typed), COMMANDS) is None

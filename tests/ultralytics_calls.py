@@ -1,7 +1,7 @@
 """The calls of test_ultralytics_calls.py, run by one of the two libraries: python ultralytics_calls.py MODULE WEIGHTS.
 
 Prints a JSON object: for each call what it gave, as `described` makes it. Started in a folder of its own, in which it
-finds `a.jpg`, `b.jpg`, `pictures/` with both, `clip.mp4`, `list.txt` and `list.csv`.
+finds `a.jpg`, `b.jpg`, `pictures/` with both, `clip.mp4`, `joined.ts`, `list.txt` and `list.csv`.
 """
 
 from __future__ import annotations
@@ -83,6 +83,20 @@ model.names
 model.task
 str(model.device)
 """
+DIFFERENT = """
+[nearest(r.orig_img) for r in model("clip.mp4", vid_stride=2, imgsz=64)]
+len(model("joined.ts", imgsz=64))
+model.predict("clip.mp4", save=True, imgsz=64, project=here / "out", name="video"); files("out/video")
+[model.predict(im, save=True, imgsz=64, project=here / "out", name="twice") for _ in "ab"]; files("out/twice")
+len(model(im, classes=7)[0])
+len(model(im, augment=True))
+len(model(im, tracker="none.yaml"))
+len(model(tensor[:, :, :500, :600]))
+model([])
+len(model(im / 255)[0])
+type(model(im)[0].boxes.xyxy).__module__
+"""
+"""Calls that the two answer in different ways."""
 CALLS = [line for block in (PREDICT, TRACK, RESULTS) for line in block.strip().splitlines()]
 
 
@@ -126,9 +140,10 @@ def main(module: str, weights: str) -> None:
     given = {
         "model": model, "im": im, "other": other, "image": Image.open("a.jpg"), "frames": frames, "torch": torch,
         "tensor": torch.from_numpy(rgb.copy())[None] / 255, "Path": Path, "here": Path.cwd(), "files": files,
+        "nearest": lambda picture: int(np.argmin([np.abs(picture - frame.astype(float)).mean() for frame in frames])),
     }  # fmt: skip
     answers = {}
-    for call in CALLS:
+    for call in [*CALLS, *DIFFERENT.strip().splitlines()]:
         *statements, last = call.split("; ")
         try:
             for statement in statements:

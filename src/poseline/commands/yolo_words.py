@@ -29,7 +29,7 @@ _SWITCHES = {
     "stream_buffer": ("--every-frame", ""), "verbose": ("", ""), "stream": ("", ""), "persist": ("", ""),
 }  # fmt: skip
 """What True and False are here; nothing where it is so anyhow."""
-_TAKEN = ("source", "mode", "task", "project", "name")
+_TAKEN = ("source", "mode", "task", "project", "name", "format", "data")
 _FALSE = ("false", "0", "no", "off", "none")
 
 
@@ -44,11 +44,13 @@ def translated(arguments: Sequence[str], commands: Collection[str]) -> str | Non
     plain = [word for word in arguments if "=" not in word]
     first = next(iter(arguments), "")
     own, spoken = first in commands, (*_MODES, *_TASKS, *_ELSEWHERE)
-    if any(Path(word).exists() for word in arguments if "=" in word) or (own and not given):
+    if any(Path(word).exists() for word in arguments if "=" in word):
         return None
-    if not own and not given and first not in spoken:
+    if not given and (own or first not in spoken):
         return None
-    modes = [given.get("mode", ""), given.get("task", ""), *([] if own else plain)]
+    if own and first != "run" and first not in _ELSEWHERE:
+        return None  # its own message names the argument that it does not understand
+    modes = [given.get("mode", ""), given.get("task", ""), *([] if first == "run" else plain)]
     for mode in modes:
         if mode in _ELSEWHERE:
             return f"poseline has no {mode}: {_ELSEWHERE[mode]}"
