@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import threading
@@ -113,6 +114,12 @@ def test_frames_are_those_of_vid_stride(model: PoseModel, clip: Path) -> None:
         assert np.abs(result.orig_img.astype(int) - picture).max() <= 2
 
 
+def test_vid_stride_is_for_videos(model: PoseModel, frames: list[Pixels], tmp_path: Path) -> None:
+    for name in "abc":
+        cv2.imwrite(str(tmp_path / f"{name}.png"), frames[0])
+    assert len(model(tmp_path / "*.png", vid_stride=2, verbose=False)) == 3
+
+
 def test_a_list_of_sources_is_read(model: PoseModel, frames: list[Pixels], clip: Path, here: Path) -> None:
     cv2.imwrite(str(here / "a.png"), frames[0])
     (here / "list.txt").write_text(f"a.png\n\n{clip}\n")
@@ -181,14 +188,17 @@ def test_pictures_and_videos_are_saved(model: PoseModel, frames: list[Pixels], c
     assert 0.001 < (np.abs(np.asarray(drawn, int) - frames[0]) > 60).any(axis=2).mean() < 0.5
     (here / "list.txt").write_text("one\ntwo\n")
     results = model("list.txt", save=True, save_frames=True, verbose=False, line_width=1)
-    folder = here / "runs" / "pose" / "predict-2"
-    assert {result.save_dir for result in results} == {str(folder)}
+    folder = here / "runs" / "pose" / "predict"
+    assert {result.save_dir for result in results} == {str(folder)}, "calls of a model share a folder"
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
-    assert files == ["a-2.jpg", "a.jpg", "clip.mp4", *(f"clip_frames/clip_{n}.jpg" for n in range(1, 6))]
+    assert files == ["a-2.jpg", "a-3.jpg", "a.jpg", "clip.mp4", *(f"clip_frames/clip_{n}.jpg" for n in range(1, 6))]
     assert decoded(folder / "clip.mp4") == 5
     assert seconds(folder / "clip.mp4") == seconds(clip)
     assert model.track(clip, save=True, verbose=False)[0].save_dir == str(here / "runs" / "pose" / "track")
     assert model(frames[0], verbose=False)[0].save_dir is None
+    for number in (2, 3):
+        folder = here / "runs" / "pose" / f"predict-{number}"
+        assert YOLO("builtin", imgsz=160)(frames[0], save=True, verbose=False)[0].save_dir == str(folder)
 
 
 def test_a_saved_video_keeps_its_sound(model: PoseModel, clip: Path, here: Path) -> None:
@@ -340,6 +350,7 @@ REFUSED = {
     "classes": (7, "has no class 7"),
     "task": ("detect", "task='pose'"),
     "rect": (False, "leave it out"),
+    "nms": (False, "in the model itself"),
     "vid_stride": (0, "vid_stride"),
     "line_width": (-1, "line_width"),
 }
@@ -361,12 +372,30 @@ def test_an_argument_that_asks_for_nothing_is_taken(model: PoseModel, frames: li
     assert len(model(frames[0], verbose=False, **options)) == 1
 
 
-def test_every_argument_of_ultralytics_is_known() -> None:
-    """Those of its sections for prediction, and what it says of tracking."""
+def theirs_file(name: str) -> str:
+    """A file of ultralytics', which is not imported for that: it would import torch."""
     package = find_spec("ultralytics")
     assert package is not None
     assert package.origin is not None
-    text = (Path(package.origin).parent / "cfg" / "default.yaml").read_text(encoding="utf-8")
+    return (Path(package.origin).parent / name).read_text(encoding="utf-8")
+
+
+def test_every_attribute_of_a_yolo_object_is_known() -> None:
+    body = next(node for node in ast.parse(theirs_file("engine/model.py")).body if isinstance(node, ast.ClassDef)).body
+    functions = {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
+    stored = {
+        node.attr
+        for node in ast.walk(functions["__init__"])
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    }
+    theirs = {name for name in stored | set(functions) if not name.startswith("_")}
+    assert len(theirs) > 30
+    assert {name for name in theirs if not hasattr(PoseModel, name)} <= set(NOT_OFFERED)
+
+
+def test_every_argument_of_ultralytics_is_known() -> None:
+    """Those of its sections for prediction, and what it says of tracking."""
+    text = theirs_file("cfg/default.yaml")
     sections = re.split(r"^# (.+?) -{5,}$", text, flags=re.M)
     held = {title: yaml.safe_load(body) or {} for title, body in zip(sections[1::2], sections[2::2], strict=True)}
     theirs = {*held["Predict settings"], *held["Visualize settings"], *held["Tracker settings"]} - {"source"}

@@ -35,7 +35,8 @@ FIRST, SECOND = 20, 10
 SAID: dict[str, tuple[Any, Any]] = {
     "vid_stride": ([1, 3, 5], [0, 2, 4]),
     "joined.ts": (FIRST, FIRST + SECOND),
-    "save=True": (["clip.avi"], ["clip.mp4"]),
+    '"clip.mp4", save=True': (["clip.avi"], ["clip.mp4"]),
+    "twice": (["image0.jpg"], ["image0-2.jpg", "image0.jpg"]),
     "classes=7": (0, "SettingsError: classes: .* has no class 7; it has 0 person"),
     "augment": (1, "SettingsError: augment: "),
     "tracker": (1, "SettingsError: tracker: "),

@@ -87,6 +87,7 @@ DIFFERENT = """
 [nearest(r.orig_img) for r in model("clip.mp4", vid_stride=2, imgsz=64)]
 len(model("joined.ts", imgsz=64))
 model.predict("clip.mp4", save=True, imgsz=64, project=here / "out", name="video"); files("out/video")
+[model.predict(im, save=True, imgsz=64, project=here / "out", name="twice") for _ in "ab"]; files("out/twice")
 len(model(im, classes=7)[0])
 len(model(im, augment=True))
 len(model(im, tracker="none.yaml"))

@@ -21,6 +21,7 @@ from poseline.calls import (
     NotOffered,
     PredictOptions,
     Running,
+    SaveFolders,
     ThresholdOptions,
     TrackOptions,
     device_name,
@@ -87,6 +88,7 @@ class PoseModel:
         self._others: dict[tuple[str, bool | None], PoseEstimator] = {}
         self._loading = threading.Lock()
         self._following: Following | None = None
+        self._folders = SaveFolders()
         if verbose:
             self.info()
 
@@ -185,7 +187,7 @@ class PoseModel:
             source: as in `predict`.
             stream: as in `predict`.
             persist: go on from the call before: for frames that are given one by one, which count as 30 a second.
-                Without it ids begin at 1 again, in a row of pictures at each new name.
+                Without it ids begin at 1 in each call, and nobody is carried over to a picture of another name.
             options: as `TrackOptions` says, for this call alone.
 
         Returns:
@@ -262,7 +264,7 @@ class PoseModel:
         call = Call.of(estimator.settings, options, TrackOptions if mode == "track" else PredictOptions)
         check_classes(estimator.spec, call.inference.classes)
         following = self._follow(call.inference.conf, persist) if mode == "track" else None
-        running, found = Running(estimator, call, mode, following), find_source(source)
+        running, found = Running(estimator, call, mode, self._folders, following), find_source(source)
         return running.results(found, stream=True) if stream else running.collected(found)
 
     def _follow(self, conf: float, persist: bool) -> Following:

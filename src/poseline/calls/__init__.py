@@ -15,6 +15,7 @@ from poseline.calls.attributes import NOT_OFFERED, NotOffered
 from poseline.calls.device import Device, device_name
 from poseline.calls.following import Following
 from poseline.calls.running import Running
+from poseline.calls.save_folder import SaveFolders
 from poseline.calls.sources import find_source
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "NotOffered",
     "PredictOptions",
     "Running",
+    "SaveFolders",
     "ThresholdOptions",
     "TrackOptions",
     "device_name",

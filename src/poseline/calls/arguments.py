@@ -10,7 +10,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, TypeVar
 
@@ -19,7 +18,7 @@ from pydantic import BeforeValidator, Field
 from poseline import settings as configuration
 from poseline.calls.device import device_name
 from poseline.errors import SettingsError
-from poseline.settings import CaptureSettings, InferenceSettings, OverlaySettings, Section
+from poseline.settings import CaptureSettings, InferenceSettings, Section
 from poseline.words import did_you_mean
 
 if TYPE_CHECKING:
@@ -138,12 +137,6 @@ class Output(Section):
         """Whether any file is written."""
         return self.save or self.save_frames or self.save_txt or self.save_crop
 
-    @cached_property
-    def overlay(self) -> OverlaySettings:
-        """How it is drawn."""
-        width = None if self.line_width is None else max(1, round(self.line_width))
-        return OverlaySettings(line_width=width, labels=self.show_labels, conf=self.show_conf, boxes=self.show_boxes)
-
 
 _OURS = "poseline does not offer it; "
 _ELSEWHERE: Mapping[str, str] = {
@@ -170,6 +163,7 @@ _RENAMED = {
 """Names of earlier versions of ultralytics."""
 _HARMLESS = {"task": "pose", "rect": True}
 """Arguments of ultralytics that may say what is so anyhow."""
+_FALSE_MEANS_SOMETHING = ("nms", "end2end")
 _IN_LOADING = set(LoadOptions.__annotations__) - set(PredictOptions.__annotations__)
 _CAPTURE = {"vid_stride": "vid_stride", "stream_buffer": "every_frame"}
 _INFERENCE = frozenset(ThresholdOptions.__annotations__)
@@ -187,7 +181,7 @@ def refuse_unknown(options: dict[str, Any], known: type) -> None:
         if name in _HARMLESS and value == _HARMLESS[name]:
             del options[name]
         elif name in _ELSEWHERE:
-            if value not in (None, False):
+            if value is not None and (value is not False or name in _FALSE_MEANS_SOMETHING):
                 raise SettingsError(f"{name}: {_ELSEWHERE[name]}")
             del options[name]
         elif name == "rect":
@@ -283,7 +277,7 @@ def shows_options(options: type) -> Callable[[Method], Method]:
         signature = inspect.signature(method)
         own = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
         keys = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=_default(name), annotation=kind)
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=_default(name, options), annotation=kind)
             for name, kind in _kinds(options).items()
         ]
         method.__signature__ = signature.replace(parameters=[*own, *keys])  # type: ignore[attr-defined] # as PEP 362 says
@@ -297,7 +291,9 @@ def _kinds(options: type) -> dict[str, Any]:
     return {name: getattr(kind, "__forward_arg__", kind) for name, kind in options.__annotations__.items()}
 
 
-def _default(name: str) -> Any:
+def _default(name: str, options: type) -> Any:
+    if name in ("device", "batch") and options is not LoadOptions:
+        return None  # as the model was loaded
     for section in (Output, InferenceSettings):
         if name in section.model_fields:
             return section.model_fields[name].default

@@ -16,6 +16,8 @@ NOT_OFFERED: Mapping[str, str] = {
     "train": f"training: {_THERE}: yolo pose train model=yolo11n-pose.pt data=coco8-pose.yaml",
     "tune": f"tuning: {_THERE}: yolo pose tune model=yolo11n-pose.pt data=coco8-pose.yaml",
     "val": "mean average precision: ultralytics measures it: yolo pose val model=yolo11n-pose.pt data=coco8-pose.yaml",
+    "export": "a .pt is converted to OpenVINO by itself when it runs on a CPU; for other programs ultralytics exports: "
+    "yolo export model=yolo11n-pose.pt format=onnx",
     "benchmark": "speed is measured by `poseline bench clip.mp4 -m yolo11n-pose.pt`",
     "embed": "features of the network's layers: ultralytics gives them: YOLO(...).embed(...)",
     "load": "a model is loaded once: PoseModel('weights.pt')",
@@ -32,6 +34,10 @@ NOT_OFFERED: Mapping[str, str] = {
     "ckpt": "the checkpoint is not kept; ultralytics opens it: YOLO(...).ckpt",
     "cfg": "networks are loaded, not built from a YAML file",
     "overrides": "options are arguments of PoseModel(...) and of the call",
+    "ckpt_path": "`info()` says which file was loaded",
+    "model_name": "`info()` says which file was loaded",
+    "task_map": "there is one task, pose",
+    "is_triton_model": "a Triton server is no model here: give a .pt, .onnx or OpenVINO folder",
     "metrics": "mean average precision: ultralytics measures it: yolo pose val",
     "transforms": "pictures are letterboxed as ultralytics does it; there are no other transforms",
 }

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
 from poseline.calls.arguments import Output
+from poseline.calls.save_folder import SaveFolder
 from poseline.capture import SourceInfo
 from poseline.errors import OutputError
 from poseline.frame import Frame, Pixels
@@ -19,9 +20,6 @@ from poseline.settings import CaptureSettings, Settings
 if TYPE_CHECKING:
     from poseline.output import Window
     from poseline.pipeline import AnnotatedVideo
-
-_FOLDER = Path("runs") / "pose"
-_MOST_FOLDERS = 10_000
 
 
 class Place(NamedTuple):
@@ -40,20 +38,21 @@ class ResultsOut:
 
     Args:
         output: what is asked for.
-        mode: predict or track, after which the folder is named; of a single picture, the window waits for a key, but
-            not in track, where pictures are frames that come one by one.
+        mode: predict or track; the window waits for a key at a single picture, but not in track, where pictures are
+            frames that come one by one.
+        folder: where files go; None: nothing is to be written.
         capture: how videos are read.
         device: the device's name, for the encoder.
         channels: of the network's input, for the line of times.
     """
 
-    def __init__(self, output: Output, mode: str, capture: CaptureSettings, device: str, channels: int) -> None:
+    def __init__(
+        self, output: Output, mode: str, folder: SaveFolder | None, capture: CaptureSettings, device: str, channels: int
+    ) -> None:
         self._output, self._mode, self._device, self._channels = output, mode, device, channels
         self._capture = capture
         self.draws = output.show or output.save or output.save_frames
-        self.save_dir: Path | None = None
-        """The folder that files are written into, once there is one."""
-        self._stems: dict[str, int] = {}
+        self._into = folder
         self._named: SourceInfo | None = None
         self._current = ""
         self._video: AnnotatedVideo | None = None
@@ -65,8 +64,8 @@ class ResultsOut:
     def take(self, result: Results, frame: Frame, place: Place) -> bool:
         """Do what was asked for with one result; False when the user closed the window."""
         output = self._output
-        if output.writes:
-            result.save_dir = str(self._folder())
+        if self._into is not None:
+            result.save_dir = str(self._folder)
         if output.verbose:
             self._print(result, place)
         if not (self.draws or output.writes):
@@ -74,10 +73,10 @@ class ResultsOut:
         stem = self._stem(place)
         name = stem if place.video is None else f"{stem}_{frame.index + 1}"
         if output.save_txt:
-            labels = self._free(self._folder() / "labels" / f"{name}.txt", frame)
+            labels = self._free(self._folder / "labels" / f"{name}.txt", frame)
             result.save_txt(labels, save_conf=output.save_conf)
         if output.save_crop:
-            result.save_crop(self._folder() / "crops", Path(f"{name}.jpg"))
+            result.save_crop(self._folder / "crops", Path(f"{name}.jpg"))
         return self._draw(result, frame, place, stem, name) if self.draws else True
 
     def _draw(self, result: Results, frame: Frame, place: Place, stem: str, name: str) -> bool:
@@ -88,11 +87,11 @@ class ResultsOut:
             line_width=output.line_width, boxes=output.show_boxes, conf=output.show_conf, labels=output.show_labels
         )
         if output.save and place.video is None:
-            save_image(picture, self._free(self._folder() / f"{stem}.jpg", frame))
+            save_image(picture, self._free(self._folder / f"{stem}.jpg", frame))
         elif output.save and place.video is not None:
             self._write_video(picture, frame, place.video, stem)
         if output.save_frames and place.video is not None:
-            save_image(picture, self._free(self._folder() / f"{stem}_frames" / f"{name}.jpg", frame))
+            save_image(picture, self._free(self._folder / f"{stem}_frames" / f"{name}.jpg", frame))
         return self._show(picture, place) if output.show else True
 
     def _write_video(self, picture: Pixels, frame: Frame, info: SourceInfo, stem: str) -> None:
@@ -103,7 +102,7 @@ class ResultsOut:
 
         if self._video is None or self._recorded is not info:
             self._finish_video()
-            target = self._free(self._folder() / f"{stem}.mp4", frame)
+            target = self._free(self._folder / f"{stem}.mp4", frame)
             encoder, _ = choose_encoder("auto", self._device)
             video = AnnotatedVideo(target, info, Settings(capture=self._capture), encoder)
             self._video, self._recorded = self._closing.enter_context(video), info
@@ -137,17 +136,15 @@ class ResultsOut:
             path.unlink()
         return path
 
+    @property
     def _folder(self) -> Path:
-        if self.save_dir is None:
-            self.save_dir = new_folder(self._output, self._mode)
-        return self.save_dir
+        return self._into.path if self._into is not None else Path()
 
     def _stem(self, place: Place) -> str:
         """The name of what is saved, the same for all frames of a video; a second source of a name gets a number."""
         if place.video is None or place.video is not self._named:
             self._named = place.video
-            count = self._stems[place.stem] = self._stems.get(place.stem, 0) + 1
-            self._current = place.stem if count == 1 else f"{place.stem}-{count}"
+            self._current = self._into.stem(place.stem) if self._into is not None else place.stem
         return self._current
 
     def _print(self, result: Results, place: Place) -> None:
@@ -176,31 +173,8 @@ class ResultsOut:
                 f"Speed: {mean[0]:.1f}ms preprocess, {mean[1]:.1f}ms inference, {mean[2]:.1f}ms postprocess "
                 f"per image at shape (1, {self._channels}, {self._shape[0]}, {self._shape[1]})"
             )
-        if self.save_dir is not None:
-            _say(f"Results saved to {self.save_dir}")
-
-
-def new_folder(output: Output, mode: str) -> Path:
-    """A folder for files: runs/pose/predict, then predict-2 ..., or as `project`, `name` and `exist_ok` say.
-
-    Raises:
-        OutputError: it cannot be created.
-    """
-    first = (_FOLDER if output.project is None else output.project) / (output.name or mode)
-    try:
-        first.parent.mkdir(parents=True, exist_ok=True)
-        for number in range(1, _MOST_FOLDERS):
-            path = first if number == 1 else first.with_name(f"{first.name}-{number}")
-            try:
-                path.mkdir(exist_ok=output.exist_ok)  # creates or fails, so two processes never get the same one
-            except FileExistsError:
-                continue
-            return path.resolve()
-    except OSError as error:
-        raise OutputError(
-            f"{first}: the folder cannot be created: {error.strerror}; give another project= or name="
-        ) from error
-    raise OutputError(f"{first.parent} holds {_MOST_FOLDERS} folders of {first.name}; give another name=")
+        if self._into is not None:
+            _say(f"Results saved to {self._folder}")
 
 
 def _say(line: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from poseline.calls.arguments import Call
 from poseline.calls.following import Following, identified
 from poseline.calls.results_out import Place, ResultsOut
+from poseline.calls.save_folder import SaveFolders
 from poseline.calls.sources import Found, Pictures, frame_of
 from poseline.capture import Location, is_tensor
 from poseline.frame import Frame
@@ -32,19 +33,27 @@ class Running:
         estimator: what runs it.
         call: what is asked for.
         mode: how it was called.
+        folders: where files go.
         following: gives ids; None: nobody gets one.
     """
 
     def __init__(
-        self, estimator: PoseEstimator, call: Call, mode: Literal["predict", "track"], following: Following | None
+        self,
+        estimator: PoseEstimator,
+        call: Call,
+        mode: Literal["predict", "track"],
+        folders: SaveFolders,
+        following: Following | None,
     ) -> None:
-        self._estimator, self._call, self._mode, self._following = estimator, call, mode, following
+        self._estimator, self._call, self._mode, self._folders = estimator, call, mode, folders
+        self._following = following
 
     def results(self, found: Found, *, stream: bool) -> Generator[Results, None, None]:
         """The results as they come; with `stream`, pictures are not waited for to be looked at together."""
         spec, runtime, call = self._estimator.spec, self._estimator.runtime, self._call
-        with ResultsOut(call.output, self._mode, call.capture, runtime.device, runtime.channels) as out:
-            for seen, place in self._places(found, runtime.batch if stream else None):
+        folder = self._folders.get(call.output, self._mode) if call.output.writes else None
+        with ResultsOut(call.output, self._mode, folder, call.capture, runtime.device, runtime.channels) as out:
+            for seen, place in self._places(found, stream):
                 result = Results.of(seen, spec.names, spec.skeleton)
                 more = out.take(result, seen.frame, place)
                 yield result
@@ -62,9 +71,11 @@ class Running:
                 _warn(f"{_MANY} results are in memory; with stream=True they come one by one")
         return results
 
-    def _places(self, found: Found, together: int | None) -> Iterator[tuple[Observation, Place]]:
+    def _places(self, found: Found, stream: bool) -> Iterator[tuple[Observation, Place]]:
         if isinstance(found, Pictures):
-            yield from self._of_pictures(found, together)
+            ready = hasattr(found.pictures, "__len__")  # else they may come from a camera, one by one
+            batch = self._estimator.runtime.batch if ready else 1
+            yield from self._of_pictures(found, batch if stream else None)
             return
         for number, location in enumerate(found):
             yield from self._of_location(location, number, len(found))
@@ -99,9 +110,9 @@ class Running:
         return [results[index] for index in range(len(frames))]
 
     def _of_location(self, location: Location, number: int, count: int) -> Iterator[tuple[Observation, Place]]:
-        following, pictures = self._following, bool(location.pictures)
+        following, pictures, capture = self._following, bool(location.pictures), self._call.capture
         settings = Settings(
-            capture=self._call.capture,
+            capture=capture.model_copy(update={"vid_stride": 1}) if pictures else capture,
             inference=self._settings() if pictures else self._call.inference,
             tracking=TrackingSettings(enabled=following is not None),
         )
@@ -136,4 +147,4 @@ def _place(location: Location, number: int, count: int, frame: Frame, frames: in
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, stacklevel=4)
+    warnings.warn(text, stacklevel=5)  # where the model was called

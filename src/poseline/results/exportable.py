@@ -82,8 +82,8 @@ class Exportable(Pictured):
         """Append a line for each person to a text file: class, box and keypoints as YOLO labels have them.
 
         A line is `class x y width height`, the box's centre and size in parts of the picture; `x y confidence` of each
-        keypoint; with `save_conf` the person's confidence; with tracking the id. No file is made for nobody. Lines with
-        a confidence or an id behind them are not for training: ultralytics' loader refuses what has more columns.
+        keypoint; with `save_conf` the person's confidence; with tracking the id. No file is made for nobody.
+        Lines with a confidence or an id are not for training: ultralytics' loader refuses what has more columns.
 
         Returns:
             The name of the file.
