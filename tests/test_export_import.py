@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,7 +17,7 @@ from format_worlds import FPS, SIZE, assert_same, command_line, write_log, write
 from log_worlds import real_log
 from media_worlds import write_clip
 from poseline import analyze
-from poseline.errors import OutputError, SettingsError, SourceError
+from poseline.errors import OutputError, PoselineError, SettingsError, SourceError
 from poseline.formats import FORMATS, Format, from_journal
 from poseline.formats.exporting import export_log
 from poseline.formats.importing import import_log
@@ -230,6 +231,58 @@ def test_nothing_of_a_format_is_imported_before_it_is_used() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_tracks_can_be_exported_too(run: Path, tmp_path: Path) -> None:
+    tracks = read_tracks(run / "keypoints.jsonl").select([2])
+    assert export_log(tracks, ["csv", "mot"], tmp_path / "out").paths[1].read_text().count("\n") == len(tracks.rows)
+    assert (tmp_path / "out" / "keypoints.csv").read_text().count("\n") == len(tracks.rows) + 1
+    with pytest.raises(SettingsError, match="say where to write"):
+        export_log(tracks, "mot")
+
+
+def test_pixels_that_are_not_square_are_told(tmp_path: Path) -> None:
+    tracks = replace(read_tracks(write_log(tmp_path / "a.jsonl")), pixel_aspect=1.333333, shapes=None)
+    notes = export_log(tracks, "coco", tmp_path / "x.json").notes
+    assert notes[0] == "its pixels are not square: multiply x by 1.33333 before you measure lengths and angles"
+
+
+@pytest.mark.parametrize("name", [name for name, each in FORMATS.items() if each.read and not each.needs])
+def test_a_damaged_file_is_refused_in_words_or_read(name: str, run: Path) -> None:
+    """Whatever a file holds, nothing but an error of ours comes out, and no warning."""
+    path = export_log(run, name).paths[0]
+    file = path if path.is_file() else max(path.rglob("*.*"), key=lambda each: each.stat().st_size)
+    whole = file.read_bytes()
+    chance = np.random.default_rng(7)
+    places = [found.span() for found in re.finditer(rb'-?\d+\.?\d*|"[^"]*"|null', whole)]
+    outcomes = set()
+    for number in range(60):
+        start, end = places[chance.integers(len(places))]
+        other = (b"null", b"-1", b"1e400", b"9" * 30, b"NaN", b'"x"', b"[]", b"{}", b"")[number % 9]
+        file.write_bytes(whole[:start] + other + whole[end:] if number % 3 else whole[:start])
+        try:
+            import_log(path, name, fps=FPS if name not in ("coco", "posetrack") else None, size=SIZE)
+            outcomes.add("read")
+        except PoselineError:
+            outcomes.add("refused")
+    assert "refused" in outcomes
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"frame_id": 10**12}, "are no frames of one clip"),
+        ({"frame_id": -4}, "a number below 0"),
+        ({"time": 99.0}, "the time of frame 1 is before that of the frame before it"),
+    ],
+)
+def test_frames_that_cannot_be_are_refused(change: dict[str, float], said: str, run: Path) -> None:
+    labels = export_log(run, "coco").paths[0]
+    content = json.loads(labels.read_text())
+    content["images"][0 if "time" in change or change["frame_id"] < 0 else -1].update(change)
+    labels.write_text(json.dumps(content))
+    with pytest.raises(SourceError, match=said):
+        import_log(labels, "coco")
 
 
 def test_a_log_of_another_kind_of_json_is_no_crash(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_what_cannot_be_one_log_is_refused(tmp_path: Path, log: Path) -> None:
         ({"images": [{**image, "video_id": place} for place, image in enumerate(good["images"])]}, "several videos"),
         ({"categories": [{"id": 1, "name": "person"}], "annotations": good["annotations"][:1]}, None),
         ({"annotations": [{**good["annotations"][0], "image_id": 999}]}, "999"),
-        ({"annotations": [{**good["annotations"][0], "keypoints": [1, 2, 3]}]}, "is not COCO's"),
+        ({"annotations": [{**good["annotations"][0], "keypoints": [1, 2, 3]}]}, "is not coco"),
     ):
         path.write_text(json.dumps({**good, **change}))
         if said is None:

@@ -26,8 +26,9 @@ from poseline.formats.gather import gathered
 from poseline.formats.options import ExportOptions, ImportOptions
 from poseline.formats.pictures import numbered, picture_names, write_pictures
 from poseline.formats.registry import Read
+from poseline.formats.skeletons import skeleton_of
 from poseline.log import Tracks
-from poseline.skeleton import COCO17, Skeleton
+from poseline.skeleton import Skeleton
 from poseline.words import counted
 
 Label: TypeAlias = tuple[PurePath, list[list[str]]]
@@ -168,8 +169,7 @@ def _skeleton(path: Path, data: dict[str, Any], count: int, options: ImportOptio
     if options.skeleton is not None:
         skeleton = options.skeleton
     elif names:
-        held = tuple(str(name) for name in names)
-        skeleton = COCO17 if held == COCO17.names else Skeleton(held)
+        skeleton = skeleton_of(path, [str(name) for name in names])
     else:
         skeleton = Skeleton.for_count(count)
     if len(skeleton) != count:
