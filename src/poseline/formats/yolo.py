@@ -73,7 +73,8 @@ def validate(target: Path) -> None:
     try:
         data = _data(target / YAML)
         count, dimensions = (int(number) for number in data["kpt_shape"])
-        _table(list(_label_files(target, data)), {5 + count * dimensions}, target)
+        for each in _label_files(target, data):
+            _table([each], {5 + count * dimensions}, target)
     except (SourceError, KeyError, TypeError, ValueError) as error:
         raise OutputError(f"{target}: is no dataset of YOLO poses: {error}") from None
 
@@ -119,8 +120,8 @@ def _texts(tracks: Tracks) -> tuple[list[str], int]:
     line = "0 " + " ".join(["%.7f"] * 4 + ["%.7f %.7f %d"] * points.shape[1]) + "\n"
     texts = [""] * len(tracks)
     numbers = np.hstack([boxes, points.reshape(len(rows), -1)])
-    for frame, values in zip(rows.frame.tolist(), numbers.tolist(), strict=True):
-        texts[frame] += line % tuple(values)
+    for frame, values in zip(rows.frame.tolist(), numbers, strict=True):
+        texts[frame] += line % tuple(values.tolist())
     return texts, int(out.sum())
 
 
