@@ -1,6 +1,6 @@
-"""How long a log of 10,000 frames and four persons takes to be exported to each format, and how much memory that needs.
+"""How long exporting a log of 10,000 frames and four persons to each format takes, and how much memory it needs.
 
-`python tools/export_speed.py [FRAMES]`, alone on the machine. The goal on two cores: all formats within 20 s and 600 MB.
+`python tools/export_speed.py [FRAMES]`, alone on the machine. The goal on two cores: all within 20 s and 600 MB.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main() -> None:
         write_log(log, frames)
         source, total = LogFile(log), 0.0
         for each in FORMATS.values():
-            if not each.write:
+            if each.write is None:
                 continue
             try:
                 each.require()
