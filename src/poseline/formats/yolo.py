@@ -286,11 +286,12 @@ def _read_results(path: Path, options: ImportOptions) -> Read:
     skeleton = options.skeleton or Skeleton.for_count(count)
     if len(skeleton) != count:
         raise SourceError(f"{path}: has {count} keypoints, and --skeleton names {len(skeleton)}")
-    tracked = rest == 2
+    tracked = rest == 2 or (rest == 1 and _ends_in_ids(labels, length))
     table = _table(_with_ids(labels, length) if tracked else labels, {length}, path)
     keypoints = table[:, 5 : 5 + 3 * count].reshape(len(table), count, 3)
     keypoints[(keypoints[:, :, :2] == 0).all(axis=2)] = np.nan
-    found: dict[str, Any] = {"scores": table[:, 5 + 3 * count] if rest else np.full(len(table), np.nan)}
+    scored = rest == 2 or (rest == 1 and not tracked)
+    found: dict[str, Any] = {"scores": table[:, 5 + 3 * count] if scored else np.full(len(table), np.nan)}
     if tracked:
         found["ids"] = table[:, -1].astype(np.int64)
     numbers = numbered([name.name for name, _ in labels])
@@ -299,6 +300,12 @@ def _read_results(path: Path, options: ImportOptions) -> Read:
     if first:
         notes.append("file n is taken for frame n - 1, as ultralytics numbers them")
     return Read(_tracks(path, labels, table, keypoints, skeleton, options, first, **found), notes, sparse=True)
+
+
+def _ends_in_ids(labels: Labels, length: int) -> bool:
+    """Whether the one number behind the keypoints is an id, which not everybody has, and no confidence."""
+    lines = [line for _, lines in labels for line in lines]
+    return any(len(line) < length for line in lines) or all(line[-1].isdecimal() for line in lines)
 
 
 def _with_ids(labels: Labels, length: int) -> Labels:
