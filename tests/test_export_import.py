@@ -156,6 +156,11 @@ def test_an_imported_log_is_analysed_and_rendered_like_any_other(tmp_path: Path)
     rendered = render(done.log, tmp_path / "new" / "rendered.mp4", RenderOptions())
     assert (rendered.frames, rendered.notes) == (40, [])
     assert export_log(done.log, "csv").paths[0].is_file()
+    without = import_log(labels, "coco-results", tmp_path / "without", fps=FPS, size=SIZE).log
+    assert without is not None
+    assert len(analyze(without, person=1).persons[0].times) == 40
+    with pytest.raises(SourceError, match="was imported without its clip.*import it with --video CLIP"):
+        render(without, tmp_path / "without.mp4", RenderOptions(clip=clip))
 
 
 def test_times_come_from_the_file_the_clip_or_the_rate_and_from_nowhere_else(run: Path) -> None:

@@ -208,5 +208,10 @@ def _header(
         "video": None if tracks.sources is not None else video,
         "versions": {"poseline": __version__},
         "started": datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds"),
-        "imported": {"format": format_name, "file": str(path), "notes": list(notes)},
+        "imported": {
+            "format": format_name,
+            "file": str(path),
+            "video": None if clip is None else str(clip.path),
+            "notes": list(notes),
+        },
     }
