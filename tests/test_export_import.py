@@ -100,6 +100,8 @@ def test_one_of_several_that_is_there_stops_all(run: Path) -> None:
         (["export", "run", "--to", "coco", "-o", "run/keypoints.jsonl/x"], 4, "cannot be"),
         (["export", "run", "--to", "csv", "--pictures"], 2, "csv cannot hold the pictures"),
         (["export", "run"], 2, "--to"),
+        (["export", "run", "--to", "coco", "--clip", "bad.json"], 2, "--clip is where pictures come from"),
+        (["export", "run", "--to", "coco", "--every", "0"], 2, "--every: each n-th frame"),
         (["import", "gone.json", "--from", "coco"], 3, "gone.json: no such file"),
         (["import", "x.json", "--from", "csv"], 2, "--from csv: formats are coco"),
         (["import", "bad.json", "--from", "coco", "-o", "new"], 3, "bad.json: is not"),
@@ -121,7 +123,7 @@ def test_errors_in_words_with_their_codes(
     monkeypatch.setattr(sys, "argv", ["poseline", *words])
     assert command(Interruption()) == code
     assert said in " ".join(capsys.readouterr().err.replace("│", " ").split())
-    assert not (tmp_path / "new" / "keypoints.jsonl").exists()
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_module_that_is_missing_is_named_with_its_extra(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,6 +227,10 @@ def test_another_clip_is_refused(run: Path, tmp_path: Path) -> None:
     small = write_clip(tmp_path / "small.mp4", list(range(12)), size=(64, 48))
     with pytest.raises(SourceError, match=r"(not those of the frames|640x480, not 64x48)"):
         import_log(labels, "coco", video=small)
+    with pytest.raises(SettingsError, match="--fps: the times of frames come from --video"):
+        import_log(results, "coco-results", video=small, fps=30)
+    with pytest.raises(SettingsError, match="--size: the clip's picture is 64x48"):
+        import_log(results, "coco-results", video=small, size=SIZE)
     with pytest.raises(SourceError, match="not a video"):
         import_log(labels, "coco", video=labels)
 

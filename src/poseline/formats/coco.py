@@ -180,8 +180,11 @@ def read_content(path: Path, content: dict[str, Any], options: ImportOptions) ->
 def _skeleton(path: Path, content: dict[str, Any], options: ImportOptions) -> tuple[Skeleton, set[int]]:
     """The keypoints, and the categories that have them."""
     kinds = [each for each in content["categories"] if each.get("keypoints")]
-    if options.skeleton is not None and not kinds:
-        return options.skeleton, {each["id"] for each in content["categories"]}
+    if options.skeleton is not None:
+        counts = {len(each["keypoints"]) for each in kinds} - {len(options.skeleton)}
+        if counts:
+            raise SourceError(f"{path}: has {counts.pop()} keypoints, and --skeleton names {len(options.skeleton)}")
+        return options.skeleton, {each["id"] for each in kinds or content["categories"]}
     if not kinds:
         lengths = {len(each.get("keypoints") or ()) // 3 for each in content["annotations"]} - {0}
         if lengths != {len(COCO17)}:

@@ -62,6 +62,8 @@ def export_log(
     formats = [format_of("--to", name) for name in names]
     if pictures and not any(each.takes_pictures for each in formats):
         raise SettingsError(f"--pictures: {', '.join(names)} cannot hold the pictures of a clip")
+    if clip is not None and not pictures:
+        raise SettingsError("--clip is where pictures come from; add --pictures")
     for each in formats:
         if every != 1 and not each.of_tracks:
             raise SettingsError(f"--every: {each.name} is of all frames; export it by itself")

@@ -70,10 +70,14 @@ def import_log(
     chosen = format_of("--from", format, readable=True)
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise SettingsError(f"--fps: more than 0 frames a second, got {fps:g}")
+    if fps is not None and video is not None:
+        raise SettingsError("--fps: the times of frames come from --video; leave one of the two out")
     log = None if folder is None else _place(Path(folder), overwrite)
     if not path.exists():
         raise SourceError(f"{path}: no such file or folder")
     clip = None if video is None else read_clip(Path(video))
+    if clip is not None and size not in (None, clip.size):
+        raise SettingsError(f"--size: the clip's picture is {clip.size[0]}x{clip.size[1]}; leave --size out")
     if skeleton is not None and not isinstance(skeleton, Skeleton):
         skeleton = Skeleton.load(skeleton)
     told = size if clip is None else clip.size
@@ -82,6 +86,7 @@ def import_log(
     tracks = _sized(path, _timed(path, read, clip, fps), clip, size)
     tracks = replace(tracks, header=_header(path, chosen.name, tracks, clip, fps, read.notes))
     if log is not None:
+        _make(log.parent)
         with replacing(log) as temporary:
             write_tracks(temporary, tracks)
     return Imported(tracks, log, list(read.notes))
@@ -110,15 +115,18 @@ def _read(chosen: Format, path: Path, options: ImportOptions) -> Read:
 
 
 def _place(folder: Path, overwrite: bool) -> Path:
-    """The log in a folder, which is made."""
+    """The log in a folder."""
     log = folder / LOG_NAME
     if log.exists() and not overwrite:
         raise OutputError(f"{log} exists: try --overwrite, or another folder with -o")
+    return log
+
+
+def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: the folder cannot be created: {cause(error)}; try another one with -o") from error
-    return log
 
 
 def _from_first(path: Path, read: Read, first: int, placed: bool) -> Read:

@@ -64,7 +64,7 @@ def validate(target: Path) -> None:
 
 def read(path: Path, options: ImportOptions) -> Read:
     """Read a file of boxes, or the folder of a sequence with `gt/gt.txt` and `seqinfo.ini`."""
-    del options
+    skeleton = options.skeleton or COCO17
     file = path / "gt" / "gt.txt" if path.is_dir() else path
     table = _table(file)
     if not len(table):
@@ -84,8 +84,8 @@ def read(path: Path, options: ImportOptions) -> Read:
     info = _info(file)
     tracks = gathered(
         table[:, 0].astype(np.int64) - 1,
-        np.full((len(table), len(COCO17), 3), np.nan),
-        COCO17,
+        np.full((len(table), len(skeleton), 3), np.nan),
+        skeleton,
         ids=np.where(table[:, 1] >= 0, table[:, 1], UNTRACKED).astype(np.int64),
         scores=scores,
         boxes=boxes,
