@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,7 +17,7 @@ from format_worlds import FPS, SIZE, assert_same, command_line, write_log, write
 from log_worlds import real_log
 from media_worlds import write_clip
 from poseline import analyze
-from poseline.errors import OutputError, SettingsError, SourceError
+from poseline.errors import OutputError, PoselineError, SettingsError, SourceError
 from poseline.formats import FORMATS, Format, from_journal
 from poseline.formats.exporting import export_log
 from poseline.formats.importing import import_log
@@ -99,6 +100,8 @@ def test_one_of_several_that_is_there_stops_all(run: Path) -> None:
         (["export", "run", "--to", "coco", "-o", "run/keypoints.jsonl/x"], 4, "cannot be"),
         (["export", "run", "--to", "csv", "--pictures"], 2, "csv cannot hold the pictures"),
         (["export", "run"], 2, "--to"),
+        (["export", "run", "--to", "coco", "--clip", "bad.json"], 2, "--clip is where pictures come from"),
+        (["export", "run", "--to", "coco", "--every", "0"], 2, "--every: each n-th frame"),
         (["import", "gone.json", "--from", "coco"], 3, "gone.json: no such file"),
         (["import", "x.json", "--from", "csv"], 2, "--from csv: formats are c3d, coco"),
         (["import", "bad.json", "--from", "coco", "-o", "new"], 3, "bad.json: is not"),
@@ -120,7 +123,7 @@ def test_errors_in_words_with_their_codes(
     monkeypatch.setattr(sys, "argv", ["poseline", *words])
     assert command(Interruption()) == code
     assert said in " ".join(capsys.readouterr().err.replace("│", " ").split())
-    assert not (tmp_path / "new" / "keypoints.jsonl").exists()
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_module_that_is_missing_is_named_with_its_extra(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,6 +158,11 @@ def test_an_imported_log_is_analysed_and_rendered_like_any_other(tmp_path: Path)
     rendered = render(done.log, tmp_path / "new" / "rendered.mp4", RenderOptions())
     assert (rendered.frames, rendered.notes) == (40, [])
     assert export_log(done.log, "csv").paths[0].is_file()
+    without = import_log(labels, "coco-results", tmp_path / "without", fps=FPS, size=SIZE).log
+    assert without is not None
+    assert len(analyze(without, person=1).persons[0].times) == 40
+    with pytest.raises(SourceError, match="was imported without its clip.*import it with --video CLIP"):
+        render(without, tmp_path / "without.mp4", RenderOptions(clip=clip))
 
 
 def test_times_come_from_the_file_the_clip_or_the_rate_and_from_nowhere_else(run: Path) -> None:
@@ -219,6 +227,10 @@ def test_another_clip_is_refused(run: Path, tmp_path: Path) -> None:
     small = write_clip(tmp_path / "small.mp4", list(range(12)), size=(64, 48))
     with pytest.raises(SourceError, match=r"(not those of the frames|640x480, not 64x48)"):
         import_log(labels, "coco", video=small)
+    with pytest.raises(SettingsError, match="--fps: the times of frames come from --video"):
+        import_log(results, "coco-results", video=small, fps=30)
+    with pytest.raises(SettingsError, match="--size: the clip's picture is 64x48"):
+        import_log(results, "coco-results", video=small, size=SIZE)
     with pytest.raises(SourceError, match="not a video"):
         import_log(labels, "coco", video=labels)
 
@@ -230,6 +242,61 @@ def test_nothing_of_a_format_is_imported_before_it_is_used() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_tracks_can_be_exported_too(run: Path, tmp_path: Path) -> None:
+    tracks = read_tracks(run / "keypoints.jsonl").select([2])
+    assert export_log(tracks, ["csv", "mot"], tmp_path / "out").paths[1].read_text().count("\n") == len(tracks.rows)
+    assert (tmp_path / "out" / "keypoints.csv").read_text().count("\n") == len(tracks.rows) + 1
+    with pytest.raises(SettingsError, match="say where to write"):
+        export_log(tracks, "mot")
+
+
+def test_pixels_that_are_not_square_are_told(tmp_path: Path) -> None:
+    tracks = replace(read_tracks(write_log(tmp_path / "a.jsonl")), pixel_aspect=1.333333, shapes=None)
+    notes = export_log(tracks, "coco", tmp_path / "x.json").notes
+    assert notes[0] == "its pixels are not square: multiply x by 1.33333 before you measure lengths and angles"
+
+
+BOTH_WAYS = [name for name, each in FORMATS.items() if each.read and each.write is not None and not each.needs]
+
+
+@pytest.mark.parametrize("name", BOTH_WAYS)
+def test_a_damaged_file_is_refused_in_words_or_read(name: str, run: Path) -> None:
+    """Whatever a file holds, nothing but an error of ours comes out, and no warning."""
+    path = export_log(run, name).paths[0]
+    file = path if path.is_file() else max(path.rglob("*.*"), key=lambda each: each.stat().st_size)
+    whole = file.read_bytes()
+    chance = np.random.default_rng(7)
+    places = [found.span() for found in re.finditer(rb'-?\d+\.?\d*|"[^"]*"|null', whole)]
+    outcomes = set()
+    for number in range(60):
+        start, end = places[chance.integers(len(places))]
+        other = (b"null", b"-1", b"1e400", b"9" * 30, b"NaN", b'"x"', b"[]", b"{}", b"")[number % 9]
+        file.write_bytes(whole[:start] + other + whole[end:] if number % 3 else whole[:start])
+        try:
+            import_log(path, name, fps=FPS if name not in ("coco", "posetrack") else None, size=SIZE)
+            outcomes.add("read")
+        except PoselineError:
+            outcomes.add("refused")
+    assert "refused" in outcomes
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"frame_id": 10**12}, "are no frames of one clip"),
+        ({"frame_id": -4}, "a number below 0"),
+        ({"time": 99.0}, "the time of frame 1 is before that of the frame before it"),
+    ],
+)
+def test_frames_that_cannot_be_are_refused(change: dict[str, float], said: str, run: Path) -> None:
+    labels = export_log(run, "coco").paths[0]
+    content = json.loads(labels.read_text())
+    content["images"][0 if "time" in change or change["frame_id"] < 0 else -1].update(change)
+    labels.write_text(json.dumps(content))
+    with pytest.raises(SourceError, match=said):
+        import_log(labels, "coco")
 
 
 def test_a_log_of_another_kind_of_json_is_no_crash(tmp_path: Path) -> None:

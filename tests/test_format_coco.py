@@ -13,6 +13,7 @@ from poseline.errors import OutputError, SourceError
 from poseline.formats.exporting import export_log
 from poseline.formats.importing import import_log
 from poseline.log import read_tracks
+from poseline.skeleton import Skeleton
 
 
 @pytest.fixture
@@ -88,6 +89,10 @@ def test_labels_of_others_have_stated_confidences(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read.tracks.rows.keypoints[1], np.array([[10, 20, 1], [30.5, 40.25, 0.25]]))
     np.testing.assert_array_equal(read.tracks.rows.box, [[11, 12, 11, 12], [1, 2, 51, 62]])
     assert (read.tracks.skeleton.names, read.tracks.skeleton.edges) == (("nose", "left_hip"), ((0, 1),))
+    renamed = import_log(tmp_path / "labels.json", "coco", fps=10, skeleton=Skeleton(("tip", "root")))
+    assert renamed.tracks.skeleton.names == ("tip", "root")
+    with pytest.raises(SourceError, match="has 2 keypoints, and --skeleton names 1"):
+        import_log(tmp_path / "labels.json", "coco", fps=10, skeleton=Skeleton(("tip",)))
     assert read.notes == [
         "1 person without keypoints left out",
         "no confidences: a point that is seen has 1, one that is hidden 0.25",
@@ -117,7 +122,7 @@ def test_what_cannot_be_one_log_is_refused(tmp_path: Path, log: Path) -> None:
         ({"images": [{**image, "video_id": place} for place, image in enumerate(good["images"])]}, "several videos"),
         ({"categories": [{"id": 1, "name": "person"}], "annotations": good["annotations"][:1]}, None),
         ({"annotations": [{**good["annotations"][0], "image_id": 999}]}, "999"),
-        ({"annotations": [{**good["annotations"][0], "keypoints": [1, 2, 3]}]}, "is not COCO's"),
+        ({"annotations": [{**good["annotations"][0], "keypoints": [1, 2, 3]}]}, "is not coco"),
     ):
         path.write_text(json.dumps({**good, **change}))
         if said is None:

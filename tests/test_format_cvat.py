@@ -142,6 +142,13 @@ def test_a_track_drawn_in_cvat_has_a_new_id_and_a_single_skeleton_none(tmp_path:
     assert read.skeleton.names == ("nose",)
 
 
+def test_a_project_of_several_tasks_is_refused(tmp_path: Path) -> None:
+    tracks = "".join(f'<track id="{n}" label="person" task_id="{n}"></track>' for n in (1, 2))
+    (tmp_path / "a.xml").write_text(f"<annotations>{tracks}</annotations>")
+    with pytest.raises(SourceError, match="several tasks"):
+        import_log(tmp_path / "a.xml", "cvat", fps=FPS, size=SIZE)
+
+
 def test_separate_pictures_are_a_task_for_images(tmp_path: Path) -> None:
     names, sizes = ["in/a & b.jpg", "in/c.jpg"], [(640, 480), (800, 600)]
     log = write_pictures_log(tmp_path / "keypoints.jsonl", names, sizes)

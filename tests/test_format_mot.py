@@ -60,6 +60,13 @@ def test_ground_truth_of_a_sequence_has_its_rate_and_size(tmp_path: Path) -> Non
         import_log(tmp_path, "mot")
 
 
+def test_frames_from_zero_are_told(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("0,1,1,1,5,5,0.5,-1,-1,-1\n1,1,1,1,5,5,0.5,-1,-1,-1\n")
+    read = import_log(tmp_path / "x.txt", "mot", fps=FPS, size=SIZE)
+    assert read.tracks.frames.tolist() == [0, 1]
+    assert "frames are counted from 0 in it" in read.notes
+
+
 @pytest.mark.parametrize("text", ["", "1,2,3\n", "1,1,1,1,1,1,1,-1,-1,-1\nx\n", "1.5,1,1,1,1,1\n", "{}"])
 def test_other_text_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text(text)

@@ -60,6 +60,15 @@ def test_results_of_others_whose_v_says_nothing(tmp_path: Path) -> None:
     np.testing.assert_allclose(found[[0, 16]], [[10, 20, 0.7], [26, 20, 0.7]], atol=1e-6)
 
 
+def test_frames_that_nobody_has_labelled_are_not_frames_without_persons(log: Path) -> None:
+    path = export_log(log, "posetrack").paths[0]
+    content = json.loads(path.read_text())
+    for image in content["images"][4:]:
+        image["is_labeled"] = False
+    path.write_text(json.dumps(content))
+    assert import_log(path, "posetrack", size=SIZE).tracks.frames.tolist() == [0, 1, 2, 3]
+
+
 def test_what_is_torn_or_twice_is_refused(log: Path) -> None:
     path = export_log(log, "posetrack").paths[0]
     whole = json.loads(path.read_text())
@@ -73,7 +82,7 @@ def test_what_is_torn_or_twice_is_refused(log: Path) -> None:
         path.write_text(json.dumps(broken))
         with pytest.raises(OutputError, match="posetrack.json"):
             FORMATS["posetrack"].validate(path)
-    with pytest.raises(SourceError, match="is not PoseTrack's"):
+    with pytest.raises(SourceError, match="is not posetrack"):
         import_log(path, "posetrack", fps=FPS, size=SIZE)
 
 

@@ -120,7 +120,8 @@ def test_points_outside_the_picture_do_not_cost_the_whole_picture(tmp_path: Path
     assert not numbers[0, 5 + 27 : 5 + 30].any()
 
 
-def test_what_ultralytics_saved_is_read_with_its_ids(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("conf", "track"), [(True, True), (True, False), (False, True), (False, False)])
+def test_what_ultralytics_saved_is_read(conf: bool, track: bool, tmp_path: Path) -> None:
     """`save_txt` of a clip: files from 1, x y confidence, the person's confidence and, once followed, its id."""
     labels = tmp_path / "labels"
     labels.mkdir()
@@ -130,16 +131,20 @@ def test_what_ultralytics_saved_is_read_with_its_ids(tmp_path: Path) -> None:
         for place in range(2):
             box, points = poses.boxes[place] / (*SIZE, *SIZE), poses.keypoints[place] / (*SIZE, 1)
             xywh = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2, box[2] - box[0], box[3] - box[1]]
-            numbers = [*xywh, *points.ravel(), poses.scores[place]]
+            numbers = [*xywh, *points.ravel(), *([poses.scores[place]] if conf else [])]
             words = " ".join(f"{value:.6g}" for value in numbers)
-            lines.append(f"0 {words}" + ("" if number == 1 else f" {place + 5}"))
+            lines.append(f"0 {words}" + (f" {place + 5}" if track and number > 1 else ""))
         (labels / f"my_clip_{number}.txt").write_text("\n".join(lines) + "\n")
     read = import_log(labels, "yolo", fps=FPS, size=SIZE).tracks
     assert read.frames.tolist() == [0, 1, 2, 3]
     assert read.rows.frame.tolist() == [0, 0, 1, 1, 3, 3]
-    assert read.rows.id.tolist() == [-1, -1, 5, 6, 5, 6]
-    np.testing.assert_allclose(read.rows.keypoints[2:4], people(2, 2).keypoints, atol=0.01)
-    np.testing.assert_allclose(read.rows.score[2:4], people(2, 2).scores, atol=1e-4)
+    left_first = np.lexsort((read.rows.keypoints[:, 0, 0], read.rows.frame))
+    rows = read.rows[left_first]
+    assert rows.id.tolist() == ([-1, -1, 5, 6, 5, 6] if track else [-1] * 6)
+    expected = people(2, 2)
+    np.testing.assert_allclose(rows.keypoints[2:4], expected.keypoints, atol=0.01)
+    means = expected.keypoints[:, :, 2].mean(axis=1)
+    np.testing.assert_allclose(rows.score[2:4], expected.scores if conf else means, atol=1e-4)
 
 
 def test_a_dataset_of_pictures_of_other_sizes_and_names(tmp_path: Path) -> None:

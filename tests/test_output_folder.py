@@ -223,3 +223,13 @@ def test_a_lock_that_its_holder_removes_while_we_wait_for_it_is_not_taken(monkey
         lock.FolderLock(Path())
     held.release()
     assert not Path(lock.LOCK_NAME).exists()
+
+
+def test_a_folder_that_is_called_like_a_format_and_holds_something_else_stays(tmp_path: Path) -> None:
+    (tmp_path / "keypoints.yolo").mkdir()
+    (tmp_path / "keypoints.yolo" / "thesis.txt").write_text("years of work")
+    with pytest.raises(OutputError, match=r"already holds keypoints\.yolo"):
+        prepare(tmp_path, "clip", False, [])
+    with pytest.raises(OutputError, match="holds something else than yolo, and is not removed"):
+        prepare(tmp_path, "clip", True, [])
+    assert (tmp_path / "keypoints.yolo" / "thesis.txt").read_text() == "years of work"

@@ -20,6 +20,7 @@ from poseline.formats.gather import gathered, present
 from poseline.formats.options import ExportOptions, ImportOptions
 from poseline.formats.pictures import clip_name, numbered, picture_names
 from poseline.formats.registry import Read
+from poseline.formats.skeletons import skeleton_of
 from poseline.log import Tracks
 from poseline.skeleton import COCO17, Skeleton
 from poseline.words import counted
@@ -69,14 +70,6 @@ def validate(target: Path) -> None:
 def read(path: Path, options: ImportOptions) -> Read:
     """Read ground truth, ours or that of another program."""
     return read_content(path, read_json(path), options)
-
-
-def read_content(path: Path, content: Any, options: ImportOptions) -> Read:
-    """Read what a file holds; `path` is for errors."""
-    try:
-        return _read(path, content, options)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SourceError(f"{path}: is not COCO's ground truth with keypoints: {error!r}") from None
 
 
 def image_ids(tracks: Tracks) -> list[int]:
@@ -141,7 +134,8 @@ def labelled(keypoints: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArr
     return np.concatenate([places, seen[:, :, None]], axis=2).reshape(len(points), -1), confidences
 
 
-def _read(path: Path, content: dict[str, Any], options: ImportOptions) -> Read:
+def read_content(path: Path, content: dict[str, Any], options: ImportOptions) -> Read:
+    """Read what a file of ground truth holds; `path` is for errors."""
     images = content["images"]
     if len({image.get("video_id", 0) for image in images}) > 1:
         raise SourceError(f"{path}: is of several videos; give a file of one")
@@ -149,6 +143,8 @@ def _read(path: Path, content: dict[str, Any], options: ImportOptions) -> Read:
     frames, timed = _frames(images)
     images = [images[place] for place in np.argsort(frames, kind="stable")]
     number_of = dict(zip((image["id"] for image in images), sorted(frames), strict=True))
+    if len(number_of) < len(images):
+        raise SourceError(f"{path}: two pictures have one id")
     persons = [each for each in content["annotations"] if each["category_id"] in kinds]
     kept = [each for each in persons if any(each.get("keypoints", ())[2::3]) and not each.get("iscrowd")]
     points = np.array([each["keypoints"] for each in kept], np.float64).reshape(len(kept), len(skeleton), 3)
@@ -184,8 +180,11 @@ def _read(path: Path, content: dict[str, Any], options: ImportOptions) -> Read:
 def _skeleton(path: Path, content: dict[str, Any], options: ImportOptions) -> tuple[Skeleton, set[int]]:
     """The keypoints, and the categories that have them."""
     kinds = [each for each in content["categories"] if each.get("keypoints")]
-    if options.skeleton is not None and not kinds:
-        return options.skeleton, {each["id"] for each in content["categories"]}
+    if options.skeleton is not None:
+        counts = {len(each["keypoints"]) for each in kinds} - {len(options.skeleton)}
+        if counts:
+            raise SourceError(f"{path}: has {counts.pop()} keypoints, and --skeleton names {len(options.skeleton)}")
+        return options.skeleton, {each["id"] for each in kinds or content["categories"]}
     if not kinds:
         lengths = {len(each.get("keypoints") or ()) // 3 for each in content["annotations"]} - {0}
         if lengths != {len(COCO17)}:
@@ -196,7 +195,7 @@ def _skeleton(path: Path, content: dict[str, Any], options: ImportOptions) -> tu
         raise SourceError(f"{path}: has categories of different keypoints; give a file of one")
     edges = tuple((int(first) - 1, int(second) - 1) for first, second in kinds[0].get("skeleton") or ())
     sigmas = COCO17.sigmas if names == COCO17.names else ()
-    return Skeleton(names, edges, sigmas), {each["id"] for each in kinds}
+    return skeleton_of(path, names, edges, sigmas), {each["id"] for each in kinds}
 
 
 def _frames(images: Sequence[dict[str, Any]]) -> tuple[list[int], bool]:

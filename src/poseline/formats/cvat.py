@@ -27,6 +27,7 @@ from poseline.formats.gather import gathered, present
 from poseline.formats.options import ExportOptions, ImportOptions
 from poseline.formats.pictures import clip_name, numbered, picture_names
 from poseline.formats.registry import Read
+from poseline.formats.skeletons import skeleton_of
 from poseline.log import Tracks
 from poseline.pose import UNTRACKED
 from poseline.skeleton import COCO17, Skeleton
@@ -72,10 +73,12 @@ def validate(target: Path) -> None:
 def read(path: Path, options: ImportOptions) -> Read:
     """Read `annotations.xml`, its folder, or the ZIP file that CVAT exports, of a task for video or for images."""
     found = _parsed(path)
+    if len(found.tasks) > 1:
+        raise SourceError(f"{path}: is of a project with several tasks; export a task by itself")
     seen = [each for each in found.skeletons if not each.outside]
     if not seen and not found.images:
         raise SourceError(f"{path}: holds no skeletons")
-    skeleton = _skeleton(found, options)
+    skeleton = _skeleton(path, found, options)
     points = np.full((len(seen), len(skeleton), 3), np.nan)
     place = {name: number for number, name in enumerate(skeleton.names)}
     for row, each in enumerate(seen):
@@ -219,6 +222,8 @@ class _Parsed:
         self.source = ""
         self.labels: list[tuple[str, str]] = []
         """Names of labels and those of their parents."""
+        self.tasks: set[str] = set()
+        """Numbers of tasks, in the file of a project."""
         self._tags: list[str] = []
         self._text = ""
         self._label: dict[str, str] = {}
@@ -229,6 +234,8 @@ class _Parsed:
         """Begin an element."""
         self._tags.append(tag)
         self._text = ""
+        if tag in ("track", "image"):
+            self.tasks.add(attributes.get("task_id", ""))
         if tag == "track":
             self._track, self._group = self._track + 1, int(attributes.get("group_id", 0))
         elif tag == "image":
@@ -300,13 +307,13 @@ def _opened(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def _skeleton(found: _Parsed, options: ImportOptions) -> Skeleton:
+def _skeleton(path: Path, found: _Parsed, options: ImportOptions) -> Skeleton:
     if options.skeleton is not None:
         return options.skeleton
     names = tuple(dict.fromkeys(name for name, parent in found.labels if parent))
     if not names:
         names = tuple(dict.fromkeys(name for each in found.skeletons for name in each.points))
-    return COCO17 if set(names) == set(COCO17.names) else Skeleton(names)
+    return COCO17 if set(names) == set(COCO17.names) else skeleton_of(path, names)
 
 
 def _ids(seen: Sequence[_Skeleton]) -> list[int]:

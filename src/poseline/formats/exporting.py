@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from poseline.atomic import cause
@@ -11,7 +12,7 @@ from poseline.errors import OutputError, SettingsError, SourceError
 from poseline.formats.options import ExportOptions
 from poseline.formats.registry import Format, format_of
 from poseline.formats.source import LogFile
-from poseline.log import LogReader, clip_of, journal_of
+from poseline.log import LOG_NAME, LogReader, Tracks, clip_of, journal_of, write_tracks
 
 
 class Exported(NamedTuple):
@@ -24,7 +25,7 @@ class Exported(NamedTuple):
 
 
 def export_log(
-    log: str | Path,
+    log: str | Path | Tracks,
     to: str | Sequence[str],
     target: str | Path | None = None,
     *,
@@ -36,7 +37,7 @@ def export_log(
     """Write a keypoint log in formats of other programs; docs/formats.md describes each.
 
     Args:
-        log: a run's folder, or its `keypoints.jsonl`.
+        log: a run's folder, or its `keypoints.jsonl`; or tracks, such as `import_log` gives, with a `target`.
         to: the name of a format, such as `coco`, or several.
         target: the file or folder to write, with several formats the folder for all of them; None: beside the log.
         clip: the clip that the log is of, for `pictures`; None: where the log says.
@@ -49,11 +50,20 @@ def export_log(
         SettingsError: an unknown format, or a module that one needs is not installed.
         OutputError: a file cannot be written, or is there and `overwrite` is off.
     """
+    if isinstance(log, Tracks):
+        if target is None:
+            raise SettingsError("export_log: tracks lie nowhere; say where to write with `target`")
+        with TemporaryDirectory() as folder:
+            journal = Path(folder) / LOG_NAME
+            write_tracks(journal, log)
+            return export_log(journal, to, target, clip=clip, pictures=pictures, every=every, overwrite=overwrite)
     journal = journal_of(log)
     names = [to] if isinstance(to, str) else list(dict.fromkeys(to))
     formats = [format_of("--to", name) for name in names]
     if pictures and not any(each.takes_pictures for each in formats):
         raise SettingsError(f"--pictures: {', '.join(names)} cannot hold the pictures of a clip")
+    if clip is not None and not pictures:
+        raise SettingsError("--clip is where pictures come from; add --pictures")
     for each in formats:
         if every != 1 and not each.of_tracks:
             raise SettingsError(f"--every: {each.name} is of all frames; export it by itself")

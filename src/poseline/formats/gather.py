@@ -45,14 +45,14 @@ def gathered(
         header: what the file says of its clip: `source`, and `video` with `fps`.
     """
     numbers = np.asarray(frames, np.int64).reshape(-1)
-    points = np.array(keypoints, np.float32).reshape(len(numbers), len(skeleton), 3)
+    points = _floats(keypoints).reshape(len(numbers), len(skeleton), 3)
     found = present(points)
     points[~found] = np.nan
     every = np.unique(numbers) if all_frames is None else np.asarray(all_frames, np.int64)
-    given = np.full(len(numbers), np.nan) if scores is None else np.asarray(scores)
-    score = _instead(given.astype(np.float32), _means(points[:, :, 2]))
-    held = np.full((len(numbers), 4), np.nan) if boxes is None else np.asarray(boxes)
-    box = _instead(held.astype(np.float32).reshape(-1, 4), _around(points))
+    given = _floats(np.full(len(numbers), np.nan) if scores is None else scores)
+    score = _instead(given, _means(points[:, :, 2]))
+    held = _floats(np.full((len(numbers), 4), np.nan) if boxes is None else boxes)
+    box = _instead(held.reshape(-1, 4), _around(points))
     named = np.full(len(numbers), UNTRACKED, np.int64) if ids is None else np.asarray(ids, np.int64)
     place = np.searchsorted(every, numbers)
     rows = Rows(place, named, score, box, points, np.where(found, State.MEASURED, State.MISSING).astype(np.uint8))
@@ -67,6 +67,14 @@ def gathered(
         shapes=shapes,
         sources=sources,
     )
+
+
+def _floats(values: ArrayLike) -> NDArray[np.float32]:
+    """A copy in float32; what is too large for that, or infinite, is NaN."""
+    with np.errstate(over="ignore"):
+        result = np.array(values, np.float64).astype(np.float32)
+    result[~np.isfinite(result)] = np.nan
+    return result
 
 
 def present(keypoints: NDArray[np.floating]) -> NDArray[np.bool_]:

@@ -13,13 +13,16 @@ import numpy as np
 
 from poseline import __version__
 from poseline.atomic import cause, replacing
-from poseline.errors import OutputError, SettingsError, SourceError
+from poseline.errors import OutputError, PoselineError, SettingsError, SourceError
 from poseline.formats.clip import ClipFrames, read_clip
 from poseline.formats.options import ImportOptions
-from poseline.formats.registry import Read, format_of
+from poseline.formats.registry import Format, Read, format_of
 from poseline.log import LOG_NAME, Tracks, write_tracks
 from poseline.pose import Integers
 from poseline.skeleton import Skeleton
+
+_MOST_FRAMES = 100_000_000
+"""Frames that no clip has: 19 days at 60 a second."""
 
 
 class Imported(NamedTuple):
@@ -65,38 +68,65 @@ def import_log(
     """
     path = Path(path)
     chosen = format_of("--from", format, readable=True)
-    assert chosen.read is not None
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise SettingsError(f"--fps: more than 0 frames a second, got {fps:g}")
+    if fps is not None and video is not None:
+        raise SettingsError("--fps: the times of frames come from --video; leave one of the two out")
     log = None if folder is None else _place(Path(folder), overwrite)
     if not path.exists():
         raise SourceError(f"{path}: no such file or folder")
     clip = None if video is None else read_clip(Path(video))
+    if clip is not None and size not in (None, clip.size):
+        raise SettingsError(f"--size: the clip's picture is {clip.size[0]}x{clip.size[1]}; leave --size out")
     if skeleton is not None and not isinstance(skeleton, Skeleton):
         skeleton = Skeleton.load(skeleton)
     told = size if clip is None else clip.size
-    read = chosen.read(path, ImportOptions(told, skeleton))
-    if not len(read.tracks):
-        raise SourceError(f"{path}: holds no frame")
+    read = _read(chosen, path, ImportOptions(told, skeleton))
     read = _from_first(path, read, first, placed=clip is not None or fps is not None)
     tracks = _sized(path, _timed(path, read, clip, fps), clip, size)
     tracks = replace(tracks, header=_header(path, chosen.name, tracks, clip, fps, read.notes))
     if log is not None:
+        _make(log.parent)
         with replacing(log) as temporary:
             write_tracks(temporary, tracks)
     return Imported(tracks, log, list(read.notes))
 
 
+def _read(chosen: Format, path: Path, options: ImportOptions) -> Read:
+    """What the file holds, in its order and with numbers that can be."""
+    assert chosen.read is not None
+    try:
+        read = chosen.read(path, options)
+    except PoselineError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError) as error:
+        raise SourceError(f"{path}: is not {chosen.name}, or not whole: {error!r}") from None  # whatever a file holds
+    frames, times = read.tracks.frames, read.tracks.times
+    if not len(frames):
+        raise SourceError(f"{path}: holds no frame")
+    if frames[0] < 0 or (np.diff(frames) <= 0).any():
+        raise SourceError(f"{path}: a frame has a number below 0, or the same as another")
+    if frames[-1] - frames[0] >= _MOST_FRAMES:
+        raise SourceError(f"{path}: frames {frames[0]} to {frames[-1]} are no frames of one clip")
+    if (np.diff(times) < 0).any():
+        place = int(np.argmax(np.diff(times) < 0)) + 1
+        raise SourceError(f"{path}: the time of frame {frames[place]} is before that of the frame before it")
+    return read
+
+
 def _place(folder: Path, overwrite: bool) -> Path:
-    """The log in a folder, which is made."""
+    """The log in a folder."""
     log = folder / LOG_NAME
     if log.exists() and not overwrite:
         raise OutputError(f"{log} exists: try --overwrite, or another folder with -o")
+    return log
+
+
+def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: the folder cannot be created: {cause(error)}; try another one with -o") from error
-    return log
 
 
 def _from_first(path: Path, read: Read, first: int, placed: bool) -> Read:
@@ -186,5 +216,10 @@ def _header(
         "video": None if tracks.sources is not None else video,
         "versions": {"poseline": __version__},
         "started": datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds"),
-        "imported": {"format": format_name, "file": str(path), "notes": list(notes)},
+        "imported": {
+            "format": format_name,
+            "file": str(path),
+            "video": None if clip is None else str(clip.path),
+            "notes": list(notes),
+        },
     }

@@ -26,6 +26,8 @@ from poseline.skeleton import COCO17
 from poseline.words import counted
 
 _PEDESTRIAN = 1
+_LARGEST = 2**53
+"""The largest frame or id: floats hold all whole numbers up to it."""
 
 
 def write(tracks: Tracks, target: Path, _: ExportOptions) -> Sequence[str]:
@@ -62,7 +64,7 @@ def validate(target: Path) -> None:
 
 def read(path: Path, options: ImportOptions) -> Read:
     """Read a file of boxes, or the folder of a sequence with `gt/gt.txt` and `seqinfo.ini`."""
-    del options
+    skeleton = options.skeleton or COCO17
     file = path / "gt" / "gt.txt" if path.is_dir() else path
     table = _table(file)
     if not len(table):
@@ -74,13 +76,16 @@ def read(path: Path, options: ImportOptions) -> Read:
             notes.append(f"left out what is not to count: {counted(int((~counts).sum()), 'line')}")
         table = table[counts]
         table[:, 6] = 1
+    if table[:, 0].min() == 0:
+        notes.append("frames are counted from 0 in it")
+        table[:, 0] += 1
     scores = table[:, 6] if table.shape[1] > 6 else np.ones(len(table))
     boxes = np.hstack([table[:, 2:4], table[:, 2:4] + table[:, 4:6]]) - 1
     info = _info(file)
     tracks = gathered(
         table[:, 0].astype(np.int64) - 1,
-        np.full((len(table), len(COCO17), 3), np.nan),
-        COCO17,
+        np.full((len(table), len(skeleton), 3), np.nan),
+        skeleton,
         ids=np.where(table[:, 1] >= 0, table[:, 1], UNTRACKED).astype(np.int64),
         scores=scores,
         boxes=boxes,
@@ -104,7 +109,8 @@ def _table(path: Path) -> NDArray[np.float64]:
             row = [float(word) for word in line.replace(",", " ").split()]
         except ValueError:
             raise SourceError(f"{path}, line {number}: is no line of MOTChallenge: {line[:60]!r}") from None
-        if len(row) < 6 or (rows and len(row) != len(rows[0])) or row[0] % 1 or row[1] % 1:
+        whole = np.isfinite(row).all() and not any(number % 1 or abs(number) >= _LARGEST for number in row[:2])
+        if not whole or len(row) < 6 or (rows and len(row) != len(rows[0])):
             raise SourceError(f"{path}, line {number}: is no line of MOTChallenge: {line[:60]!r}")
         rows.append(row)
     return np.array(rows, np.float64).reshape(len(rows), len(rows[0]) if rows else 10)

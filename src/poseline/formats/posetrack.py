@@ -107,18 +107,17 @@ def validate(target: Path) -> None:
 
 
 def read(path: Path, options: ImportOptions) -> Read:
-    """Read a file of annotations, or of results, of one video."""
+    """Read a file of annotations, or of results, of one video; frames that nobody has labelled are left out."""
     content = read_json(path)
-    try:
-        for image in content["images"]:
-            image["frame_id"] = int(re.findall(r"\d+", PurePath(image["file_name"]).stem)[-1])
-        for each in content["annotations"]:
-            _prepare(each)
-        content.setdefault("categories", [{"id": 1, "name": "person"}])
-        if not any(kind.get("keypoints") for kind in content["categories"]):
-            content["categories"] = [{"id": 1, "name": "person", "keypoints": NAMES, "skeleton": []}]
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise SourceError(f"{path}: is not PoseTrack's: {error!r}") from None
+    labelled = {image["id"] for image in content["images"] if image.get("is_labeled", True)}
+    content["images"] = [image for image in content["images"] if image["id"] in labelled]
+    content["annotations"] = [each for each in content["annotations"] if each["image_id"] in labelled]
+    for image in content["images"]:
+        image["frame_id"] = int(re.findall(r"\d+", PurePath(image["file_name"]).stem)[-1])
+    for each in content["annotations"]:
+        _prepare(each)
+    if not any(kind.get("keypoints") for kind in content.get("categories", ())):
+        content["categories"] = [{"id": 1, "name": "person", "keypoints": NAMES, "skeleton": []}]
     return coco.read_content(path, content, options)
 
 

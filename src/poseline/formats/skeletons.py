@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
+from poseline.errors import SettingsError, SourceError
 from poseline.log import Tracks
 from poseline.pose import Floats
+from poseline.skeleton import COCO17, Skeleton
+
+
+def skeleton_of(
+    path: Path, names: Sequence[str], edges: Sequence[tuple[int, int]] = (), sigmas: Sequence[float] = ()
+) -> Skeleton:
+    """The skeleton that a file names; COCO's own where the names are COCO's, in its order, and nothing joins them.
+
+    Raises:
+        SourceError: it cannot be one: two points of one name, or an edge to none.
+    """
+    if tuple(names) == COCO17.names and not edges:
+        return COCO17
+    try:
+        return Skeleton(tuple(names), tuple(edges), tuple(sigmas))
+    except SettingsError as error:
+        raise SourceError(f"{path}: {error}") from None
 
 
 def by_name(tracks: Tracks, names: Sequence[str]) -> tuple[Floats, list[str]]:

@@ -26,8 +26,9 @@ from poseline.formats.gather import gathered
 from poseline.formats.options import ExportOptions, ImportOptions
 from poseline.formats.pictures import numbered, picture_names, write_pictures
 from poseline.formats.registry import Read
+from poseline.formats.skeletons import skeleton_of
 from poseline.log import Tracks
-from poseline.skeleton import COCO17, Skeleton
+from poseline.skeleton import Skeleton
 from poseline.words import counted
 
 Label: TypeAlias = tuple[PurePath, list[list[str]]]
@@ -72,7 +73,8 @@ def validate(target: Path) -> None:
     try:
         data = _data(target / YAML)
         count, dimensions = (int(number) for number in data["kpt_shape"])
-        _table(list(_label_files(target, data)), {5 + count * dimensions}, target)
+        for each in _label_files(target, data):
+            _table([each], {5 + count * dimensions}, target)
     except (SourceError, KeyError, TypeError, ValueError) as error:
         raise OutputError(f"{target}: is no dataset of YOLO poses: {error}") from None
 
@@ -118,8 +120,8 @@ def _texts(tracks: Tracks) -> tuple[list[str], int]:
     line = "0 " + " ".join(["%.7f"] * 4 + ["%.7f %.7f %d"] * points.shape[1]) + "\n"
     texts = [""] * len(tracks)
     numbers = np.hstack([boxes, points.reshape(len(rows), -1)])
-    for frame, values in zip(rows.frame.tolist(), numbers.tolist(), strict=True):
-        texts[frame] += line % tuple(values)
+    for frame, values in zip(rows.frame.tolist(), numbers, strict=True):
+        texts[frame] += line % tuple(values.tolist())
     return texts, int(out.sum())
 
 
@@ -168,8 +170,7 @@ def _skeleton(path: Path, data: dict[str, Any], count: int, options: ImportOptio
     if options.skeleton is not None:
         skeleton = options.skeleton
     elif names:
-        held = tuple(str(name) for name in names)
-        skeleton = COCO17 if held == COCO17.names else Skeleton(held)
+        skeleton = skeleton_of(path, [str(name) for name in names])
     else:
         skeleton = Skeleton.for_count(count)
     if len(skeleton) != count:
@@ -285,11 +286,12 @@ def _read_results(path: Path, options: ImportOptions) -> Read:
     skeleton = options.skeleton or Skeleton.for_count(count)
     if len(skeleton) != count:
         raise SourceError(f"{path}: has {count} keypoints, and --skeleton names {len(skeleton)}")
-    tracked = rest == 2
+    tracked = rest == 2 or (rest == 1 and _ends_in_ids(labels, length))
     table = _table(_with_ids(labels, length) if tracked else labels, {length}, path)
     keypoints = table[:, 5 : 5 + 3 * count].reshape(len(table), count, 3)
     keypoints[(keypoints[:, :, :2] == 0).all(axis=2)] = np.nan
-    found: dict[str, Any] = {"scores": table[:, 5 + 3 * count] if rest else np.full(len(table), np.nan)}
+    scored = rest == 2 or (rest == 1 and not tracked)
+    found: dict[str, Any] = {"scores": table[:, 5 + 3 * count] if scored else np.full(len(table), np.nan)}
     if tracked:
         found["ids"] = table[:, -1].astype(np.int64)
     numbers = numbered([name.name for name, _ in labels])
@@ -298,6 +300,12 @@ def _read_results(path: Path, options: ImportOptions) -> Read:
     if first:
         notes.append("file n is taken for frame n - 1, as ultralytics numbers them")
     return Read(_tracks(path, labels, table, keypoints, skeleton, options, first, **found), notes, sparse=True)
+
+
+def _ends_in_ids(labels: Labels, length: int) -> bool:
+    """Whether the one number behind the keypoints is an id, which not everybody has, and no confidence."""
+    lines = [line for _, lines in labels for line in lines]
+    return any(len(line) < length for line in lines) or all(line[-1].isdecimal() for line in lines)
 
 
 def _with_ids(labels: Labels, length: int) -> Labels:

@@ -78,7 +78,7 @@ class RunHeader:
     classes: Sequence[str] = field(default=("person",))
     """The model's class names; written only if there is more than one."""
     imported: Mapping[str, Any] | None = None
-    """Of a log made from another program's file: its `format`, `file` and `notes`; written only there."""
+    """Of a log made from another program's file: its `format`, `file`, `video` and `notes`; written only there."""
 
     __repr__ = short_repr
 

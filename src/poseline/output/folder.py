@@ -204,10 +204,22 @@ def _logged_images(path: Path) -> list[Path]:
 
 
 def _remove(result: Path) -> None:
+    folder = result.is_dir() and not result.is_symlink()
+    if folder:
+        _require_format(result)
     try:
-        shutil.rmtree(result) if result.is_dir() and not result.is_symlink() else result.unlink()
+        shutil.rmtree(result) if folder else result.unlink()
     except OSError as error:
         raise OutputError(f"{result}: cannot be replaced: {cause(error)}") from error
+
+
+def _require_format(result: Path) -> None:
+    """Refuse to remove a folder that holds something else than the format that it is called for."""
+    known = next(each for each in FORMATS.values() if each.file_name() == result.name)
+    try:
+        known.validate(result)
+    except OutputError as error:
+        raise OutputError(f"{result}: holds something else than {known.name}, and is not removed: {error}") from None
 
 
 def _require_space(path: Path) -> None:

@@ -48,6 +48,11 @@ class LoggedClip:
             raise SourceError(f"{log}: is of separate pictures, which have no times; a video is needed")
         if clip is not None and not clip.is_file():
             raise SourceError(f"{clip}: no such file")
+        imported = self.log.run.get("imported")
+        if imported and not imported.get("video"):
+            raise SourceError(
+                f"{log}: was imported without its clip, so its frames are not known there; import it with --video CLIP"
+            )
         self.path = clip or clip_of(self.log)
         self.capture = _capture(self.log, start, end)
         self.video = open_source(Location(self.path.name, video=self.path), self.capture)
