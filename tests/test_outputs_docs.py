@@ -313,6 +313,6 @@ def _answers(port: int) -> bool:
 
 def test_every_script_of_the_page_has_a_test() -> None:
     here = Path(__file__).read_text(encoding="utf-8")
-    assert len(SCRIPTS) == 8
+    assert len(SCRIPTS) == 10
     for name in SCRIPTS:
         assert f'"{name}"' in here, name
