@@ -1,4 +1,4 @@
-"""A slim installation: without torch, ultralytics, polars and scipy all that a CPU does is done, and the rest is named."""
+"""A slim installation: without torch, ultralytics, polars and scipy a CPU does all its work; the rest is named."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 # Without `from __future__ import annotations`: typer would evaluate the text of each option's type again at each start.
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,19 +12,9 @@ import typer
 from poseline import __version__
 from poseline import batch as runner
 from poseline import settings as configuration
-from poseline.commands import analyze as analysis_command
 from poseline.commands.common import numbers
-from poseline.commands.compare import compare
-from poseline.commands.render import render
 from poseline.errors import INTERNAL, PoselineError, SettingsError, redact
 from poseline.interruption import INTERRUPTED, Interruption
-
-app = typer.Typer(
-    name="poseline", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Real-time keypoints from a webcam, a stream, a video or a picture.",
-)  # fmt: skip
-
 
 _SOURCE, _MODEL, _DRAW, _WRITE = "Source", "Model and tracking", "Drawing", "Output"
 _MEASURE = "What is measured"
@@ -49,7 +40,6 @@ def _default(setting: str, name: str) -> str:
     )
 
 
-@app.command()
 def run(
     context: typer.Context,
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Camera number, video, picture, folder, glob or rtsp/http URL.")],
@@ -156,12 +146,13 @@ def run(
         on_log=logs.append, serve=serve, recordings=recordings,
     )  # fmt: skip
     if analyze and code != INTERRUPTED:
-        analyzed = analysis_command.analyze_logs(logs, context.obj)
+        from poseline.commands.analyze import analyze_logs
+
+        analyzed = analyze_logs(logs, context.obj)
         code = code or analyzed
     raise typer.Exit(code)
 
 
-@app.command()
 def bench(
     sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]", help="Video file to run; with --compare, the JSON files.")] = None,
     model: Annotated[list[str] | None, _option("-m", "--model", help="A model as for run; may be given several times.", panel=_MEASURE)] = None,
@@ -194,7 +185,6 @@ def bench(
     benchmark.run(sources, options, files, vs)
 
 
-@app.command()
 def doctor(
     topic: Annotated[str | None, typer.Argument(metavar="[cameras]", help="cameras: list each camera's formats, and measure it for two seconds.")] = None,
 ) -> None:  # fmt: skip
@@ -206,7 +196,6 @@ def doctor(
     raise typer.Exit(show(topic))
 
 
-@app.command()
 def skeleton(
     model: Annotated[str | None, typer.Argument(help="Model whose keypoints to show; COCO's 17 if none.")] = None,
     picture: Annotated[Path, typer.Option("-o", "--output", help="Picture to write.")] = Path("skeleton.png"),
@@ -227,7 +216,6 @@ def skeleton(
     console.print(f"picture: {save_image(skeleton_image(chosen), target)}", soft_wrap=True)
 
 
-@app.command()
 def recover(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="The .part video, or the folder of a killed run.")],
 ) -> None:
@@ -238,16 +226,31 @@ def recover(
     show_recovered(mend(path))
 
 
-app.command()(analysis_command.analyze)
-app.command()(render)
-app.command()(compare)
-
-
-@app.callback(invoke_without_command=True)
 def _root(version: Annotated[bool, typer.Option("--version", help="Say the version.")] = False) -> None:
     if version:
         typer.echo(f"poseline {__version__}")
         raise typer.Exit
+
+
+def program() -> typer.Typer:
+    """The whole command line."""
+    from poseline.commands.analyze import analyze
+    from poseline.commands.compare import compare
+    from poseline.commands.render import render
+
+    return _program(run, bench, doctor, skeleton, recover, analyze, render, compare)
+
+
+def _program(*commands: Callable[..., None]) -> typer.Typer:
+    made = typer.Typer(
+        name="poseline", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help="Real-time keypoints from a webcam, a stream, a video or a picture.",
+    )  # fmt: skip
+    made.callback(invoke_without_command=True)(_root)
+    for each in commands:
+        made.command()(each)
+    return made
 
 
 def command(interruption: Interruption) -> int:
@@ -258,7 +261,8 @@ def command(interruption: Interruption) -> int:
     """
     try:
         # Typer returns its Exit's code, and 130.
-        return int(app(_arguments(), standalone_mode=False, obj=interruption) or 0)
+        called = _program(run) if sys.argv[1:2] == ["run"] else program()  # to look at all options takes a while
+        return int(called(_arguments(), standalone_mode=False, obj=interruption) or 0)
     except Exception as error:  # the last handler: a bug, or typer's usage errors
         if interruption.aborted:  # inside an import, and some libraries make another error of it
             return INTERRUPTED
