@@ -19,7 +19,8 @@ from media_worlds import CAPTURE, free_port, number_in, write_clip
 from poseline import PoseModel, stream
 from poseline.batch import run_batch
 from poseline.capture import Images, Location, NetworkStream, VideoFile, fetch, locate, open_source, read_image
-from poseline.capture.fetch import NotAnImage, fetch_image
+from poseline.capture.fetch import fetch_image
+from poseline.capture.http_address import NotAnImage
 from poseline.errors import SourceError
 from poseline.interruption import Interruption
 from poseline.settings import CaptureSettings, load

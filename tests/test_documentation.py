@@ -20,7 +20,7 @@ from PIL import Image
 import poseline
 from media_worlds import joined
 from poseline import analysis, comparison
-from poseline.cli import app
+from poseline.cli import program
 from poseline.rendering import analysis as rendered_analysis
 from poseline.serve.address import with_value
 from rooms import PROJECT
@@ -63,7 +63,7 @@ def commands(page: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", PAGES, ids=name)
 def test_every_command_is_one_of_the_program(path: Path) -> None:
-    known = typer.main.get_command(app)
+    known = typer.main.get_command(program())
     inline = re.findall(r"`(poseline [a-z]+ [^`…]+)`", read(path))
     for command in [*commands(read(path)), *inline]:
         _, kind, *arguments = [word for word in shlex.split(command) if word != "--help"]

@@ -45,3 +45,14 @@ def test_scipys_solver_is_found_without_the_rest_of_scipy() -> None:
         f"scipy {version('scipy')} has moved optimize/_lsap; a start takes half a second longer until "
         "tracking/assignment.py finds it again"
     )
+
+
+def test_pydantic_looks_for_plugins_where_a_start_has_nothing_to_find() -> None:
+    code = (
+        "import sys\nfrom poseline.startup import tune_process\ntune_process()\nimport poseline.settings\n"
+        "print('pydantic.plugin._schema_validator' in sys.modules, 'importlib.metadata' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True)
+    assert done.stdout.split() == ["True", "False"], (
+        f"pydantic {version('pydantic')} searches elsewhere; a start takes longer until startup/__init__.py follows"
+    )

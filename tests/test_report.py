@@ -37,7 +37,7 @@ from poseline.analysis.report.page import MOST_BYTES, page
 from poseline.analysis.report.pictures import picture
 from poseline.analysis.report.plot import Curve, Plot, drawn
 from poseline.analysis.report.subject import Subject
-from poseline.cli import app
+from poseline.cli import program
 from poseline.errors import OutputError
 from poseline.interruption import Interruption
 from poseline.skeleton import Skeleton
@@ -201,11 +201,11 @@ def test_the_command_writes_it(squat: Analysis, tmp_path: Path) -> None:
         "-o",
         str(tmp_path / "out"),
     ]
-    done = CliRunner().invoke(app, command, obj=Interruption())
+    done = CliRunner().invoke(program(), command, obj=Interruption())
     assert done.exit_code == 0, done.output
     assert "report.html" in done.output
     assert (tmp_path / "out" / "report.html").read_text(encoding="utf-8") == page_of(squat)
-    again = CliRunner().invoke(app, command, obj=Interruption())
+    again = CliRunner().invoke(program(), command, obj=Interruption())
     assert isinstance(again.exception, OutputError)
     assert "report.html" in str(again.exception)
 
@@ -637,7 +637,7 @@ def test_the_log_of_a_part_has_its_pictures(builtin: Path, tmp_path: Path) -> No
     grey_clip(tmp_path / "clip.mp4", 210)
     squat = str(Path(__file__).parents[1] / "samples" / "squat.mp4")
     options = ["-m", str(builtin), "--imgsz", "320", "--from", "2", "--to", "6", "--no-video", "--vid-stride", "2"]
-    done = CliRunner().invoke(app, ["run", squat, *options, "-o", str(tmp_path / "run")], obj=Interruption())
+    done = CliRunner().invoke(program(), ["run", squat, *options, "-o", str(tmp_path / "run")], obj=Interruption())
     assert done.exit_code == 0, done.output
     log = tmp_path / "run" / "keypoints.jsonl"
     first, *rest = log.read_text(encoding="utf-8").splitlines()

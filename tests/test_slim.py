@@ -1,4 +1,4 @@
-"""A slim installation: without torch, ultralytics, polars and scipy all of a CPU's work is done, the rest is named."""
+"""A slim installation: without torch, ultralytics, polars and scipy a CPU does all its work; the rest is named."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from media_worlds import write_clip
-from poseline.cli import app
+from poseline.cli import program
 from poseline.commands.yolo_words import translated
 from test_cli import refused
 
@@ -60,7 +60,7 @@ def test_the_command_to_type_instead_is_said_and_is_one(typed: str) -> None:
     assert said is not None
     command = said.partition("type: ")[2]
     assert command == SAID[typed]
-    known = typer.main.get_command(app)
+    known = typer.main.get_command(program())
     known.commands["run"].make_context("run", shlex.split(command)[2:])  # type: ignore[attr-defined] # raises for an unknown option
 
 

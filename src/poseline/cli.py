@@ -3,6 +3,7 @@
 # Without `from __future__ import annotations`: typer would evaluate the text of each option's type again at each start.
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,24 +12,9 @@ import typer
 from poseline import __version__
 from poseline import batch as runner
 from poseline import settings as configuration
-from poseline.commands import analyze as analysis_command
-from poseline.commands.batch_status import BATCH_HELP, show_status
 from poseline.commands.common import numbers, size_of
-from poseline.commands.compare import compare
-from poseline.commands.evaluate import evaluate
-from poseline.commands.export import export
-from poseline.commands.import_command import import_keypoints
-from poseline.commands.render import render
-from poseline.commands.verify import verify
 from poseline.errors import INTERNAL, PoselineError, SettingsError, redact
 from poseline.interruption import INTERRUPTED, Interruption
-
-app = typer.Typer(
-    name="poseline", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Real-time keypoints from a webcam, a stream, a video or a picture.",
-)  # fmt: skip
-
 
 _SOURCE, _MODEL, _DRAW, _WRITE = "Source", "Model and tracking", "Drawing", "Output"
 _MEASURE = "What is measured"
@@ -54,7 +40,6 @@ def _default(setting: str, name: str) -> str:
     )
 
 
-@app.command()
 def run(
     context: typer.Context,
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Camera number, video, picture, folder, glob or rtsp/http URL.")],
@@ -123,6 +108,8 @@ def run(
     """
     as_batch = context.info_name == "batch"
     if as_batch and sources[0] == "status":
+        from poseline.commands.batch_status import show_status
+
         raise typer.Exit(show_status(sources[1:]))
     given: dict[str, dict[str, Any]] = {
         "capture": {
@@ -167,7 +154,9 @@ def run(
         as_batch=as_batch, retry=retry,
     )  # fmt: skip
     if analyze and code != INTERRUPTED:
-        analyzed = analysis_command.analyze_logs(logs, context.obj)
+        from poseline.commands.analyze import analyze_logs
+
+        analyzed = analyze_logs(logs, context.obj)
         code = code or analyzed
     raise typer.Exit(code)
 
@@ -181,7 +170,6 @@ def _jobs(text: str) -> int:
     return int(text)
 
 
-@app.command()
 def bench(
     sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]", help="Video file to run; with --compare, the JSON files.")] = None,
     model: Annotated[list[str] | None, _option("-m", "--model", help="A model as for run; may be given several times.", panel=_MEASURE)] = None,
@@ -218,7 +206,6 @@ def bench(
     benchmark.run(sources, options, files, vs)
 
 
-@app.command()
 def doctor(
     topic: Annotated[str | None, typer.Argument(metavar="[cameras]", help="cameras: list each camera's formats, and measure it for two seconds.")] = None,
 ) -> None:  # fmt: skip
@@ -230,7 +217,6 @@ def doctor(
     raise typer.Exit(show(topic))
 
 
-@app.command()
 def skeleton(
     model: Annotated[str | None, typer.Argument(help="Model whose keypoints to show; COCO's 17 if none.")] = None,
     picture: Annotated[Path, typer.Option("-o", "--output", help="Picture to write.")] = Path("skeleton.png"),
@@ -251,7 +237,6 @@ def skeleton(
     console.print(f"picture: {save_image(skeleton_image(chosen), target)}", soft_wrap=True)
 
 
-@app.command()
 def recover(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="The .part video, or the folder of a killed run.")],
 ) -> None:
@@ -262,21 +247,39 @@ def recover(
     show_recovered(mend(path))
 
 
-app.command("batch", help=BATCH_HELP)(run)
-app.command()(analysis_command.analyze)
-app.command()(render)
-app.command()(compare)
-app.command()(export)
-app.command("import")(import_keypoints)
-app.command()(verify)
-app.command()(evaluate)
-
-
-@app.callback(invoke_without_command=True)
 def _root(version: Annotated[bool, typer.Option("--version", help="Say the version.")] = False) -> None:
     if version:
         typer.echo(f"poseline {__version__}")
         raise typer.Exit
+
+
+def program() -> typer.Typer:
+    """The whole command line."""
+    from poseline.commands.analyze import analyze
+    from poseline.commands.batch_status import BATCH_HELP
+    from poseline.commands.compare import compare
+    from poseline.commands.evaluate import evaluate
+    from poseline.commands.export import export
+    from poseline.commands.import_command import import_keypoints
+    from poseline.commands.render import render
+    from poseline.commands.verify import verify
+
+    whole = _program(run, bench, doctor, skeleton, recover, analyze, render, compare, export, verify, evaluate)
+    whole.command("batch", help=BATCH_HELP)(run)
+    whole.command("import")(import_keypoints)
+    return whole
+
+
+def _program(*commands: Callable[..., None]) -> typer.Typer:
+    made = typer.Typer(
+        name="poseline", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help="Real-time keypoints from a webcam, a stream, a video or a picture.",
+    )  # fmt: skip
+    made.callback(invoke_without_command=True)(_root)
+    for each in commands:
+        made.command()(each)
+    return made
 
 
 def command(interruption: Interruption) -> int:
@@ -287,7 +290,8 @@ def command(interruption: Interruption) -> int:
     """
     try:
         # Typer returns its Exit's code, and 130.
-        return int(app(_arguments(), standalone_mode=False, obj=interruption) or 0)
+        called = _program(run) if sys.argv[1:2] == ["run"] else program()  # to look at all options takes a while
+        return int(called(_arguments(called), standalone_mode=False, obj=interruption) or 0)
     except Exception as error:  # the last handler: a bug, or typer's usage errors
         if interruption.aborted:  # inside an import, and some libraries make another error of it
             return INTERRUPTED
@@ -297,14 +301,14 @@ def command(interruption: Interruption) -> int:
         return int(getattr(error, "exit_code", INTERNAL))
 
 
-def _arguments() -> list[str]:
+def _arguments(called: typer.Typer) -> list[str]:
     """What the process was called with, and an address behind a `--serve` that has none.
 
     Raises:
         SettingsError: it is in ultralytics' words; the text says what to type instead.
     """
     arguments = sys.argv[1:]
-    commands = [each.name or getattr(each.callback, "__name__", "") for each in app.registered_commands]
+    commands = [each.name or getattr(each.callback, "__name__", "") for each in called.registered_commands]
     if arguments and (arguments[0] not in commands or any("=" in word for word in arguments)):
         from poseline.commands.yolo_words import translated
 

@@ -9,12 +9,12 @@ import urllib.error
 import urllib.request
 from http.client import HTTPException, HTTPMessage, HTTPResponse
 from io import BytesIO
-from pathlib import PurePosixPath
 from typing import IO
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from poseline import __version__
-from poseline.capture.recognise import HEAD, IMAGE_SUFFIXES, Kind, Recognised, recognise_file
+from poseline.capture.http_address import NotAnImage, not_one_picture, path_of
+from poseline.capture.recognise import HEAD, Kind, Recognised, recognise_file
 from poseline.errors import SourceError
 
 _MOST_BYTES = 64 << 20
@@ -28,32 +28,6 @@ _CODES = {
     404: "the server does not know this address (404)",
     429: "the server was asked too often (429); wait, and try again",
 }
-
-
-class NotAnImage(SourceError):
-    """The address answers with something that is not one picture: perhaps a video stream.
-
-    `found` is what its first bytes say that it is; None where they do not.
-    """
-
-    def __init__(self, message: str, found: Recognised | None = None) -> None:
-        super().__init__(message)
-        self.found = found
-
-
-def is_http(url: str) -> bool:
-    """Whether an address is one of a web server."""
-    return url.lower().startswith(("http://", "https://"))
-
-
-def is_image_address(url: str) -> bool:
-    """Whether an http address names a picture by its suffix."""
-    return is_http(url) and _path(url).suffix.lower() in IMAGE_SUFFIXES
-
-
-def image_name(url: str) -> str:
-    """A short name of the picture at an address, without suffix; empty where its path has none."""
-    return _path(url).stem
 
 
 def fetch_image(url: str, timeout: float, wanted: Recognised | None = None) -> bytes:
@@ -110,7 +84,7 @@ def _content(response: HTTPResponse, url: str, deadline: float, wanted: Recognis
 
 def _check(content: bytes, kind: str, url: str, wanted: Recognised | None) -> None:
     """Raise NotAnImage where the content, or its beginning, says so; where it says nothing, as the server says."""
-    found = recognise_file(BytesIO(content), _path(url).suffix.lower())
+    found = recognise_file(BytesIO(content), path_of(url).suffix.lower())
     if found is None:
         if not kind.startswith("image/"):
             raise NotAnImage(f"{url}: the server sends {kind or 'something'}, not a picture")
@@ -118,11 +92,6 @@ def _check(content: bytes, kind: str, url: str, wanted: Recognised | None) -> No
         raise NotAnImage(f"{url}: the server sends {found.name}", found)
     elif found.kind is Kind.VIDEO and found is not wanted:
         raise NotAnImage(not_one_picture(url, found), found)
-
-
-def not_one_picture(name: str, found: Recognised) -> str:
-    """What to say of a video, or of pictures that move, where one picture is wanted."""
-    return f"{name}: not one picture, but {found.name}; `poseline run` and stream() take it by itself"
 
 
 def _request(url: str) -> tuple[urllib.request.Request, urllib.request.OpenerDirector]:
@@ -189,10 +158,3 @@ def _cause(error: object, timeout: float) -> str:
     if isinstance(error, ConnectionError | HTTPException):
         return "the server broke the connection off"
     return "cannot be fetched; are the address and the network in order?"
-
-
-def _path(url: str) -> PurePosixPath:
-    try:
-        return PurePosixPath(unquote(urlsplit(url).path))
-    except ValueError:  # a [ in its password; whoever opens it says what is wrong
-        return PurePosixPath()

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from poseline.capture.container import is_url
-from poseline.capture.fetch import fetch_image, is_http, not_one_picture
 from poseline.capture.heif import check_size, decode_avif, decode_heic, heic_images
+from poseline.capture.http_address import is_http, not_one_picture
 from poseline.capture.recognise import (
     AVIF,
     GIF,
@@ -103,6 +103,8 @@ def read_content(place: Path | str, timeout: float, wanted: Recognised | None = 
     if isinstance(place, str) and is_url(place):
         if not is_http(place):
             raise SourceError(f"{place}: a picture is read from a file, or from an http or https address")
+        from poseline.capture.fetch import fetch_image  # which imports what most runs go without
+
         return fetch_image(place, timeout, wanted)
     if not str(place).strip():
         raise SourceError("the picture's name is empty")

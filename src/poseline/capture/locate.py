@@ -17,9 +17,9 @@ from poseline.capture.animation import Animation
 from poseline.capture.camera import Camera
 from poseline.capture.camera_list import SUFFIXES, read_camera_list
 from poseline.capture.container import MJPEG, Opened, is_url, open_container
-from poseline.capture.fetch import NotAnImage, image_name, is_http, is_image_address
 from poseline.capture.file import NoFrame, SimulatedCamera, VideoFile, check_readable
 from poseline.capture.folder import Search, listed, matching, shortened
+from poseline.capture.http_address import NotAnImage, image_name, is_http, is_image_address
 from poseline.capture.images import Images
 from poseline.capture.network import STREAM_SCHEMES, may_be_live
 from poseline.capture.part import NoPart, refuse_part

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 
 from poseline import __version__
 from poseline.capture import Source, SourceInfo
@@ -17,6 +16,7 @@ from poseline.formats import LogFile, chosen_formats
 from poseline.inference import PoseEstimator, Turn
 from poseline.interruption import Interruption
 from poseline.log import RunHeader, journal_of, written_aspect
+from poseline.optional import installed_versions
 from poseline.output import OutputFolder, write_summary
 from poseline.overlay import Overlay
 from poseline.pipeline.chain import Stage
@@ -310,12 +310,12 @@ def _input(estimator: PoseEstimator, info: SourceInfo) -> dict[str, int] | None:
     return {"width": width, "height": height}
 
 
+_STANDS_ON = (
+    "numpy", "av", "opencv-python", "opencv-python-headless", "openvino", "onnxruntime", "ultralytics", "torch",
+)  # fmt: skip
+
+
 def versions() -> dict[str, str]:
     """Versions of Poseline and of what it stands on; what is not installed is left out."""
     found = {"poseline": __version__, "python": platform.python_version()}
-    for package in ("numpy", "av", "opencv-python", "openvino", "onnxruntime", "ultralytics", "torch"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    return found | installed_versions(_STANDS_ON)
