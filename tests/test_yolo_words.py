@@ -38,7 +38,7 @@ WITHOUT = {
 }
 ELSEWHERE = {
     "train data=coco8-pose.yaml model=yolo11n-pose.pt epochs=3": "poseline has no train: .* yolo pose train",
-    "pose val": "yolo pose val",
+    "pose val": "poseline evaluate",
     "mode=export format=onnx": "yolo export",
     "benchmark": "poseline bench CLIP",
     "detect predict source=a.jpg": "it finds poses alone",

@@ -15,7 +15,7 @@ _THERE = "ultralytics does it, and poseline runs the .pt that comes of it"
 NOT_OFFERED: Mapping[str, str] = {
     "train": f"training: {_THERE}: yolo pose train model=yolo11n-pose.pt data=coco8-pose.yaml",
     "tune": f"tuning: {_THERE}: yolo pose tune model=yolo11n-pose.pt data=coco8-pose.yaml",
-    "val": "mean average precision: ultralytics measures it: yolo pose val model=yolo11n-pose.pt data=coco8-pose.yaml",
+    "val": "average precision on labels: poseline evaluate MODEL DATASET.yaml",
     "export": "a .pt is converted to OpenVINO by itself when it runs on a CPU; for other programs ultralytics exports: "
     "yolo export model=yolo11n-pose.pt format=onnx",
     "benchmark": "speed is measured by `poseline bench clip.mp4 -m yolo11n-pose.pt`",
@@ -38,7 +38,7 @@ NOT_OFFERED: Mapping[str, str] = {
     "model_name": "`info()` says which file was loaded",
     "task_map": "there is one task, pose",
     "is_triton_model": "a Triton server is no model here: give a .pt, .onnx or OpenVINO folder",
-    "metrics": "mean average precision: ultralytics measures it: yolo pose val",
+    "metrics": "average precision on labels: poseline evaluate MODEL DATASET.yaml",
     "transforms": "pictures are letterboxed as ultralytics does it; there are no other transforms",
 }
 """Names of ultralytics' YOLO class that a PoseModel does not have, and what to do instead."""

@@ -12,7 +12,7 @@ _TASKS = ("pose", "detect", "segment", "semantic", "depth", "classify", "obb")
 _ELSEWHERE = {
     "train": "training is ultralytics': yolo pose train ...; poseline runs the .pt that comes of it",
     "tune": "tuning is ultralytics': yolo pose tune ...; poseline runs the .pt that comes of it",
-    "val": "mean average precision is ultralytics': yolo pose val ...",
+    "val": "average precision on labels: poseline evaluate MODEL DATASET.yaml",
     "export": "exporting is ultralytics': yolo export format=onnx ...; poseline converts a .pt by itself when it runs it",
     "benchmark": "speed is measured by `poseline bench CLIP`",
     "checks": "what this machine has is said by `poseline doctor`",
