@@ -26,7 +26,7 @@ PERSON = "person_"
 """What a person is called where a format has names: `person_7` has the id 7."""
 ALIKE = 1e-4
 """Seconds by which the times of one frame may differ between files of several persons."""
-MOST_VALUES = 300_000_000
+MOST_VALUES = 200_000_000
 """Numbers in an array over all frames and persons: more of them would take gigabytes of memory."""
 _FEET = tuple(
     (f"{side}_{first}", f"{side}_{second}")
@@ -122,7 +122,7 @@ def spread(tracks: Tracks, *, every_frame: bool) -> Spread:
     if math.prod(shape) > MOST_VALUES:
         raise OutputError(
             f"{count:,} frames with {len(ids):,} persons are too many for a format that has a place for everybody in "
-            "every frame; choose a part of the log, or some persons"
+            "every frame; try --every N, or a format of single poses such as coco or sleap"
         )
     points, scores = np.full(shape, np.nan, np.float32), np.full(shape[:2], np.nan, np.float32)
     place = places[own.rows.frame], np.searchsorted(ids, own.rows.id)

@@ -107,7 +107,8 @@ def _attributes(tracks: Tracks) -> dict[str, str | float]:
 
 def _axes(data: Any) -> tuple[str, ...]:
     """The names of an array's dimensions, as movement 0.17 has them."""
-    names = [Path(axis[0].name).name for axis in data.dims]
+    # The attribute itself: h5py's `dims` walks structures of the file, and a damaged one ended the process there.
+    names = [Path(data.file[axis[0]].name).name for axis in data.attrs["DIMENSION_LIST"]]
     return tuple(_OLD.get(name, name) for name in names)
 
 
