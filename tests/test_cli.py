@@ -360,15 +360,15 @@ def test_a_signal_between_two_sources_ends_all(builtin: Path, tmp_path: Path) ->
     code = (
         "import os, signal, sys, poseline.__main__, poseline.batch as batch\n"
         "run_one = batch.run_source\n"
-        "def torn(*arguments):\n"
-        "    report = run_one(*arguments)\n"
+        "def torn(*arguments, **options):\n"
+        "    report = run_one(*arguments, **options)\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "    return report\n"
         "batch.run_source = torn\nposeline.__main__.main()"
     )
     done = scripted(code, "run", *sources, "-m", builtin, "-o", tmp_path / "out")
     assert (done.returncode, done.stderr) == (130, "")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "batch.jsonl"]
     assert lines(tmp_path / "out" / "a" / "keypoints.jsonl")[-1]["type"] == "end"
 
 

@@ -129,7 +129,9 @@ def test_errors_in_words_with_their_codes(
 def test_a_module_that_is_missing_is_named_with_its_extra(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     needy = Format("needy", from_journal(print), print, needs=("no_such_module",))
     monkeypatch.setitem(FORMATS, "needy", needy)
-    with pytest.raises(SettingsError, match=r"needy needs no_such_module: pip install 'poseline\[formats\]'"):
+    with pytest.raises(
+        SettingsError, match=r"needy needs no_such_module, which is not installed: pip install 'poseline\[formats\]'"
+    ):
         export_log(run, "needy")
 
 

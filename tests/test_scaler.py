@@ -144,7 +144,7 @@ def test_the_margins_of_the_last_picture_are_painted_over() -> None:
         return one_person(pixels)
 
     model = estimator(script)
-    model.runtime.fixed_size = (64, 64)
+    model.fixed_size = (64, 64)
     for size in ((64, 32), (32, 64), (64, 32)):
         model.estimate(Frame(picture(255, size), 0, 0, Fraction(1), 0.0, 0.0))
     wide, tall, again = seen

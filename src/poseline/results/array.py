@@ -154,6 +154,9 @@ def _is_cpu(target: object) -> builtins.bool:
 def _dtype(target: Any) -> np.dtype[Any]:
     name = str(target)
     try:
-        return np.dtype(name.removeprefix("torch.") if name.startswith("torch.") else target)
+        dtype = np.dtype(name.removeprefix("torch.") if name.startswith("torch.") else target)
     except TypeError:
-        raise SettingsError(f"to({target!r}): is neither the device 'cpu' nor a dtype that numpy has") from None
+        dtype = None
+    if dtype is None or dtype.kind == "V":  # such as bfloat16, where a package (ml_dtypes) has added it to numpy
+        raise SettingsError(f"to({target!r}): is neither the device 'cpu' nor a dtype that numpy has")
+    return dtype
