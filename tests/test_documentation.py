@@ -40,6 +40,7 @@ UNRUN = {
     r"^poseline doctor": "imports every engine; test_doctor.py does it",
     r"^poseline bench": "takes minutes; test_bench_process.py does it",
     r"^poseline verify model.onnx": "there is no such export; test_verify.py makes one",
+    r"^poseline batch status": "needs a batch; test_manifest.py has one",
     r"^poseline evaluate": "needs pycocotools and TrackEval; test_evaluate.py does it",
 }
 """Commands that the test below does not run, and why; that their options exist is tested all the same."""

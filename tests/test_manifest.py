@@ -101,13 +101,13 @@ def test_a_models_own_file_is_part_of_the_settings(tmp_path: Path, clips: Path) 
         with Manifest(tmp_path / "out") as manifest:
             missing = manifest.plan([location], settings)
             for each in missing:
+                (tmp_path / "out" / each.name).mkdir(exist_ok=True)
+                (tmp_path / "out" / each.name / "keypoints.jsonl").write_text("{}\n")
                 manifest.record(each, "done")
             return len(missing)
 
-    (tmp_path / "out" / location.name).mkdir(parents=True)
     model.write_bytes(b"first")
     assert planned() == 1
-    (tmp_path / "out" / location.name / "keypoints.jsonl").touch()
     assert planned() == 0
     model.write_bytes(b"other")
     assert planned() == 1
@@ -170,15 +170,22 @@ def test_results_that_no_batch_made_are_not_replaced(clips: Path, tmp_path: Path
     assert sorted(os.listdir(out)) == ["clip1"]
 
 
-def test_a_model_that_cannot_be_run_leaves_the_manifest_as_it_was(clips: Path, tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_run_changes_nothing_that_is_done(clips: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     start(clips, out)
-    before = (out / MANIFEST_NAME).read_bytes()
     bad = tmp_path / "bad.pt"
     bad.write_bytes(b"no network")
     settings = load(overrides={"inference": {"model": str(bad)}, "output": {"directory": out}})
     assert start(clips, out, settings=settings) == (5, [])
-    assert (out / MANIFEST_NAME).read_bytes() == before
+    assert start(clips, out) == (0, [])
+
+
+def test_a_start_with_other_settings_that_was_cut_off_is_not_taken_for_the_first(clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    start(clips, out)
+    with (out / "clip1" / "keypoints.jsonl").open("a") as log:  # as a run that was killed leaves another log
+        log.write("{}\n")
+    assert start(clips, out) == (0, ["clip1"])
 
 
 def test_a_line_that_a_kill_cut_short_is_passed_over(clips: Path, tmp_path: Path) -> None:

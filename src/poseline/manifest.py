@@ -5,13 +5,12 @@
 - `{"type":"start","time":s,"sources":n,"kept":n}`: a start of the batch; `time` is Unix time.
 - `{"type":"source","source":...,"folder":...,"state":...,"size":bytes,"modified":ns,"settings":...}`: `state` is
   `waiting` (not yet run, or cut off), `done`, `failed` or `interrupted`. One that ended has `time`, `frames`,
-  `persons`, `seconds`, `code` (the exit code) and `error` as well.
+  `persons`, `seconds`, `code` (the exit code), `log` (bytes of its log) and `error` as well.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -61,6 +60,8 @@ class Entry:
     """What the run took."""
     code: int = 0
     """Exit code of its run."""
+    log: int = 0
+    """Bytes of its log: another size is of another run, such as one with other settings that was cut off."""
     error: str = ""
 
     def is_of(self, other: Entry) -> bool:
@@ -109,9 +110,9 @@ class Manifest:
         except OSError as error:
             raise OutputError(f"{folder}: the folder cannot be created: {cause(error)}; try another -o") from error
         self._lock = FolderLock(folder)
-        self._before = self._path.read_bytes() if self._path.exists() else b""
-        self._entries = {entry.source: entry for entry in _entries(_records(self._before))}
-        self._any_ended = False
+        self._is_new = not self._path.exists()
+        records = [] if self._is_new else _records(self._path.read_bytes())
+        self._entries = {entry.source: entry for entry in _entries(records)}
 
     def plan(self, locations: Sequence[Location], settings: Settings) -> list[Location]:
         """Begin: the sources that are not done, each named as its folder below the batch's is.
@@ -122,7 +123,7 @@ class Manifest:
             OutputError: a folder holds results that no batch made, and `settings.output.overwrite` is off.
         """
         fingerprint = _fingerprint(settings)
-        missing, waiting = [], []
+        missing, planned = [], list[Entry]()
         taken = {entry.folder for entry in self._entries.values()}
         for location in locations:
             now = _entry(location, fingerprint)
@@ -131,12 +132,13 @@ class Manifest:
             taken.add(name)
             if not (before and not settings.output.overwrite and self._is_done(before, now)):
                 missing.append(replace(location, name=name))
-                waiting.append(replace(now, folder=name))
+                planned.append(replace(now, folder=name))
             if before is None and not settings.output.overwrite:
                 self._refuse_results_of_others(name)
         start = {"type": "start", "time": time.time(), "sources": len(locations)}
-        self._append([start | {"kept": len(locations) - len(missing)}, *map(_as_record, waiting)])
-        self._entries.update((entry.source, entry) for entry in waiting)
+        new = [entry for entry in planned if entry.source not in self._entries]  # the others are known by their folders
+        self._append([start | {"kept": len(locations) - len(missing)}, *map(_as_record, new)])
+        self._entries.update((entry.source, entry) for entry in planned)
         return missing
 
     def failed(self, locations: Sequence[Location]) -> list[Location]:
@@ -150,17 +152,15 @@ class Manifest:
     def record(self, location: Location, state: str, **ended: Any) -> None:
         """Note how the run of a planned location ended; `ended` holds further fields of its `Entry`."""
         entry = replace(self._entries[_identity(location)], state=state, time=time.time(), **ended)
+        entry = replace(entry, log=self._log_size(entry))
         self._entries[entry.source] = entry
-        self._any_ended = True
         self._append([_as_record(entry)])
 
     def close(self) -> None:
-        """Release the folder. Where nothing has ended, it is left as it was found."""
-        if not self._any_ended:
+        """Release the folder. Where nothing was ever begun, as for want of a model, it is left as it was found."""
+        if self._is_new and not any(self._has_folder(entry) for entry in self._entries.values()):
             with suppress(OSError):
-                os.truncate(self._path, len(self._before))
-                if not self._before:
-                    self._path.unlink()
+                self._path.unlink()
         self._lock.release()
         if self._created:
             with suppress(OSError):  # it holds results
@@ -174,9 +174,20 @@ class Manifest:
     ) -> None:
         self.close()
 
+    def _log_size(self, entry: Entry) -> int:
+        """Bytes of the log in its folder; 0 where there is none."""
+        try:
+            return (self._folder / entry.folder / LOG_NAME).stat().st_size
+        except OSError:
+            return 0
+
+    def _has_folder(self, entry: Entry) -> bool:
+        """Whether its run was begun, which makes the folder when the model is loaded, or failed before."""
+        return entry.state != WAITING or (self._folder / entry.folder).exists()
+
     def _is_done(self, before: Entry, now: Entry) -> bool:
-        journal = self._folder / before.folder / LOG_NAME
-        return before.state == DONE and before.is_of(now) and journal.exists()
+        """Whether its results are there, and are those of the file and the settings of now."""
+        return before.state == DONE and before.is_of(now) and self._log_size(before) == before.log
 
     def _refuse_results_of_others(self, name: str) -> None:
         path = self._folder / name
@@ -244,7 +255,7 @@ def _entries(records: Sequence[Mapping[str, Any]]) -> list[Entry]:
 def _as_record(entry: Entry) -> dict[str, Any]:
     fields = {name: getattr(entry, name) for name in Entry.__dataclass_fields__}
     if entry.state == WAITING:
-        for name in ("time", "frames", "persons", "seconds", "code", "error"):
+        for name in ("time", "frames", "persons", "seconds", "code", "log", "error"):
             del fields[name]
     return {"type": "source", **fields}
 
