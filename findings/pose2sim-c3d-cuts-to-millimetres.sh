@@ -1,10 +1,10 @@
 #!/bin/sh
 # Pose2Sim 0.10.49 with c3d 0.6.0: its .c3d files hold whole millimetres, cut off towards zero; the .trc beside has more.
 #
-# create_c3d_file, by which filtering makes a .c3d beside each .trc (make_c3d, on by default), opens c3d's Writer with point_scale=1.0. A
-# positive scale means that points are stored as 16-bit integers of that size, and the writer casts without rounding. So a
-# marker at 0.9999 m is at 999 mm, slow movements become stairs, and points are half a millimetre nearer to the origin on
-# average. A negative scale would store them as floating point.
+# create_c3d_file, by which filtering makes a .c3d beside each .trc (make_c3d, on by default), opens c3d's Writer with
+# point_scale=1.0. A positive scale means that points are stored as 16-bit integers of that size, and the writer casts
+# without rounding. So a marker at 0.9999 m is at 999 mm, slow movements become stairs, and points are half a millimetre
+# nearer to the origin on average. A negative scale would store them as floating point.
 #
 # Seen with Pose2Sim 0.10.49, c3d 0.6.0, Python 3.11, Linux x86-64:
 #   wrote 0.9996 0.9997 0.9998 0.9999 m and -0.9999 m, read 999 999 999 999 and -999 mm
