@@ -57,7 +57,17 @@ def test_slp_keeps_the_size_who_has_no_id_and_which_frames_there_are(tmp_path: P
 def test_a_log_of_nobody_has_its_frames(name: str, tmp_path: Path) -> None:
     path = export_log(write_changing_log(tmp_path / "keypoints.jsonl", ()), name).paths[0]
     read = import_log(path, name, fps=25, size=SIZE).tracks
-    assert (len(read), len(read.rows)) == (COUNT, 0)
+    frames = [number for number in range(COUNT) if name == "sleap-analysis" or number not in DROPPED]
+    assert (read.frames.tolist(), len(read.rows)) == (frames, 0)
+
+
+def test_a_file_that_leaves_out_frames_without_people_has_them_again(tmp_path: Path) -> None:
+    log = write_changing_log(tmp_path / "keypoints.jsonl", (3,))
+    kept = [line for line in log.read_text().splitlines(keepends=True) if '"persons":[]' not in line]
+    log.write_text("".join(kept))
+    read = import_log(export_log(log, "sleap").paths[0], "sleap", fps=25, size=SIZE).tracks
+    assert read.frames.tolist() == list(range(10, COUNT)), "the frames that were dropped are among them"
+    assert_alike(by_frame(read), by_frame(read_tracks(log)))
 
 
 @BOTH

@@ -121,7 +121,8 @@ def read(path: Path, options: ImportOptions) -> Read:
         header={"source": str(videos[0].get("filename", "")) if videos else ""},
     )
     lost = int((found.rows.id == UNTRACKED).sum())
-    return Read(found, [f"on no track: {counted(lost, 'instance')}"] if lost else [])
+    notes = [f"on no track: {counted(lost, 'instance')}"] if lost else []
+    return Read(found, notes, sparse=len(np.unique(found.rows.frame)) == len(found))
 
 
 def _instances(rows: Rows, tracks: Tracks) -> NDArray[Any]:
