@@ -53,7 +53,9 @@ SEEN, EMPTY = 2.0, 1.5
 BREAKS, BROKEN = 15.0, 3.0
 """Seconds between two times at which a camera breaks off, and for which it stays away."""
 SETTLING = 2.5
-"""Seconds in which the page may still say what was before: a second of patience, and the way back."""
+"""Seconds in which the page may still say that a camera is live that has gone: a second of patience."""
+BACK = 6.0
+"""Seconds in which it may still say that a camera is lost that has come back: it is tried again every few seconds."""
 INTERVAL = 1.0
 """Seconds between two looks."""
 GROWTH = 0.06
@@ -288,7 +290,7 @@ def watch(
             found.states.setdefault(name, Counter())[state] += 1
             camera = cameras.get(name)
             expected = (
-                ("lost",) if camera is None else ("live",) if camera.gives(SETTLING)
+                ("lost",) if camera is None else ("live",) if camera.gives(BACK)
                 else ("late", "lost") if camera.gone(SETTLING) else ()
             )  # fmt: skip
             if state == "late" and expected == ("live",):
