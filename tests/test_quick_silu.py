@@ -13,6 +13,7 @@ from openvino import opset13 as ov
 
 from poseline.frame import Pixels
 from poseline.inference.runtimes.graph_rewrite import rewrite_graph
+from poseline.inference.runtimes.openvino import OpenVinoRuntime
 from poseline.inference.runtimes.quick_silu import quick_silu, silu
 from poseline.openvino_core import core
 from poseline.pose import Floats
@@ -81,3 +82,27 @@ def rows(picture: Pixels, *, quick: bool) -> Floats:
     assert (len([node for node in model.get_ops() if node.get_type_name() == "Swish"]) < 60) == quick
     found = core().compile_model(model, "CPU", FULL)([picture, np.array([0.3], np.float32)])[0]
     return np.asarray(found[found[:, 4] > 0.3], np.float32)
+
+
+@pytest.mark.parametrize(("floats", "quick"), [("bf16", True), ("fp32", False)])
+def test_it_goes_by_what_floats_are_computed_in_also_beside_int8(
+    floats: str, quick: bool, int8: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def rewritten(model: openvino.Model, size: tuple[int, int], values: int | None, *, quick: bool) -> openvino.Model:
+        asked.append(quick)
+        return rewrite_graph(model, size, values, quick=quick)
+
+    monkeypatch.setattr("poseline.inference.runtimes.graph_rewrite.rewrite_graph", rewritten)
+    monkeypatch.setattr(OpenVinoRuntime, "_float_precision", lambda _: floats)
+    runtime = OpenVinoRuntime(network_of(int8), precision="auto", live=False)
+    assert runtime.precision == "int8"
+    runtime.request(64, 64)
+    assert asked == [quick]
+
+
+def network_of(folder: Path) -> Path:
+    """The file of an OpenVINO model."""
+    (file,) = folder.glob("*.xml")
+    return file

@@ -93,7 +93,7 @@ class OpenVinoRuntime:
             rewrite_graph,  # most runs find a compiled network, and go without
         )
 
-        return rewrite_graph(self._model, size, self._keypoint_values, quick=self.precision == "bf16")
+        return rewrite_graph(self._model, size, self._keypoint_values, quick=self._float_precision() == "bf16")
 
     def _float_precision(self) -> str:
         hint = self._options.get("INFERENCE_PRECISION_HINT")
