@@ -248,6 +248,17 @@ def test_many_sources_are_told_briefly_and_killed_starts_are_gone_on_with(tmp_pa
     assert shown.stdout.startswith("24 sources: 23 done, 1 failed; 69 frames")
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_many_sources_that_are_all_done_are_kept(
+    jobs: int, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "MANY", 2)
+    out = tmp_path / "out"
+    code, run = start(clips, out, jobs=jobs)
+    assert (code, sorted(run)) == (0, ["clip0", "clip1", "clip2"])
+    assert start(clips, out, jobs=jobs) == (0, [])
+
+
 def test_a_batch_needs_a_folder(clips: Path) -> None:
     done = subprocess.run(command("batch", str(clips), "-m", "builtin"), capture_output=True, text=True, timeout=60)
     assert done.returncode == 2

@@ -131,11 +131,11 @@ def _run_manifest(
         again = settings.model_copy(update={"output": settings.output.model_copy(update={"overwrite": True})})
         brief, code = len(locations) > MANY and not settings.output.show, 0
         for _ in range(1 + retry):
+            if not missing or interruption.signal_count:
+                break
             requests = [RunRequest(location, _for_one(again, location, True), separately=True) for location in missing]
             code = _run_recorded(requests, jobs, interruption, on_log, partial(_note, manifest), brief)
             missing = manifest.failed(missing)
-            if not missing or interruption.signal_count:
-                break
         status = manifest.status()
         if status.ended or kept:  # else nothing could be run, and the error says why
             show_batch(status, kept, failures=brief)
