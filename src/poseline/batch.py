@@ -19,7 +19,7 @@ from poseline.request import RunRequest
 from poseline.session import Models, Session
 from poseline.settings import OutputSettings, Settings
 from poseline.startup import tune_process
-from poseline.words import counted, were
+from poseline.words import counted, unused, were
 from poseline.workers import (
     Context,
     Executor,
@@ -359,9 +359,7 @@ def with_unique_names(locations: list[Location]) -> list[Location]:
     """Rename sources so that no two have the same name, and no results replace another's."""
     taken: set[str] = set()
     for index, location in enumerate(locations):
-        name, number = location.name, 2
-        while name in taken:
-            name, number = f"{location.name}-{number}", number + 1
+        name = unused(location.name, taken)
         taken.add(name)
         locations[index] = replace(location, name=name)
     return locations

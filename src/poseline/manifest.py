@@ -30,6 +30,7 @@ from poseline.log.jsonable import jsonable
 from poseline.output.folder import results
 from poseline.output.lock import FolderLock
 from poseline.settings import Settings
+from poseline.words import unused
 
 MANIFEST_NAME = "batch.jsonl"
 DONE, FAILED, INTERRUPTED, WAITING = "done", "failed", "interrupted", "waiting"
@@ -128,7 +129,7 @@ class Manifest:
         for location in locations:
             now = _entry(location, fingerprint)
             before = self._entries.get(now.source)
-            name = before.folder if before else _unused(location.name, taken)
+            name = before.folder if before else unused(location.name, taken)
             taken.add(name)
             if not (before and not settings.output.overwrite and self._is_done(before, now)):
                 missing.append(replace(location, name=name))
@@ -280,13 +281,6 @@ def _entry(location: Location, fingerprint: str) -> Entry:
         size=sum(state.st_size for state in states) if states else None,
         modified=max(state.st_mtime_ns for state in states) if states else None,
     )  # fmt: skip
-
-
-def _unused(name: str, taken: set[str]) -> str:
-    unused, number = name, 2
-    while unused in taken:
-        unused, number = f"{name}-{number}", number + 1
-    return unused
 
 
 def _fingerprint(settings: Settings) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import islice
 from pathlib import Path
 
@@ -11,6 +11,14 @@ from pathlib import Path
 def counted(count: int, noun: str) -> str:
     """`1 packet`, `2 packets`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def unused(name: str, taken: Collection[str]) -> str:
+    """The name, or `NAME-2`, `NAME-3` and so on: the first that is not taken."""
+    free, number = name, 2
+    while free in taken:
+        free, number = f"{name}-{number}", number + 1
+    return free
 
 
 def were(count: int) -> str:
