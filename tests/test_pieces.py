@@ -122,6 +122,21 @@ def test_a_part_of_a_damaged_clip_in_pieces(tmp_path: Path) -> None:
     assert other.counts == report.counts
 
 
+@pytest.mark.usefixtures("short")
+def test_what_could_not_be_decoded_is_told_of_all_pieces_together(tmp_path: Path) -> None:
+    clip = tmp_path / "damaged.mp4"
+    content = bytearray(CROSSING.read_bytes())
+    for place in (len(content) // 4, len(content) // 2):
+        content[place : place + 3000] = bytes(3000)
+    clip.write_bytes(content)
+    _, report = run(clip, tmp_path / "whole")
+    _, other = run(clip, tmp_path / "divided", workers=2)
+    assert report.counts.bad >= 2
+    assert f"{report.counts.bad} packets could not be decoded and were passed over" in report.notes
+    assert other.counts == report.counts
+    assert other.notes == report.notes
+
+
 @pytest.mark.parametrize(("capture", "reason"), [({"vid_stride": 2}, "--vid-stride"), ({}, "no key frame to cut at")])
 def test_what_cannot_be_cut_runs_whole_and_says_why(
     capture: dict[str, Any], reason: str, tmp_path: Path, caplog: pytest.LogCaptureFixture

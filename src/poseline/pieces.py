@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from poseline.capture import Source, SourceInfo
+from poseline.capture.file import bad_notes, shortage
 from poseline.errors import PoselineError
 from poseline.frame import Frame, Gap
 from poseline.interruption import Interruption
@@ -199,16 +200,11 @@ class JoinedPieces:
             raise outcome.error
         result: PieceResult = outcome.result
         self.bad += result.bad
-        self.notes += [note for note in result.notes if note not in self.notes]
+        said = [*self.notes, *bad_notes(result.bad)]  # of the last piece alone; of all, when all are counted
+        self.notes += [note for note in result.notes if note not in said]
 
     def _conclude(self, count: int) -> None:
-        expected = self.info.frames
-        if expected and count + self.bad < _TRUNCATED * expected:
-            self.notes.append(f"read {count} of {expected} frames: {self.info.name} is cut short or damaged")
-
-
-_TRUNCATED = 0.98
-"""Below this share of its frames a file counts as cut short."""
+        self.notes += filter(None, [shortage(self.info, count, count + self.bad), *bad_notes(self.bad)])
 
 
 def _requests(request: RunRequest, cuts: Sequence[float]) -> list[RunRequest]:

@@ -19,6 +19,13 @@ _INDEXED = frozenset({"avi", "mov,mp4,m4a,3gp,3g2,mj2"})
 """Formats whose index lists every picture, and is read when they are opened."""
 _WRAPS = {"mpegts": 2**33, "mpeg": 2**33, "flv": 2**32, "asf": 2**32}
 """Ticks after which a clock begins anew (ISO/IEC 13818-1, 2.4.3.7: 33 bits; the others have 32)."""
+_LONGEST_TRANSMITTED = 10.0
+"""Seconds without a picture in a format of transmission beyond which its clock must have been set anew.
+
+MPEG-TS wants a time stamp every 0.7 s; FFmpeg takes the same 10 s.
+"""
+_LONGEST_RECORDED = 3600.0
+"""The same in other formats: a picture of a screen may stand for minutes, and in MP4 its duration is stated."""
 _REACHES = 0.9
 """Share of an AVI's time that its index must reach to count as complete."""
 _STATES_DURATION = _INDEXED | {"flv", "matroska,webm"}
@@ -33,6 +40,11 @@ def has_no_stamps(container: InputContainer) -> bool:
 def may_break(container: InputContainer) -> bool:
     """Whether time stamps of this format are those of a transmission, which may begin anew anywhere, as MPEG-TS's."""
     return _has(container, Flags.ts_discont)
+
+
+def longest_pause(container: InputContainer) -> float:
+    """Seconds without a picture beyond which time stamps are no times, or the clock was set anew."""
+    return _LONGEST_TRANSMITTED if may_break(container) else _LONGEST_RECORDED
 
 
 def clock_wrap(container: InputContainer) -> int | None:

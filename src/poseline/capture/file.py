@@ -33,13 +33,6 @@ _TRUNCATED = 0.98
 """Below this share of its frames, or bytes, a file counts as cut short; headers are often off by a frame or two."""
 _ASSUMED_RATE = Fraction(25)
 """Frames a second of pictures that have no time stamps, where nothing states another; FFmpeg assumes the same."""
-_LONGEST_TRANSMITTED = 10.0
-"""Seconds without a picture in a format of transmission beyond which its clock must have been set anew.
-
-MPEG-TS wants a time stamp every 0.7 s; FFmpeg takes the same 10 s.
-"""
-_LONGEST_RECORDED = 3600.0
-"""The same in other formats: a picture of a screen may stand for minutes, and in MP4 its duration is stated."""
 _LED_BY = Fraction(1, 4)
 """Seconds of interlaced pictures that are decoded before those that are wanted."""
 
@@ -141,7 +134,7 @@ class VideoFile:
 
     @property
     def _longest_pause(self) -> float:
-        return _LONGEST_TRANSMITTED if announced.may_break(self._opened.container) else _LONGEST_RECORDED
+        return announced.longest_pause(self._opened.container)
 
     def _begin_part(self, first: int | None) -> None:
         """Go to the part's first frame, and have `info` tell of the part; `first` is the clip's first stamp."""
@@ -242,16 +235,15 @@ class VideoFile:
             self.notes.append(short)
         elif failure:
             self.notes.append(f"reading ended after {counted(count, 'frame')}: {failure}")
-        if self.bad:
-            self.notes.append(f"{counted(self.bad, 'packet')} could not be decoded and {were(self.bad)} passed over")
+        self.notes += bad_notes(self.bad)
 
     def _cut_short(self, count: int) -> str:
         """What tells that the file is not whole, in words; empty if nothing does."""
-        expected, name, packets = self.info.frames, self.info.name, self._decoder.packets
+        name, packets = self.info.name, self._decoder.packets
         # Interlaced video may come as two packets a picture, one for each field.
         read = packets if abs(2 * count - packets) <= (1 - _TRUNCATED) * packets else count + self.bad
-        if expected and read < _TRUNCATED * expected:
-            return f"read {count} of {expected} frames: {name} is cut short or damaged"
+        if lacking := shortage(self.info, count, read):
+            return lacking
         if self.info.path is None:
             return ""
         stated = stated_bytes(self.info.path)
@@ -260,6 +252,24 @@ class VideoFile:
             percent = int(100 * share)
             return f"read {counted(count, 'frame')}: {name} is cut short, to {percent} % of the size that it states"
         return ""
+
+
+def shortage(info: SourceInfo, count: int, read: int) -> str:
+    """In words, that a file gave fewer frames than it announces; empty if it did not.
+
+    Args:
+        info: of the file.
+        count: frames that it gave.
+        read: the same with those that could not be decoded.
+    """
+    if info.frames and read < _TRUNCATED * info.frames:
+        return f"read {count} of {info.frames} frames: {info.name} is cut short or damaged"
+    return ""
+
+
+def bad_notes(bad: int) -> list[str]:
+    """The note about so many packets that could not be decoded; none about none."""
+    return [f"{counted(bad, 'packet')} could not be decoded and {were(bad)} passed over"] if bad else []
 
 
 class _Timed(NamedTuple):

@@ -19,9 +19,6 @@ from poseline.errors import SourceError
 if TYPE_CHECKING:
     from poseline.settings import CaptureSettings
 
-_TRANSMITTED, _RECORDED = 10.0, 3600.0
-"""Seconds without a picture beyond which time stamps are no times: in formats of transmission, and in others."""
-
 
 class Uncuttable(SourceError):
     """The recording cannot be cut into pieces; the text says why."""
@@ -42,7 +39,7 @@ def key_times(path: Path, settings: CaptureSettings) -> list[float]:
     with opened.container, suppress(*DAMAGE):  # what lies behind damage is in the last piece
         if announced.has_no_stamps(opened.container) or not ticks:
             raise Uncuttable(f"{path}: has no time stamps")
-        longest = (_TRANSMITTED if announced.may_break(opened.container) else _RECORDED) / ticks
+        longest = announced.longest_pause(opened.container) / ticks
         before: int | None = None
         for packet in opened.container.demux(stream):
             if not packet.size or packet.is_discard:
