@@ -3,7 +3,7 @@
 from poseline.output.closeable import Closeable
 from poseline.output.encoder import choose_encoder, encodes
 from poseline.output.folder import OutputFolder, prepare
-from poseline.output.images import image_file, save_image
+from poseline.output.images import free_file, image_file, save_image
 from poseline.output.mp4 import mp4_can_hold
 from poseline.output.recover import Recovered, recover
 from poseline.output.screen import ScriptedScreen
@@ -23,6 +23,7 @@ __all__ = [
     "Window",
     "choose_encoder",
     "encodes",
+    "free_file",
     "image_file",
     "mp4_can_hold",
     "prepare",
