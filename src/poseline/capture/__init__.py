@@ -4,6 +4,7 @@ from poseline.capture.audio import AudioTrack
 from poseline.capture.camera import Camera, cameras
 from poseline.capture.camera_check import check_cameras
 from poseline.capture.file import SimulatedCamera, VideoFile
+from poseline.capture.http_address import is_http
 from poseline.capture.images import Images, read_image
 from poseline.capture.locate import Location, check_part, locate, open_source
 from poseline.capture.memory import is_tensor, pixels_of
@@ -31,6 +32,7 @@ __all__ = [
     "check_cameras",
     "check_part",
     "check_present",
+    "is_http",
     "is_tensor",
     "locate",
     "open_source",
