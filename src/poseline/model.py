@@ -23,7 +23,6 @@ from poseline.calls import (
     Running,
     SaveFolders,
     ThresholdOptions,
-    TrackOptions,
     device_name,
     find_source,
     half_precision,
@@ -169,17 +168,17 @@ class PoseModel:
     @overload
     def track(
         self, source: Source = None, stream: Literal[False] = False, persist: bool = False,
-        **options: Unpack[TrackOptions],
+        **options: Unpack[PredictOptions],
     ) -> list[Results]: ...  # fmt: skip
 
     @overload
     def track(
-        self, source: Source, stream: Literal[True], persist: bool = False, **options: Unpack[TrackOptions]
+        self, source: Source, stream: Literal[True], persist: bool = False, **options: Unpack[PredictOptions]
     ) -> Generator[Results, None, None]: ...
 
-    @shows_options(TrackOptions)
+    @shows_options(PredictOptions)
     def track(
-        self, source: Source = None, stream: bool = False, persist: bool = False, **options: Unpack[TrackOptions]
+        self, source: Source = None, stream: bool = False, persist: bool = False, **options: Unpack[PredictOptions]
     ) -> list[Results] | Generator[Results, None, None]:
         """As `predict`, and persons keep an id; those who have none (yet) are left out.
 
@@ -188,7 +187,7 @@ class PoseModel:
             stream: as in `predict`.
             persist: go on from the call before: for frames that are given one by one, which count as 30 a second.
                 Without it ids begin at 1 in each call, and nobody is carried over to a picture of another name.
-            options: as `TrackOptions` says, for this call alone.
+            options: as `PredictOptions` says, for this call alone.
 
         Returns:
             As `predict`; `boxes.id` has the ids.
@@ -261,7 +260,7 @@ class PoseModel:
         *, persist: bool = False,
     ) -> list[Results] | Generator[Results, None, None]:  # fmt: skip
         estimator = self._estimator(options) if options else self.estimator
-        call = Call.of(estimator.settings, options, TrackOptions if mode == "track" else PredictOptions)
+        call = Call.of(estimator.settings, options, PredictOptions)
         check_classes(estimator.spec, call.inference.classes)
         following = self._follow(call.inference.conf, persist) if mode == "track" else None
         running, found = Running(estimator, call, mode, self._folders, following), find_source(source)
