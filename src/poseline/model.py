@@ -30,8 +30,8 @@ from poseline.calls import (
     load_settings,
     shows_options,
 )
-from poseline.capture import ClipSample, locate
-from poseline.errors import PoselineError, SettingsError, SourceError
+from poseline.capture import ClipSample, locate_one
+from poseline.errors import PoselineError, SettingsError
 from poseline.inference import PoseEstimator, check_classes, load_estimator, runs_on
 from poseline.pose import Observation
 from poseline.request import RunRequest
@@ -324,11 +324,9 @@ def stream(
             "capture": {"live": live, "vid_stride": vid_stride, "source_fps": source_fps, "start": start, "end": end},
         }
     ).model_copy(update={"inference": inference})
-    found = locate([str(source)])
-    if len(found) != 1:
-        raise SourceError(f"{source}: holds {len(found)} sources; stream them one by one")
+    request = RunRequest(locate_one(str(source), "stream"), settings)  # a number is a camera
     process = forks.generation()
-    with Session(RunRequest(found[0], settings), Models(loaded=loaded)) as session:
+    with Session(request, Models(loaded=loaded)) as session:
         for observation in session.observations():
             yield observation
             if process != forks.generation():

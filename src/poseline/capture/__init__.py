@@ -6,7 +6,7 @@ from poseline.capture.camera_check import check_cameras
 from poseline.capture.file import SimulatedCamera, VideoFile
 from poseline.capture.http_address import is_http
 from poseline.capture.images import Images, read_image
-from poseline.capture.locate import Location, check_part, locate, open_source
+from poseline.capture.locate import Location, check_part, locate, locate_one, open_source
 from poseline.capture.memory import is_tensor, pixels_of
 from poseline.capture.outage import Outage
 from poseline.capture.presence import check_present
@@ -35,6 +35,7 @@ __all__ = [
     "is_http",
     "is_tensor",
     "locate",
+    "locate_one",
     "open_source",
     "pixels_of",
     "read_image",
