@@ -24,7 +24,7 @@ import poseline.output
 from media_worlds import joined
 from output_worlds import SAMPLES, decoded, seconds, stamps, tone
 from poseline import YOLO, OutputError, PoselineError, PoseModel, SettingsError, SourceError
-from poseline.calls import NOT_OFFERED, Call, LoadOptions, PredictOptions, TrackOptions
+from poseline.calls import NOT_OFFERED, Call, LoadOptions, PredictOptions
 from poseline.calls.arguments import _ELSEWHERE
 from poseline.frame import Pixels
 from poseline.inference import PoseEstimator
@@ -406,7 +406,7 @@ def test_every_argument_of_ultralytics_is_known() -> None:
 
 @pytest.mark.parametrize(
     ("method", "options"),
-    [("predict", PredictOptions), ("__call__", PredictOptions), ("track", TrackOptions), ("__init__", LoadOptions)],
+    [("predict", PredictOptions), ("__call__", PredictOptions), ("track", PredictOptions), ("__init__", LoadOptions)],
 )
 def test_help_and_completion_show_each_argument(method: str, options: type) -> None:
     shown = inspect.signature(getattr(PoseModel, method)).parameters
@@ -418,7 +418,7 @@ def test_help_and_completion_show_each_argument(method: str, options: type) -> N
 def test_the_page_has_every_argument() -> None:
     page = (SAMPLES.parent / "docs" / "from-ultralytics.md").read_text(encoding="utf-8")
     table = page.partition("## Calls")[2].partition("## What differs")[0]
-    assert set(TrackOptions.__annotations__) | {"stream", "persist"} <= set(re.findall(r"`(\w+)`", table))
+    assert set(PredictOptions.__annotations__) | {"stream", "persist"} <= set(re.findall(r"`(\w+)`", table))
 
 
 @pytest.mark.parametrize("name", NOT_OFFERED)

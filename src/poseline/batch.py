@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from poseline.inference import PoseEstimator, Turns
     from poseline.manifest import Manifest
     from poseline.pipeline import OnFrame, RunReport, Sink
-    from poseline.pose import Observation
+    from poseline.pose import MeanSpeed, Observation
     from poseline.serve.keep import Recordings
 
     OnEnd: TypeAlias = Callable[[RunRequest, Outcome], None]
@@ -404,11 +404,12 @@ def _recorded(
 ) -> RunReport:
     """Run the source into a folder of its own, and show how it went."""
     from poseline.output import prepare
+    from poseline.pose import MeanSpeed
     from poseline.terminal import progress, show_error, show_report, show_speed
 
     location, output = request.source, request.settings.output
     source, estimator = session.source, session.estimator
-    seen: list[Observation] = []
+    mean = MeanSpeed()
     with (
         interruption.shielded(),
         prepare(output.directory, location.name, output.overwrite, location.inputs) as folder,
@@ -416,10 +417,10 @@ def _recorded(
         if on_open:
             on_open(source, folder.path)
         with nullcontext(given) if given else progress(source.info) as on_frame:
-            on_frame = _show_images(source, estimator, seen) if _are_images(source) else on_frame
+            on_frame = _show_images(source, estimator, mean) if _are_images(source) else on_frame
             report = session.run(folder, on_frame, interruption)
         if _are_images(source):
-            show_speed(seen, estimator.runtime.channels)
+            show_speed(mean, estimator.runtime.channels)
         show_report(report)
         if report.error is not None and not isinstance(report.error, KeyboardInterrupt):
             show_error(report.error)
@@ -431,11 +432,11 @@ def _are_images(source: Source) -> bool:
     return not source.info.width
 
 
-def _show_images(source: Source, estimator: PoseEstimator, seen: list[Observation]) -> Any:
+def _show_images(source: Source, estimator: PoseEstimator, mean: MeanSpeed) -> Any:
     from poseline.terminal import show_image
 
     def on_frame(observation: Observation, _: RunReport) -> None:
-        seen.append(replace(observation, frame=observation.frame.without_pixels()))  # a folder may hold many
+        mean.add(observation.speed, observation.input_shape)
         show_image(observation, observation.frame.index + 1, source.info.frames, estimator.spec.names)
 
     return on_frame

@@ -23,7 +23,6 @@ from poseline.calls import (
     Running,
     SaveFolders,
     ThresholdOptions,
-    TrackOptions,
     device_name,
     find_source,
     half_precision,
@@ -31,8 +30,8 @@ from poseline.calls import (
     load_settings,
     shows_options,
 )
-from poseline.capture import ClipSample, locate
-from poseline.errors import PoselineError, SettingsError, SourceError
+from poseline.capture import ClipSample, locate_one
+from poseline.errors import PoselineError, SettingsError
 from poseline.inference import PoseEstimator, check_classes, load_estimator, runs_on
 from poseline.pose import Observation
 from poseline.request import RunRequest
@@ -169,17 +168,17 @@ class PoseModel:
     @overload
     def track(
         self, source: Source = None, stream: Literal[False] = False, persist: bool = False,
-        **options: Unpack[TrackOptions],
+        **options: Unpack[PredictOptions],
     ) -> list[Results]: ...  # fmt: skip
 
     @overload
     def track(
-        self, source: Source, stream: Literal[True], persist: bool = False, **options: Unpack[TrackOptions]
+        self, source: Source, stream: Literal[True], persist: bool = False, **options: Unpack[PredictOptions]
     ) -> Generator[Results, None, None]: ...
 
-    @shows_options(TrackOptions)
+    @shows_options(PredictOptions)
     def track(
-        self, source: Source = None, stream: bool = False, persist: bool = False, **options: Unpack[TrackOptions]
+        self, source: Source = None, stream: bool = False, persist: bool = False, **options: Unpack[PredictOptions]
     ) -> list[Results] | Generator[Results, None, None]:
         """As `predict`, and persons keep an id; those who have none (yet) are left out.
 
@@ -188,7 +187,7 @@ class PoseModel:
             stream: as in `predict`.
             persist: go on from the call before: for frames that are given one by one, which count as 30 a second.
                 Without it ids begin at 1 in each call, and nobody is carried over to a picture of another name.
-            options: as `TrackOptions` says, for this call alone.
+            options: as `PredictOptions` says, for this call alone.
 
         Returns:
             As `predict`; `boxes.id` has the ids.
@@ -261,7 +260,7 @@ class PoseModel:
         *, persist: bool = False,
     ) -> list[Results] | Generator[Results, None, None]:  # fmt: skip
         estimator = self._estimator(options) if options else self.estimator
-        call = Call.of(estimator.settings, options, TrackOptions if mode == "track" else PredictOptions)
+        call = Call.of(estimator.settings, options, PredictOptions)
         check_classes(estimator.spec, call.inference.classes)
         following = self._follow(call.inference.conf, persist) if mode == "track" else None
         running, found = Running(estimator, call, mode, self._folders, following), find_source(source)
@@ -325,11 +324,9 @@ def stream(
             "capture": {"live": live, "vid_stride": vid_stride, "source_fps": source_fps, "start": start, "end": end},
         }
     ).model_copy(update={"inference": inference})
-    found = locate([str(source)])
-    if len(found) != 1:
-        raise SourceError(f"{source}: holds {len(found)} sources; stream them one by one")
+    request = RunRequest(locate_one(str(source), "stream"), settings)  # a number is a camera
     process = forks.generation()
-    with Session(RunRequest(found[0], settings), Models(loaded=loaded)) as session:
+    with Session(request, Models(loaded=loaded)) as session:
         for observation in session.observations():
             yield observation
             if process != forks.generation():

@@ -106,6 +106,30 @@ class Speed:
     postprocess: float = 0.0
 
 
+class MeanSpeed:
+    """The mean cost of pictures, to be said at their end."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._total = np.zeros(3)
+        self._shape = (0, 0)
+
+    def add(self, speed: Speed, input_shape: tuple[int, int]) -> None:
+        """Count one picture, and (height, width) of the network's input for it, of which the last is said."""
+        self.count += 1
+        self._total += speed.preprocess, speed.inference, speed.postprocess
+        self._shape = input_shape
+
+    def line(self, channels: int) -> str:
+        """The line of one picture or more, as ultralytics has it, with the channels of the network's input."""
+        preprocess, inference, postprocess = self._total / self.count
+        height, width = self._shape
+        return (
+            f"Speed: {preprocess:.1f}ms preprocess, {inference:.1f}ms inference, {postprocess:.1f}ms postprocess "
+            f"per image at shape (1, {channels}, {height}, {width})"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Observation:
     """A frame and what was seen in it."""

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from poseline.capture import locate
-from poseline.errors import SourceError
+from poseline.capture import locate_one
 from poseline.output import prepare
 from poseline.pipeline import RunReport, Sink, Stage
 from poseline.request import RunRequest
@@ -53,14 +52,12 @@ def record(
         "smoothing": smoothing, "overlay": overlay, "output": output,
     }  # fmt: skip
     chosen = load(overrides={name: dict(values) for name, values in sections.items() if values})
-    found = locate([str(source)])
-    if len(found) != 1:
-        raise SourceError(f"{source}: holds {len(found)} sources; record them one by one")
+    location = locate_one(source, "record")
     directory = Path(folder) if folder is not None else chosen.output.directory
-    request = RunRequest(found[0], chosen)
+    request = RunRequest(location, chosen)
     with (
         Session(request, Models(), sinks=sinks, stages=stages, into_folder=True) as session,
-        prepare(directory, found[0].name, chosen.output.overwrite, found[0].inputs) as out,
+        prepare(directory, location.name, chosen.output.overwrite, location.inputs) as out,
     ):
         report = session.run(out)
     if report.error is not None:

@@ -388,9 +388,7 @@ def checked(section: type[AnySection], values: dict[str, Any]) -> AnySection:
     try:
         return section.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"{where}: {first['msg']}, got {first.get('input')!r}") from None
+        raise SettingsError(_words(error.errors()[0])) from None
 
 
 def load(path: str | Path | None = None, overrides: dict[str, dict[str, Any]] | None = None) -> Settings:
@@ -436,13 +434,21 @@ def _read(path: Path) -> dict[str, Any]:
 def _explain(error: ValidationError, path: str | Path | None, overrides: dict[str, dict[str, Any]]) -> str:
     first = error.errors()[0]
     section_name, key = (*first["loc"], "")[:2]
-    where = ".".join(str(part) for part in first["loc"])
     prefix = f"{path}: " if path and key not in overrides.get(str(section_name), {}) else ""
     if first["type"] == "extra_forbidden":
         section = Settings.model_fields.get(str(first["loc"][0])) if len(first["loc"]) > 1 else None
         fields = section.annotation.model_fields if section and section.annotation else Settings.model_fields
         nearest = did_you_mean(str(first["loc"][-1]), fields)
-        return f"{prefix}unknown setting {where!r}{nearest}; known here: {', '.join(fields)}"
-    if first["type"] == "value_error":  # ours, in our own words
-        return f"{prefix}{where}: {first['ctx']['error']}"
-    return f"{prefix}{where}: {first['msg']}, got {first.get('input')!r}"
+        return f"{prefix}unknown setting {_where(first)!r}{nearest}; known here: {', '.join(fields)}"
+    return prefix + _words(first)
+
+
+def _words(problem: Any) -> str:
+    """What pydantic says of one value."""
+    if problem["type"] == "value_error":  # ours, in our own words
+        return f"{_where(problem)}: {problem['ctx']['error']}"
+    return f"{_where(problem)}: {problem['msg']}, got {problem.get('input')!r}"
+
+
+def _where(problem: Any) -> str:
+    return ".".join(str(part) for part in problem["loc"])

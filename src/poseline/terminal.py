@@ -17,7 +17,7 @@ from poseline.inference import PoseEstimator
 from poseline.output import Recovered
 from poseline.pipeline import Meter, OnFrame, RunReport
 from poseline.pipeline.report import percentile
-from poseline.pose import Observation, describe
+from poseline.pose import MeanSpeed, Observation, describe
 from poseline.skeleton import Skeleton
 from poseline.words import counted
 
@@ -81,20 +81,10 @@ def show_image(observation: Observation, number: int, total: int | None, names: 
     )
 
 
-def show_speed(observations: list[Observation], channels: int) -> None:
-    """The mean cost of the pictures, and the input of the last, with the channels of the network's input."""
-    if not observations:
-        return
-    mean = [
-        sum(getattr(seen.speed, part) for seen in observations) / len(observations)
-        for part in ("preprocess", "inference", "postprocess")
-    ]
-    height, width = observations[-1].input_shape
-    console.print(
-        f"Speed: {mean[0]:.1f}ms preprocess, {mean[1]:.1f}ms inference, {mean[2]:.1f}ms postprocess "
-        f"per image at shape (1, {channels}, {height}, {width})",
-        soft_wrap=True,
-    )
+def show_speed(mean: MeanSpeed, channels: int) -> None:
+    """The mean cost of the pictures, if there were any, with the channels of the network's input."""
+    if mean.count:
+        console.print(mean.line(channels), soft_wrap=True)
 
 
 def show_report(report: RunReport) -> None:

@@ -66,7 +66,7 @@ class LoadOptions(ThresholdOptions, total=False):
 
 
 class PredictOptions(ThresholdOptions, total=False):
-    """Keyword arguments of a call, with ultralytics' names, meaning and defaults."""
+    """Keyword arguments of `predict` and `track`, with ultralytics' names, meaning and defaults."""
 
     device: str | int | Sequence[int] | torch.device | None
     """Another device than the model's own: the model is loaded there too, once."""
@@ -108,10 +108,6 @@ class PredictOptions(ThresholdOptions, total=False):
     """Draw confidences."""
     show_boxes: bool
     """Draw boxes."""
-
-
-class TrackOptions(PredictOptions, total=False):
-    """Keyword arguments of `PoseModel.track`."""
 
 
 class Output(Section):

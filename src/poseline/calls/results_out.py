@@ -13,6 +13,7 @@ from poseline.calls.save_folder import SaveFolder
 from poseline.capture import SourceInfo
 from poseline.errors import OutputError
 from poseline.frame import Frame, Pixels
+from poseline.pose import MeanSpeed, Observation
 from poseline.results import Results
 from poseline.settings import CaptureSettings, Settings
 
@@ -59,15 +60,15 @@ class ResultsOut:
         self._recorded: SourceInfo | None = None
         self._window: Window | None = None
         self._closing = ExitStack()
-        self._count, self._times, self._shape = 0, [0.0, 0.0, 0.0], (0, 0)
+        self._mean = MeanSpeed()
 
-    def take(self, result: Results, frame: Frame, place: Place) -> bool:
-        """Do what was asked for with one result; False when the user closed the window."""
-        output = self._output
+    def take(self, result: Results, seen: Observation, place: Place) -> bool:
+        """Do what was asked for with the result of what was `seen`; False when the user closed the window."""
+        output, frame = self._output, seen.frame
         if self._into is not None:
             result.save_dir = str(self._folder)
         if output.verbose:
-            self._print(result, place)
+            self._print(result, seen, place)
         if not (self.draws or output.writes):
             return True
         stem = self._stem(place)
@@ -147,13 +148,10 @@ class ResultsOut:
             self._current = self._into.stem(place.stem) if self._into is not None else place.stem
         return self._current
 
-    def _print(self, result: Results, place: Place) -> None:
-        speed = result.speed
-        self._count += 1
-        for index, part in enumerate(("preprocess", "inference", "postprocess")):
-            self._times[index] += speed[part] or 0.0
-        self._shape = height, width = result.input_shape
-        _say(f"{place.what}{height}x{width} {result.verbose()}{speed['inference']:.1f}ms")
+    def _print(self, result: Results, seen: Observation, place: Place) -> None:
+        height, width = seen.input_shape
+        self._mean.add(seen.speed, seen.input_shape)
+        _say(f"{place.what}{height}x{width} {result.verbose()}{seen.speed.inference:.1f}ms")
 
     def __enter__(self) -> ResultsOut:
         return self
@@ -167,12 +165,8 @@ class ResultsOut:
             self._conclude()
 
     def _conclude(self) -> None:
-        if self._count:
-            mean = [total / self._count for total in self._times]
-            _say(
-                f"Speed: {mean[0]:.1f}ms preprocess, {mean[1]:.1f}ms inference, {mean[2]:.1f}ms postprocess "
-                f"per image at shape (1, {self._channels}, {self._shape[0]}, {self._shape[1]})"
-            )
+        if self._mean.count:
+            _say(self._mean.line(self._channels))
         if self._into is not None:
             _say(f"Results saved to {self._folder}")
 

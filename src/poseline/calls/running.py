@@ -55,7 +55,7 @@ class Running:
         with ResultsOut(call.output, self._mode, folder, call.capture, runtime.device, runtime.channels) as out:
             for seen, place in self._places(found, stream):
                 result = Results.of(seen, spec.names, spec.skeleton)
-                more = out.take(result, seen.frame, place)
+                more = out.take(result, seen, place)
                 yield result
                 if not more:
                     return

@@ -10,7 +10,6 @@ from poseline.calls.arguments import Output
 from poseline.errors import OutputError
 
 _FOLDER = Path("runs") / "pose"
-_MOST_FOLDERS = 10_000
 
 
 @dataclass(eq=False)
@@ -54,17 +53,14 @@ class SaveFolders:
 
 
 def _created(first: Path, *, exist_ok: bool) -> Path:
+    from poseline.output import MOST_FOLDERS, new_folder  # most calls write nothing
+
     try:
         first.parent.mkdir(parents=True, exist_ok=True)
-        for number in range(1, _MOST_FOLDERS):
-            path = first if number == 1 else first.with_name(f"{first.name}-{number}")
-            try:
-                path.mkdir(exist_ok=exist_ok)  # creates or fails, so two processes never get the same one
-            except FileExistsError:
-                continue
+        if path := new_folder(first, exist_ok=exist_ok):
             return path.resolve()
     except OSError as error:
         raise OutputError(
             f"{first}: the folder cannot be created: {error.strerror}; give another project= or name="
         ) from error
-    raise OutputError(f"{first.parent} holds {_MOST_FOLDERS} folders of {first.name}; give another name=")
+    raise OutputError(f"{first.parent} holds {MOST_FOLDERS} folders of {first.name}; give another name=")

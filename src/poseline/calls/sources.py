@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from poseline.capture import Location, is_tensor, locate, pixels_of, read_image
+from poseline.capture import Location, is_http, is_tensor, locate, pixels_of, read_image
 from poseline.errors import SourceError, redact
 from poseline.frame import Frame, Pixels
 from poseline.settings import CaptureSettings
@@ -109,7 +109,7 @@ def frame_of(picture: object, index: int, file: Path | None = None) -> Frame:
 
 def _read(source: str) -> Pixels:
     """The picture of a list. What is no picture is refused as what it is."""
-    if source.lower().startswith(("http://", "https://")):
+    if is_http(source):
         return read_image(source, CaptureSettings().max_pixels)
     found = _named(source)
     if isinstance(found, Pictures) and found.file is not None:

@@ -4,8 +4,9 @@ from poseline.capture.audio import AudioTrack
 from poseline.capture.camera import Camera, cameras
 from poseline.capture.camera_check import check_cameras
 from poseline.capture.file import SimulatedCamera, VideoFile
+from poseline.capture.http_address import is_http
 from poseline.capture.images import Images, read_image
-from poseline.capture.locate import Location, check_part, locate, open_source
+from poseline.capture.locate import Location, check_part, locate, locate_one, open_source
 from poseline.capture.memory import is_tensor, pixels_of
 from poseline.capture.outage import Outage
 from poseline.capture.presence import check_present
@@ -31,8 +32,10 @@ __all__ = [
     "check_cameras",
     "check_part",
     "check_present",
+    "is_http",
     "is_tensor",
     "locate",
+    "locate_one",
     "open_source",
     "pixels_of",
     "read_image",

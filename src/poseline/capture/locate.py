@@ -87,6 +87,18 @@ def locate(sources: Sequence[str | Path], recursive: bool = False) -> list[Locat
     return found
 
 
+def locate_one(source: str | Path, verb: str) -> Location:
+    """The location of one source; `verb` is what the caller does with it, such as `open`.
+
+    Raises:
+        SourceError: it leads to nothing readable, or stands for several.
+    """
+    found = locate([source])
+    if len(found) != 1:
+        raise SourceError(f"{source}: holds {len(found)} sources; {verb} them one by one")
+    return found[0]
+
+
 def _unseen(locations: Sequence[Location], seen: set[Path]) -> list[Location]:
     """The locations without those files that were `seen` before, under this name or another."""
     found, again = [], []
@@ -130,10 +142,7 @@ def open_source(location: Location | str | Path, settings: CaptureSettings, cons
         SourceError: it cannot be opened, or `location` stands for several.
     """
     if not isinstance(location, Location):
-        found = locate([location])
-        if len(found) != 1:
-            raise SourceError(f"{location}: holds {len(found)} sources; open them one by one")
-        location = found[0]
+        location = locate_one(location, "open")
     settings = location.settings(settings)
     check_part(location, settings)
     if location.camera is not None:

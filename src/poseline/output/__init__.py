@@ -2,8 +2,8 @@
 
 from poseline.output.closeable import Closeable
 from poseline.output.encoder import choose_encoder, encodes
-from poseline.output.folder import OutputFolder, prepare
-from poseline.output.images import image_file, save_image
+from poseline.output.folder import MOST_FOLDERS, OutputFolder, new_folder, prepare
+from poseline.output.images import free_file, image_file, save_image
 from poseline.output.mp4 import mp4_can_hold
 from poseline.output.recover import Recovered, recover
 from poseline.output.screen import ScriptedScreen
@@ -13,6 +13,7 @@ from poseline.output.video import VideoWriter
 from poseline.output.window import Window
 
 __all__ = [
+    "MOST_FOLDERS",
     "Closeable",
     "Keep",
     "OutputFolder",
@@ -23,8 +24,10 @@ __all__ = [
     "Window",
     "choose_encoder",
     "encodes",
+    "free_file",
     "image_file",
     "mp4_can_hold",
+    "new_folder",
     "prepare",
     "recover",
     "save_image",

@@ -21,7 +21,8 @@ from poseline.output.lock import FolderLock
 RUNS = Path("runs")
 _VIDEO = r"annotated(?:-(\d+))?\.mp4"
 _OURS = re.compile(rf"{_VIDEO}(\.part)?|summary\.json")
-_MOST_RUNS = 10_000
+MOST_FOLDERS = 10_000
+"""Of one name, with numbers behind it."""
 
 
 @dataclass(frozen=True)
@@ -140,16 +141,34 @@ def _numbered(name: str) -> tuple[Path, bool]:
     stem = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80] or "run"
     try:
         RUNS.mkdir(exist_ok=True)
-        for number in range(1, _MOST_RUNS):
-            path = RUNS / (stem if number == 1 else f"{stem}-{number}")
-            with suppress(FileExistsError):
-                path.mkdir()  # creates or fails, so two processes never get the same one
-                return path, True
+        if path := new_folder(RUNS / stem):
+            return path, True
     except OSError as error:
         raise OutputError(
             f"{RUNS.absolute()}: a folder cannot be created here: {cause(error)}; name one with -o"
         ) from error
-    raise OutputError(f"{RUNS.absolute()} holds {_MOST_RUNS} runs of {stem}; name a folder with -o")
+    raise OutputError(f"{RUNS.absolute()} holds {MOST_FOLDERS} runs of {stem}; name a folder with -o")
+
+
+def new_folder(first: Path, *, exist_ok: bool = False) -> Path | None:
+    """Create `first`, or with the first number behind its name that is free: clip, clip-2 ...
+
+    Args:
+        first: the folder, in one that is there.
+        exist_ok: take a folder that is there already.
+
+    Returns:
+        The folder; None where too many are there.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    for number in range(1, MOST_FOLDERS):
+        path = first if number == 1 else first.with_name(f"{first.name}-{number}")
+        with suppress(FileExistsError):
+            path.mkdir(exist_ok=exist_ok)  # creates or fails, so two processes never get the same one
+            return path
+    return None
 
 
 def results(path: Path) -> list[Path]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from itertools import chain, count
 from pathlib import Path
 
 from poseline.atomic import cause, replacing
@@ -44,3 +46,9 @@ def image_file(path: Path) -> Path:
 
     writable = path.suffix and cv2.haveImageWriter(f"picture{path.suffix}")
     return path if writable else path.with_name(f"{path.name}.jpg")
+
+
+def free_file(path: Path) -> Path:
+    """`path`, or with the first number behind its stem of which there is nothing: im.jpg, im-2.jpg, im-3.jpg ..."""
+    numbered = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
+    return next(each for each in chain([path], numbered) if not os.path.lexists(each))

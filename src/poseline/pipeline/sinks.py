@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -17,7 +16,7 @@ from poseline.errors import OutputError, SettingsError
 from poseline.frame import Picture
 from poseline.inference import ModelSpec
 from poseline.log import KeypointLog, RunHeader
-from poseline.output import OutputFolder, Segments, Window, choose_encoder, image_file, save_image
+from poseline.output import OutputFolder, Segments, Window, choose_encoder, free_file, image_file, save_image
 from poseline.overlay import Drawn
 from poseline.pipeline.annotated import AnnotatedVideo
 from poseline.pipeline.renderer import Renderer, RenderTask
@@ -109,10 +108,8 @@ class ImageSink(Sink):
         assert picture is not None
         assert not isinstance(picture, VideoFrame)
         target = image_file(self._folder.pictures / _file_of(observation.frame.source).name)
-        first, number = target, 2
-        while os.path.lexists(target):  # of a picture of this name in another folder, or the user's own
-            target, number = first.with_stem(f"{first.stem}-{number}"), number + 1
-        self.written.append(save_image(picture, target))
+        # What is there may be of a picture of this name in another folder, or the user's own.
+        self.written.append(save_image(picture, free_file(target)))
 
 
 class WindowSink(Sink):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,11 +110,11 @@ class Exportable(Pictured):
         Raises:
             OutputError: one cannot be written.
         """
-        from poseline.output import save_image
+        from poseline.output import free_file, save_image
 
         for box, kind in zip(self.boxes.xyxy.tolist(), self.boxes.cls.astype(int).tolist(), strict=True):
             file = (Path(save_dir) / self.names[kind] / file_name).with_suffix(".jpg")
-            save_image(_cropped(self._pixels, box), _free(file))
+            save_image(_cropped(self._pixels, box), free_file(file))
 
     def _label_lines(self, save_conf: bool) -> list[str]:
         boxes, keypoints = self.boxes, self.keypoints
@@ -143,9 +142,3 @@ def _widened(first: float, last: float, limit: int) -> tuple[int, int]:
     """A stretch from `first` to `last`, made longer for a crop, within 0..`limit`."""
     middle, half = (first + last) / 2, ((last - first) * _CROP_GAIN + _CROP_MARGIN) / 2
     return max(0, int(middle - half)), min(limit, int(middle + half))
-
-
-def _free(file: Path) -> Path:
-    """`file`, or with the first number behind its name of which there is no file: im.jpg, im-2.jpg, im-3.jpg ..."""
-    names = (file.with_stem(f"{file.stem}-{number}") for number in count(2))
-    return next(name for name in chain([file], names) if not name.exists())

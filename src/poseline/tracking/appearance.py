@@ -8,7 +8,7 @@ would, and cost next to nothing. Luma weighs less than chroma: it changes with s
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,6 @@ from numpy.typing import NDArray
 from poseline.frame import Frame, Picture, plane_pixels
 from poseline.luma import BT601
 from poseline.pose import Floats
-
-if TYPE_CHECKING:
-    pass
 
 Torso: TypeAlias = tuple[int, int, int, int]
 """Which keypoints are the left and right shoulder and the left and right hip."""
