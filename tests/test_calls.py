@@ -129,6 +129,19 @@ def test_a_list_of_sources_is_read(model: PoseModel, frames: list[Pixels], clip:
         model("empty.txt")
 
 
+def test_a_list_that_is_no_text_is_an_error_in_words(model: PoseModel, here: Path) -> None:
+    (here / "list.txt").write_bytes(b"caf\xe9.jpg\n")
+    with pytest.raises(SourceError, match=r"list\.txt: the list of sources cannot be read as UTF-8"):
+        model("list.txt")
+
+
+def test_sound_that_does_not_fit_is_warned_of(model: PoseModel, clip: Path, here: Path) -> None:
+    tone(here / "tone.wav", "pcm_s16le", "wav")
+    joined(here / "loud.mkv", clip, here / "tone.wav")
+    with pytest.warns(UserWarning, match=r"the sound \(pcm_s16le\) does not fit into an MP4"):
+        model("loud.mkv", save=True, verbose=False)
+
+
 def test_a_picture_that_cannot_be_read_is_warned_of(model: PoseModel, frames: list[Pixels], here: Path) -> None:
     cv2.imwrite(str(here / "a.png"), frames[0])
     cv2.imwrite(str(here / "c.png"), frames[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -115,7 +116,8 @@ class ResultsOut:
 
     def _finish_video(self) -> None:
         if self._video is not None:
-            self._video.conclude()
+            for note in self._video.conclude():
+                warnings.warn(note, stacklevel=2)
             self._video = None
 
     def _show(self, picture: Pixels, place: Place) -> bool:

@@ -78,7 +78,10 @@ def _named(source: str) -> Found:
 
 def _listed(path: Path) -> Sequence[str]:
     """The sources that a text file lists, a line each, or a CSV; a relative one is looked for beside the list too."""
-    text = path.read_text(encoding="utf-8-sig")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path}: the list of sources cannot be read as UTF-8: {error}") from error
     if path.suffix.lower() == ".csv":
         rows = list(csv.reader(text.splitlines()))
         names = [name for row in (rows[1:] if rows[:1] == [["source"]] else rows) for name in row]
