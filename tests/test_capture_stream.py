@@ -234,6 +234,34 @@ def test_what_a_broken_connection_held_is_given_back(act: Act, transport: bytes,
     assert [each["collections"] for each in gc.get_stats()] == runs, "nothing was given back by a collection"
 
 
+@pytest.mark.parametrize(("status", "kind"), [(503, av.error.HTTPServerError), (404, av.error.HTTPNotFoundError)])
+def test_an_attempt_that_failed_leaves_nothing_behind(
+    transport: bytes, serve: Callable[..., Server], status: int, kind: type[Exception]
+) -> None:
+    """A source that stays away is tried for hours, and each error would hold the whole call that it came from."""
+    server = serve(transport, refusing(status))
+    failed: list[str] = []
+
+    def attempt() -> None:
+        try:
+            open_source(server.url, QUICK)
+        except SourceError as error:
+            failed.append(str(error))
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = in_memory(kind)
+        for _ in range(3):
+            trying = threading.Thread(target=attempt)  # as a run does; on the main thread another one connects
+            trying.start()
+            trying.join()
+        assert in_memory(kind) == before
+    finally:
+        gc.enable()
+    assert len(failed) == 3
+
+
 def test_a_stream_that_stays_away_ends_the_run_in_time(transport: bytes, serve: Callable[..., Server]) -> None:
     server = serve(transport, whole, refusing(404))
     source = open_source(server.url, CaptureSettings(open_timeout=2, read_timeout=1, max_outage=1))

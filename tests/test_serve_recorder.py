@@ -12,6 +12,7 @@ from typing import Any
 import av
 import orjson
 import pytest
+from av.video.reformatter import ColorRange, Colorspace
 
 pytest.importorskip("aiohttp", reason="needs poseline[serve]")
 pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
@@ -124,6 +125,21 @@ def test_another_size_begins_another_file(tmp_path: Path) -> None:
     world.film(10, width=160)
     world.recorder.close()
     assert [found.frames for found in world.recorder.finished] == [10, 10]
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_it_says_what_its_colours_mean(tmp_path: Path, full: bool) -> None:
+    """Else players take a webcam's pictures, whose range is full, for limited ones: dark parts become black."""
+    world = World(tmp_path, 0.0)
+    world.recorder.want(True)
+    for index in range(12):
+        shown = picture()
+        shown.color_range, shown.colorspace = ColorRange.JPEG if full else ColorRange.MPEG, Colorspace.ITU709
+        world.feed.put(seen(index, standing(), shown=shown))
+    world.recorder.close()
+    with av.open(str(world.recorder.finished[0].video)) as media:
+        found = next(media.decode(video=0))
+    assert (found.color_range, found.colorspace) == (ColorRange.JPEG if full else ColorRange.MPEG, Colorspace.ITU709)
 
 
 def test_a_full_disk_is_told_and_the_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

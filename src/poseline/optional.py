@@ -12,19 +12,20 @@ from importlib.util import find_spec
 from poseline.errors import SettingsError
 
 
-def require(package: str, purpose: str, module: str = "") -> None:
+def require(package: str, purpose: str, module: str = "", install: str = "") -> None:
     """Make sure that a package is installed; it is not imported.
 
     Args:
         package: its name, as pip knows it.
         purpose: what needs it, as the subject of a sentence.
         module: its name, as Python knows it, where that is another.
+        install: what pip is to install, where that is not the package alone, such as an extra.
 
     Raises:
         SettingsError: it is not installed.
     """
     if find_spec(module or package) is None:
-        raise SettingsError(f"{purpose} needs {package}, which is not installed: pip install {package}")
+        raise SettingsError(f"{purpose} needs {package}, which is not installed: pip install {install or package}")
 
 
 def installed_versions(packages: Iterable[str]) -> dict[str, str]:

@@ -13,11 +13,13 @@ from poseline.errors import SettingsError
 SCHEMA: Literal[1] = 1
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
+    """What a file of a benchmark is made of."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Spread(_Record):
+class Spread(Record):
     """One quantity over several runs."""
 
     median: float
@@ -30,7 +32,7 @@ class Spread(_Record):
         return cls(median=float(np.median(values)), least=min(values), most=max(values))
 
 
-class Machine(_Record):
+class Machine(Record):
     """Where it was measured."""
 
     system: str
@@ -50,7 +52,7 @@ class Machine(_Record):
     versions: dict[str, str]
 
 
-class Clip(_Record):
+class Clip(Record):
     """What was run."""
 
     name: str
@@ -64,7 +66,7 @@ class Clip(_Record):
     bytes: int
 
 
-class Combination(_Record):
+class Combination(Record):
     """What was asked for."""
 
     model: str
@@ -76,7 +78,7 @@ class Combination(_Record):
     live: bool
 
 
-class Stage(_Record):
+class Stage(Record):
     """What one stage cost; milliseconds a frame."""
 
     name: str
@@ -96,7 +98,7 @@ class Stage(_Record):
     """Frames that an output gave up for newer ones."""
 
 
-class Run(_Record):
+class Run(Record):
     """One whole process of `poseline run`, from its start to its end."""
 
     wall: float
@@ -125,7 +127,7 @@ class Run(_Record):
     """Milliseconds from a frame's arrival to the end of its recording; null but for a live source."""
 
 
-class Network(_Record):
+class Network(Record):
     """The model alone: the clip's first frame again and again, requests kept in flight, nothing decoded or drawn."""
 
     fps: float
@@ -136,7 +138,7 @@ class Network(_Record):
     """Of its input, in pixels."""
 
 
-class Accuracy(_Record):
+class Accuracy(Record):
     """How far a reduced precision is from fp32, on the same clip."""
 
     oks: float
@@ -145,7 +147,7 @@ class Accuracy(_Record):
     """How many those are, over all frames."""
 
 
-class Sensors(_Record):
+class Sensors(Record):
     """What the machine told of itself while a combination was measured; null where the system tells nothing of it."""
 
     celsius: float | None = None
@@ -162,7 +164,7 @@ class Sensors(_Record):
     """Whether one slowed itself down, for its heat or for want of power."""
 
 
-class Case(_Record):
+class Case(Record):
     """All that was measured of one combination."""
 
     asked: Combination
@@ -196,7 +198,7 @@ class Case(_Record):
     """null where the system tells nothing, and in files of earlier versions."""
 
 
-class Sample(_Record):
+class Sample(Record):
     """One whole process of a contest."""
 
     wall: float
@@ -209,7 +211,7 @@ class Sample(_Record):
     """Frames that it processed; null where it does not tell."""
 
 
-class Contest(_Record):
+class Contest(Record):
     """Poseline against a peer on the same clip, weights and image size, in turns: ours, theirs, ours, theirs."""
 
     peer: str
@@ -237,7 +239,7 @@ class Contest(_Record):
         return next(((ours, theirs) for ours, theirs in counts if ours and theirs and ours != theirs), None)
 
 
-class Benchmark(_Record):
+class Benchmark(Record):
     """The file."""
 
     version: Literal[1] = Field(default=SCHEMA, alias="schema")
@@ -264,9 +266,13 @@ def read(path: Path) -> Benchmark:
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
         raise SettingsError(
-            f"{path}: not a benchmark of schema {SCHEMA}: {f'{where}: ' if where else ''}{first['msg']}; "
-            "make one with poseline bench --json"
+            f"{path}: not a benchmark of schema {SCHEMA}: {first_fault(error)}; make one with poseline bench --json"
         ) from None
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first thing that is wrong with a record, after the name of its field where it is in one."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{f'{where}: ' if where else ''}{first['msg']}"

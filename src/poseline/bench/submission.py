@@ -6,22 +6,18 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from poseline.bench import tables
 from poseline.bench.grid import Grid
-from poseline.bench.schema import Benchmark, Case, Clip, Contest, Sensors, Spread
+from poseline.bench.schema import Benchmark, Case, Clip, Contest, Record, Sensors, Spread, first_fault
 from poseline.errors import OutputError, SettingsError
 
 SUFFIX = ".jsonl"
 """What a file of submissions is called by, one in each line; a whole benchmark is a `.json`."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Result(_Record):
+class Result(Record):
     """One combination."""
 
     model: str
@@ -47,7 +43,7 @@ class Result(_Record):
     sensors: Sensors | None = None
 
 
-class Submission(_Record):
+class Submission(Record):
     """One benchmark of one machine. Nothing in it names a person, a computer or a folder."""
 
     version: Literal[1] = Field(default=1, alias="schema")
@@ -94,7 +90,7 @@ class Submission(_Record):
 
     def line(self) -> str:
         """One line of JSON, with its end."""
-        return self.model_dump_json(by_alias=True, exclude_none=False) + "\n"
+        return self.model_dump_json(by_alias=True) + "\n"
 
 
 def _result(case: Case) -> Result:
@@ -155,11 +151,7 @@ def _read(line: str, where: str) -> Submission:
     try:
         return Submission.model_validate_json(line)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(
-            f"{where}: not a line of poseline bench --submit: {f'{field}: ' if field else ''}{first['msg']}"
-        ) from None
+        raise SettingsError(f"{where}: not a line of poseline bench --submit: {first_fault(error)}") from None
 
 
 _HEADINGS = (

@@ -152,7 +152,10 @@ def _connected(url: str, settings: CaptureSettings, form: str | None) -> tuple[I
                 break
         else:
             return container, f"received over {transport.upper()}; {failures[0]}" if failures else ""
-    raise SourceError(f"{url}: {'; '.join(failures)}{network.password_hint(url)}") from failure
+    try:
+        raise SourceError(f"{url}: {'; '.join(failures)}{network.password_hint(url)}") from failure
+    finally:
+        del failure  # its traceback refers to this call: all callers' objects would stay until a garbage collection
 
 
 def _video_stream(container: InputContainer, location: str, settings: CaptureSettings) -> VideoStream:

@@ -198,6 +198,8 @@ def _open_address(url: str, settings: CaptureSettings) -> Source:
             return source
         named = error.found is not None and error.found.kind is Kind.OTHER
         raise error if named else failure from None
+    finally:
+        del failure  # its traceback refers to this call
 
 
 def _open_recognised(url: str, found: Recognised | None, settings: CaptureSettings) -> Source | None:

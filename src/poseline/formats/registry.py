@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -14,6 +13,7 @@ from poseline.errors import SettingsError
 from poseline.formats.options import ExportOptions, ImportOptions
 from poseline.formats.source import LogFile
 from poseline.log import Tracks, tables
+from poseline.optional import require
 from poseline.settings import LOG_FORMATS
 
 
@@ -73,11 +73,7 @@ class Format:
     def require(self) -> None:
         """Raise a SettingsError where a module that it needs is not installed."""
         for module in self.needs:
-            if find_spec(module) is None:
-                package = module if module in _FULL else f"'poseline[{_EXTRA}]'"
-                raise SettingsError(
-                    f"the format {self.name} needs {module}, which is not installed: pip install {package}"
-                )
+            require(module, f"the format {self.name}", install="" if module in _FULL else f"'poseline[{_EXTRA}]'")
 
     def convert(self, log: Path | LogFile, target: Path, options: ExportOptions | None = None) -> list[str]:
         """Write the keypoint log as `target`, and validate what was written; returns notes.

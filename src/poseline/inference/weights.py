@@ -135,8 +135,9 @@ def _converted(weights: Path, digest: str) -> Path:
 def _builder() -> str:
     """A hash of the code that builds networks: what another version of it made is not this one's."""
     here = Path(__file__).parent
-    files = [*here.glob("network/*.py"), here / "weights_file.py", here / "unpickler.py"]
-    code = b"".join(path.read_bytes() for path in sorted([*files, here / "runtimes" / "sparse_head.py"]))
+    passes = [here / "runtimes" / f"{name}.py" for name in ("constants", "late_upsampling", "sparse_head")]
+    files = [*here.glob("network/*.py"), here / "weights_file.py", here / "unpickler.py", *passes]
+    code = b"".join(path.read_bytes() for path in sorted(files))
     return hashlib.sha256(code).hexdigest()[:8]
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _KEY_SECONDS = 0.25
 """Least time between two key frames that are asked for: each takes ten times the bytes of another frame."""
-_MOST_BETWEEN_KEYS = "600"
-_OPTIONS = {"preset": "ultrafast", "tune": "zerolatency", "crf": "23", "bf": "0", "forced-idr": "1"}
+_OPTIONS = {"preset": "ultrafast", "tune": "zerolatency", "bf": "0", "forced-idr": "1", "g": "600"}
+_TIME_BASE = Fraction(1, 30)
 _SPS = 7
 
 
@@ -67,7 +67,7 @@ class H264:
         if (picture.width, picture.height) != self._size:
             self._begin(picture)
         key = not self._last or (self._key_wanted and now - self._key_at >= _KEY_SECONDS)
-        picture.pts, picture.time_base = shot.number, Fraction(1, 30)
+        picture.pts, picture.time_base = shot.number, _TIME_BASE
         picture.pict_type = PictureType.I if key else PictureType.NONE
         packets = self._encoder.encode(picture)
         key = any(packet.is_keyframe for packet in packets)
@@ -78,15 +78,24 @@ class H264:
         return Coded(content, _codec(content) if key else "", after)
 
     def _begin(self, picture: av.VideoFrame) -> None:
-        encoder = av.CodecContext.create("libx264", "w")
-        assert isinstance(encoder, av.VideoCodecContext)
-        encoder.width, encoder.height, encoder.pix_fmt = picture.width, picture.height, "yuv420p"
-        encoder.time_base, encoder.framerate = Fraction(1, 30), Fraction(30)
-        encoder.color_range, encoder.colorspace = picture.color_range, picture.colorspace
-        encoder.color_primaries, encoder.color_trc = picture.color_primaries, picture.color_trc
-        encoder.thread_count = 1
-        encoder.options = {**_OPTIONS, "g": _MOST_BETWEEN_KEYS}
-        self._encoder, self._size, self._last = encoder, (picture.width, picture.height), 0
+        self._encoder = open_encoder(picture, _TIME_BASE, crf=23)
+        self._encoder.thread_count = 1
+        self._size, self._last = (picture.width, picture.height), 0
+
+
+def open_encoder(picture: av.VideoFrame, time_base: Fraction, *, crf: int) -> Any:
+    """An encoder (x264) for pictures of this one's size and colours.
+
+    It holds no picture back, and makes a key frame of those that ask for it.
+    """
+    encoder = av.CodecContext.create("libx264", "w")
+    assert isinstance(encoder, av.VideoCodecContext)
+    encoder.width, encoder.height, encoder.pix_fmt = picture.width, picture.height, "yuv420p"
+    encoder.time_base, encoder.framerate = time_base, Fraction(30)
+    encoder.color_range, encoder.colorspace = picture.color_range, picture.colorspace
+    encoder.color_primaries, encoder.color_trc = picture.color_primaries, picture.color_trc
+    encoder.options = {**_OPTIONS, "crf": str(crf)}
+    return encoder
 
 
 def _codec(content: bytes) -> str:

@@ -18,6 +18,7 @@ import orjson
 from poseline.errors import OutputError
 from poseline.output.disk import RUN_RESERVE, free_bytes
 from poseline.overlay.writable import writable_yuv
+from poseline.serve.h264 import open_encoder
 
 if TYPE_CHECKING:
     from poseline.serve.feed import Shot
@@ -158,9 +159,9 @@ class Recorder(threading.Thread):
             self._finish()
         if not wanted and not self._pre_roll:
             return
-        if (frame.width, frame.height) != self._size:
-            self._begin_encoder(frame.width, frame.height)
-        picture = writable_yuv(frame)
+        picture, size = writable_yuv(frame), (frame.width, frame.height)
+        if size != self._size:
+            self._begin_encoder(picture, size)
         ticks = max(self._last + 1, round(1000 * frame.time))
         key = self._last_key < 0 or ticks - self._last_key >= 1000 * _KEY_SECONDS
         picture.pts, picture.time_base = ticks, _TICK
@@ -182,17 +183,12 @@ class Recorder(threading.Thread):
         for _ in range(keys[-1] if keys else 0):
             self._rolled.popleft()
 
-    def _begin_encoder(self, width: int, height: int) -> None:
-        """One for pictures of this size; a recording of another size ends."""
+    def _begin_encoder(self, picture: av.VideoFrame, size: tuple[int, int]) -> None:
+        """One for pictures like this, of frames of this `size`; a recording of another size ends."""
         if self._open:
             self._finish()
         self._rolled.clear()
-        encoder = av.CodecContext.create("libx264", "w")
-        assert isinstance(encoder, av.VideoCodecContext)
-        encoder.width, encoder.height, encoder.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
-        encoder.time_base, encoder.framerate = _TICK, Fraction(30)
-        encoder.options = {"preset": "ultrafast", "tune": "zerolatency", "crf": "20", "forced-idr": "1", "g": "600"}
-        self._encoder, self._size, self._last_key = encoder, (width, height), -1
+        self._encoder, self._size, self._last_key = open_encoder(picture, _TICK, crf=20), size, -1
 
     def _start(self, coded: list[_Coded]) -> None:
         """Open the files, and write the pre-roll."""
