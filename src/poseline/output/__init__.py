@@ -2,7 +2,7 @@
 
 from poseline.output.closeable import Closeable
 from poseline.output.encoder import choose_encoder, encodes
-from poseline.output.folder import OutputFolder, prepare
+from poseline.output.folder import OutputFolder, given_folder, numbered_folder, prepare
 from poseline.output.images import image_file, save_image
 from poseline.output.mp4 import mp4_can_hold
 from poseline.output.recover import Recovered, recover
@@ -23,8 +23,10 @@ __all__ = [
     "Window",
     "choose_encoder",
     "encodes",
+    "given_folder",
     "image_file",
     "mp4_can_hold",
+    "numbered_folder",
     "prepare",
     "recover",
     "save_image",
