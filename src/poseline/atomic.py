@@ -1,4 +1,4 @@
-"""Atomic files: a reader finds the old content or all of the new, never a half."""
+"""Atomic files: a reader finds the old content or all of the new, never a half. And the folders that they go to."""
 
 from __future__ import annotations
 
@@ -13,6 +13,18 @@ from poseline.errors import OutputError, PoselineError
 def cause(error: BaseException) -> str:
     """Why the system refused, in words and without the path, which the caller names itself."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder for results, and those above it, where they are missing.
+
+    Raises:
+        OutputError: it cannot be created; the message names `-o`.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: the folder cannot be created: {cause(error)}; try another one with -o") from error
 
 
 @contextmanager

@@ -127,16 +127,11 @@ def rendering(name: str) -> Iterator[Callable[[Observation, SourceInfo], object]
 
 def show_rendered(rendered: Rendered) -> int:
     """Say what was written, and how fast; returns the exit code."""
-    from rich.markup import escape
-
     from poseline.terminal import console
     from poseline.words import counted
 
     rate = rendered.frames / rendered.seconds if rendered.seconds > 0 else 0.0
     ending = " (interrupted)" if rendered.interrupted else ""
     console.print(f"{counted(rendered.frames, 'frame')} in {rendered.seconds:.1f} s, {rate:.0f} fps{ending}")
-    for note in rendered.notes:
-        console.print(f"note: {escape(note)}", soft_wrap=True)
-    for path in rendered.files:
-        console.print(f"  {escape(str(path))}", soft_wrap=True)
+    show_files(rendered.files, rendered.notes)
     return INTERRUPTED if rendered.interrupted else 0

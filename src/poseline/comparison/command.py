@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from poseline.atomic import cause
+from poseline.atomic import make_folder
 from poseline.comparison.compare import FILES
 from poseline.errors import OutputError
 from poseline.log import part_number
@@ -25,10 +25,7 @@ def folder_for(output: Path | None, first: Path, second: Path, overwrite: bool) 
         OutputError: it cannot be made, or holds a comparison and `overwrite` is off.
     """
     folder = output or first.parent / f"compare-{names_of(first, second)[1]}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: the folder cannot be created: {cause(error)}; try another one with -o") from error
+    make_folder(folder)
     there = [name for name in (*FILES, VIDEO) if (folder / name).exists()]
     if there and not overwrite:
         raise OutputError(f"{folder} holds a comparison already ({there[0]}); --overwrite replaces it")

@@ -17,10 +17,8 @@ import numpy as np
 from poseline.capture import read_image
 from poseline.errors import SettingsError, SourceError
 from poseline.settings import CaptureSettings, read_yaml
-from poseline.skeleton import Skeleton
+from poseline.skeleton import BODY_SHARE, Skeleton
 
-BODY = 0.53
-"""A person's area as a share of their box's, where the labels do not state it, as ultralytics has it."""
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
 
@@ -165,7 +163,7 @@ def _annotation(
         "image_id": picture,
         "category_id": int(row[0]),
         "bbox": [x - across / 2, y - down / 2, across, down],
-        "area": across * down * BODY,
+        "area": across * down * BODY_SHARE,
         "iscrowd": 0,
         "keypoints": np.column_stack((places, seen)).ravel().tolist(),
         "num_keypoints": int(np.count_nonzero(seen)),
@@ -206,7 +204,7 @@ def _coco(path: Path, folder: Path | None) -> Dataset:
         visible = np.array(each["keypoints"], float).reshape(-1, 3)[:, 2]
         each.setdefault("num_keypoints", int(np.count_nonzero(visible > 0)))
         each.setdefault("iscrowd", 0)
-        each.setdefault("area", float(each["bbox"][2] * each["bbox"][3] * BODY))
+        each.setdefault("area", float(each["bbox"][2] * each["bbox"][3] * BODY_SHARE))
     pictures = tuple(
         Labelled(int(each["id"]), _picture(path, folder, str(each["file_name"]))) for each in content["images"]
     )

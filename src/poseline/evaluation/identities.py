@@ -13,7 +13,7 @@ from poseline.errors import SettingsError
 from poseline.evaluation.extra import needed
 from poseline.evaluation.tracked import Tracked, TrackedFrame
 from poseline.pose import Floats
-from poseline.skeleton import COCO17, Skeleton, oks
+from poseline.skeleton import COCO17, Skeleton, body_areas, oks
 from poseline.tracking.assignment import assign
 from poseline.tracking.match import iou
 
@@ -23,8 +23,6 @@ MATCHED = 0.5
 """OKS or overlap from which a person is found, for IDF1 and MOTA; HOTA takes the mean over 0.05 to 0.95."""
 _FEWEST = 3
 """Keypoints of one name that both must have."""
-_BODY = 0.53
-"""A person's area as a share of their box's."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,7 @@ def _similarity(here: TrackedFrame, there: TrackedFrame, columns: tuple[list[int
     ours, theirs, sigmas = columns
     assert here.keypoints is not None
     assert there.keypoints is not None
-    areas = _BODY * np.prod(here.boxes[:, 2:] - here.boxes[:, :2], axis=1)
+    areas = body_areas(here.boxes)
     similar = oks(here.keypoints[:, ours], there.keypoints[:, theirs], areas, sigmas, seen=0.0)
     most = here.keypoints[:, ours, 2].max(axis=1, keepdims=True)  # who has no keypoint at all has 0
     return similar if most.all() else np.where(most > 0, similar, iou(here.boxes, there.boxes))

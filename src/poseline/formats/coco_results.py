@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -52,21 +53,14 @@ def write(tracks: Tracks, target: Path, _: ExportOptions) -> Sequence[str]:
 def validate(target: Path) -> None:
     """Raise an OutputError unless the file is a list of COCO's keypoint results, all of one length."""
     try:
-        persons = read_json(target)
-        lengths = {len(each["keypoints"]) for each in persons if float(each["score"]) >= 0 and each["image_id"] > 0}
-    except (SourceError, KeyError, TypeError, ValueError) as error:
-        raise OutputError(f"{target}: is no list of COCO's keypoint results: {error}") from None
-    if not isinstance(persons, list) or len(lengths) > 1 or any(length % 3 for length in lengths):
-        raise OutputError(f"{target}: is no list of COCO's keypoint results: lengths of keypoints {sorted(lengths)}")
+        _persons(target)
+    except SourceError as error:
+        raise OutputError(str(error)) from None
 
 
 def read(path: Path, options: ImportOptions) -> Read:
     """Read results; picture n is frame n - 1, as `write` numbers them."""
-    try:
-        validate(path)
-    except OutputError as error:
-        raise SourceError(str(error)) from None
-    persons = read_json(path)
+    persons = _persons(path)
     if not persons:
         raise SourceError(f"{path}: holds nobody")
     count = len(persons[0]["keypoints"]) // 3
@@ -90,3 +84,15 @@ def read(path: Path, options: ImportOptions) -> Read:
             else f"the file does not name its keypoints: they are called {skeleton.names[0]} and so on"
         )
     return Read(tracks, notes, sparse=True)
+
+
+def _persons(path: Path) -> list[dict[str, Any]]:
+    """What the file lists, each with keypoints, all of one length, a score and the number of a picture."""
+    try:
+        persons = read_json(path)
+        lengths = {len(each["keypoints"]) for each in persons if float(each["score"]) >= 0 and each["image_id"] > 0}
+    except (SourceError, KeyError, TypeError, ValueError) as error:
+        raise SourceError(f"{path}: is no list of COCO's keypoint results: {error}") from None
+    if not isinstance(persons, list) or len(lengths) > 1 or any(length % 3 for length in lengths):
+        raise SourceError(f"{path}: is no list of COCO's keypoint results: lengths of keypoints {sorted(lengths)}")
+    return persons

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from poseline.atomic import cause
+from poseline.atomic import make_folder
 from poseline.errors import OutputError, SettingsError, SourceError
 from poseline.formats.options import ExportOptions
 from poseline.formats.registry import Format, format_of
@@ -77,7 +77,7 @@ def export_log(
         _check(each, path, overwrite)
     source, notes = LogFile(journal, every), list(_of_pixels(journal))
     for each, path in zip(formats, targets, strict=True):
-        _make(path.parent)
+        make_folder(path.parent)
         notes += [f"{each.name}: {note}" for note in each.convert(source, path, options)]
     return Exported(targets, notes)
 
@@ -124,10 +124,3 @@ def _check(each: Format, path: Path, overwrite: bool) -> None:
             each.validate(path)
         except OutputError as error:
             raise OutputError(f"{path} holds something else than {each.name}, and is not replaced: {error}") from None
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: the folder cannot be created: {cause(error)}; try another one with -o") from error

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from poseline import __version__
-from poseline.atomic import cause, replacing
+from poseline.atomic import make_folder, replacing
 from poseline.errors import OutputError, PoselineError, SettingsError, SourceError
 from poseline.formats.clip import ClipFrames, read_clip
 from poseline.formats.options import ImportOptions
@@ -86,7 +86,7 @@ def import_log(
     tracks = _sized(path, _timed(path, read, clip, fps), clip, size)
     tracks = replace(tracks, header=_header(path, chosen.name, tracks, clip, fps, read.notes))
     if log is not None:
-        _make(log.parent)
+        make_folder(log.parent)
         with replacing(log) as temporary:
             write_tracks(temporary, tracks)
     return Imported(tracks, log, list(read.notes))
@@ -120,13 +120,6 @@ def _place(folder: Path, overwrite: bool) -> Path:
     if log.exists() and not overwrite:
         raise OutputError(f"{log} exists: try --overwrite, or another folder with -o")
     return log
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: the folder cannot be created: {cause(error)}; try another one with -o") from error
 
 
 def _from_first(path: Path, read: Read, first: int, placed: bool) -> Read:

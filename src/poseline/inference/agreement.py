@@ -10,12 +10,10 @@ import numpy as np
 from poseline.frame import Frame
 from poseline.inference.estimator import PoseEstimator
 from poseline.pose import Floats, Poses
-from poseline.skeleton import oks
+from poseline.skeleton import body_areas, oks
 
 _SURE = 0.5
 """Score from which a person of the reference counts, and confidence from which a keypoint of theirs does."""
-_BODY = 0.53
-"""A person's area as a share of their box's, as COCO's annotations have it on average."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,5 @@ def agreement(reference: PoseEstimator, candidate: PoseEstimator, frames: Iterab
 def similarity(truth: Poses, found: Poses, sigmas: Floats) -> Floats:
     """(N,) the OKS of each sure person of `truth` with the most similar one of `found`; 0 for one that was missed."""
     sure = truth[(truth.scores >= _SURE) & (truth.keypoints[:, :, 2] > _SURE).any(axis=1)]
-    areas = _BODY * (sure.boxes[:, 2:] - sure.boxes[:, :2]).prod(axis=1)
-    best: Floats = oks(sure.keypoints, found.keypoints, areas, sigmas, _SURE).max(axis=1, initial=0.0)
+    best: Floats = oks(sure.keypoints, found.keypoints, body_areas(sure.boxes), sigmas, _SURE).max(axis=1, initial=0.0)
     return best

@@ -2,7 +2,7 @@
 
 from poseline.output.closeable import Closeable
 from poseline.output.encoder import choose_encoder, encodes
-from poseline.output.folder import MOST_FOLDERS, OutputFolder, new_folder, prepare
+from poseline.output.folder import MOST_FOLDERS, OutputFolder, given_folder, new_folder, numbered_folder, prepare
 from poseline.output.images import free_file, image_file, save_image
 from poseline.output.mp4 import mp4_can_hold
 from poseline.output.recover import Recovered, recover
@@ -25,9 +25,11 @@ __all__ = [
     "choose_encoder",
     "encodes",
     "free_file",
+    "given_folder",
     "image_file",
     "mp4_can_hold",
     "new_folder",
+    "numbered_folder",
     "prepare",
     "recover",
     "save_image",

@@ -99,7 +99,7 @@ def prepare(directory: Path | None, name: str, overwrite: bool, inputs: Sequence
         OutputError: it cannot be created or written to, another process uses it, it holds results and `overwrite` is
             off, one of the `inputs` would be overwritten, or its disk is nearly full. Nothing is changed then.
     """
-    path, created = _numbered(name) if directory is None else _given(directory)
+    path, created = numbered_folder(name) if directory is None else given_folder(directory)
     lock = None
     try:
         lock = FolderLock(path)
@@ -124,7 +124,12 @@ def _forget(path: Path, created: bool) -> None:
             path.rmdir()
 
 
-def _given(path: Path) -> tuple[Path, bool]:
+def given_folder(path: Path) -> tuple[Path, bool]:
+    """The folder that the user asked for, created if missing, and whether it was.
+
+    Raises:
+        OutputError: it cannot be created, or is a file.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
@@ -137,7 +142,12 @@ def _given(path: Path) -> tuple[Path, bool]:
     return path, False
 
 
-def _numbered(name: str) -> tuple[Path, bool]:
+def numbered_folder(name: str) -> tuple[Path, bool]:
+    """A new folder: runs/`name`, else runs/`name`-2 and so on, and True, as it was created.
+
+    Raises:
+        OutputError: it cannot be created.
+    """
     stem = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80] or "run"
     try:
         RUNS.mkdir(exist_ok=True)

@@ -11,15 +11,13 @@ from poseline.analysis.angles import angles, definitions, split_side
 from poseline.analysis.facing import Facing
 from poseline.analysis.motion import Doubles, Motion
 from poseline.pose import Poses
-from poseline.skeleton import Skeleton, oks
+from poseline.skeleton import Skeleton, body_areas, oks
 from poseline.tracking.match import likeness, pair
 
 _ALIKE = 0.3
 """Likeness (mean of box overlap and OKS) from which two poses may be the same person."""
 _SEEN = 0.5
 """Confidence above which a keypoint counts."""
-_BODY = 0.53
-"""A person's area as a share of their box's, as COCO's annotations have it on average."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +180,7 @@ class Differences:
         """Keep what differs between N pairs; returns their OKS, NaN where the reference sees no keypoint."""
         if not len(model):
             return np.zeros(0)
-        areas = _BODY * np.prod(reference.boxes[:, 2:] - reference.boxes[:, :2], axis=1)
+        areas = body_areas(reference.boxes)
         sigmas = np.array(self.skeleton.sigmas, np.float32)
         seen = reference.keypoints[:, :, 2] > _SEEN
         similar = np.diagonal(oks(reference.keypoints, model.keypoints, areas, sigmas, _SEEN)).astype(np.float64)

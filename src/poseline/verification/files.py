@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from poseline.atomic import cause
 from poseline.errors import OutputError, SettingsError
-from poseline.output import save_image
+from poseline.output import given_folder, numbered_folder, save_image
 from poseline.verification.pictures import side_by_side
 from poseline.verification.report import write_json
 from poseline.verification.verify import Verification
@@ -40,12 +38,7 @@ class Files:
         """
         if str(folder) == "-":
             raise SettingsError("-o -: results are several files, which cannot go to standard output; name a folder")
-        folder = folder or next(each for each in _numbered(name) if not each.exists())
-        made = not folder.exists()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{folder}: cannot be created: {cause(error)}; name another with -o") from error
+        folder, made = numbered_folder(f"verify-{name}") if folder is None else given_folder(folder)
         if (folder / JSON).exists() and not overwrite:
             raise OutputError(f"{folder} holds a verification already; --overwrite replaces it")
         return cls(folder, made)
@@ -77,11 +70,3 @@ class Files:
                 picture = side_by_side(verification, against, frame)
                 written.append(save_image(picture, self.folder / f"worst-{of}{place}.jpg"))
         return written
-
-
-def _numbered(name: str) -> Iterator[Path]:
-    stem = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80] or "clip"
-    number = 1
-    while True:
-        yield Path("runs") / (f"verify-{stem}" if number == 1 else f"verify-{stem}-{number}")
-        number += 1
