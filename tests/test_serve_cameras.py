@@ -179,23 +179,27 @@ def test_a_camera_that_comes_later_is_taken_in(clips: list[Path], tmp_path: Path
         )
     )
     run.start()
-    time.sleep(1.0)
+    until_state(port, "lost")
     camera = Server(Address("127.0.0.1", late))
     camera.hub.add("late").begin(header(), INFO)
     camera.start()
     with Filming(camera.hub.feeds[0]):
-        states: set[str] = set()
-        deadline = time.monotonic() + 30
-        while "live" not in states:
-            assert time.monotonic() < deadline, states
-            with contextlib.suppress(OSError):
-                states.add(orjson.loads(request(port, "/api/cameras").body)[0]["state"])
-            time.sleep(0.05)
+        until_state(port, "live")
         asked(signal.SIGINT)
         run.join(30)
     camera.stop()
     assert codes == [130]
-    assert "lost" in states, "until it came"
+
+
+def until_state(port: int, wanted: str) -> None:
+    """Waits until the first camera of the run on `port` is in this state."""
+    states: set[str] = set()
+    deadline = time.monotonic() + 30
+    while wanted not in states:
+        assert time.monotonic() < deadline, states
+        with contextlib.suppress(OSError):
+            states.add(orjson.loads(request(port, "/api/cameras").body)[0]["state"])
+        time.sleep(0.05)
 
 
 def test_ctrl_c_finishes_all_files(clips: list[Path], tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ class SaveFolders:
 
 
 def _created(first: Path, *, exist_ok: bool) -> Path:
-    from poseline.output import MOST_FOLDERS, new_folder  # most calls write nothing
+    from poseline.output.folder import MOST_FOLDERS, new_folder  # most calls write nothing
 
     try:
         first.parent.mkdir(parents=True, exist_ok=True)

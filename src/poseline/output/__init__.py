@@ -2,7 +2,7 @@
 
 from poseline.output.closeable import Closeable
 from poseline.output.encoder import choose_encoder, encodes
-from poseline.output.folder import MOST_FOLDERS, OutputFolder, given_folder, new_folder, numbered_folder, prepare
+from poseline.output.folder import OutputFolder, given_folder, new_folder, numbered_folder, prepare
 from poseline.output.images import free_file, image_file, save_image
 from poseline.output.mp4 import mp4_can_hold
 from poseline.output.recover import Recovered, recover
@@ -13,7 +13,6 @@ from poseline.output.video import VideoWriter
 from poseline.output.window import Window
 
 __all__ = [
-    "MOST_FOLDERS",
     "Closeable",
     "Keep",
     "OutputFolder",
