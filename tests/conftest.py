@@ -27,6 +27,8 @@ READERS = os.environ.get("POSELINE_READERS", sys.executable)
 FORMAT_READERS = os.environ.get("POSELINE_FORMAT_READERS", sys.executable)
 """Pythons that have the programs which read what `analyze` and `export` write; by default the tests' own."""
 
+os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "True")  # whichever test imports ultralytics first
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
