@@ -13,7 +13,7 @@ from poseline.pose import Floats
 
 Side = Literal["left", "right", "middle"]
 
-_UNKNOWN_SIGMA = 0.05
+UNKNOWN_SIGMA = 0.05
 """Sigma of a keypoint that nobody has measured: between COCO's wrist (0.062) and its face (0.025..0.035)."""
 BODY_SHARE = 0.53
 """A person's area as a share of their box's, as COCO's annotations have it on average, and ultralytics takes it."""
@@ -44,7 +44,7 @@ class Skeleton:
                 "give each keypoint a name of its own"
             )
         if not self.sigmas:
-            object.__setattr__(self, "sigmas", (_UNKNOWN_SIGMA,) * count)
+            object.__setattr__(self, "sigmas", (UNKNOWN_SIGMA,) * count)
         if len(self.sigmas) != count:
             raise SettingsError(
                 f"skeleton: {count} names but {len(self.sigmas)} sigmas; give one sigma a name, or none"

@@ -16,10 +16,11 @@ from poseline.errors import OutputError, SourceError
 from poseline.formats.gather import gathered
 from poseline.formats.options import ImportOptions
 from poseline.formats.registry import Reader
+from poseline.formats.skeletons import skeleton_of
 from poseline.log import Tracks
 from poseline.log.tracks import Doubles
 from poseline.pose import UNTRACKED, Floats, Integers
-from poseline.skeleton import COCO17, Skeleton
+from poseline.skeleton import Skeleton
 from poseline.words import counted
 
 PERSON = "person_"
@@ -28,16 +29,6 @@ ALIKE = 1e-4
 """Seconds by which the times of one frame may differ between files of several persons."""
 MOST_VALUES = 200_000_000
 """Numbers in an array over all frames and persons: more of them would take gigabytes of memory."""
-_FEET = tuple(
-    (f"{side}_{first}", f"{side}_{second}")
-    for side in ("left", "right")
-    for first, second in (("ankle", "big_toe"), ("ankle", "heel"), ("big_toe", "small_toe"))
-)
-_LINES = (
-    *((COCO17.names[first], COCO17.names[second]) for first, second in COCO17.edges),
-    *_FEET, ("nose", "neck"), ("head", "neck"), ("neck", "mid_hip"),
-)  # fmt: skip
-"""Body parts that a line joins, where a file says nothing of lines."""
 
 
 def tracked(tracks: Tracks) -> Tracks:
@@ -163,23 +154,6 @@ def owners(ids: Integers, frame: NDArray[np.intp]) -> tuple[Integers, list[str]]
     return numbers, [f"without an id, and in nobody's track: {counted(lost, 'pose')}"] if lost else []
 
 
-def skeleton_of(names: Sequence[str], edges: Sequence[tuple[int, int]] = ()) -> Skeleton:
-    """A skeleton with these names; edges and sigmas are those of the body parts so named, where none are given.
-
-    Raises:
-        SourceError: names that no skeleton can have.
-    """
-    if tuple(names) == COCO17.names:
-        return COCO17
-    place = {name: index for index, name in enumerate(names)}
-    known = dict(zip(COCO17.names, COCO17.sigmas, strict=True))
-    lines = edges or [(place[a], place[b]) for a, b in _LINES if a in place and b in place]
-    try:
-        return Skeleton(tuple(names), tuple(lines), tuple(known.get(name, 0.05) for name in names))
-    except ValueError as error:
-        raise SourceError(str(error)) from None
-
-
 def skeleton_for(
     path: Path, options: ImportOptions, names: Sequence[str], edges: Sequence[tuple[int, int]] = ()
 ) -> Skeleton:
@@ -188,7 +162,7 @@ def skeleton_for(
     Raises:
         SourceError: the user's has another number of keypoints.
     """
-    chosen = options.skeleton or skeleton_of(names, edges)
+    chosen = options.skeleton or skeleton_of(path, names, edges)
     if len(chosen) != len(names):
         raise SourceError(f"{path}: has {counted(len(names), 'keypoint')}, and the skeleton has {len(chosen)}")
     return chosen

@@ -194,8 +194,7 @@ def _skeleton(path: Path, content: dict[str, Any], options: ImportOptions) -> tu
     if any(tuple(each["keypoints"]) != names for each in kinds):
         raise SourceError(f"{path}: has categories of different keypoints; give a file of one")
     edges = tuple((int(first) - 1, int(second) - 1) for first, second in kinds[0].get("skeleton") or ())
-    sigmas = COCO17.sigmas if names == COCO17.names else ()
-    return skeleton_of(path, names, edges, sigmas), {each["id"] for each in kinds}
+    return skeleton_of(path, names, edges), {each["id"] for each in kinds}
 
 
 def _frames(images: Sequence[dict[str, Any]]) -> tuple[list[int], bool]:

@@ -10,21 +10,33 @@ import numpy as np
 from poseline.errors import SettingsError, SourceError
 from poseline.log import Tracks
 from poseline.pose import Floats
-from poseline.skeleton import COCO17, Skeleton
+from poseline.skeleton import COCO17, UNKNOWN_SIGMA, Skeleton
+
+_FEET = tuple(
+    (f"{side}_{first}", f"{side}_{second}")
+    for side in ("left", "right")
+    for first, second in (("ankle", "big_toe"), ("ankle", "heel"), ("big_toe", "small_toe"))
+)
+_LINES = (
+    *((COCO17.names[first], COCO17.names[second]) for first, second in COCO17.edges),
+    *_FEET, ("nose", "neck"), ("head", "neck"), ("neck", "mid_hip"),
+)  # fmt: skip
+"""Body parts that a line joins, where a file says nothing of lines."""
 
 
-def skeleton_of(
-    path: Path, names: Sequence[str], edges: Sequence[tuple[int, int]] = (), sigmas: Sequence[float] = ()
-) -> Skeleton:
-    """The skeleton that a file names; COCO's own where the names are COCO's, in its order, and nothing joins them.
+def skeleton_of(path: Path, names: Sequence[str], edges: Sequence[tuple[int, int]] = ()) -> Skeleton:
+    """The skeleton that a file names; edges, where it has none, and sigmas are those of the body parts so named.
 
     Raises:
         SourceError: it cannot be one: two points of one name, or an edge to none.
     """
     if tuple(names) == COCO17.names and not edges:
         return COCO17
+    place = {name: index for index, name in enumerate(names)}
+    known = dict(zip(COCO17.names, COCO17.sigmas, strict=True))
+    lines = edges or [(place[a], place[b]) for a, b in _LINES if a in place and b in place]
     try:
-        return Skeleton(tuple(names), tuple(edges), tuple(sigmas))
+        return Skeleton(tuple(names), tuple(lines), tuple(known.get(name, UNKNOWN_SIGMA) for name in names))
     except SettingsError as error:
         raise SourceError(f"{path}: {error}") from None
 
