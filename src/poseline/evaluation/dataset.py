@@ -70,7 +70,10 @@ def read_dataset(path: Path, pictures: Path | None = None, split: str = "val") -
 
 
 def _yolo(path: Path, split: str) -> Dataset:
-    content = read_yaml(path, "the dataset")
+    try:
+        content = read_yaml(path, "the dataset")
+    except SettingsError as error:
+        raise SourceError(str(error)) from None
     if not isinstance(content, dict) or "kpt_shape" not in content or "names" not in content:
         raise SourceError(f"{path}: not a YOLO pose dataset: it needs `names`, `kpt_shape` and `{split}`")
     if not content.get(split):
