@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from poseline.atomic import cause
 from poseline.corrections.acts import Act, Add, Change, Delete, Join, Place, Split, act_of, new_id, now
@@ -46,7 +47,8 @@ class Corrections:
         self.path = path
         self.skeleton = _skeleton(run)
         """The log's."""
-        self._identity = LogIdentity.of(run, name)
+        self.identity = LogIdentity.of(run, name)
+        """Which log it is of."""
         self.journal: Sequence[Mapping[str, Any]] = ()
         """All records of the file in their order: acts, undos and redos."""
         self.skipped = 0
@@ -81,7 +83,7 @@ class Corrections:
         """
         read = read_journal(self.path)
         if read.identity is not None:
-            require_same(self.path, read.identity, self._identity)
+            require_same(self.path, read.identity, self.identity)
         self._take(read.records, read.skipped)
 
     def append(
@@ -159,7 +161,7 @@ class Corrections:
 
     def add(self, records: Sequence[Mapping[str, Any]]) -> bool:
         """Write records as they are, such as another journal's; those of acts that are there already are left out."""
-        written = append(self.path, self._identity, records)
+        written = append(self.path, self.identity, records)
         self.reload()
         return written
 
@@ -190,6 +192,29 @@ class Corrections:
         self.acts = tuple(act for number, act in made.items() if number not in undone)
         self.undone = tuple(undone.values())
         self.__dict__.pop("_cached", None)
+
+
+def corrected_frames(raw: Tracks, corrected: Tracks) -> NDArray[np.bool_]:
+    """(T,) frames in which poses differ, whosever they are: a keypoint was set, or somebody added or removed.
+
+    Args:
+        raw: the tracks of a log, read without corrections.
+        corrected: the same after corrections.
+    """
+    changed = np.zeros(len(raw), bool)
+    for frame in range(len(raw)):  # both are sorted by frame
+        changed[frame] = not _alike(*(_rows_of(tracks.rows, frame) for tracks in (raw, corrected)))
+    return changed
+
+
+def _rows_of(rows: Rows, frame: int) -> Rows:
+    start, end = np.searchsorted(rows.frame, [frame, frame + 1])
+    return rows[np.arange(start, end)]
+
+
+def _alike(one: Rows, other: Rows) -> bool:
+    same_points = np.array_equal(one.keypoints, other.keypoints, equal_nan=True)
+    return same_points and np.array_equal(one.state, other.state)
 
 
 def corrections_of(log: Path, run: Mapping[str, Any]) -> Corrections | None:
