@@ -13,12 +13,13 @@ import orjson
 from numpy.typing import NDArray
 
 from poseline.atomic import cause
-from poseline.corrections.acts import Act, Add, Change, Delete, Join, Place, Split, act_of, new_id, now
+from poseline.corrections.acts import Act, Add, Change, Delete, Identify, Join, Place, Split, act_of, new_id, now
 from poseline.corrections.effects import Effects, Table
 from poseline.corrections.facts import Facts
 from poseline.corrections.journal import LogIdentity, append, corrections_path, read_journal, require_same
 from poseline.errors import SettingsError, SourceError
 from poseline.log_files import log_file
+from poseline.pose import UNTRACKED
 from poseline.skeleton import Skeleton
 from poseline.words import counted
 
@@ -105,6 +106,7 @@ class Corrections:
             OutputError: the file cannot be written.
             SourceError: as above.
         """
+        self.reload()
         made = change if isinstance(change, Act) else Act(act or new_id(), change, by, now())
         if made.id not in {record["act"] for record in self.journal}:
             check_names(made.change, self.skeleton)
@@ -119,6 +121,7 @@ class Corrections:
         Raises:
             SettingsError: there is no act of this id.
         """
+        self.reload()
         return self._turn("undo", self.acts, act or (self.acts[-1].id if self.acts else None), by)
 
     def redo(self, act: str | None = None, *, by: str = "") -> Act | None:
@@ -127,6 +130,7 @@ class Corrections:
         Raises:
             SettingsError: there is no act of this id.
         """
+        self.reload()
         return self._turn("redo", self.undone, act or (self._redo[-1] if self._redo else None), by)
 
     def apply(self, tracks: Tracks) -> Tracks:
@@ -243,9 +247,9 @@ def check(change: Change, tracks: Tracks) -> None:
     """Raise a SettingsError where corrected tracks do not allow it: nobody has the id, or two are in one frame."""
     rows, known = tracks.rows, set(tracks.ids.tolist())
     frames = tracks.frames[rows.frame]
-    if not isinstance(change, Add):
+    if not isinstance(change, Add | Identify):
         for person in _persons(change):
-            if person not in known:
+            if person not in known and person != UNTRACKED:
                 shown = ", ".join(map(str, sorted(known)[:20])) or "none"
                 raise SettingsError(f"correction {change.do}: no person has the id {person}; this log has {shown}")
     if isinstance(change, Place | Delete) and not _seen(tracks, change):

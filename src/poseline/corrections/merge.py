@@ -18,6 +18,7 @@ from poseline.corrections.acts import (
     Delete,
     Drop,
     Hide,
+    Identify,
     Join,
     Place,
     Split,
@@ -28,10 +29,11 @@ from poseline.corrections.acts import (
 from poseline.corrections.corrections import Corrections
 from poseline.corrections.facts import Stretch, carried, stretch_of
 from poseline.corrections.journal import require_same
+from poseline.errors import SettingsError
 from poseline.words import counted
 
 _IDS = (SwapPersons, Join, Split)
-_PRESENCE = (Delete, Add)
+_PRESENCE = (Delete, Add, Identify)
 _POINTS = (Place, Hide, Drop)
 
 
@@ -180,9 +182,10 @@ def _moved(act: Act, own: Sequence[Act]) -> Act | None:
     values: dict[str, Any] = {name: single[getattr(change, name)] for name in names}
     if isinstance(change, SwapPersons):
         values["persons"] = tuple(single[person] for person in change.persons)
-        if len(set(values["persons"])) < 2:
-            return None
-    return replace(act, change=replace(change, **values)) if values else act
+    try:
+        return replace(act, change=replace(change, **values)) if values else act
+    except SettingsError:  # two persons of the act are one here
+        return None
 
 
 def _people(change: Change) -> list[int]:
