@@ -117,7 +117,7 @@ def test_the_main_person_is_who_was_said_to_be(tmp_path: Path) -> None:
     other = everybody[-1].ids[0]
     Corrections.of(log).append(Main(other))
     assert other in analyze(log).main.ids
-    assert [other in person.ids for person in analyze(log, person="all").persons][0]
+    assert other in analyze(log, person="all").persons[0].ids
     assert everybody[0].id == analyze(log, raw=True).main.id
 
 
@@ -293,3 +293,14 @@ def test_a_command_tells_of_corrections_that_are_of_another_log(log: Path, told:
         assert code == 3
         assert "these corrections are of another log (clip.mp4)" in " ".join(said.split())
     assert told("export", log.parent, "--to", "csv", "--raw")[0] == 0
+
+
+def test_a_run_does_not_replace_a_log_that_was_corrected(log: Path, told: Told) -> None:
+    held = log.read_bytes()
+    Corrections.of(log).append(Delete(1))
+    code, _, said = told(
+        "run", SAMPLES / "squat.mp4", "-m", "builtin", "-o", log.parent, "--overwrite", "--no-video", "--imgsz", 160
+    )
+    assert code == 4
+    assert "the log of this folder was corrected by hand" in " ".join(said.split())
+    assert log.read_bytes() == held
