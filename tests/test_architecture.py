@@ -51,11 +51,13 @@ MAY_IMPORT = {
     "x11": set(),
     "words": set(),
     **dict.fromkeys(ROOMS, BASE),
-    "log": BASE | {"atomic"},
-    "formats": BASE | {"atomic", "capture", "log"},
-    "output": BASE | {"atomic", "formats", "log", "machine", "window_process", "x11"},
+    "log_files": {"errors"},
+    "corrections": BASE | {"atomic", "log_files"},
+    "log": BASE | {"atomic", "corrections", "log_files"},
+    "formats": BASE | {"atomic", "capture", "corrections", "log"},
+    "output": BASE | {"atomic", "corrections", "formats", "log", "log_files", "machine", "window_process", "x11"},
     "inference": BASE | {"cache", "forks", "startup", "openvino_core", "telemetry", "workers"},
-    "analysis": BASE | {"atomic", "capture", "log", "overlay"},
+    "analysis": BASE | {"atomic", "capture", "corrections", "log", "overlay"},
     "recording": BASE | ROOMS | {"pipeline", "session"},
     "results": BASE | {"overlay", "output"},
     "pipeline": BASE | ROOMS | {"forks", "formats", "startup", "log", "workers"},
@@ -68,8 +70,8 @@ MAY_IMPORT = {
     "evaluation": BASE | ROOMS | {"log", "session"},
     "commands": BASE
     | ROOMS
-    | {"analysis", "atomic", "batch", "comparison", "evaluation", "formats", "log", "manifest", "rendering"}
-    | {"terminal", "verification"},
+    | {"analysis", "atomic", "batch", "comparison", "corrections", "evaluation", "formats", "log", "manifest"}
+    | {"rendering", "terminal", "verification"},
     "doctor": BASE | ROOMS | {"machine", "cache", "openvino_core"},
     "terminal": BASE | ROOMS | {"analysis", "manifest", "pipeline", "progress"},
     "progress": BASE | ROOMS | {"pipeline"},

@@ -15,8 +15,8 @@ import av
 
 from poseline.atomic import cause, replacing
 from poseline.errors import OutputError, SourceError
-from poseline.log.place import LOG_NAME, part_name
 from poseline.log.reader import Ending, LogReader
+from poseline.log_files import LOG_NAME, part_name
 from poseline.output.folder import video_number
 from poseline.output.lock import FolderLock
 from poseline.output.mp4 import clock_options
@@ -212,7 +212,7 @@ def _told_by(log: Path, video: Path, frames: int) -> tuple[float | None, Ending 
     if number is None:
         return None, None
     try:
-        reader = LogReader(log)
+        reader = LogReader(log, raw=True)
         stretches = groupby(reader.frames(), key=lambda frame: (frame.width, frame.height, frame.pixel_aspect))
         times = [[frame.time for frame in stretch] for _, stretch in stretches]
     except SourceError:
