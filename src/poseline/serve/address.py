@@ -38,6 +38,10 @@ class Address:
             )
         return cls(host, port)
 
+    def typed(self) -> str:
+        """The option that asks for it, as it is typed."""
+        return f"{OPTION} {self.host}:{self.port}"
+
     @property
     def on_loopback(self) -> bool:
         """Whether only this computer can reach it."""
