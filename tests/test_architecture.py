@@ -66,9 +66,11 @@ MAY_IMPORT = {
     "comparison": BASE | {"analysis", "atomic", "log", "output", "overlay", "pipeline", "rendering"},
     "verification": BASE | ROOMS | {"analysis", "atomic"},
     "evaluation": BASE | ROOMS | {"log", "session"},
+    "inspection": BASE | {"analysis", "log"},
     "commands": BASE
     | ROOMS
-    | {"analysis", "atomic", "batch", "comparison", "evaluation", "formats", "log", "manifest", "rendering"}
+    | {"analysis", "atomic", "batch", "comparison", "evaluation", "formats", "inspection", "log", "manifest"}
+    | {"rendering"}
     | {"terminal", "verification"},
     "doctor": BASE | ROOMS | {"machine", "cache", "openvino_core"},
     "terminal": BASE | ROOMS | {"analysis", "manifest", "pipeline", "progress"},
