@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import TypeAlias
 
 import numpy as np
@@ -13,8 +14,22 @@ from poseline.words import counted
 
 Floats: TypeAlias = NDArray[np.float32]
 Integers: TypeAlias = NDArray[np.int64]
+States: TypeAlias = NDArray[np.uint8]
 
 UNTRACKED = -1
+
+
+class State(IntEnum):
+    """Where a keypoint's position comes from."""
+
+    MISSING = 0
+    """There is none; it is NaN."""
+    MEASURED = 1
+    """The network found it."""
+    FILLED = 2
+    """Put there by a person or by a rule, such as a correction by hand."""
+    INTERPOLATED = 3
+    """Computed from the frames before and after it."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from poseline.errors import SourceError
 from poseline.words import counted
 
 _JOURNAL = re.compile(r"keypoints(-\d+)?\.jsonl")
-"""What lies in every folder of results, as `poseline.log.place` says, which capture does not import."""
+"""What lies in every folder of results, as `poseline.log_files` says, which capture does not import."""
 _UNFINISHED = frozenset({".crdownload", ".download", ".part", ".partial", ".tmp"})
 """Of files that a download or a run is still writing, or never finished."""
 _MOST_NAMES = 6

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
 
 import numpy as np
 import orjson
 
+from poseline.corrections import Corrections, Effects, Facts, Table, corrections_of
 from poseline.errors import SourceError
 from poseline.frame import Gap
-from poseline.log.place import journal_of, part_after
-from poseline.log.records import SCHEMA
-from poseline.pose import Poses
+from poseline.log.records import SCHEMA, rounded_person
+from poseline.log_files import log_file, part_after
+from poseline.pose import Poses, States
 from poseline.short_repr import short_repr
 from poseline.skeleton import Skeleton
 
@@ -58,6 +59,9 @@ class LoggedFrame:
     """Height of its picture in pixels; None as `width`."""
     pixel_aspect: float = 1.0
     """Width of its pixels over their height, as the picture is to be shown."""
+    states: States | None = None
+    """(N, K) a `State` for each keypoint, where the frame was corrected by hand; else those that are there were
+    measured."""
 
     __repr__ = short_repr
 
@@ -67,13 +71,14 @@ class LogReader:
 
     Args:
         path: a log or a part of one, or the folder of a run, which has all parts that are still there.
+        raw: as the network measured it, without the corrections beside it (docs/corrections.md).
 
     Raises:
-        SourceError: the file cannot be read, or does not begin as a keypoint log of this schema.
+        SourceError: the file cannot be read, or does not begin as a keypoint log of this schema; or its corrections.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = journal_of(path) if Path(path).is_dir() else Path(path)
+    def __init__(self, path: str | Path, *, raw: bool = False) -> None:
+        self.path = log_file(path)
         self.gaps: list[Gap] = []
         """Outages, as far as the log has been read."""
         self.end: dict[str, Any] | None = None
@@ -87,6 +92,8 @@ class LogReader:
         self._last_index: dict[str, int] = {}
         self._size: tuple[int | None, int | None] = _first_size(self.run)
         self._aspect = self.pixel_aspect
+        self.corrections: Corrections | None = None if raw else corrections_of(self.path, self.run)
+        """What was corrected by hand, and is applied to the frames; None where nothing was."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -133,7 +140,13 @@ class LogReader:
         return (frame for _, frame in self.records())
 
     def records(self) -> Iterator[tuple[dict[str, Any], LoggedFrame]]:
-        """Each frame's record as it stands in the file, and the frame that it holds."""
+        """Each frame's record as it stands in the file, but for its corrections, and the frame that it holds."""
+        if self.corrections is None:
+            return self._records()
+        effects = self.corrections.effects
+        return (_corrected(record, frame, effects) for record, frame in self._records())
+
+    def _records(self) -> Iterator[tuple[dict[str, Any], LoggedFrame]]:
         self.gaps, self.end, self.skipped, self._last_index = [], None, 0, {}
         self._size, self._aspect = _first_size(self.run), self.pixel_aspect
         self.goes_on = False
@@ -241,6 +254,8 @@ class Log:
     """Lines that were torn, not UTF-8, not a record, or a frame again that had been before."""
     goes_on: bool = False
     """It goes on in a part that is not there."""
+    corrections: Facts | None = None
+    """What was corrected by hand, beside the poses of `frames`; None where nothing was."""
 
     def __repr__(self) -> str:
         poses = sum(len(frame.poses) for frame in self.frames)
@@ -265,15 +280,20 @@ class Log:
         return _pixel_aspect(self.run)
 
 
-def read_log(path: str | Path) -> Log:
+def read_log(path: str | Path, *, raw: bool = False) -> Log:
     """Read a keypoint log, or the one in a run's folder; one that is cut into parts is one log.
 
+    Args:
+        path: the log, or the folder.
+        raw: as the network measured it, without the corrections that were made by hand.
+
     Raises:
-        SourceError: the file cannot be read, or is not a keypoint log of this schema.
+        SourceError: the file or its corrections cannot be read, or it is not a keypoint log of this schema.
     """
-    reader = LogReader(path)
+    reader = LogReader(path, raw=raw)
     frames = list(reader.frames())
-    return Log(reader.run, reader.names, frames, reader.gaps, reader.end, reader.skipped, reader.goes_on)
+    facts = None if reader.corrections is None else reader.corrections.facts
+    return Log(reader.run, reader.names, frames, reader.gaps, reader.end, reader.skipped, reader.goes_on, facts)
 
 
 def last_record(path: Path) -> dict[str, Any]:
@@ -319,6 +339,22 @@ def _size_record(line: bytes) -> dict[str, Any] | None:
         return record if record["type"] == "size" and int(record["width"]) and int(record["height"]) else None
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _corrected(record: dict[str, Any], frame: LoggedFrame, effects: Effects) -> tuple[dict[str, Any], LoggedFrame]:
+    """A frame after corrections, and its record with the persons that are left."""
+    table = effects.frame(frame.index, frame.poses)
+    if table is None:
+        return record, frame
+    persons = [_person(record["persons"], table, row) for row in range(len(table))]
+    return {**record, "persons": persons}, replace(frame, poses=table.poses(), states=table.state)
+
+
+def _person(persons: Sequence[dict[str, Any]], table: Table, row: int) -> dict[str, Any]:
+    """A corrected person's record: what nobody corrected, such as the class, stays."""
+    place = int(table.order[row])
+    kept = persons[place] if place >= 0 else {}
+    return {**kept, **rounded_person(int(table.id[row]), float(table.score[row]), table.box[row], table.keypoints[row])}
 
 
 def _number(value: float | None) -> float:

@@ -243,5 +243,16 @@ class Records:
         return rounded
 
 
+def rounded_person(number: int, score: float, box: Floats, keypoints: Floats) -> dict[str, Any]:
+    """A person's record as JSON types: rounded as the log is, None for what is not finite."""
+
+    def plain(value: float, steps: float) -> float | None:
+        return round(value * steps) / steps if math.isfinite(value) else None
+
+    points = [[plain(x, _PER_PIXEL), plain(y, _PER_PIXEL), plain(c, _PER_SCORE)] for x, y, c in keypoints.tolist()]
+    corners = [plain(value, _PER_PIXEL) for value in box.tolist()]
+    return {"id": number, "score": plain(score, _PER_SCORE), "box": corners, "keypoints": points}
+
+
 def _line(record: Mapping[str, Any]) -> bytes:
     return orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from enum import IntEnum
 from functools import cached_property
 from itertools import compress
 from pathlib import Path
@@ -17,11 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from poseline.corrections import Facts, corrections_of, measured
 from poseline.errors import PoselineError
 from poseline.frame import Gap
 from poseline.log.reader import LogReader
 from poseline.optional import require
-from poseline.pose import UNTRACKED, Floats, Integers, Poses
+from poseline.pose import UNTRACKED, Floats, Integers, Poses, State, States
 from poseline.short_repr import short_repr
 from poseline.skeleton import Skeleton
 from poseline.words import counted
@@ -32,20 +32,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Doubles: TypeAlias = NDArray[np.float64]
-States: TypeAlias = NDArray[np.uint8]
-
-
-class State(IntEnum):
-    """Where a keypoint's position comes from."""
-
-    MISSING = 0
-    """There is none; it is NaN."""
-    MEASURED = 1
-    """The network found it."""
-    FILLED = 2
-    """Put there by a person or by a rule, such as a correction by hand."""
-    INTERPOLATED = 3
-    """Computed from the frames before and after it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +91,8 @@ class Tracks:
     """(T,) presentation time stamps in ticks of the header's `video.time_base`; None where they are not known."""
     sources: Sequence[str] | None = None
     """The T picture files, where pictures are separate; None for a video."""
+    corrections: Facts | None = None
+    """What was corrected by hand, beside the poses in `rows`; None where nothing was."""
 
     def __len__(self) -> int:
         return len(self.times)
@@ -237,13 +225,23 @@ class Tracks:
         return spread
 
 
-def read_tracks(path: str | Path) -> Tracks:
+def read_tracks(path: str | Path, *, raw: bool = False) -> Tracks:
     """The poses of a keypoint log; damaged lines are skipped, as `read_log` skips them.
 
+    Args:
+        path: the log, or the folder of a run.
+        raw: as the network measured it, without the corrections that were made by hand.
+
     Raises:
-        SourceError: the file cannot be read, or is not a keypoint log of this schema.
+        SourceError: the file or its corrections cannot be read, or it is not a keypoint log of this schema.
     """
-    reader = LogReader(path)
+    reader = LogReader(path, raw=True)
+    corrections = None if raw else corrections_of(reader.path, reader.run)
+    tracks = _tracks(reader)
+    return tracks if corrections is None else corrections.apply(tracks)
+
+
+def _tracks(reader: LogReader) -> Tracks:
     frames = list(reader.frames())
     return Tracks(
         np.array([frame.time for frame in frames], np.float64),
@@ -267,12 +265,11 @@ def _rows(seen: Sequence[Poses], keypoints: int) -> Rows:
     """The poses of frames that follow each other, one after another."""
     seen = seen or [Poses.none(keypoints)]
     points = np.concatenate([poses.keypoints for poses in seen])
-    found = np.isfinite(points[:, :, :2]).all(axis=2)
     return Rows(
         np.repeat(np.arange(len(seen)), [len(poses) for poses in seen]),
         np.concatenate([poses.ids for poses in seen]),
         np.concatenate([poses.scores for poses in seen]),
         np.concatenate([poses.boxes for poses in seen]),
         points,
-        np.where(found, State.MEASURED, State.MISSING).astype(np.uint8),
+        measured(points),
     )

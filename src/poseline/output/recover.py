@@ -15,8 +15,8 @@ import av
 
 from poseline.atomic import cause, replacing
 from poseline.errors import OutputError, SourceError
-from poseline.log.place import LOG_NAME, part_name
 from poseline.log.reader import Ending, LogReader
+from poseline.log_files import LOG_NAME, part_name
 from poseline.output.folder import video_number
 from poseline.output.lock import FolderLock
 from poseline.output.mp4 import clock_options

@@ -1,4 +1,4 @@
-"""Place: where a run's keypoint log lies, in one file or, of a run that is cut into segments, in several."""
+"""Log files: where a run's keypoint log lies, in one file or, of a run that is cut into segments, in several."""
 
 from __future__ import annotations
 
@@ -45,3 +45,12 @@ def journal_of(path: str | Path) -> Path:
     if not path.is_file():
         raise SourceError(f"{path}: no such log, and no folder of a run")
     return path
+
+
+def log_file(path: str | Path) -> Path:
+    """A log as it was given, or the one in a run's folder.
+
+    Raises:
+        SourceError: the folder holds none.
+    """
+    return journal_of(path) if Path(path).is_dir() else Path(path)
