@@ -13,7 +13,7 @@ export class Poses {
   // The persons at a place, the surest first; null while they are on their way.
   at(place) {
     const chunk = this.chunk(Math.floor(place / CHUNK));
-    return chunk && Array.from({ length: chunk.starts[place - chunk.first + 1] - chunk.starts[place - chunk.first] }, (_, index) => chunk.person(chunk.starts[place - chunk.first] + index));
+    return chunk?.at(place) ?? null;
   }
 
   find(place, id) { return this.at(place)?.find((person) => person.id === id) ?? null; }
@@ -24,7 +24,8 @@ export class Poses {
       this.chunks.delete(number);  // as the newest
       this.chunks.set(number, chunk);
     }
-    if (!chunk || chunk.revision !== this.state.revision) this.fetch(number);
+    const count = Math.min(CHUNK, this.state.run.frames - number * CHUNK);  // more where the log has grown
+    if (count > 0 && (chunk?.revision !== this.state.revision || chunk.count < count)) this.fetch(number);
     return chunk ?? null;
   }
 
@@ -81,6 +82,13 @@ class Chunk {
     this.starts = new Int32Array(count + 1);
     for (const place of this.places) this.starts[place - first + 1] += 1;
     for (let place = 0; place < count; place++) this.starts[place + 1] += this.starts[place];
+  }
+
+  // The persons at a place; null where the chunk ends before it.
+  at(place) {
+    const index = place - this.first;
+    if (index >= this.count) return null;
+    return Array.from({ length: this.starts[index + 1] - this.starts[index] }, (_, each) => this.person(this.starts[index] + each));
   }
 
   // Views of one row: what is written into them stays.

@@ -51,7 +51,9 @@ export class Stage {
   }
 
   draw() {
-    const { canvas, pen, state } = this, { run } = state, ratio = Math.min(devicePixelRatio || 1, 2);
+    const { canvas, pen, state } = this, { run } = state, aspect = `${run.width * run.pixel_aspect} / ${run.height}`;
+    if (canvas.style.getPropertyValue("--aspect") !== aspect) canvas.style.setProperty("--aspect", aspect);
+    const ratio = Math.min(devicePixelRatio || 1, 2);
     const width = Math.round(canvas.clientWidth * ratio), height = Math.round(canvas.clientHeight * ratio);
     if (!width) return;
     if (canvas.width !== width || canvas.height !== height) { canvas.width = width; canvas.height = height; }
