@@ -17,7 +17,7 @@ from poseline import serve
 from poseline.errors import OutputError, PoselineError, SettingsError, SourceError
 from poseline.inspection import wire
 from poseline.inspection.inspected import InspectedRun, State
-from poseline.inspection.pictures import Clip, PictureThread, open_pictures
+from poseline.inspection.pictures import Clip, Pictures, PictureThread, open_pictures
 from poseline.serve.address import Address
 from poseline.serve.page_server import PageServer, add_files, cancel, static_file
 
@@ -61,28 +61,20 @@ class InspectServer(PageServer):
 
     Raises:
         OutputError: nothing can listen at the address.
+        SourceError: the `source` that was given is not there, or is not that of the run.
     """
 
     def __init__(
         self, address: Address, run: InspectedRun, source: Path | None = None, token: str | None = None
     ) -> None:
+        pictures, self.no_pictures = _pictures(run, source)
         super().__init__(address, token, _MOST_BODY)
         self.run = run
-        self.no_pictures = ""
-        """Why there are none, in words."""
-        self._pictures: PictureThread | None = None
+        self._pictures = PictureThread(pictures, self._loop) if pictures is not None else None
         self._pages: set[web.WebSocketResponse] = set()
         # One thread changes the run, so that acts are made one after another; long looks at it are taken on others.
         self._writer = ThreadPoolExecutor(1, "corrections")
         self._readers = ThreadPoolExecutor(2, "inspect")
-        try:
-            self._pictures = PictureThread(open_pictures(run.log, run.state.raw, source), self._loop)
-        except SourceError as error:
-            if source is not None:
-                for listener in self._sockets:
-                    listener.close()
-                raise
-            self.no_pictures = str(error).replace("--clip", "--source")
 
     def add_routes(self, app: web.Application) -> None:
         """The page and its API."""
@@ -246,6 +238,16 @@ class InspectServer(PageServer):
                     raw = self.run.state.raw
                     self._pictures.do(lambda pictures, raw=raw: _follow(pictures, raw))  # type: ignore[misc]
                 await self._tell()
+
+
+def _pictures(run: InspectedRun, source: Path | None) -> tuple[Pictures | None, str]:
+    """The run's pictures; or, where nobody said where they are, None and why there are none."""
+    try:
+        return open_pictures(run.log, run.state.raw, source), ""
+    except SourceError as error:
+        if source is not None:
+            raise
+        return None, str(error).replace("--clip", "--source")
 
 
 def _follow(pictures: Any, raw: Any) -> None:
