@@ -54,10 +54,10 @@ MAY_IMPORT = {
     "log_files": {"errors"},
     "corrections": BASE | {"atomic", "log_files"},
     "log": BASE | {"atomic", "corrections", "log_files"},
-    "formats": BASE | {"atomic", "capture", "log"},
+    "formats": BASE | {"atomic", "capture", "corrections", "log"},
     "output": BASE | {"atomic", "formats", "log", "log_files", "machine", "window_process", "x11"},
     "inference": BASE | {"cache", "forks", "startup", "openvino_core", "telemetry", "workers"},
-    "analysis": BASE | {"atomic", "capture", "log", "overlay"},
+    "analysis": BASE | {"atomic", "capture", "corrections", "log", "overlay"},
     "recording": BASE | ROOMS | {"pipeline", "session"},
     "results": BASE | {"overlay", "output"},
     "pipeline": BASE | ROOMS | {"forks", "formats", "startup", "log", "workers"},
@@ -71,9 +71,8 @@ MAY_IMPORT = {
     "inspection": BASE | {"analysis", "capture", "corrections", "log", "rendering", "serve"},
     "commands": BASE
     | ROOMS
-    | {"analysis", "atomic", "batch", "comparison", "evaluation", "formats", "inspection", "log", "manifest"}
-    | {"rendering", "serve"}
-    | {"terminal", "verification"},
+    | {"analysis", "atomic", "batch", "comparison", "corrections", "evaluation", "formats", "inspection", "log"}
+    | {"manifest", "rendering", "serve", "terminal", "verification"},
     "doctor": BASE | ROOMS | {"machine", "cache", "openvino_core"},
     "terminal": BASE | ROOMS | {"analysis", "manifest", "pipeline", "progress"},
     "progress": BASE | ROOMS | {"pipeline"},

@@ -258,6 +258,7 @@ def program() -> typer.Typer:
     from poseline.commands.analyze import analyze
     from poseline.commands.batch_status import BATCH_HELP
     from poseline.commands.compare import compare
+    from poseline.commands.corrections import corrections
     from poseline.commands.evaluate import evaluate
     from poseline.commands.export import export
     from poseline.commands.import_command import import_keypoints
@@ -265,7 +266,12 @@ def program() -> typer.Typer:
     from poseline.commands.render import render
     from poseline.commands.verify import verify
 
+<<<<<<< HEAD
     whole = _program(run, bench, doctor, skeleton, recover, analyze, render, compare, export, verify, evaluate, inspect)
+=======
+    reading = (analyze, render, compare, export, verify, evaluate, corrections)
+    whole = _program(run, bench, doctor, skeleton, recover, *reading)
+>>>>>>> xcore
     whole.command("batch", help=BATCH_HELP)(run)
     whole.command("import")(import_keypoints)
     return whole

@@ -20,6 +20,7 @@ from poseline.analysis.persons import LoggedPerson
 from poseline.analysis.result import Analysis, Person, PersonChoice
 from poseline.analysis.scale import Known
 from poseline.analysis.smoothing import Smoothing
+from poseline.corrections import line_points
 from poseline.errors import SettingsError, SourceError, redact
 from poseline.log import Tracks, journal_of, read_tracks
 from poseline.words import counted
@@ -49,6 +50,7 @@ def analyze(
     slowmo: float = 1.0,
     events: Sequence[str] = ("auto",),
     swap_repair: bool = True,
+    raw: bool = False,
 ) -> Analysis:
     """Analyse the people of a keypoint log: angles, speeds, metres, events. Reads the log alone, loads no model.
 
@@ -70,6 +72,8 @@ def analyze(
         slowmo: by how much the clip is slower than what it shows: 8 for 240 frames a second played at 30.
         events: kinds of events to look for; `auto` is all of them; none: ().
         swap_repair: exchange left and right where they were taken for each other.
+        raw: read the log without the corrections that were made by hand. With them, the main person, facing, scale and
+            floor that they state count where no option says otherwise.
 
     Raises:
         SourceError: the log cannot be read, is of separate pictures, lacks a torso, or holds nobody (there).
@@ -86,7 +90,7 @@ def analyze(
     options = replace(options, facing=facing)
     path = None if isinstance(log, Tracks) else journal_of(log)
     try:
-        part = _Part.of(read_tracks(path) if path else log, start, end, slowmo)  # type: ignore[arg-type] # Tracks
+        part = _Part.of(read_tracks(path, raw=raw) if path else log, start, end, slowmo)  # type: ignore[arg-type] # Tracks
         return _analysed(part, person, options, path)
     except SourceError as error:
         raise (SourceError(f"{path}: {error}") if path and str(path) not in str(error) else error) from None
@@ -158,7 +162,9 @@ class _Part:
         return self.tracks.between(self.start, self.end)
 
     def chosen(self, everybody: Sequence[LoggedPerson], person: PersonChoice) -> list[LoggedPerson]:
-        """Those who were asked for, with their rows in the part, the most prominent in it first.
+        """Those who were asked for, with their rows in the part, the main person first.
+
+        That is who was said to be it by hand, else the most prominent one.
 
         Raises:
             SettingsError: nobody has the id, or is seen in the part.
@@ -170,7 +176,11 @@ class _Part:
                 known = ", ".join(map(str, ids[:20].tolist())) or "none"
                 raise SettingsError(f"no person has the id {person}; this log has {known}")
         inside = [self._inside(each) for each in everybody]
-        seen = sorted((each for each in inside if each is not None), key=lambda each: -each.prominence)
+        facts = self.tracks.corrections
+        main = None if facts is None else facts.main
+        seen = sorted(
+            (each for each in inside if each is not None), key=lambda each: (main not in each.ids, -each.prominence)
+        )
         if not seen:
             whom = "nobody is" if person in ("main", "all") else f"person {person} is not"
             raise SettingsError(f"{whom} seen from {self.start * self.slowmo:g} s to {self.end * self.slowmo:g} s")
@@ -184,6 +194,7 @@ class _Part:
 def _analysed(part: _Part, person: PersonChoice, options: AnalysisOptions, path: Path | None) -> Analysis:
     tracks, window = part.tracks, part.window
     width, height, aspect = logged.shape(window)
+    options = _with_facts(options, tracks, aspect)
     pictured = replace(tracks, shapes=None, size=(width, height), pixel_aspect=aspect)
     everybody = logged.people(tracks)
     seen = part.chosen(everybody, person)
@@ -208,8 +219,21 @@ def _analysed(part: _Part, person: PersonChoice, options: AnalysisOptions, path:
         options=options,
         header=tracks.header,
         ended=tracks.ended,
-        warnings=tuple(_warnings(part, options, seen, chosen)),
+        warnings=(*_warnings(part, options, seen, chosen), *_corrected(tracks, made)),
+        corrections=tracks.corrections,
     )
+
+
+def _with_facts(options: AnalysisOptions, tracks: Tracks, aspect: float) -> AnalysisOptions:
+    """Options with the scale and the floor that were set by hand, where they say nothing themselves."""
+    facts = tracks.corrections
+    if facts is not None and facts.scale is not None and not options.known.anything:
+        first, second = facts.scale.points
+        options = replace(options, known=Known(points=(*first, *second, facts.scale.metres)))
+    if facts is not None and facts.floor is not None and options.floor_angle is None:
+        across, down = line_points(facts.floor.points, aspect)
+        options = replace(options, floor_angle=float(np.degrees(np.arctan2(-down, across))))
+    return options
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,6 +279,18 @@ def _warnings(
     if options.known.height is not None and len(chosen) > 1:
         notes.append(f"The height is person {chosen[0].id}'s; the others have no metres.")
     return notes
+
+
+def _corrected(tracks: Tracks, made: Sequence[_Made]) -> list[str]:
+    """How much of the points was corrected by hand."""
+    if tracks.corrections is None:
+        return []
+    measured = [each.prepared.measured for each in made]
+    hands = [motion.by_hand for motion in measured if motion.by_hand is not None]
+    count = sum(int(hand.points.sum()) for hand in hands)
+    share = count / max(1, sum(int(motion.seen.sum()) for motion in measured))
+    acts = counted(tracks.corrections.acts, "correction")
+    return [f"{acts} made by hand applied; {counted(count, 'keypoint')} set by them ({share:.1%})."]
 
 
 def _lacking(names: Sequence[str]) -> dict[str, str]:

@@ -50,6 +50,8 @@ _BENT = 0.3
 """Sine of the knees' mean bend from which it votes."""
 _FRONTAL = 20.0
 """Degrees from the camera's line of sight up to which a person faces it, or faces away."""
+_NEVER = 1e6
+"""What another facing costs than the one that somebody said."""
 _PRICE = 0.8
 """Seconds of full agreement that a change of facing must win."""
 
@@ -71,7 +73,7 @@ def facing(motion: Motion, option: FacingOption = "auto") -> FacingChoice:
 
     Args:
         motion: in square pixels.
-        option: `auto`, or one facing for all frames.
+        option: `auto`, or one facing for all frames; with `auto`, what was said by hand stands.
     """
     if option != "auto":
         return FacingChoice(np.full(len(motion), Facing[option.upper()], np.int8), 1.0)
@@ -82,7 +84,12 @@ def facing(motion: Motion, option: FacingOption = "auto") -> FacingChoice:
     across, towards = across / np.where(known, length, 1), towards / np.where(known, length, 1)
     votes = np.stack([across, -across, towards, -towards], axis=1)
     seconds = np.gradient(motion.times) if len(motion) > 1 else np.ones(1)
-    facings = best_path(-votes * seconds[:, None], _PRICE * (1 - np.eye(4)))
+    costs = -votes * seconds[:, None]
+    if motion.by_hand is not None:
+        said = motion.by_hand.facing >= 0
+        costs[said] += _NEVER * (np.arange(4) != motion.by_hand.facing[said][:, None])
+        known, votes = known | said, np.where(said[:, None], -costs, votes)
+    facings = best_path(costs, _PRICE * (1 - np.eye(4)))
     agreement = float((votes.argmax(axis=1) == facings)[known].mean()) if known.any() else float("nan")
     return FacingChoice(facings.astype(np.int8), agreement)
 

@@ -28,6 +28,24 @@ BODY = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 
 
 @dataclass(frozen=True, eq=False)
+class ByHand:
+    """What somebody corrected in a motion of T frames and K keypoints; nothing here overrules it."""
+
+    points: Bools
+    """(T, K) keypoints whose place was set."""
+    sides: Bools
+    """(T,) frames in which left and right are known to be right."""
+    facing: NDArray[np.int8]
+    """(T,) where the person faces, a `Facing`; -1 where nobody said."""
+
+    __repr__ = short_repr
+
+    def __getitem__(self, chosen: slice | Bools) -> ByHand:
+        """The frames that `chosen` picks."""
+        return ByHand(self.points[chosen], self.sides[chosen], self.facing[chosen])
+
+
+@dataclass(frozen=True, eq=False)
 class Motion:
     """One person over T frames: a row for each frame of the clip from the person's first to their last.
 
@@ -56,6 +74,8 @@ class Motion:
     """(T,) confidence of the person, 0..1, NaN where there is none."""
     pixel_aspect: float = 1.0
     """Width of a pixel over its height."""
+    by_hand: ByHand | None = None
+    """What was corrected by hand; None where nothing was."""
 
     __repr__ = short_repr
 
@@ -67,6 +87,7 @@ class Motion:
             "confidence": (self.confidence, (count, size)),
             "boxes": (self.boxes, (count, 4)),
             "scores": (self.scores, (count,)),
+            "by_hand.points": (None if self.by_hand is None else self.by_hand.points, (count, size)),
         }
         for name, (array, shape) in shapes.items():
             if array is not None and array.shape != shape:
@@ -96,6 +117,7 @@ class Motion:
             confidence=self.confidence[chosen],
             boxes=boxes,
             scores=scores,
+            by_hand=None if self.by_hand is None else self.by_hand[chosen],
         )
 
     @cached_property

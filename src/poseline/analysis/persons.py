@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from poseline.analysis.motion import BODY, Bools, Doubles, Integers, Motion
+from poseline.analysis.facing import Facing
+from poseline.analysis.motion import BODY, Bools, ByHand, Doubles, Integers, Motion
 from poseline.analysis.stitching import Fragment, stitch
+from poseline.corrections import Stretch
 from poseline.errors import SourceError
-from poseline.log import Tracks
+from poseline.log import State, Tracks
 from poseline.pose import UNTRACKED
 
 
@@ -70,9 +72,10 @@ def people(tracks: Tracks) -> list[LoggedPerson]:
         Fragment(int(tracks.rows.id[part[0]]), frame, tracks.times[frame], square[part])
         for part, frame in zip(parts, frames, strict=True)
     ]
+    apart = () if tracks.corrections is None else tracks.corrections.apart
     found = [
         _person(tracks, [parts[index] for index in members])
-        for members in stitch(fragments, tracks.skeleton.names).persons
+        for members in stitch(fragments, tracks.skeleton.names, apart).persons
     ]
     return sorted(found, key=lambda person: -person.prominence)
 
@@ -99,9 +102,38 @@ def motion(tracks: Tracks, rows: Integers) -> tuple[Motion, Integers, Bools]:
     boxes[row], scores[row], found[row] = tracks.rows.box[rows], tracks.rows.score[rows], True
     width, height, aspect = shape(tracks)
     made = Motion(
-        tracks.times[first:last], points, confidence, tracks.skeleton.names, width, height, boxes, scores, aspect
-    )
+        tracks.times[first:last], points, confidence, tracks.skeleton.names, width, height, boxes, scores, aspect,
+        _by_hand(tracks, rows, first, last),
+    )  # fmt: skip
     return made, tracks.frames[first:last], found
+
+
+def _by_hand(tracks: Tracks, rows: Integers, first: int, last: int) -> ByHand | None:
+    """What was corrected of the person in `rows`, in the frames from row `first` of the tracks to before `last`."""
+    facts = tracks.corrections
+    if facts is None:
+        return None
+    count, row = last - first, tracks.rows.frame[rows] - first
+    points = np.zeros((count, len(tracks.skeleton)), bool)
+    points[row] = np.isin(tracks.rows.state[rows], (State.FILLED, State.INTERPOLATED))
+    own = tracks.rows.id[rows]
+    ids = np.full(count, UNTRACKED)
+    ids[row] = own
+    numbers = tracks.frames[first:last]
+
+    def inside(where: Stretch) -> Bools:
+        there = (ids == where.person) | ((ids == UNTRACKED) & bool((own == where.person).any()))
+        within: Bools = there & (numbers >= where.start) & (numbers <= where.end)
+        return within
+
+    sided = [keypoint for pair in tracks.skeleton.pairs for keypoint in pair]
+    sides: Bools = np.any(points[:, sided], axis=1)
+    facing = np.full(count, -1, np.int8)
+    for where in facts.sides:
+        sides |= inside(where)
+    for said in facts.facings:
+        facing[inside(said.where)] = Facing[said.facing.upper()]
+    return ByHand(points, sides, facing)
 
 
 def shape(tracks: Tracks) -> tuple[int, int, float]:

@@ -17,6 +17,7 @@ from poseline.analysis.facing import Facings
 from poseline.analysis.floor import Floor
 from poseline.analysis.motion import Bools, Doubles, Integers
 from poseline.analysis.smoothing import PointState, States
+from poseline.corrections import Facts
 from poseline.short_repr import short_repr
 
 SCHEMA = 1
@@ -114,6 +115,12 @@ class Person:
     def states(self) -> States:
         """(T, K) uint8, a `PointState` for each keypoint: missing, measured, filled or outlier."""
         return self.result.smoothed.state
+
+    @property
+    def corrected(self) -> Bools:
+        """(T, K) where a keypoint was set by hand, or between frames in which it was."""
+        hand = self.result.measured.by_hand
+        return np.zeros(self.states.shape, bool) if hand is None else hand.points
 
     @property
     def swapped(self) -> Bools:
@@ -232,6 +239,8 @@ class Analysis:
     """How the run behind the log ended: complete, interrupted, failed, killed or unknown."""
     warnings: tuple[str, ...] = ()
     """What a reader must know of the whole, in words; each person has their own besides."""
+    corrections: Facts | None = None
+    """What was corrected by hand in the log; None where nothing was, or it was read raw."""
 
     __repr__ = short_repr
 

@@ -149,16 +149,24 @@ def _by_model(motion: Motion, how: Smoothing) -> Smoothed:
         chosen.density,
         5 * motion.torso,
     )
-    weight = kalman.robust_weights(measured)
+    weight = _trusted(motion, kalman.robust_weights(measured))
     for _ in range(_ROUNDS):
         estimate = kalman.smooth(measured.weighed(weight))
         distance, weight = kalman.reweighted(estimate, measured, weight)
+        weight = _trusted(motion, weight)
     path, velocity, acceleration = (estimate.state[:, row].transpose(0, 2, 1) for row in range(3))
     variances = estimate.variance[:, 0], estimate.variance[:, 1]
     cutoff = chosen.cutoff(motion.step) if motion.step else np.full(len(motion.names), np.inf)
     away = np.linalg.norm(motion.points - path, axis=2)
     outlier = (distance > _UNLIKELY) & (away > _FAR * motion.torso)
+    if motion.by_hand is not None:
+        outlier &= ~motion.by_hand.points
     return _shown(motion, (path, velocity, acceleration), variances, outlier, how.max_gap, cutoff)
+
+
+def _trusted(motion: Motion, weight: Doubles) -> Doubles:
+    """(T, K) weights of measurements; what was set by hand counts in full, however unlikely it is."""
+    return weight if motion.by_hand is None else np.where(motion.by_hand.points, 1.0, weight)
 
 
 def _butterworth(motion: Motion, how: Smoothing) -> Smoothed:

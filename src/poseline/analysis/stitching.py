@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 
@@ -79,19 +79,20 @@ class Stitched:
     __repr__ = short_repr
 
 
-def stitch(fragments: Sequence[Fragment], names: Sequence[str]) -> Stitched:
+def stitch(fragments: Sequence[Fragment], names: Sequence[str], apart: Sequence[tuple[int, int]] = ()) -> Stitched:
     """Join the fragments that are one person.
 
     Args:
         fragments: those with an id at most once an id; those without (`UNTRACKED`) one for each detection.
         names: of the K keypoints.
+        apart: pairs of ids that are known to be two persons.
     """
     tracks = {index: _Track.of(fragment, names, index) for index, fragment in enumerate(fragments)}
     loose = [index for index, fragment in enumerate(fragments) if fragment.id == UNTRACKED]
     known = [tracks[index] for index in tracks if fragments[index].id != UNTRACKED]
     joins: list[Join] = []
     left = _join_loose(known, [tracks[index] for index in loose], joins)
-    known = _join_tracks(known, joins)
+    known = _join_tracks(known, joins, _forbidden(fragments, apart))
     persons = sorted(known, key=lambda track: track.frames[0])
     ordered = [tuple(sorted(track.parts, key=lambda part: fragments[part].frames[0])) for track in persons]
     return Stitched(tuple(ordered), tuple(track.parts[0] for track in left), tuple(joins))
@@ -193,10 +194,24 @@ def _join_loose(known: list[_Track], loose: list[_Track], joins: list[Join]) -> 
     return [detection for number, detection in enumerate(loose) if number not in taken]
 
 
-def _join_tracks(known: list[_Track], joins: list[Join]) -> list[_Track]:
-    """Join tracks, the surest first, until none leads to another."""
+def _forbidden(fragments: Sequence[Fragment], apart: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Pairs of fragments, both ways, that are known to be two persons."""
+    place = {fragment.id: index for index, fragment in enumerate(fragments) if fragment.id != UNTRACKED}
+    pairs = [(place[one], place[other]) for one, other in apart if one in place and other in place]
+    return {*pairs, *((other, one) for one, other in pairs)}
+
+
+def _join_tracks(known: list[_Track], joins: list[Join], forbidden: set[tuple[int, int]]) -> list[_Track]:
+    """Join tracks, the surest first, until none leads to another; never a pair of fragments that is `forbidden`."""
     left = {number: track for number, track in enumerate(known) if len(track.times)}
-    possible = {pair: way for pair in combinations(left, 2) if (way := _way(left[pair[0]], left[pair[1]])) is not None}
+
+    def way_of(pair: tuple[int, int]) -> tuple[float, float, float] | None:
+        first, second = left[pair[0]], left[pair[1]]
+        if forbidden and not forbidden.isdisjoint(product(first.parts, second.parts)):
+            return None
+        return _way(first, second)
+
+    possible = {pair: way for pair in combinations(left, 2) if (way := way_of(pair)) is not None}
     while possible:
         (first, second), (_, gap, distance) = min(possible.items(), key=lambda item: item[1][0])
         joins.append(Join(left[first].parts[0], left[second].parts[0], gap, distance))
@@ -204,7 +219,7 @@ def _join_tracks(known: list[_Track], joins: list[Join]) -> list[_Track]:
         possible = {pair: way for pair, way in possible.items() if first not in pair and second not in pair}
         for other in left:
             pair = min(first, other), max(first, other)
-            if other != first and (way := _way(left[pair[0]], left[pair[1]])) is not None:
+            if other != first and (way := way_of(pair)) is not None:
                 possible[pair] = way
     return list(left.values())
 

@@ -38,6 +38,8 @@ class Prices(NamedTuple):
 _PRICES = Prices()
 _USUAL, _LEAST = 1.5, 0.05
 """The scale of movement: so many times a pair's median deviation, and at least so many torsos."""
+_NEVER = 1e6
+"""What an exchange costs in a frame in which somebody said which side is which."""
 _BREAK = 0.3
 """Seconds between frames from which one says nothing of the next."""
 _LONGER = 0.15
@@ -137,6 +139,8 @@ def _exchanged(motion: Motion, groups: list[list[Pair]], prices: tuple[float, fl
     costs = np.tile(float(stay) * (signs < 0).sum(axis=1), (len(rows), 1))
     if limb is not None:
         costs += limb.costs(motion.points, states)[rows]
+    if motion.by_hand is not None:
+        costs += _NEVER * np.outer(motion.by_hand.sides[rows], (signs < 0).any(axis=1))
     costs[[0, -1]] += begin * (signs < 0).any(axis=1)
     changing = begin * (1 - np.eye(len(states)))
     path = _second_order(costs, movement + changing)

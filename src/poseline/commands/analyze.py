@@ -38,6 +38,7 @@ def analyze(
     max_gap: Annotated[float, typer.Option("--max-gap", metavar="S", help="Longest gap in seconds that is filled.", rich_help_panel=HOW)] = 0.2,
     slowmo: Annotated[float, typer.Option("--slowmo", metavar="N", help="The clip is N times slower than what it shows: 8 for 240 fps played at 30.", rich_help_panel=HOW)] = 1.0,
     swap_repair: Annotated[bool, typer.Option("--swap-repair/--no-swap-repair", help="Exchange left and right where they were taken for each other.", rich_help_panel=HOW)] = True,
+    raw: Annotated[bool, typer.Option("--raw", help="The log as the network measured it, without corrections made by hand.", rich_help_panel=HOW)] = False,
     formats: Annotated[str, typer.Option("--formats", help="Of csv,parquet,trc,mot,c3d.", rich_help_panel=WRITE)] = "csv,trc,mot",
     report: Annotated[bool, typer.Option("--report", help="Write report.html too: one page for the athlete, to read or print.", rich_help_panel=WRITE)] = False,
     video: Annotated[bool, typer.Option("--video", help="Write angles.mp4 too: the clip with angles drawn.", rich_help_panel=WRITE)] = False,
@@ -72,6 +73,7 @@ def analyze(
         "slowmo": slowmo,
         "events": _events(events),
         "swap_repair": swap_repair,
+        "raw": raw,
     }
     draw = _video(clip, joints, video_slowmo, size, config, overwrite, context.obj) if video else None
     task = _Task(options, parse_formats(formats), overwrite, _report() if report else None, draw)
@@ -95,7 +97,9 @@ class _Task:
         from poseline.analysis.files.c3d import require_ezc3d
         from poseline.optional import require
 
-        check_options(**{name: value for name, value in self.options.items() if name not in ("person", "facing")})
+        check_options(
+            **{name: value for name, value in self.options.items() if name not in ("person", "facing", "raw")}
+        )
         require("polars", "an analysis, in its tables,")
         if "c3d" in self.formats:
             require_ezc3d()
@@ -106,7 +110,9 @@ class _Task:
         """Analyse a log into a folder, and show what came out."""
         from poseline.analysis import analyze, files
         from poseline.commands.analysis_shown import show_analysis
+        from poseline.commands.common import show_corrections
 
+        show_corrections(log, self.options.get("raw", False))
         analysis = analyze(log, **self.options)
         written = files.write(analysis, folder, self.formats, self.overwrite, self.report)
         if self.video is not None:
@@ -186,7 +192,7 @@ def _log_of(clip: Path) -> Path | None:
     for log in Path("runs").glob(f"*/{LOG_NAME}"):
         with suppress(OSError, SourceError):
             when = log.stat().st_mtime
-            run = LogReader(log).run
+            run = LogReader(log, raw=True).run
             source = Path(str(run["source"]))
             same = when >= made and source.exists() and os.path.samefile(source, clip)
             if same and _whole(run) and last_record(log).get("ended") == "complete":

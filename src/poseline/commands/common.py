@@ -88,6 +88,23 @@ def show_files(paths: Sequence[Path], notes: Sequence[str]) -> None:
         console.print(f"  {escape(str(path))}", soft_wrap=True)
 
 
+def show_corrections(log: Path, raw: bool) -> None:
+    """Say in a line that a log is read with what was corrected by hand in it; nothing where nothing was.
+
+    Raises:
+        SourceError: the corrections cannot be read.
+    """
+    from poseline.corrections import Corrections, corrections_path
+
+    if raw or not (path := corrections_path(log)).exists():
+        return
+    if count := len(Corrections.of(log)):
+        from poseline.terminal import show_message
+        from poseline.words import counted
+
+        show_message(f"{counted(count, 'correction')} applied ({path}); --raw reads without")
+
+
 def slow(option: str, times: float) -> float:
     """How many times as long a video is.
 

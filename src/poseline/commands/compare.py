@@ -21,6 +21,7 @@ def compare(
     person: Annotated[str, typer.Option("--person", metavar="ID|main", help="Whom of A, and of B where --person-b is not given.", rich_help_panel=WHAT)] = "main",
     person_b: Annotated[str | None, typer.Option("--person-b", metavar="ID|main", help="Whom of B.", rich_help_panel=WHAT)] = None,
     height: Annotated[float | None, typer.Option("--height", metavar="M", help="The person's height, for metres.", rich_help_panel=WHAT)] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="As the network measured them, without corrections made by hand.", rich_help_panel=WHAT)] = False,
     video: Annotated[bool, typer.Option("--video/--no-video", help="Write compare.mp4.", rich_help_panel=VIDEO)] = True,
     clip_a: Annotated[Path | None, typer.Option("--clip-a", help="The clip of A. (where its log says)", rich_help_panel=VIDEO)] = None,
     clip_b: Annotated[Path | None, typer.Option("--clip-b", help="The clip of B. (where its log says)", rich_help_panel=VIDEO)] = None,
@@ -35,7 +36,7 @@ def compare(
     Differences are B minus A. Angles are seen by one camera: two runs that were filmed from other sides differ by that.
     """
     from poseline import analyze
-    from poseline.commands.common import person_of, rendering, show_rendered, slow
+    from poseline.commands.common import person_of, rendering, show_corrections, show_rendered, slow
     from poseline.comparison import compare as compared
     from poseline.comparison import write
     from poseline.comparison.command import folder_for, names_of
@@ -44,7 +45,9 @@ def compare(
     from poseline.rendering.analysis import check_joints, styled
 
     logs = journal_of(first), journal_of(second)
-    options: dict[str, Any] = {"height": height}
+    for log in logs:
+        show_corrections(log, raw)
+    options: dict[str, Any] = {"height": height, "raw": raw}
     analyses = [
         analyze(log, person=person_of(option, whom), **options)
         for log, option, whom in zip(

@@ -30,6 +30,7 @@ def evaluate(
     imgsz: Annotated[int, typer.Option("--imgsz", help="Longer side of the network's input, in pixels.", rich_help_panel=MODEL)] = 640,
     conf: Annotated[float | None, typer.Option("--conf", help="Least confidence. (0.001 for poses, 0.25 for ids)", rich_help_panel=MODEL)] = None,
     iou: Annotated[float, typer.Option("--iou", help="NMS IoU threshold.", rich_help_panel=MODEL)] = 0.7,
+    raw: Annotated[bool, typer.Option("--raw", help="A run as the network measured it, without corrections made by hand.", rich_help_panel=WHAT)] = False,
     json: Annotated[Path | None, typer.Option("--json", help="File for all that was measured.", rich_help_panel=WRITE)] = None,
 ) -> None:  # fmt: skip
     """Evaluate a model, or a run that was made before, against LABELS.
@@ -46,11 +47,11 @@ def evaluate(
         if conf is not None:
             given["conf"] = conf
         settings = load(overrides={"inference": given})
-        result = ids = _identities(model, labels, settings, clip, measure)
+        result = ids = _identities(model, labels, settings, clip, measure, raw)
         _show_identities(ids)
     else:
         given["conf"] = _VALIDATED_CONF if conf is None else conf
-        result = scores = _scores(model, labels, load(overrides={"inference": given}), pictures, split)
+        result = scores = _scores(model, labels, load(overrides={"inference": given}), pictures, split, raw)
         _show_scores(scores)
     if json is not None:
         _write(json, {"schema": 1, "model": model, "labels": str(labels)}, result)
@@ -70,7 +71,8 @@ def _labels_ids(labels: Path) -> bool:
     return True
 
 
-def _scores(model: str, labels: Path, settings: Any, pictures: Path | None, split: str) -> "PoseScores":
+def _scores(model: str, labels: Path, settings: Any, pictures: Path | None, split: str, raw: bool) -> "PoseScores":
+    from poseline.commands.common import show_corrections
     from poseline.evaluation import average_precision, of_model, of_run, read_dataset
     from poseline.evaluation.dataset import matched_classes
     from poseline.inference import load_estimator
@@ -80,8 +82,9 @@ def _scores(model: str, labels: Path, settings: Any, pictures: Path | None, spli
     dataset = read_dataset(labels, pictures, split)
     if _is_run(model):
         log = journal_of(model)
-        names = dict(enumerate(LogReader(log).classes or ("person",)))
-        return average_precision(dataset, of_run(log, dataset), matched_classes(dataset, names))
+        show_corrections(log, raw)
+        names = dict(enumerate(LogReader(log, raw=True).classes or ("person",)))
+        return average_precision(dataset, of_run(log, dataset, raw=raw), matched_classes(dataset, names))
     estimator = load_estimator(settings.inference)
     show_model(estimator)
     categories = matched_classes(dataset, estimator.spec.names)
@@ -89,8 +92,9 @@ def _scores(model: str, labels: Path, settings: Any, pictures: Path | None, spli
 
 
 def _identities(
-    model: str, labels: Path, settings: Any, clip: Path | None, measure: Literal["auto", "oks", "box"]
+    model: str, labels: Path, settings: Any, clip: Path | None, measure: Literal["auto", "oks", "box"], raw: bool
 ) -> "Identities":
+    from poseline.commands.common import show_corrections
     from poseline.evaluation import identities, read_truth, tracked_by_model, tracked_in_run
     from poseline.inference import load_estimator
     from poseline.log import journal_of
@@ -98,7 +102,9 @@ def _identities(
 
     truth = read_truth(labels, clip)
     if _is_run(model):
-        found = tracked_in_run(journal_of(model))
+        log = journal_of(model)
+        show_corrections(log, raw)
+        found = tracked_in_run(log, raw=raw)
     else:
         estimator = load_estimator(settings.inference)
         show_model(estimator)

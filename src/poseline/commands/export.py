@@ -15,12 +15,18 @@ def export(
     clip: Annotated[Path | None, typer.Option("--clip", help="The clip that the log is of. (where the log says)")] = None,
     pictures: Annotated[bool, typer.Option("--pictures", help="Write the clip's frames as pictures too, for formats that hold them.")] = False,
     every: Annotated[int, typer.Option("--every", metavar="N", help="Only each N-th frame, such as for labels to correct by hand.")] = 1,
+    corrected: Annotated[bool, typer.Option("--corrected", help="Only frames that were corrected by hand, with everybody in them, such as to train a model on.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="As the network measured it, without corrections made by hand.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:  # fmt: skip
     """Write a run's keypoints for other programs: COCO, OpenPose, DeepLabCut and others."""
-    from poseline.commands.common import show_files
+    from poseline.commands.common import show_corrections, show_files
     from poseline.formats.exporting import export_log
+    from poseline.log import journal_of
 
     names = [name.strip() for text in to for name in text.split(",") if name.strip()]
-    written = export_log(log, names, output, clip=clip, pictures=pictures, every=every, overwrite=overwrite)
+    show_corrections(journal_of(log), raw)
+    written = export_log(
+        log, names, output, clip=clip, pictures=pictures, every=every, raw=raw, corrected=corrected, overwrite=overwrite
+    )
     show_files(written.paths, written.notes)

@@ -30,6 +30,7 @@ def render(
     trail: Annotated[float | None, typer.Option("--trail", help="Seconds of each person's path to draw. (as the run)", rich_help_panel=DRAW)] = None,
     line_width: Annotated[int | None, typer.Option("--line-width", help="Line width in pixels. (as the run)", rich_help_panel=DRAW)] = None,
     font_size: Annotated[float | None, typer.Option("--font-size", help="Text height in pixels. (as the run)", rich_help_panel=DRAW)] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="As the network measured it, without corrections made by hand.", rich_help_panel=WHAT)] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the video if it is there.", rich_help_panel=WRITE)] = False,
     audio: Annotated[bool | None, typer.Option("--audio/--no-audio", help="Copy the clip's sound. (as the run)", rich_help_panel=WRITE)] = None,
     encoder: Annotated[Encoder | None, typer.Option("--encoder", help="Video encoder. (as the run)", rich_help_panel=WRITE)] = None,
@@ -41,12 +42,13 @@ def render(
     The clip must be there as it was: frames are found by their time stamps.
     """
     from poseline import settings as configuration
-    from poseline.commands.common import numbers, part, rendering, show_rendered, slow
+    from poseline.commands.common import numbers, part, rendering, show_corrections, show_rendered, slow
     from poseline.log import LogReader, journal_of
     from poseline.rendering import RenderOptions, Size, style_of
     from poseline.rendering import render as draw_anew
 
     journal = journal_of(log)
+    show_corrections(journal, raw)
     given: dict[str, dict[str, Any]] = {
         "overlay": {
             "boxes": boxes, "labels": labels, "keypoints": keypoints, "trail": trail, "line_width": line_width,
@@ -59,8 +61,9 @@ def render(
     }
     begin, stop = part(start, end)
     options = RenderOptions(
-        style_of(LogReader(journal).run, configuration.load(config, overrides)),
+        style_of(LogReader(journal, raw=True).run, configuration.load(config, overrides)),
         clip, numbers("--ids", ids), begin, stop, Size.parse(size) if size else None, blur, slow("--slowmo", slowmo),
+        raw,
     )  # fmt: skip
     target = output or journal.with_name("rendered.mp4")
     with rendering(target.name) as on_frame:

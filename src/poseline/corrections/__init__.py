@@ -12,6 +12,7 @@ from poseline.corrections.acts import (
     FacingWord,
     Floor,
     Hide,
+    Identify,
     Join,
     Main,
     Place,
@@ -25,10 +26,11 @@ from poseline.corrections.acts import (
     change_of,
     new_id,
 )  # fmt: skip
-from poseline.corrections.corrections import Corrections, check, corrections_of
+from poseline.corrections.corrections import Corrections, check, corrected_frames, corrections_of
 from poseline.corrections.effects import HIDDEN_CONFIDENCE, Effects, Table, measured
 from poseline.corrections.facts import Facing, Facts, Stretch, line_points
 from poseline.corrections.journal import CORRECTIONS_NAME, SCHEMA, corrections_path
+from poseline.corrections.merge import Conflict, Merged, describe, merge
 
 __all__ = [
     "CORRECTIONS_NAME",
@@ -39,6 +41,7 @@ __all__ = [
     "Add",
     "Box",
     "Change",
+    "Conflict",
     "Corrections",
     "Delete",
     "Drop",
@@ -49,8 +52,10 @@ __all__ = [
     "Facts",
     "Floor",
     "Hide",
+    "Identify",
     "Join",
     "Main",
+    "Merged",
     "Place",
     "Point",
     "Rename",
@@ -63,9 +68,12 @@ __all__ = [
     "act_of",
     "change_of",
     "check",
+    "corrected_frames",
     "corrections_of",
     "corrections_path",
+    "describe",
     "line_points",
     "measured",
+    "merge",
     "new_id",
 ]

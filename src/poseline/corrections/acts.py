@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, cast, get_args
 from uuid import uuid4
 
 from poseline.errors import SettingsError
+from poseline.pose import UNTRACKED
 
 Point: TypeAlias = tuple[float, float]
 """x, y in pixels of the upright picture."""
@@ -46,6 +47,10 @@ class Change:
                 object.__setattr__(self, each.name, _CHECKS[each.name](getattr(self, each.name)))
             except (TypeError, ValueError, AttributeError, KeyError) as error:
                 raise SettingsError(f"correction {self.do}: {name}: {error}") from None
+        if getattr(self, "person", 1) == UNTRACKED and self.do != "delete":
+            raise SettingsError(
+                f"correction {self.do}: person: a person's id is a whole number from 1, got {UNTRACKED}"
+            )
         start, end = self.span
         if start is not None and end is not None and start > end:
             raise SettingsError(f"correction {self.do}: from frame {start} to {end} is empty")
@@ -73,6 +78,10 @@ class Place(Change):
     keypoint: str
     at: Mapping[int, Point]
     """Where it is, by frame."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_points(self)
 
 
 @dataclass(frozen=True)
@@ -125,6 +134,10 @@ class Join(Change):
     person: int
     into: int
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_two(self, self.person, self.into)
+
 
 @dataclass(frozen=True)
 class Split(Change):
@@ -134,6 +147,12 @@ class Split(Change):
     person: int
     start: int
     new: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_two(self, self.person, self.new)
+        if self.start is None:
+            raise SettingsError("correction split: from: a frame is needed")
 
 
 @dataclass(frozen=True)
@@ -151,6 +170,7 @@ class Delete(Change):
 
     do: ClassVar[str] = "delete"
     person: int
+    """An id; or -1, for everybody in these frames who has none."""
     start: int | None = None
     end: int | None = None
 
@@ -165,6 +185,25 @@ class Add(Change):
     """Where the keypoints are, by frame and by name; one that is in two neighbours is interpolated between them."""
     boxes: Mapping[int, Box] = field(default_factory=dict)
     """The boxes by frame; around the keypoints where there is none."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not all(isinstance(pose, dict) for pose in self.at.values()):
+            raise SettingsError('correction add: at: a pose is keypoints by name, such as {"nose": [x, y]}')
+
+
+@dataclass(frozen=True)
+class Identify(Change):
+    """A pose to which the tracker gave no id is this person's, in frames in which the person is not found else."""
+
+    do: ClassVar[str] = "identify"
+    person: int
+    at: Mapping[int, Point]
+    """A point inside the pose's box, by frame."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_points(self)
 
 
 @dataclass(frozen=True)
@@ -197,16 +236,23 @@ class Scale(Change):
 
 @dataclass(frozen=True)
 class Floor(Change):
-    """Two points of a line on the floor that is level."""
+    """Two points of a line on the floor that is level, and that rises by 45 degrees at most in the picture."""
 
     do: ClassVar[str] = "floor"
     points: tuple[Point, Point]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        (x1, y1), (x2, y2) = self.points
+        if abs(y2 - y1) > abs(x2 - x1):
+            raise SettingsError("correction floor: points: the line rises by more than 45 degrees; mark one across")
 
 
 KINDS: dict[str, type[Change]] = {
     kind.do: kind
     for kind in (
-        Place, Hide, Drop, SwapSides, SwapPersons, Join, Split, Rename, Delete, Add, Main, Face, Scale, Floor,
+        Place, Hide, Drop, SwapSides, SwapPersons, Join, Split, Rename, Delete, Add, Identify, Main, Face, Scale,
+        Floor,
     )
 }  # fmt: skip
 """All kinds by what they are called in the file."""
@@ -270,6 +316,16 @@ def act_of(record: Mapping[str, Any]) -> Act:
     return Act(number, change_of(record), str(record.get("by", "")), str(record.get("when", "")))
 
 
+def _require_points(change: Place | Identify) -> None:
+    if any(isinstance(point, dict) for point in change.at.values()):
+        raise SettingsError(f"correction {change.do}: at: a point is [x, y] in pixels, in each frame")
+
+
+def _require_two(change: Change, first: int, second: int) -> None:
+    if first == second:
+        raise SettingsError(f"correction {change.do}: two persons, got {first} twice")
+
+
 # Each field has one meaning in all kinds, and is checked by its name.
 
 
@@ -277,6 +333,10 @@ def _person(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**53:
         raise ValueError(f"a person's id is a whole number from 1, got {value!r}")
     return value
+
+
+def _person_or_untracked(value: Any) -> int:
+    return UNTRACKED if value == UNTRACKED and isinstance(value, int) else _person(value)
 
 
 def _frame(value: Any) -> int:
@@ -367,7 +427,7 @@ def _facing(value: Any) -> FacingWord:
 
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
-    "person": _person, "into": _person, "new": _person, "persons": _two, "name": _text, "keypoint": _text,
+    "person": _person_or_untracked, "into": _person, "new": _person, "persons": _two, "name": _text, "keypoint": _text,
     "keypoints": _keypoints, "at": _at, "boxes": lambda value: _by_frame(value, _box), "start": _end, "end": _end,
     "facing": _facing, "points": _line, "metres": _metres,
 }  # fmt: skip

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from poseline.atomic import cause
-from poseline.corrections.acts import Act, Add, Change, Delete, Join, Place, Split, act_of, new_id, now
+from poseline.corrections.acts import Act, Add, Change, Delete, Identify, Join, Place, Split, act_of, new_id, now
 from poseline.corrections.effects import Effects, Table
 from poseline.corrections.facts import Facts
 from poseline.corrections.journal import LogIdentity, append, corrections_path, read_journal, require_same
 from poseline.errors import SettingsError, SourceError
 from poseline.log_files import log_file
+from poseline.pose import UNTRACKED
 from poseline.skeleton import Skeleton
 from poseline.words import counted
 
@@ -46,7 +48,8 @@ class Corrections:
         self.path = path
         self.skeleton = _skeleton(run)
         """The log's."""
-        self._identity = LogIdentity.of(run, name)
+        self.identity = LogIdentity.of(run, name)
+        """Which log it is of."""
         self.journal: Sequence[Mapping[str, Any]] = ()
         """All records of the file in their order: acts, undos and redos."""
         self.skipped = 0
@@ -81,7 +84,7 @@ class Corrections:
         """
         read = read_journal(self.path)
         if read.identity is not None:
-            require_same(self.path, read.identity, self._identity)
+            require_same(self.path, read.identity, self.identity)
         self._take(read.records, read.skipped)
 
     def append(
@@ -103,6 +106,7 @@ class Corrections:
             OutputError: the file cannot be written.
             SourceError: as above.
         """
+        self.reload()
         made = change if isinstance(change, Act) else Act(act or new_id(), change, by, now())
         if made.id not in {record["act"] for record in self.journal}:
             check_names(made.change, self.skeleton)
@@ -117,6 +121,7 @@ class Corrections:
         Raises:
             SettingsError: there is no act of this id.
         """
+        self.reload()
         return self._turn("undo", self.acts, act or (self.acts[-1].id if self.acts else None), by)
 
     def redo(self, act: str | None = None, *, by: str = "") -> Act | None:
@@ -125,6 +130,7 @@ class Corrections:
         Raises:
             SettingsError: there is no act of this id.
         """
+        self.reload()
         return self._turn("redo", self.undone, act or (self._redo[-1] if self._redo else None), by)
 
     def apply(self, tracks: Tracks) -> Tracks:
@@ -159,7 +165,7 @@ class Corrections:
 
     def add(self, records: Sequence[Mapping[str, Any]]) -> bool:
         """Write records as they are, such as another journal's; those of acts that are there already are left out."""
-        written = append(self.path, self._identity, records)
+        written = append(self.path, self.identity, records)
         self.reload()
         return written
 
@@ -192,6 +198,29 @@ class Corrections:
         self.__dict__.pop("_cached", None)
 
 
+def corrected_frames(raw: Tracks, corrected: Tracks) -> NDArray[np.bool_]:
+    """(T,) frames in which poses differ, whosever they are: a keypoint was set, or somebody added or removed.
+
+    Args:
+        raw: the tracks of a log, read without corrections.
+        corrected: the same after corrections.
+    """
+    changed = np.zeros(len(raw), bool)
+    for frame in range(len(raw)):  # both are sorted by frame
+        changed[frame] = not _alike(*(_rows_of(tracks.rows, frame) for tracks in (raw, corrected)))
+    return changed
+
+
+def _rows_of(rows: Rows, frame: int) -> Rows:
+    start, end = np.searchsorted(rows.frame, [frame, frame + 1])
+    return rows[np.arange(start, end)]
+
+
+def _alike(one: Rows, other: Rows) -> bool:
+    same_points = np.array_equal(one.keypoints, other.keypoints, equal_nan=True)
+    return same_points and np.array_equal(one.state, other.state)
+
+
 def corrections_of(log: Path, run: Mapping[str, Any]) -> Corrections | None:
     """The corrections of a log by its path and its first record; None where none are in force.
 
@@ -218,9 +247,9 @@ def check(change: Change, tracks: Tracks) -> None:
     """Raise a SettingsError where corrected tracks do not allow it: nobody has the id, or two are in one frame."""
     rows, known = tracks.rows, set(tracks.ids.tolist())
     frames = tracks.frames[rows.frame]
-    if not isinstance(change, Add):
+    if not isinstance(change, Add | Identify):
         for person in _persons(change):
-            if person not in known:
+            if person not in known and person != UNTRACKED:
                 shown = ", ".join(map(str, sorted(known)[:20])) or "none"
                 raise SettingsError(f"correction {change.do}: no person has the id {person}; this log has {shown}")
     if isinstance(change, Place | Delete) and not _seen(tracks, change):

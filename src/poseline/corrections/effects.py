@@ -21,6 +21,7 @@ from poseline.corrections.acts import (
     Delete,
     Drop,
     Hide,
+    Identify,
     Join,
     Place,
     Point,
@@ -28,7 +29,7 @@ from poseline.corrections.acts import (
     SwapPersons,
     SwapSides,
 )  # fmt: skip
-from poseline.pose import Floats, Integers, Poses, State, States
+from poseline.pose import UNTRACKED, Floats, Integers, Poses, State, States
 from poseline.skeleton import Skeleton
 
 Bools: TypeAlias = NDArray[np.bool_]
@@ -255,6 +256,17 @@ def _add(table: Table, change: Add, body: _Body, frames: Integers) -> None:
     )  # fmt: skip
 
 
+def _identify(table: Table, change: Identify, _: _Body, __: Integers) -> None:
+    for frame, (x, y) in change.at.items():
+        rows = np.flatnonzero((table.frame == frame) & (table.id == UNTRACKED))
+        box = table.box[rows]
+        inside = (box[:, 0] <= x) & (x <= box[:, 2]) & (box[:, 1] <= y) & (y <= box[:, 3])
+        rows, box = rows[inside], box[inside]
+        if len(rows):
+            away = np.hypot((box[:, 0] + box[:, 2]) / 2 - x, (box[:, 1] + box[:, 3]) / 2 - y)
+            _renumber(table, rows[away.argmin() :][:1], change.person)
+
+
 def _boxes(frames: Integers, given: Mapping[int, Box], points: Floats) -> Floats:
     """(N, 4) the boxes of added poses: between those that are given, else around the keypoints."""
     places = points[:, :, :2]
@@ -289,6 +301,6 @@ def _how(frames: Integers, at: Mapping[int, Any]) -> States:
 _Changed = TypeVar("_Changed", bound=Change)
 _APPLY: dict[type[Change], Callable[[Table, Any, _Body, Integers], None]] = {
     Place: _place, Hide: _hide, Drop: _drop, SwapSides: _swap_sides, SwapPersons: _swap_persons, Join: _join,
-    Split: _split, Delete: _delete, Add: _add,
+    Split: _split, Delete: _delete, Add: _add, Identify: _identify,
 }  # fmt: skip
 """What each kind does; those that are missing are not about poses."""

@@ -76,14 +76,14 @@ class Facts:
             elif isinstance(change, Main):
                 main = _last_id(change.person, later)
             elif isinstance(change, Face):
-                facings += [Facing(where, change.facing) for where in carried(_stretch(change.person, change), later)]
+                facings += [Facing(where, change.facing) for where in carried(stretch_of(change.person, change), later)]
             elif isinstance(change, SwapSides):
-                sides += carried(_stretch(change.person, change), later)
+                sides += carried(stretch_of(change.person, change), later)
             elif isinstance(change, Split):
-                apart += _pairs(Stretch(change.person, 0, change.start - 1), _stretch(change.new, change), later)
+                apart += _pairs(Stretch(change.person, 0, change.start - 1), stretch_of(change.new, change), later)
             elif isinstance(change, SwapPersons):
                 first, second = change.persons
-                apart += _pairs(_stretch(first, change), _stretch(second, change), later)
+                apart += _pairs(stretch_of(first, change), stretch_of(second, change), later)
             elif isinstance(change, Scale):
                 scale = change
             elif isinstance(change, Floor):
@@ -113,7 +113,7 @@ def _carried(where: Stretch, change: Change) -> Iterator[Stretch]:
         yield from _cut(where, change.start, _FOREVER, change.new)
     elif isinstance(change, SwapPersons) and where.person in change.persons:
         first, second = change.persons
-        _, start, end = _stretch(first, change)
+        _, start, end = stretch_of(first, change)
         yield from _cut(where, start, end, second if where.person == first else first)
     else:
         yield where
@@ -132,7 +132,8 @@ def _cut(where: Stretch, start: int, end: int, person: int) -> Iterator[Stretch]
         yield where._replace(start=inside.end + 1)
 
 
-def _stretch(person: int, change: Change) -> Stretch:
+def stretch_of(person: int, change: Change) -> Stretch:
+    """A person in the span of a change."""
     start, end = change.span
     return Stretch(person, 0 if start is None else start, _FOREVER if end is None else end)
 

@@ -34,14 +34,16 @@ def of_model(
     return found
 
 
-def of_run(log: Path, dataset: Dataset) -> dict[int, Poses]:
+def of_run(log: Path, dataset: Dataset, *, raw: bool = False) -> dict[int, Poses]:
     """The poses that a run of the dataset's pictures logged, by the pictures' ids; pictures are known by their names.
+
+    With `raw`, without the corrections that were made by hand.
 
     Raises:
         SourceError: the log cannot be read, or is of none of the pictures.
         SettingsError: it has another number of keypoints.
     """
-    reader = LogReader(log)
+    reader = LogReader(log, raw=raw)
     check_keypoints(len(reader.names), str(log), dataset)
     by_path = {str(picture.path.resolve()): picture.id for picture in dataset.pictures}
     by_name = dict(_unique((picture.path.name, picture.id) for picture in dataset.pictures))

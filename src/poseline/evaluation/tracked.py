@@ -91,13 +91,13 @@ def read_truth(path: Path, clip: Path | None = None) -> Tracked:
     raise SourceError(f"{path}: a truth of identities is a .jsonl of ours, MOTChallenge's gt.txt or PoseTrack's .json")
 
 
-def tracked_in_run(log: Path) -> Tracked:
-    """What a run logged; persons without an id are left out.
+def tracked_in_run(log: Path, *, raw: bool = False) -> Tracked:
+    """What a run logged; persons without an id are left out. With `raw`, without corrections that were made by hand.
 
     Raises:
         SourceError: the log cannot be read.
     """
-    reader = LogReader(log)
+    reader = LogReader(log, raw=raw)
     frames = {}
     for number, frame in enumerate(reader.frames()):
         # The pictures of a sequence are sources of their own, and number 0 to N as a video's frames do.

@@ -13,6 +13,7 @@ from poseline.formats.options import ExportOptions
 from poseline.formats.registry import Format, format_of
 from poseline.formats.source import LogFile
 from poseline.log import LOG_NAME, LogReader, Tracks, clip_of, journal_of, write_tracks
+from poseline.words import counted, were
 
 
 class Exported(NamedTuple):
@@ -32,6 +33,8 @@ def export_log(
     clip: str | Path | None = None,
     pictures: bool = False,
     every: int = 1,
+    raw: bool = False,
+    corrected: bool = False,
     overwrite: bool = False,
 ) -> Exported:
     """Write a keypoint log in formats of other programs; docs/formats.md describes each.
@@ -43,6 +46,9 @@ def export_log(
         clip: the clip that the log is of, for `pictures`; None: where the log says.
         pictures: write the frames as pictures too, for formats that can hold them (`yolo`).
         every: write each n-th frame only, for formats of poses.
+        raw: write the log without the corrections that were made by hand.
+        corrected: write those frames only in which something was corrected, with everybody in them, for formats of
+            poses: what a model can be trained on.
         overwrite: replace what is there.
 
     Raises:
@@ -65,8 +71,13 @@ def export_log(
     if clip is not None and not pictures:
         raise SettingsError("--clip is where pictures come from; add --pictures")
     for each in formats:
-        if every != 1 and not each.of_tracks:
-            raise SettingsError(f"--every: {each.name} is of all frames; export it by itself")
+        for option, given in (("--every", every != 1), ("--corrected", corrected)):
+            if given and not each.of_tracks:
+                raise SettingsError(f"{option}: {each.name} is of all frames; export it by itself")
+        if raw and not each.reads_raw:
+            raise SettingsError(f"--raw: {each.name} reads the log by itself, with its corrections; export it without")
+    if raw and corrected:
+        raise SettingsError("--raw leaves corrections out, and --corrected is about them; give one of the two")
     if every < 1:
         raise SettingsError(f"--every: each n-th frame, n from 1 on, got {every}")
     options = ExportOptions(_clip(journal, clip) if pictures else None)
@@ -75,7 +86,11 @@ def export_log(
         if path.resolve() == journal.resolve():
             raise OutputError(f"{path} is the log itself; choose another place with -o")
         _check(each, path, overwrite)
-    source, notes = LogFile(journal, every), list(_of_pixels(journal))
+    source, notes = LogFile(journal, every, raw=raw, corrected=corrected), list(_of_pixels(journal))
+    if corrected:
+        if not len(source.tracks):
+            raise SettingsError(f"--corrected: no frame of {journal} was corrected")
+        notes.append(f"{counted(len(source.tracks), 'frame')} that {were(len(source.tracks))} corrected")
     for each, path in zip(formats, targets, strict=True):
         make_folder(path.parent)
         notes += [f"{each.name}: {note}" for note in each.convert(source, path, options)]
@@ -84,14 +99,14 @@ def export_log(
 
 def _of_pixels(journal: Path) -> Iterator[str]:
     """What no other program is told of the shape of the pixels."""
-    aspect = LogReader(journal).pixel_aspect
+    aspect = LogReader(journal, raw=True).pixel_aspect
     if aspect != 1:
         yield f"its pixels are not square: multiply x by {aspect:g} before you measure lengths and angles"
 
 
 def _clip(journal: Path, clip: str | Path | None) -> Path:
     """Where the pictures of the log's frames come from."""
-    log = LogReader(journal)
+    log = LogReader(journal, raw=True)
     if clip is not None and not Path(clip).exists():
         raise SourceError(f"{clip}: no such file")
     if clip is None and log.run.get("video") is None:

@@ -63,6 +63,8 @@ class Format:
     """Whether it can hold the frames of the clip."""
     of_tracks: bool = False
     """Whether it is written from the log's arrays, of which a part can be chosen, rather than from its lines."""
+    reads_raw: bool = False
+    """Whether it can be made of the log without the corrections that were made by hand."""
     needs: tuple[str, ...] = ()
     """Modules that must be installed, which the extra `formats` brings, or a full installation has."""
 
@@ -101,6 +103,16 @@ def from_journal(write: JournalWriter) -> Writer:
     return write_log
 
 
+def _table(name: str, write: Callable[..., None], validate: Validator) -> Format:
+    """A table of the log's lines."""
+
+    def write_log(log: LogFile, target: Path, _: ExportOptions) -> Sequence[str]:
+        write(log.path, target, raw=log.raw)
+        return ()
+
+    return Format(name, write_log, validate, reads_raw=True, needs=("polars",))
+
+
 def _own(name: str, *, reads: bool = True, writes: bool = True, **properties: Any) -> Format:
     """The format that the module of this name beside this one is; it is imported when it is first used.
 
@@ -123,12 +135,12 @@ def _own(name: str, *, reads: bool = True, writes: bool = True, **properties: An
         return found
 
     reader, writer = read if reads else None, write if writes else None
-    return Format(name, writer, validate, reader, of_tracks=True, **properties)
+    return Format(name, writer, validate, reader, of_tracks=True, reads_raw=True, **properties)
 
 
 _ALL = (
-    Format("csv", from_journal(tables.write_csv), tables.validate_csv, needs=("polars",)),
-    Format("parquet", from_journal(tables.write_parquet), tables.validate_parquet, needs=("polars",)),
+    _table("csv", tables.write_csv, tables.validate_csv),
+    _table("parquet", tables.write_parquet, tables.validate_parquet),
     _own("c3d", writes=False, needs=("ezc3d",)),
     _own("coco", suffix=".coco.json"),
     _own("coco-results", suffix=".coco-results.json"),

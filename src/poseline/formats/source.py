@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from poseline.corrections import corrected_frames
 from poseline.log import Tracks, read_tracks
 
 
@@ -16,14 +17,21 @@ class LogFile:
     Args:
         path: of the log.
         every: take each n-th of its frames only, from the first.
+        raw: without the corrections that were made by hand.
+        corrected: take those frames only in which something was corrected by hand.
     """
 
-    def __init__(self, path: Path, every: int = 1) -> None:
+    def __init__(self, path: Path, every: int = 1, *, raw: bool = False, corrected: bool = False) -> None:
         self.path = path
+        self.raw = raw
+        self._corrected = corrected
         self._every = every
 
     @cached_property
     def tracks(self) -> Tracks:
         """All of it as arrays; raises a SourceError where it cannot be read."""
-        tracks = read_tracks(self.path)
+        tracks = read_tracks(self.path, raw=self.raw)
+        if self._corrected:
+            raw = read_tracks(self.path, raw=True)
+            tracks = tracks.kept(corrected_frames(raw, tracks))
         return tracks if self._every == 1 else tracks.kept(np.arange(len(tracks)) % self._every == 0)

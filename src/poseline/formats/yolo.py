@@ -46,7 +46,7 @@ def write(tracks: Tracks, target: Path, options: ExportOptions) -> Sequence[str]
     names = [PurePath(name) for name in picture_names(tracks)]
     if len({name.stem for name in names}) < len(names):
         raise OutputError(f"{target}: two pictures have one name, and YOLO's labels are found by it")
-    first_val = len(names) - len(names) // _VALIDATION
+    first_val = len(names) - max(len(names) // _VALIDATION, int(len(names) > 1))  # training needs one at least
     splits = ["val" if place >= first_val else "train" for place in range(len(names))]
     texts, outside = _texts(tracks)
     notes = ["no times, no ids and no scores; points are seen (2), hidden (1) or missing"]

@@ -2,18 +2,20 @@
 
 A browser that seeks in a video shows a frame nearby, and which one it is cannot be known. So pictures are decoded here,
 from the key frame before, and found by the time stamps that the log has. Neighbours of what was asked for are kept,
-since the next step goes to one of them.
+since the next step goes to one of them; and while nobody asks, the whole clip is prepared from its beginning, so that
+in the end every frame is there at once, however far apart the clip's key frames are.
 """
 
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from poseline.capture import Location, open_source
 from poseline.errors import SourceError
@@ -28,15 +30,17 @@ if TYPE_CHECKING:
 _LONGEST_SIDE = 1920
 """Pixels; larger pictures are made smaller."""
 _QUALITY = 88
-_CACHED = 160 << 20
-"""Bytes of JPEG that are kept."""
+_ROOM = 1 << 30
+"""Bytes of JPEG that are kept, in a temporary file."""
 _BEHIND, _AHEAD = 32, 24
 """Frames before and after the one that was asked for that are kept too."""
+_PASSED_BYTES = 64 << 20
+"""Of decoded frames before the one that was asked for, which become JPEG when it has been sent."""
 _WALKED = 64
 """Frames up to which decoding goes on, where a jump to a key frame is not sooner there."""
 _EARLY = 0.002
 """Seconds before a frame's time from which on it is looked for: times in the log are rounded."""
-_TRIED = 100
+_TRIED = 2000
 """Frames in the clip that the log does not have, one after another, after which it is given up."""
 
 
@@ -81,8 +85,12 @@ class Clip:
 
     def __init__(self, path: Path, log: LogReader, tracks: Tracks) -> None:
         self._path, self._log = path, log
-        self._kept = _Kept()
         self._reading: _Reading | None = None
+        """What was asked for, and what comes behind it."""
+        self._sweep: _Reading | None = None
+        """The whole clip, from its beginning on."""
+        self._swept = False
+        self._passed: deque[tuple[int, Frame]] = deque()
         self._wanted = 0
         self.follow(tracks)
         source = self._open(None)
@@ -93,6 +101,8 @@ class Clip:
                 f"{path} is not the clip of this log: its picture is {source_size[0]}x{source_size[1]}, "
                 f"the log's {size[0]}x{size[1]}; give the right one with --source"
             )
+        self._kept = _Kept()
+        self._most_passed = max(4, min(_BEHIND, _PASSED_BYTES // max(1, size[0] * size[1] * 3 // 2)))
 
     def follow(self, tracks: Tracks) -> None:
         """Know the frames of a log that has grown."""
@@ -108,69 +118,94 @@ class Clip:
         if self._reading is None or not self._reading.place < place <= self._reading.place + _WALKED:
             self._begin(place)
         assert self._reading is not None
-        for found, frame in self._reading.frames:
-            self._reading = self._reading._replace(place=found)
-            if place - _BEHIND <= found <= place + _AHEAD and found not in self._kept:
-                self._kept.put(found, _jpeg(frame))
-            if found >= place:
+        self._passed = deque(maxlen=self._most_passed)
+        while (read := self._reading.next()) is not None:
+            if read[0] >= place:
+                self._keep(*read)
                 break
+            self._passed.append(read)
         return self._kept.get(place)
 
     def ahead(self) -> bool:
         """See `Pictures`."""
-        if self._reading is None or not self._wanted - _BEHIND <= self._reading.place < self._wanted + _AHEAD:
-            return False
-        found = next(self._reading.frames, None)
-        if found is None:
-            self._end()
-            return False
-        self._reading = self._reading._replace(place=found[0])
-        if found[0] not in self._kept:
-            self._kept.put(found[0], _jpeg(found[1]))
-        return True
+        if self._passed:
+            self._keep(*self._passed.pop())
+            return True
+        if self._reading is not None and self._wanted - _BEHIND <= self._reading.place < self._wanted + _AHEAD:
+            if (read := self._reading.next()) is not None:
+                self._keep(*read)
+                return True
+            self._end_reading()
+        return self._prepare()
 
     def close(self) -> None:
         """See `Pictures`."""
-        self._end()
+        self._end_reading()
+        if self._sweep is not None:
+            self._sweep.close()
+        self._kept.close()
+
+    def _prepare(self) -> bool:
+        """Prepare the next frame of the whole clip, where there is room for all of it."""
+        if self._swept or len(self._times) * self._kept.mean > _ROOM:
+            return False
+        if self._sweep is None:
+            self._sweep = _Reading(self._open(None), self._places)
+        read = self._sweep.next()
+        if read is None:
+            self._sweep.close()
+            self._swept, self._sweep = True, None
+            return False
+        self._keep(*read)
+        return True
+
+    def _keep(self, place: int, frame: Frame) -> None:
+        if place not in self._kept:
+            self._kept.put(place, _jpeg(frame))
 
     def _begin(self, place: int) -> None:
-        self._end()
+        self._end_reading()
         time = float(self._times[place])
         source = self._open(time - _EARLY if place else None)
-        if place and source.info.start > time + _EARLY:  # a clip whose parts begin late: from its beginning
+        if place and source.info.start > time + _EARLY:  # times that do not lead there: from the clip's beginning
             source.close()
             source = self._open(None)
-        self._reading = _Reading(-1, self._found(source), source)
+        self._reading = _Reading(source, self._places)
 
-    def _found(self, source: Source) -> Iterator[tuple[int, Frame]]:
-        """The frames that the log has, and their places in it."""
-        unknown = 0
-        for frame in source.frames():
-            place = self._places.get(frame.pts)
-            unknown = 0 if place is not None else unknown + 1
-            if unknown > _TRIED:
-                return
-            if place is not None:
-                yield place, frame
+    def _end_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.close()
+            self._reading = None
 
     def _open(self, start: float | None) -> Source:
         settings = capture_of(self._log, start if start is None else max(0.0, start), None)
         return open_source(Location(self._path.name, video=self._path), settings)
 
-    def _end(self) -> None:
-        if self._reading is not None:
-            self._reading.frames.close()  # type: ignore[attr-defined] # it is a generator
-            self._reading.source.close()
-            self._reading = None
 
+class _Reading:
+    """A clip that is being decoded, and which of the log's frames came last."""
 
-class _Reading(NamedTuple):
-    """A clip that is being decoded."""
+    def __init__(self, source: Source, places: Mapping[int, int]) -> None:
+        self.place = -1
+        """Of the frame that came last; -1 of none."""
+        self._source, self._places = source, places
+        self._frames = source.frames()
 
-    place: int
-    """Of the frame that came last; -1 of none."""
-    frames: Iterator[tuple[int, Frame]]
-    source: Source
+    def next(self) -> tuple[int, Frame] | None:
+        """The next frame that the log has, and its place there; None where there is none."""
+        for unknown, frame in enumerate(self._frames):
+            place = self._places.get(frame.pts)
+            if place is not None:
+                self.place = place
+                return place, frame
+            if unknown > _TRIED:
+                break
+        return None
+
+    def close(self) -> None:
+        """End it."""
+        self._frames.close()
+        self._source.close()
 
 
 class Separate:
@@ -178,11 +213,11 @@ class Separate:
 
     def __init__(self, log: Path, names: Any, folder: Path | None) -> None:
         self._log, self._names, self._folder = log, names, folder
-        self._kept = _Kept()
         if folder is not None and not folder.is_dir():
             raise SourceError(f"{folder}: no such folder; --source is the folder of the pictures of the run")
         if len(names) and self._path(names[0]) is None:
             raise SourceError(f"{log}: is of {names[0]}, and no such picture is here; give their folder with --source")
+        self._kept = _Kept()
 
     def read(self, place: int) -> bytes | None:
         """See `Pictures`."""
@@ -209,6 +244,7 @@ class Separate:
 
     def close(self) -> None:
         """See `Pictures`."""
+        self._kept.close()
 
     def _path(self, name: str) -> Path | None:
         given = Path(name)
@@ -218,27 +254,42 @@ class Separate:
 
 
 class _Kept:
-    """JPEGs by place; those that were not asked for longest go first."""
+    """JPEGs by place, in a temporary file; when it is full, it begins anew."""
 
     def __init__(self) -> None:
-        self._held: OrderedDict[int, bytes] = OrderedDict()
-        self._bytes = 0
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 # `close` closes it
+        self._held: dict[int, tuple[int, int]] = {}
+        self._end = 0
 
     def __contains__(self, place: int) -> bool:
         return place in self._held
 
+    @property
+    def mean(self) -> float:
+        """Bytes of a JPEG."""
+        return self._end / max(1, len(self._held))
+
     def get(self, place: int) -> bytes | None:
         """The JPEG of this place, where it is kept."""
-        if place in self._held:
-            self._held.move_to_end(place)
-        return self._held.get(place)
+        if place not in self._held:
+            return None
+        start, length = self._held[place]
+        self._file.seek(start)
+        return self._file.read(length)
 
     def put(self, place: int, jpeg: bytes) -> None:
         """Keep it."""
-        self._held[place] = jpeg
-        self._bytes += len(jpeg)
-        while self._bytes > _CACHED and len(self._held) > 1:
-            self._bytes -= len(self._held.popitem(last=False)[1])
+        if self._end + len(jpeg) > _ROOM:
+            self._held.clear()
+            self._end = 0
+        self._file.seek(self._end)
+        self._file.write(jpeg)
+        self._held[place] = self._end, len(jpeg)
+        self._end += len(jpeg)
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._file.close()
 
 
 class PictureThread:

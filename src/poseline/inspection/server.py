@@ -68,7 +68,12 @@ class InspectServer(PageServer):
         self, address: Address, run: InspectedRun, source: Path | None = None, token: str | None = None
     ) -> None:
         pictures, self.no_pictures = _pictures(run, source)
-        super().__init__(address, token, _MOST_BODY)
+        try:
+            super().__init__(address, token, _MOST_BODY)
+        except OutputError:
+            if pictures is not None:
+                pictures.close()
+            raise
         self.run = run
         self._pictures = PictureThread(pictures, self._loop) if pictures is not None else None
         self._pages: set[web.WebSocketResponse] = set()

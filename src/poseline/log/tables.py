@@ -27,24 +27,28 @@ _CHUNK = 1000
 """Frames that are in memory at once."""
 
 
-def write_csv(log_path: Path, csv_path: Path) -> None:
+def write_csv(log_path: Path, csv_path: Path, *, raw: bool = False) -> None:
     """Write the table of the log at `log_path` as CSV; null is an empty field. Atomic, in bounded memory.
 
+    With `raw`, without the corrections that were made by hand.
+
     Raises:
         SourceError: the log cannot be read.
         OutputError: the table cannot be written.
     """
-    _sink(log_path, csv_path, "csv")
+    _sink(log_path, csv_path, "csv", raw)
 
 
-def write_parquet(log_path: Path, parquet_path: Path) -> None:
+def write_parquet(log_path: Path, parquet_path: Path, *, raw: bool = False) -> None:
     """Write the table of the log at `log_path` as Parquet. Atomic, in bounded memory.
 
+    With `raw`, without the corrections that were made by hand.
+
     Raises:
         SourceError: the log cannot be read.
         OutputError: the table cannot be written.
     """
-    _sink(log_path, parquet_path, "parquet")
+    _sink(log_path, parquet_path, "parquet", raw)
 
 
 def validate_csv(path: Path) -> None:
@@ -74,10 +78,10 @@ def _require_columns(path: Path, columns: Sequence[str]) -> None:
         raise OutputError(f"{path}: the table does not begin with the columns {', '.join(_COLUMNS)}")
 
 
-def _sink(log_path: Path, path: Path, kind: str) -> None:
+def _sink(log_path: Path, path: Path, kind: str, raw: bool) -> None:
     import polars as pl
 
-    table = _scan(LogReader(log_path))
+    table = _scan(LogReader(log_path, raw=raw))
     with replacing(path) as temporary:
         try:
             table.sink_csv(temporary) if kind == "csv" else table.sink_parquet(temporary)

@@ -227,7 +227,11 @@ def _logged_images(path: Path) -> list[Path]:
         return []
     names: list[str] = []
     with suppress(SourceError):  # there is no log, or one that nobody can read
-        names += (str(record["picture"]) for record, _ in LogReader(path / LOG_NAME).records() if "picture" in record)
+        names += (
+            str(record["picture"])
+            for record, _ in LogReader(path / LOG_NAME, raw=True).records()
+            if "picture" in record
+        )
     found = (pictures / PurePosixPath(name).name for name in names)  # never a path that leads elsewhere
     return [picture for picture in dict.fromkeys(found) if os.path.lexists(picture) and not picture.is_dir()]
 

@@ -212,7 +212,7 @@ def _told_by(log: Path, video: Path, frames: int) -> tuple[float | None, Ending 
     if number is None:
         return None, None
     try:
-        reader = LogReader(log)
+        reader = LogReader(log, raw=True)
         stretches = groupby(reader.frames(), key=lambda frame: (frame.width, frame.height, frame.pixel_aspect))
         times = [[frame.time for frame in stretch] for _, stretch in stretches]
     except SourceError:

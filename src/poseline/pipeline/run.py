@@ -92,7 +92,7 @@ def run(
             _check_counts(report)
             report.notes += [*source.notes, *_remarks(source, estimator, report, recorder), *recorder.notes]
             with _noting_errors(report):
-                journal = LogFile(journal_of(folder.path))
+                journal = LogFile(journal_of(folder.path), raw=True)
                 for each in chosen_formats(settings.output.log):
                     notes = each.convert(journal, folder.keypoints(each.name))
                     report.notes += [f"{each.name}: {note}" for note in notes]

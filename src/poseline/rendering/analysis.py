@@ -85,7 +85,8 @@ def opened(analysis: Analysis, clip: Path | None) -> LoggedClip:
     if analysis.log is None:
         raise SettingsError("a video is drawn from a log's file; analyze the path of a log, and not its tracks")
     end = nextafter(analysis.end * analysis.slowmo, np.inf) + 1e-6  # its last frame is part of it
-    return LoggedClip(analysis.log, clip, analysis.start * analysis.slowmo, end)
+    raw = analysis.corrections is None
+    return LoggedClip(analysis.log, clip, analysis.start * analysis.slowmo, end, raw=raw)
 
 
 def _rendered(

@@ -35,15 +35,17 @@ class LoggedClip:
         clip: the clip; None: where the log says that it is.
         start: seconds of the clip from which on frames are wanted; None: from the log's first one.
         end: seconds of the clip before which they are wanted; None: to the log's last one.
+        raw: without the corrections that were made by hand.
 
     Raises:
         SourceError: the log or the clip cannot be read, or they do not belong together.
     """
 
     def __init__(
-        self, log: Path, clip: Path | None = None, start: float | None = None, end: float | None = None
-    ) -> None:
-        self.log = LogReader(log)
+        self, log: Path, clip: Path | None = None, start: float | None = None, end: float | None = None, *,
+        raw: bool = False,
+    ) -> None:  # fmt: skip
+        self.log = LogReader(log, raw=raw)
         if not self.log.size[0]:
             raise SourceError(f"{log}: is of separate pictures, which have no times; a video is needed")
         if clip is not None and not clip.is_file():

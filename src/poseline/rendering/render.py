@@ -54,6 +54,8 @@ class RenderOptions:
     """What is made hard to recognise."""
     slowmo: float = 1.0
     """How many times as long the video is; it is silent then."""
+    raw: bool = False
+    """Draw the log without the corrections that were made by hand."""
 
 
 @dataclass
@@ -93,7 +95,7 @@ def render(
         SettingsError: an id that the log does not have, or options that contradict each other.
         OutputError: the video cannot be written.
     """
-    with closing(LoggedClip(log, options.clip, options.start, options.end)) as logged:
+    with closing(LoggedClip(log, options.clip, options.start, options.end, raw=options.raw)) as logged:
         check_ids(logged, options.ids)
         free(target, overwrite, inputs=(logged.path, log))
         stages = _stages(logged, options, layers)

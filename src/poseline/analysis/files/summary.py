@@ -31,7 +31,7 @@ CONVENTIONS = {
     "sigma": "one standard deviation: what noise leaves after smoothing",
     "sigma_bias": "sigma, and what a network is usually off by for good",
     "flags": "missing, filled (in a gap), outlier (replaced), swapped (left and right exchanged), hidden (seen with "
-    "little confidence), out_of_plane (the angle seen is not the body's)",
+    "little confidence), corrected (set by hand), out_of_plane (the angle seen is not the body's)",
     "trc": "px: pixels, y down; m: metres, y up, z towards the camera by usual breadths of the body, not measured",
     "mot": "degrees; the largest block of rows and angles without a gap",
     "butterworth": "the frequency is the real -3 dB frequency of the zero-phase filter",
@@ -58,6 +58,7 @@ def analysis_record(analysis: Analysis, version: str, files: Mapping[str, str]) 
         "slowmo": analysis.slowmo,
         "options": asdict(analysis.options),
         "conventions": CONVENTIONS,
+        "corrections": 0 if analysis.corrections is None else analysis.corrections.acts,
         "people": analysis.people,
         "floor": _floor(analysis.floor.degrees, analysis.floor.sigma, analysis.floor.footprints),
         "persons": [person_record(person) for person in analysis.persons],
@@ -109,6 +110,7 @@ def person_record(person: Person) -> dict[str, Any]:
         "displacement_m": result.mechanics.displacement_m,
         "share_filled": person.filled,
         "share_missing": person.missing,
+        "corrected": int(person.corrected.sum()),
         "keypoints": {name: _keypoint(person, column) for column, name in enumerate(person.names)},
         "angles": {
             definition.name: _angle(person, column, definition)
@@ -166,6 +168,7 @@ def _keypoint(person: Person, column: int) -> dict[str, Any]:
         **shares,
         "swapped": float(person.swapped[:, column].mean()),
         "hidden": float(person.hidden[:, column].mean()),
+        "corrected": float(person.corrected[:, column].mean()),
         "cutoff_hz": person.result.smoothed.cutoff[column],
     }
 

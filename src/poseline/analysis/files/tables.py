@@ -7,7 +7,7 @@ a second), NAME_sigma, NAME_sigma_bias and NAME_flags.
 NAME_raw_x, NAME_raw_y, NAME_c (confidence), NAME_sigma (pixels) and NAME_flags; where there are metres NAME_x_m,
 NAME_y_m, NAME_vx, NAME_vy (m/s), NAME_ax, NAME_ay (m/s²); and the centre of mass last.
 
-Flags are words between `|`: missing, filled, outlier, swapped, hidden, and of an angle out_of_plane.
+Flags are words between `|`: missing, filled, outlier, swapped, hidden, corrected, and of an angle out_of_plane.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Column: TypeAlias = "NDArray[np.generic] | Coded"
 
-POINT_FLAGS = ("missing", "filled", "outlier", "swapped", "hidden")
+POINT_FLAGS = ("missing", "filled", "outlier", "swapped", "hidden", "corrected")
 ANGLE_FLAGS = (*POINT_FLAGS, "out_of_plane")
 
 
@@ -54,7 +54,8 @@ def write_table(path: Path, table: pl.DataFrame, kind: str) -> None:
 def angle_flags(person: Person) -> dict[str, Bools]:
     """(T, A) for each of `ANGLE_FLAGS`: whether it is so of any point of an angle; `missing`, of the angle itself."""
     states = {"filled": PointState.FILLED, "outlier": PointState.OUTLIER}
-    points = {name: person.states == state for name, state in states.items()} | {"swapped": person.swapped}
+    points = {name: person.states == state for name, state in states.items()}
+    points |= {"swapped": person.swapped, "corrected": person.corrected}
     flags = {name: person.result.of_angles(value) for name, value in points.items()}
     flags["missing"] = ~np.isfinite(person.angles.degrees)
     flags["hidden"], flags["out_of_plane"] = person.result.angle_hidden, person.out_of_plane
@@ -65,7 +66,7 @@ def point_flags(person: Person) -> dict[str, Bools]:
     """(T, K) for each of `POINT_FLAGS`."""
     states = {"missing": PointState.MISSING, "filled": PointState.FILLED, "outlier": PointState.OUTLIER}
     flags = {name: person.states == state for name, state in states.items()}
-    return flags | {"swapped": person.swapped, "hidden": person.hidden}
+    return flags | {"swapped": person.swapped, "hidden": person.hidden, "corrected": person.corrected}
 
 
 def _head(person: Person) -> dict[str, Column]:

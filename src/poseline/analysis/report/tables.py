@@ -15,6 +15,7 @@ from poseline.analysis.report.markup import Child, Markup, join, tag
 from poseline.analysis.report.numbers import MISSING, finely, percent, quantity, seconds, with_unit
 from poseline.analysis.report.subject import Subject
 from poseline.analysis.smoothing import PointState
+from poseline.words import counted
 
 _SHOWN = 8
 """Repetitions up to which each has its row at once; more are folded away behind their means."""
@@ -241,6 +242,8 @@ def _quality(subject: Subject) -> list[Fact]:
     seen, found = subject.seen, subject.found
     times = subject.times[seen] if seen.any() else subject.times
     swapped = float(found.swapped.any(axis=1).mean())
+    hand = found.measured.by_hand
+    corrected = 0 if hand is None else int(hand.points.sum())
     return [
         Fact(
             "Seen", f"{seconds(float(times[0]))} to {seconds(float(times[-1]))}",
@@ -254,6 +257,7 @@ def _quality(subject: Subject) -> list[Fact]:
         ),
         Fact("Low confidence", f"{percent(subject.unsure)} of the points measured"),
         Fact("Left and right exchanged back", f"in {percent(swapped)} of the frames" if swapped else "in no frame"),
+        *([] if hand is None else [Fact("Corrected by hand", counted(corrected, "point"))]),
     ]  # fmt: skip
 
 
