@@ -30,7 +30,7 @@ _LEAST, _USUAL = 0.3, 2.5
 """A vector that turns round within a frame moves at least so many torsos, and so many times what is usual."""
 _TWO = 1.5
 """How many times as much within two frames."""
-_AROUND = 10
+_AROUND = 6
 """Poses before and after a doubtful one that the repair is shown."""
 _LYING, _SECONDS, _SWING, _AFTER = 0.45, 0.17, 0.5, 2.0
 """Legs lie on one another: knees and ankles nearer than this, in torsos, for so many seconds, of somebody whose left
@@ -130,7 +130,7 @@ def _repaired(poses: Sequences, turns: dict[str, tuple[Doubles, Doubles]]) -> Bo
     swapped = np.zeros(poses.confidence.shape, bool)
     suspect = np.zeros(len(poses.rows), bool)
     for each in turns.values():
-        suspect |= _changing(poses, each, above=0.5)
+        suspect |= _changing(poses, each, above=0.7)
     suspect = poses.near(suspect, _AROUND)
     width, height, _ = shape(poses.tracks)
     for start, end in zip(poses.starts[:-1], poses.starts[1:], strict=True):
