@@ -142,8 +142,7 @@ def _exchanged(motion: Motion, groups: list[list[Pair]], prices: tuple[float, fl
     if motion.by_hand is not None:
         costs += _NEVER * np.outer(motion.by_hand.sides[rows], (signs < 0).any(axis=1))
     costs[[0, -1]] += begin * (signs < 0).any(axis=1)
-    changing = begin * (1 - np.eye(len(states)))
-    path = _second_order(costs, movement + changing)
+    path = _second_order(costs, movement, begin)
     result[rows] = signs[path] < 0
     return result
 
@@ -168,17 +167,20 @@ def _roughness(times: Doubles, vector: Doubles) -> Doubles:
     return result
 
 
-def _second_order(costs: Doubles, changes: Doubles) -> Integers:
-    """The cheapest states, of costs (T, S) and of changes that depend on the two states before, (T, S, S, S).
+def _second_order(costs: Doubles, movement: Doubles, price: float) -> Integers:
+    """The cheapest states, of costs (T, S), of movement that depends on the two states before, (T, S, S, S), and ...
 
-    State 0 nearly always wins, so the search is made only in windows outside which no other state can pay: where the
-    best that any way of leaving state 0 saves, added up over the frames of the longest such stretch, is more than 0.
+    ... of a price for each change. State 0 nearly always wins, so the search is made only in windows outside which no
+    other state can pay: where the best that any way of leaving state 0 saves, added up over the frames of the longest
+    such stretch, is more than 0.
     """
-    path = np.zeros(len(costs), np.int64)
-    ways = (changes + costs[:, None, None]).reshape(len(costs), -1)
+    changing = price * (1 - np.eye(costs.shape[1]))
+    halves = (changing[:, :, None] + changing) / 2  # half of a price is paid in the next frame: the sum is the same
+    ways = (movement + halves + costs[:, None, None]).reshape(len(costs), -1)
     saved = ways[:, 0] - ways[:, 1:].min(axis=1)
     windows = _windows(_best_stretch(saved) > 0)
     lengths = windows[:, 1] - windows[:, 0]
+    path, changes = np.zeros(len(costs), np.int64), movement + changing
     for bits in range(len(costs).bit_length() + 1):  # windows of about one length at once
         chosen = windows[(lengths >> bits) == 1]
         if len(chosen):

@@ -109,7 +109,7 @@ def _path(poses: Sequences, before: bool) -> _Path:
 def _jumps(ids: Sequences) -> Iterator[Mark]:
     """Where an id is not where its path leads, seen from before and from after."""
     before, after = _path(ids, before=True), _path(ids, before=False)
-    gap = ids.since()
+    gap = ids.gap
     ahead = np.linalg.norm(before.place - ids.centre, axis=1) / ids.torso
     back = np.full(len(gap), np.nan)
     back[1:] = (np.linalg.norm(after.place - ids.centre, axis=1) / ids.torso)[:-1]
@@ -144,7 +144,7 @@ def _exchanged_with(ids: Sequences, row: int, others: Integers, path: _Path) -> 
 
 
 def _one_jump(ids: Sequences, row: int, share: float, torsos: float) -> Mark:
-    own, gone = int(ids.ids[row]), float(ids.since()[row]) >= BREAK
+    own, gone = int(ids.ids[row]), float(ids.gap[row]) >= BREAK
     near = [other for other in _there(ids, row) if other != own]
     persons = (own, *near[:1])
     where = f", to where {near[0]} was" if near else ""
@@ -157,15 +157,16 @@ def _one_jump(ids: Sequences, row: int, share: float, torsos: float) -> Mark:
 
 def _there(ids: Sequences, row: int) -> list[int]:
     """Ids, the nearest first, whose last pose in the half second before a jump was where it leads to."""
-    recent = (ids.times < ids.times[row]) & (ids.times >= ids.times[row] - 2 * BREAK)
-    away = np.where(recent, np.linalg.norm(ids.centre - ids.centre[row], axis=1) / ids.torso[row], np.inf)
+    times = ids.times[ids.by_time]
+    recent = ids.by_time[slice(*np.searchsorted(times, [ids.times[row] - 2 * BREAK, ids.times[row]]))]
+    away = np.nan_to_num(np.linalg.norm(ids.centre[recent] - ids.centre[row], axis=1) / ids.torso[row], nan=np.inf)
     order = np.argsort(away)[: int((away < _THERE).sum())]
-    return list(dict.fromkeys(ids.ids[order].tolist()))
+    return list(dict.fromkeys(ids.ids[recent[order]].tolist()))
 
 
 def _jump_mark(ids: Sequences, row: int, persons: tuple[int, ...], severity: float, text: str) -> Mark:
     """From the first frame in which the path is left; of one who was gone, from the first without them."""
-    start = ids.place[row] if ids.since()[row] < BREAK else ids.place[row - 1] + 1
+    start = ids.place[row] if ids.gap[row] < BREAK else ids.place[row - 1] + 1
     return Mark("identity", persons, int(ids.tracks.frames[start]), int(ids.frame[row]), severity, text)
 
 

@@ -50,7 +50,7 @@ def _steps(poses: Sequences) -> Doubles:
     points = np.where((poses.confidence >= _CERTAIN)[:, :, None], poses.points - poses.centre[:, None], np.nan)
     step = np.full(points.shape, np.nan)
     step[1:] = (points[1:] - points[:-1]) / poses.torso[1:, None, None]
-    step[poses.since() >= BREAK] = np.nan
+    step[poses.gap >= BREAK] = np.nan
     return step
 
 
@@ -60,7 +60,7 @@ def _changes(poses: Sequences, step: Doubles) -> Doubles:
     A jump is no movement that goes on: it differs from the movement before it and from the one after it. The lesser of
     both differences is taken.
     """
-    seconds = poses.since()[:, None]
+    seconds = poses.gap[:, None]
     speed: Doubles = step / np.where(np.isfinite(seconds), seconds, np.nan)[..., None]
     before = np.full(step.shape[:2], np.nan)
     before[1:] = np.linalg.norm(speed[1:] - speed[:-1], axis=2)
@@ -72,9 +72,12 @@ def _changes(poses: Sequences, step: Doubles) -> Doubles:
 def _explained(poses: Sequences, others: Sequence[Mark]) -> Bools:
     """(N, K) points that another mark is about, a frame before and after it too."""
     result = np.zeros(poses.confidence.shape, bool)
+    owners: dict[int, set[int]] = {}
+    for number, person in np.unique(np.stack([poses.ids, poses.person], axis=1), axis=0).tolist():
+        owners.setdefault(number, set()).add(person)
     for mark in others:
         first, last = np.searchsorted(poses.tracks.frames, [mark.start, mark.end])
-        for person in np.unique(poses.person[np.isin(poses.ids, mark.persons)]).tolist():
+        for person in set().union(*(owners.get(number, set()) for number in mark.persons)):
             begin, end = poses.starts[person], poses.starts[person + 1]
             rows = begin + np.searchsorted(poses.place[begin:end], [first - 1, last + 2])
             columns = [poses.columns[name] for name in mark.keypoints] or slice(None)

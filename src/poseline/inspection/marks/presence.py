@@ -22,7 +22,7 @@ def presence_marks(persons: Sequences) -> list[Mark]:
 
 
 def _gaps(persons: Sequences) -> Iterator[Mark]:
-    seconds = persons.since()
+    seconds = persons.gap
     missing = np.zeros(len(seconds), np.int64)
     missing[1:] = np.diff(persons.place) - 1
     for row in np.flatnonzero(np.isfinite(seconds) & (seconds > _MISSING) & (missing >= _FRAMES)).tolist():

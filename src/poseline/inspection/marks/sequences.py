@@ -115,13 +115,24 @@ class Sequences:
             [measure(values[start:end]) for start, end in zip(self.starts[:-1], self.starts[1:], strict=True)]
         )
 
-    def since(self, span: int = 1) -> Doubles:
+    @cached_property
+    def gap(self) -> Doubles:
+        """(N,) seconds since the pose before, inf for each person's first."""
+        return self.since(1)
+
+    def since(self, span: int) -> Doubles:
         """(N,) seconds since the pose `span` before it, inf where that is another person's."""
         seconds = np.full(len(self.rows), np.inf)
         if len(self.rows) > span:
             same = self.person[span:] == self.person[:-span]
             seconds[span:] = np.where(same, self.times[span:] - self.times[:-span], np.inf)
         return seconds
+
+    @cached_property
+    def by_time(self) -> Integers:
+        """(N,) rows in the order of frames."""
+        order: Integers = np.argsort(self.place, kind="stable")
+        return order
 
     def runs(self, chosen: Bools, between: int = 0) -> list[tuple[int, int]]:
         """First and last row of each run in `chosen` (N,); runs with up to `between` rows between them are one.
@@ -132,7 +143,7 @@ class Sequences:
         if not len(rows):
             return []
         apart = (np.diff(rows) > between + 1) | (np.diff(self.person[rows]) != 0)
-        apart |= np.diff(np.cumsum(self.since() >= BREAK)[rows]) > 0
+        apart |= np.diff(np.cumsum(self.gap >= BREAK)[rows]) > 0
         breaks = np.flatnonzero(apart) + 1
         return list(zip(rows[np.r_[0, breaks]].tolist(), rows[np.r_[breaks - 1, len(rows) - 1]].tolist(), strict=True))
 

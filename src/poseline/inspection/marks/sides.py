@@ -30,7 +30,7 @@ _LEAST, _USUAL = 0.3, 2.5
 """A vector that turns round within a frame moves at least so many torsos, and so many times what is usual."""
 _TWO = 1.5
 """How many times as much within two frames."""
-_AROUND = 10
+_AROUND = 6
 """Poses before and after a doubtful one that the repair is shown."""
 _LYING, _SECONDS, _SWING, _AFTER = 0.45, 0.17, 0.5, 2.0
 """Legs lie on one another: knees and ankles nearer than this, in torsos, for so many seconds, of somebody whose left
@@ -79,15 +79,28 @@ def _columns(poses: Sequences, limb: str) -> list[int]:
 
 
 def _turning(poses: Sequences, vectors: Doubles) -> tuple[Doubles, Doubles]:
-    """(N,) each: how far the vectors moved since the pose before, and since the one before that, as a share of ...
+    """(N,) each: how far the vectors turn round into each pose from the one before, and from the one before that.
 
-    ... what is possible for this person; 0 where they do not turn round.
+    As a share of what is possible for this person, and no more than their movement changes thereby: a limb that passes
+    the other one fast does so at a steady speed. 0 where they do not turn round.
     """
     first, second = (_turn(poses, vectors, span) for span in (1, 2))
-    moved = np.where(first[0] > 0, first[0], np.nan)
-    usual = np.nan_to_num(poses.each(moved, middle))[poses.person]
-    limit = np.maximum(_LEAST, _USUAL * usual)
-    return np.where(first[1], first[0] / limit, 0), np.where(second[1], second[0] / (_TWO * limit), 0)
+    usual = poses.each(np.where(first[0] > 0, first[0], np.nan), middle)[poses.person]
+    limit = np.maximum(_LEAST, _USUAL * np.nan_to_num(usual))
+    sharp = _sharpness(poses, vectors)
+    one, two = np.minimum(first[0], sharp) / limit, np.minimum(second[0] / _TWO, sharp) / limit
+    return np.where(first[1], one, 0), np.where(second[1], two, 0)
+
+
+def _sharpness(poses: Sequences, vectors: Doubles) -> Doubles:
+    """(N,) the largest change of movement from one pose to the next, in torsos, at a pose or the ones beside it."""
+    step = np.zeros((len(vectors), 4))
+    step[1:] = np.nan_to_num((vectors[1:] - vectors[:-1]).reshape(-1, 4))
+    step[poses.gap >= BREAK] = 0
+    change = np.zeros(len(vectors))
+    change[1:] = np.linalg.norm(step[1:] - step[:-1], axis=1)
+    sharp: Doubles = np.max([np.roll(change, shift) for shift in (-1, 0, 1)], axis=0)
+    return sharp
 
 
 def _turn(poses: Sequences, vectors: Doubles, span: int) -> tuple[Doubles, Bools]:
@@ -130,7 +143,7 @@ def _repaired(poses: Sequences, turns: dict[str, tuple[Doubles, Doubles]]) -> Bo
     swapped = np.zeros(poses.confidence.shape, bool)
     suspect = np.zeros(len(poses.rows), bool)
     for each in turns.values():
-        suspect |= _changing(poses, each, above=0.5)
+        suspect |= _changing(poses, each, above=0.7)
     suspect = poses.near(suspect, _AROUND)
     width, height, _ = shape(poses.tracks)
     for start, end in zip(poses.starts[:-1], poses.starts[1:], strict=True):
