@@ -266,12 +266,8 @@ def program() -> typer.Typer:
     from poseline.commands.render import render
     from poseline.commands.verify import verify
 
-<<<<<<< HEAD
-    whole = _program(run, bench, doctor, skeleton, recover, analyze, render, compare, export, verify, evaluate, inspect)
-=======
-    reading = (analyze, render, compare, export, verify, evaluate, corrections)
+    reading = (analyze, render, compare, export, verify, evaluate, corrections, inspect)
     whole = _program(run, bench, doctor, skeleton, recover, *reading)
->>>>>>> xcore
     whole.command("batch", help=BATCH_HELP)(run)
     whole.command("import")(import_keypoints)
     return whole
