@@ -68,10 +68,11 @@ MAY_IMPORT = {
     "comparison": BASE | {"analysis", "atomic", "log", "output", "overlay", "pipeline", "rendering"},
     "verification": BASE | ROOMS | {"analysis", "atomic"},
     "evaluation": BASE | ROOMS | {"log", "session"},
+    "inspection": BASE | {"analysis", "capture", "corrections", "log", "rendering", "serve"},
     "commands": BASE
     | ROOMS
-    | {"analysis", "atomic", "batch", "comparison", "corrections", "evaluation", "formats", "log", "manifest"}
-    | {"rendering", "terminal", "verification"},
+    | {"analysis", "atomic", "batch", "comparison", "corrections", "evaluation", "formats", "inspection", "log"}
+    | {"manifest", "rendering", "serve", "terminal", "verification"},
     "doctor": BASE | ROOMS | {"machine", "cache", "openvino_core"},
     "terminal": BASE | ROOMS | {"analysis", "manifest", "pipeline", "progress"},
     "progress": BASE | ROOMS | {"pipeline"},

@@ -90,7 +90,7 @@ def test_a_port_in_use_is_told_with_what_to_try() -> None:
 
 
 def test_an_address_of_another_computer_is_told() -> None:
-    with pytest.raises(OutputError, match="try --serve alone"):
+    with pytest.raises(OutputError, match="try --serve 127.0.0.1:0, or --serve 0.0.0.0:0"):
         Server(Address("192.0.2.1", 0))
 
 

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("aiohttp", reason="needs poseline[serve]")
 pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
 
+from poseline.serve import page_server
 from poseline.serve import server as server_module
 from poseline.serve.access import Access
 from poseline.serve.address import Address
@@ -281,7 +282,7 @@ def test_too_many_viewers_are_refused_and_those_who_watch_are_not(
 
 
 def test_too_many_connections_are_closed_at_once(local: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "_MOST_CONNECTIONS", 5)
+    monkeypatch.setattr(page_server, "_MOST_CONNECTIONS", 5)
     held = [socket.create_connection(("127.0.0.1", port(local))) for _ in range(5)]
     try:
         time.sleep(0.2)
@@ -295,7 +296,7 @@ def test_too_many_connections_are_closed_at_once(local: Server, monkeypatch: pyt
 
 
 def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "_GREETING_SECONDS", 0.3)
+    monkeypatch.setattr(page_server, "_GREETING_SECONDS", 0.3)
     with serving() as server, socket.create_connection(("127.0.0.1", port(server)), 5.0) as silent:
         silent.sendall(b"GET / HTTP/1.1\r\nHost: ")
         with suppress(ConnectionError):

@@ -262,10 +262,11 @@ def program() -> typer.Typer:
     from poseline.commands.evaluate import evaluate
     from poseline.commands.export import export
     from poseline.commands.import_command import import_keypoints
+    from poseline.commands.inspect import inspect
     from poseline.commands.render import render
     from poseline.commands.verify import verify
 
-    reading = (analyze, render, compare, export, verify, evaluate, corrections)
+    reading = (analyze, render, compare, export, verify, evaluate, corrections, inspect)
     whole = _program(run, bench, doctor, skeleton, recover, *reading)
     whole.command("batch", help=BATCH_HELP)(run)
     whole.command("import")(import_keypoints)

@@ -136,6 +136,11 @@ class _Track:
         """Whether it begins and ends no farther than `seconds` from `time`."""
         return bool(len(self.times) and self.times[0] - seconds <= time <= self.times[-1] + seconds)
 
+    def shares(self, other: _Track) -> bool:
+        """Whether both are seen in one frame."""
+        place = np.searchsorted(self.frames, other.frames)
+        return bool((self.frames[np.minimum(place, len(self.frames) - 1)] == other.frames).any())
+
     def add(self, other: _Track) -> None:
         """Take in another that is never seen in the same frame."""
         order = np.argsort(np.concatenate([self.frames, other.frames]), kind="stable")
@@ -181,13 +186,13 @@ def _join_loose(known: list[_Track], loose: list[_Track], joins: list[Join]) -> 
     for number, detection in enumerate(loose):
         for track in known if len(detection.times) else []:
             time = float(detection.times[0])
-            if track.reaches(time, _HIDDEN) and not np.isin(detection.frames, track.frames).any():
+            if track.reaches(time, _HIDDEN) and not track.shares(detection):
                 gap, distance = _between(track, detection, time)
                 if gap <= _HIDDEN and distance <= _reach(gap):
                     ways.append((distance / _reach(gap), gap, distance, number, track))
     taken: set[int] = set()
     for _, gap, distance, number, track in sorted(ways, key=lambda way: way[0]):
-        if number not in taken and not np.isin(loose[number].frames, track.frames).any():
+        if number not in taken and not track.shares(loose[number]):
             joins.append(Join(track.parts[0], loose[number].parts[0], gap, distance))
             track.add(loose[number])
             taken.add(number)
@@ -227,7 +232,7 @@ def _join_tracks(known: list[_Track], joins: list[Join], forbidden: set[tuple[in
 def _way(first: _Track, second: _Track) -> tuple[float, float, float] | None:
     """How unlike it is that two tracks are one person, with their gap and distance; None: they cannot be."""
     apart = max(first.start, second.start) - min(first.end, second.end)
-    if apart > _LONGEST or (apart <= 0 and np.isin(first.frames, second.frames).any()):
+    if apart > _LONGEST or (apart <= 0 and first.shares(second)):
         return None
     times = np.concatenate([first.times, second.times])
     order = np.argsort(times, kind="stable")

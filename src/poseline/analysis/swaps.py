@@ -3,7 +3,7 @@
 A network that sees the legs of a runner pass one another may go on with their names exchanged. Exchanging a pair's
 names turns the vector from its right to its left point round, and changes nothing else; so the question is for which
 frames that vector should be turned round. Three things decide, in units of log-likelihood, and the cheapest sequence of
-answers wins (see `best_path`):
+answers wins (the Viterbi algorithm):
 
 - movement: how far the vector lies from where its two predecessors lead, against what is usual for this pair;
 - what limbs can do: no segment gets longer than it is, and knees do not bend backwards;
@@ -18,17 +18,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
-from poseline.analysis.best_path import best_path
 from poseline.analysis.facing import Facing, facing
 from poseline.analysis.motion import Bools, Doubles, Integers, Motion, percentile
 
-_WHOLE = (15.0, 2.0)
-"""What an exchange of the whole body costs when it begins and when it ends, and in each frame: six pairs must agree."""
-_LIMB = (2.5, 1.2)
-"""The same of a limb."""
+
+class Prices(NamedTuple):
+    """What an exchange costs when it begins and when it ends, and in each frame of it."""
+
+    whole: tuple[float, float] = (15.0, 2.0)
+    """Of the whole body: six pairs must agree."""
+    limb: tuple[float, float] = (2.5, 1.2)
+    """Of a limb."""
+
+
+_PRICES = Prices()
 _USUAL, _LEAST = 1.5, 0.05
 """The scale of movement: so many times a pair's median deviation, and at least so many torsos."""
 _NEVER = 1e6
@@ -52,16 +59,17 @@ class Repaired:
     """(T, K) points that carry another name than they came with."""
 
 
-def repair(motion: Motion) -> Repaired:
+def repair(motion: Motion, prices: Prices = _PRICES) -> Repaired:
     """Find pairs of left and right points that were taken for each other, and exchange them back.
 
     Args:
         motion: in square pixels, as measured.
+        prices: lower ones find more, and more that is none.
     """
     swapped = np.zeros(motion.seen.shape, bool)
     pairs = _pairs(motion)
     body = [[pairs[part] for chain in _CHAINS for part in chain if part in pairs]]
-    whole = _exchanged(motion, body, _WHOLE, None)[:, 0] if body[0] else np.zeros(len(motion), bool)
+    whole = _exchanged(motion, body, prices.whole, None)[:, 0] if body[0] else np.zeros(len(motion), bool)
     motion = _exchange(motion, list(pairs.values()), whole)
     for left, right in pairs.values():
         swapped[:, [left, right]] ^= whole[:, None]
@@ -72,7 +80,7 @@ def repair(motion: Motion) -> Repaired:
         if not all(part in pairs for part in chain):
             continue
         limits = _Limb(pairs[chain[0]], pairs[chain[1]], pairs[chain[2]], bends if chain[0] == "hip" else bends * 0)
-        turned = _exchanged(motion, [[pairs[part]] for part in chain[1:]], _LIMB, limits)
+        turned = _exchanged(motion, [[pairs[part]] for part in chain[1:]], prices.limb, limits)
         for column, group in enumerate(groups):
             motion = _exchange(motion, group, turned[:, column])
             for left, right in group:
@@ -134,8 +142,7 @@ def _exchanged(motion: Motion, groups: list[list[Pair]], prices: tuple[float, fl
     if motion.by_hand is not None:
         costs += _NEVER * np.outer(motion.by_hand.sides[rows], (signs < 0).any(axis=1))
     costs[[0, -1]] += begin * (signs < 0).any(axis=1)
-    changing = begin * (1 - np.eye(len(states)))
-    path = _second_order(costs, movement + changing)
+    path = _second_order(costs, movement, begin)
     result[rows] = signs[path] < 0
     return result
 
@@ -152,23 +159,82 @@ def _roughness(times: Doubles, vector: Doubles) -> Doubles:
     usual = percentile(np.linalg.norm(new - old - (old - older) * ahead, axis=1)[near], 50)
     scale = max(_LEAST, _USUAL * np.nan_to_num(usual))
     result = np.zeros((len(times), 2, 2, 2))
-    for first, second, third in product((0, 1), repeat=3):
-        a, b, c = (1 - 2 * turned for turned in (first, second, third))
-        away = np.linalg.norm(c * new - b * old - (b * old - a * older) * ahead, axis=1) / scale
-        result[2:, first, second, third] = np.where(near, np.log1p(np.nan_to_num(away) ** 2), 0)
+    for second, third in product((0, 1), repeat=2):
+        b, c = 1 - 2 * second, 1 - 2 * third
+        away = np.linalg.norm(c * new - b * old - (b * old - older) * ahead, axis=1) / scale
+        cost = np.where(near, np.log1p(np.nan_to_num(away) ** 2), 0)
+        result[2:, 0, second, third] = result[2:, 1, 1 - second, 1 - third] = cost  # all three turned round: the same
     return result
 
 
-def _second_order(costs: Doubles, changes: Doubles) -> Integers:
-    """The cheapest states, of costs (T, S) and of changes that depend on the two states before, (T, S, S, S)."""
-    count, size = costs.shape
-    steps = np.full((count, size, size, size, size), np.inf)  # from (older, old) to (old, new)
-    for old in range(size):
-        steps[:, :, old, old] = changes[:, :, old]
-    pairs = np.repeat(costs[:, None], size, axis=1).reshape(count, size * size)
-    path = best_path(pairs, steps.reshape(count, size * size, size * size))
-    states: Integers = path % size
-    return states
+def _second_order(costs: Doubles, movement: Doubles, price: float) -> Integers:
+    """The cheapest states, of costs (T, S), of movement that depends on the two states before, (T, S, S, S), and ...
+
+    ... of a price for each change. State 0 nearly always wins, so the search is made only in windows outside which no
+    other state can pay: where the best that any way of leaving state 0 saves, added up over the frames of the longest
+    such stretch, is more than 0.
+    """
+    changing = price * (1 - np.eye(costs.shape[1]))
+    halves = (changing[:, :, None] + changing) / 2  # half of a price is paid in the next frame: the sum is the same
+    ways = (movement + halves + costs[:, None, None]).reshape(len(costs), -1)
+    saved = ways[:, 0] - ways[:, 1:].min(axis=1)
+    windows = _windows(_best_stretch(saved) > 0)
+    lengths = windows[:, 1] - windows[:, 0]
+    path, changes = np.zeros(len(costs), np.int64), movement + changing
+    for bits in range(len(costs).bit_length() + 1):  # windows of about one length at once
+        chosen = windows[(lengths >> bits) == 1]
+        if len(chosen):
+            _search(path, costs, changes, chosen)
+    return path
+
+
+def _best_stretch(values: Doubles) -> Doubles:
+    """(T,) the largest sum of consecutive values among the stretches that hold each."""
+    before, after = _best_before(values), _best_before(values[::-1])[::-1]
+    best: Doubles = before + after - values
+    return best
+
+
+def _best_before(values: Doubles) -> Doubles:
+    """(T,) the largest sum of consecutive values that end with each."""
+    total = np.cumsum(values)
+    best: Doubles = total - np.minimum.accumulate(np.r_[0.0, total[:-1]])
+    return best
+
+
+def _windows(chosen: Bools) -> Integers:
+    """(W, 2) first frame and the one after the last of the runs in `chosen`, and of two more frames that follow each.
+
+    Runs so near that one's frames would depend on the states of the other's are one.
+    """
+    rows = np.flatnonzero(chosen)
+    breaks = np.flatnonzero(np.diff(rows) > 3)
+    first, last = np.r_[rows[:1], rows[breaks + 1]], np.r_[rows[breaks], rows[-1:]]
+    return np.stack([first, np.minimum(last + 3, len(chosen))], axis=1).astype(np.int64)
+
+
+def _search(path: Integers, costs: Doubles, changes: Doubles, windows: Integers) -> None:
+    """Put the cheapest states of all `windows` into `path`; all of them are entered in state 0."""
+    starts, ends = windows.T
+    size, longest = costs.shape[1], int((ends - starts).max())
+    every = np.arange(len(windows))
+    total = np.full((len(windows), size, size), np.inf)  # by the states of the frame before and of the frame
+    total[:, 0] = np.where((starts == 0)[:, None], costs[0], np.inf)
+    total[:, 0, 0] = np.where(starts == 0, costs[0, 0], 0.0)
+    came = np.zeros((longest, len(windows), size, size), np.int64)
+    for step in range(longest):
+        inside = (starts + step < ends) & (starts + step > 0)
+        row = np.minimum(starts + step, len(costs) - 1)
+        ways = total[:, :, :, None] + changes[row]
+        came[step] = ways.argmin(axis=1)
+        total = np.where(inside[:, None, None], ways.min(axis=1) + costs[row][:, None], total)
+    old, new = np.divmod(total.reshape(len(windows), -1).argmin(axis=1), size)
+    for step in range(longest - 1, -1, -1):
+        inside = starts + step < ends
+        path[(starts + step)[inside]] = new[inside]
+        before = came[step, every, old, new]
+        stays = ~inside | (starts + step == 0)
+        old, new = np.where(stays, old, before), np.where(stays, new, old)
 
 
 def _pairs(motion: Motion) -> dict[str, Pair]:
@@ -189,11 +255,13 @@ def _with(motion: Motion, part: str) -> list[Pair]:
 
 def _exchange(motion: Motion, pairs: list[Pair], rows: Bools) -> Motion:
     """Give the left and right points of `pairs` each other's place in the frames of `rows`."""
-    order = np.tile(np.arange(len(motion.names)), (len(motion), 1))
+    if not rows.any():
+        return motion
+    points, confidence = motion.points.copy(), motion.confidence.copy()
     for left, right in pairs:
-        order[rows, left], order[rows, right] = right, left
-    points = np.take_along_axis(motion.points, order[:, :, None], axis=1)
-    return replace(motion, points=points, confidence=np.take_along_axis(motion.confidence, order, axis=1))
+        points[rows, left], points[rows, right] = motion.points[rows, right], motion.points[rows, left]
+        confidence[rows, left], confidence[rows, right] = motion.confidence[rows, right], motion.confidence[rows, left]
+    return replace(motion, points=points, confidence=confidence)
 
 
 def _longest(segments: list[Doubles]) -> float:

@@ -56,7 +56,7 @@ class LoggedClip:
                 f"{log}: was imported without its clip, so its frames are not known there; import it with --video CLIP"
             )
         self.path = clip or clip_of(self.log)
-        self.capture = _capture(self.log, start, end)
+        self.capture = capture_of(self.log, start, end)
         self.video = open_source(Location(self.path.name, video=self.path), self.capture)
         self.notes: list[str] = []
         self._start, self._end = self.capture.start, self.capture.end
@@ -145,7 +145,7 @@ class LoggedClip:
         )
 
 
-def _capture(log: LogReader, start: float | None, end: float | None) -> CaptureSettings:
+def capture_of(log: LogReader, start: float | None, end: float | None) -> CaptureSettings:
     """How the run read the clip, and of that the part from `start` to `end`."""
     run: dict[str, Any] = log.run.get("settings", {}).get("capture") or {}
     kept = {key: run[key] for key in ("source_fps", "deinterlace", "start", "end", "max_pixels") if key in run}

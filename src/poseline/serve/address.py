@@ -31,12 +31,16 @@ class Address:
         found = _TYPED.fullmatch(text)
         host, port = (found["host"], int(found["port"])) if found else (text, PORT)
         host = host.strip("[]") or HOST
-        if port > 65535 or not (is_ip(host) or _NAME.fullmatch(host)):
+        if port > 65535 or not is_host(host):
             raise SettingsError(
                 f"{OPTION} {text}: not an address to listen on; try HOST:PORT, such as {HOST}:{PORT} for this computer "
                 f"alone, or 0.0.0.0:{PORT} for the whole network"
             )
         return cls(host, port)
+
+    def typed(self) -> str:
+        """The option that asks for it, as it is typed."""
+        return f"{OPTION} {self.host}:{self.port}"
 
     @property
     def on_loopback(self) -> bool:
@@ -66,6 +70,11 @@ def with_value(arguments: list[str]) -> list[str]:
         if argument == OPTION and not _TYPED.fullmatch(following):
             completed.append(f"{HOST}:{PORT}")
     return completed
+
+
+def is_host(host: str) -> bool:
+    """Whether `host` is an IP address, or can be a computer's name."""
+    return is_ip(host) or _NAME.fullmatch(host) is not None
 
 
 def is_ip(host: str) -> bool:

@@ -1,16 +1,12 @@
-"""Server: the page, its pictures and its API, on a thread with an event loop of its own."""
+"""Server: the live page, its pictures and its API."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import io
-import logging
 import socket
-import threading
-from collections.abc import Callable, Coroutine, Iterator
-from ipaddress import ip_address
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,131 +14,50 @@ from urllib.parse import quote
 import orjson
 from aiohttp import WSMsgType, hdrs, web
 
-from poseline.errors import OutputError
 from poseline.serve import metrics
-from poseline.serve.access import Access, add_headers
-from poseline.serve.address import OPTION, Address
+from poseline.serve.address import Address
 from poseline.serve.feed import Feed
 from poseline.serve.hub import MOST_WIDTH, Hub, Viewer
-
-log = logging.getLogger("poseline")
+from poseline.serve.page_server import PageServer, add_files, cancel, static_file
 
 PAGE = Path(__file__).parent / "page"
-_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 MOST_VIEWERS = 16
 """Pages open at once; and as many MJPEG streams."""
-_MOST_CONNECTIONS = 128
 _MOST_MESSAGE = 1024
 """Bytes of a message from a page, or of a POST."""
 _MOST_MESSAGES, _MESSAGES_SECONDS = 2000, 5.0
 """Messages that a page may send in so many seconds: an ack for each picture of each camera, and a few more."""
-_GREETING_SECONDS = 10.0
-"""Time for a connection to send its first request."""
 _HEARTBEAT = 15.0
 _UNSENT = 16 << 10
 """Bytes that a socket of pictures takes beyond what is on its way: more would only grow old there."""
 _BOUNDARY = "poseline-picture"
 
 
-class Server:
-    """Serves from `start` to `stop`, both called by the run's thread.
+class Server(PageServer):
+    """The live page's server: from `start` to `stop`, both called by the run's thread.
 
     Raises:
         OutputError: nothing can listen at the address.
     """
 
     def __init__(self, address: Address, token: str | None = None) -> None:
-        self._sockets = _listening(address)
-        self.address = Address(address.host, self._sockets[0].getsockname()[1])
-        self.access = Access(self.address, token)
-        self._loop = asyncio.new_event_loop()
+        super().__init__(address, token, _MOST_MESSAGE)
         self.hub = Hub(self._loop)
-        self._silent: set[asyncio.BaseProtocol] = set()
-        """New connections that have not sent a request."""
         self._streams = 0
-        self._ending: asyncio.Event
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name="serve", daemon=True)
 
-    def start(self) -> None:
-        """Begin to answer."""
-        self._thread.start()
-        self._ready.wait()
-
-    def stop(self) -> None:
-        """Close every connection and end the thread."""
-        with contextlib.suppress(RuntimeError):  # the loop has ended by itself
-            self._loop.call_soon_threadsafe(self._ending.set)
-        self._thread.join(5.0)
-
-    def urls(self) -> list[str]:
-        """Addresses to open in a browser, with the token where one is needed; the best one first."""
-        query = f"?token={self.access.token}" if self.access.token else ""
-        hosts = _network_hosts(":" in self.address.host) if self.address.everywhere else [self.address.host]
-        return [self.address.url(host) + query for host in hosts]
+    def close(self) -> None:
+        """Encode no more."""
+        self.hub.close()
 
     def keypoints_url(self, name: str) -> str:
         """Where other programs get the keypoints of the camera of this name, by WebSocket."""
         page, _, query = self.urls()[0].partition("?")
         return f"ws{page.removeprefix('http')}api/{quote(name)}/keypoints{query and '?'}{query}"
 
-    def _serve(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_until_complete(self._main())
-        except Exception:
-            log.exception("the page's server ended")
-        finally:
-            self._ready.set()
-            self.hub.close()
-            left = asyncio.all_tasks(self._loop)  # of connections that came while it ended
-            self._loop.run_until_complete(_cancel(*left))
-            self._loop.close()
-
-    async def _main(self) -> None:
-        self._ending = asyncio.Event()
-        runner = web.AppRunner(
-            self._application(), access_log=None, handle_signals=False, keepalive_timeout=30, shutdown_timeout=0.5,
-            handler_cancellation=True,
-        )  # fmt: skip
-        await runner.setup()
-
-        def connection() -> asyncio.Protocol:
-            assert runner.server is not None
-            if len(runner.server.connections) >= _MOST_CONNECTIONS:
-                return _Refusal()
-            handler = runner.server()
-            self._silent.add(handler)
-            self._loop.call_later(_GREETING_SECONDS, self._expect_greeting, handler)
-            return handler
-
-        servers = [await self._loop.create_server(connection, sock=each) for each in self._sockets]
-        self._ready.set()
-        await self._ending.wait()
-        for server in servers:
-            server.close()
-        await runner.cleanup()
-
-    def _expect_greeting(self, handler: Any) -> None:
-        """Close a connection that has not sent one request: somebody may open many to keep others out."""
-        if handler in self._silent:
-            self._silent.discard(handler)
-            if handler.transport is not None:
-                handler.transport.abort()
-
-    @web.middleware
-    async def _greet(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        self._silent.discard(request.protocol)
-        response: web.StreamResponse = await handler(request)
-        return response
-
-    def _application(self) -> web.Application:
-        app = web.Application(middlewares=[self._greet, self.access.middleware], client_max_size=_MOST_MESSAGE)
-        app.on_response_prepare.append(add_headers)
-        for path in PAGE.iterdir():
-            if path.suffix in _TYPES:
-                app.router.add_get("/" if path.name == "index.html" else f"/{path.name}", _file(path))
-        app.router.add_get("/latency", _file(PAGE / "latency.html"))
+    def add_routes(self, app: web.Application) -> None:
+        """Its pages, its pictures and its API."""
+        add_files(app, PAGE)
+        app.router.add_get("/latency", static_file(PAGE / "latency.html"))
         app.router.add_get("/api/code.json", self._code)
         app.router.add_get("/ws", self._socket)
         app.router.add_get("/healthz", self._health)
@@ -158,7 +73,6 @@ class Server:
             app.router.add_post(f"{prefix}/record", self._record)
             app.router.add_get(f"{prefix}/recordings", self._recordings)
             app.router.add_get(f"{prefix}/recordings/{{file}}", self._recording)
-        return app
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
         if len(self.hub.viewers) >= MOST_VIEWERS:
@@ -176,7 +90,7 @@ class Server:
         try:
             await asyncio.wait((feeding, ending, receiving), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await _cancel(feeding, ending, receiving)
+            await cancel(feeding, ending, receiving)
             await connection.close(code=1001 if self._ending.is_set() else 1008)
         return connection
 
@@ -296,7 +210,7 @@ class Server:
             try:
                 await asyncio.wait((sending, ending, receiving), return_when=asyncio.FIRST_COMPLETED)
             finally:
-                await _cancel(sending, ending, receiving)
+                await cancel(sending, ending, receiving)
                 await connection.close()
         return connection
 
@@ -356,63 +270,6 @@ class Server:
         raise web.HTTPNotFound(text="There is no such camera; /api/cameras lists them.\n")
 
 
-class _Refusal(asyncio.Protocol):
-    """What one connection too many gets."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
-
-
-def _file(path: Path) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
-    content = path.read_bytes()
-
-    async def answer(request: web.Request) -> web.Response:
-        del request
-        return web.Response(body=content, content_type=_TYPES[path.suffix], charset="utf-8")
-
-    return answer
-
-
-def _listening(address: Address) -> list[socket.socket]:
-    """Sockets at all addresses that the host has, on one port."""
-    sockets: list[socket.socket] = []
-    port = address.port
-    try:
-        found = socket.getaddrinfo(address.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, kind, protocol, _, place in found:
-            listener = socket.socket(family, kind, protocol)
-            sockets.append(listener)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listener.bind((place[0], port, *place[2:]))
-            listener.listen(64)
-            listener.setblocking(False)
-            port = listener.getsockname()[1]
-    except OSError as error:
-        for listener in sockets:
-            listener.close()
-        advice = f"try another port, such as {OPTION} {address.host}:{address.port + 1}"
-        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-            advice = f"try {OPTION} alone, or {OPTION} 0.0.0.0:{address.port}"
-        raise OutputError(f"{OPTION} {address.host}:{address.port}: {error.strerror or error}; {advice}") from error
-    return sockets
-
-
-def _network_hosts(six: bool) -> list[str]:
-    """The computer's own addresses that others can reach, of IPv4 or of IPv6."""
-    import psutil
-
-    family = socket.AF_INET6 if six else socket.AF_INET
-    found = [
-        entry.address
-        for entries in psutil.net_if_addrs().values()
-        for entry in entries
-        if entry.family == family and "%" not in entry.address and not ip_address(entry.address).is_loopback
-    ]
-    return found or ["::1" if six else "127.0.0.1"]
-
-
 def _keep_fresh(request: web.Request) -> None:
     """Have the connection hold as little as it can: what waits in it grows old."""
     transport = request.transport
@@ -445,9 +302,3 @@ def _width(request: web.Request) -> int | None:
 
 def _no_picture() -> web.HTTPServiceUnavailable:
     return web.HTTPServiceUnavailable(text="There is no picture yet.\n", headers={hdrs.RETRY_AFTER: "1"})
-
-
-async def _cancel(*tasks: asyncio.Future[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

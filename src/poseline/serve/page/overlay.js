@@ -1,13 +1,13 @@
 // Overlay: boxes, skeletons, labels and trails, drawn from the keypoints. Colours as in annotated video.
 
-const LIMBS = { left: "#56b4e9", right: "#e69f00", middle: "#e1e1e1" };
-const JOINTS = { left: "#0072b2", right: "#d55e00", middle: "#6e6e6e" };
+export const LIMBS = { left: "#56b4e9", right: "#e69f00", middle: "#e1e1e1" };
+export const JOINTS = { left: "#0072b2", right: "#d55e00", middle: "#6e6e6e" };
 const IDS = ["#0072b2", "#f0e442", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#332288", "#117733", "#661166", "#44aa99", "#ddcc77"];
 const UNTRACKED = "#3c5a82", SURE = 0.5, TRAIL_SECONDS = 2;
 
 export const colour = (id) => (id < 0 ? UNTRACKED : IDS[(id - 1) % IDS.length]);
 
-const bright = (hex) => {
+export const bright = (hex) => {
   const [red, green, blue] = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
   return 0.299 * red + 0.587 * green + 0.114 * blue > 140;
 };

@@ -1,0 +1,32 @@
+"""Find marks: everything in a log that deserves a look, the worst first."""
+
+from __future__ import annotations
+
+from poseline.analysis.persons import people, usable
+from poseline.inspection.marks.confidence import confidence_marks
+from poseline.inspection.marks.identity import identity_marks
+from poseline.inspection.marks.jumps import jump_marks
+from poseline.inspection.marks.mark import Mark
+from poseline.inspection.marks.presence import presence_marks
+from poseline.inspection.marks.sequences import Sequences
+from poseline.inspection.marks.sides import side_marks
+from poseline.log import Tracks
+
+
+def find_marks(tracks: Tracks) -> list[Mark]:
+    """What deserves a look, the highest severity first; of equal ones the earlier first.
+
+    Args:
+        tracks: of a whole log, as `read_tracks` reads it.
+
+    Raises:
+        SourceError: the log is of separate pictures, its skeleton has no torso, or it has no ids and several people in
+            a frame.
+    """
+    if not len(tracks.rows):
+        return []
+    tracks = usable(tracks)
+    poses = Sequences.of_persons(tracks, people(tracks))
+    found = [*identity_marks(poses, Sequences.of_ids(tracks)), *side_marks(poses)]
+    found += [*jump_marks(poses, found), *confidence_marks(poses), *presence_marks(poses)]
+    return sorted(found, key=lambda mark: (-mark.severity, mark.start, mark.persons))
