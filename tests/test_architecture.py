@@ -96,9 +96,10 @@ MAY_IMPORT = {
         "workers",
         "startup",
     },
+    "cluster": BASE | {"batch", "cache", "capture", "inference", "output", "workers"},
     "manifest": BASE | {"atomic", "capture", "log", "output"},
-    "cli": BASE | ROOMS | {"commands", "pipeline", "terminal", "doctor", "bench", "batch", "serve"},
-    "workers": {"errors", "interruption"},
+    "cli": BASE | ROOMS | {"commands", "pipeline", "terminal", "doctor", "bench", "batch", "cluster", "serve"},
+    "workers": {"", "errors", "interruption", "optional"},
     "__main__": {"cli", "interruption", "startup", "doctor"},
 }
 """What each part may import of the others, inside functions too; a name that is missing here is a part to be placed."""

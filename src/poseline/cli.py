@@ -4,6 +4,7 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from poseline.interruption import INTERRUPTED, Interruption
 _SOURCE, _MODEL, _DRAW, _WRITE = "Source", "Model and tracking", "Drawing", "Output"
 _MEASURE = "What is measured"
 _DEFAULTS = configuration.Settings()
+_ONE_JOB = "1"
 
 
 def _option(*names: str, help: str, panel: str, of: str = "", metavar: str | None = None) -> Any:  # noqa: A002 # typer's own word
@@ -98,7 +100,8 @@ def run(
     segment: Annotated[str | None, _option("--segment", metavar="TIME", help="Begin another video and log after this time, such as 10m; with --serve, also of its recordings.", panel=_WRITE)] = None,
     keep: Annotated[str | None, _option("--keep", metavar="TIME|SIZE", help="Remove the oldest of these files beyond this age or size, such as 24h or 50GB.", panel=_WRITE)] = None,
     record: Annotated[bool, _option("--record", help="With --serve: record from the first frame on.", panel=_WRITE)] = False,
-    jobs: Annotated[str, typer.Option("--jobs", metavar="N|auto", help="Processes to use: for several sources one each, for one recording each for a piece of it.")] = "1",
+    jobs: Annotated[str, typer.Option("--jobs", metavar="N|auto", help="Processes to use: for several sources one each, for one recording each for a piece of it.")] = _ONE_JOB,
+    on: Annotated[str | None, typer.Option("--on", metavar="ray[://HOST:PORT]", help="Run recorded sources on the machines of a Ray cluster: see docs/scale.md.")] = None,
     retry: Annotated[int, typer.Option("--retry", min=0, metavar="TIMES", help="Run sources that failed again, at the end.")] = 0,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="YAML file of settings; options given here win.")] = None,
 ) -> None:  # fmt: skip
@@ -148,17 +151,27 @@ def run(
     settings = configuration.load(config, overrides)
     recordings = _recordings(serve, pre_roll, record, settings.output)
     logs: list[Path] = []
-    code = runner.run_batch(
-        sources, settings, context.obj, _jobs(jobs), recursive,
-        on_log=logs.append, serve=serve, recordings=recordings,
-        as_batch=as_batch, retry=retry,
-    )  # fmt: skip
+    with _cluster(on, jobs) as elsewhere:
+        code = runner.run_batch(
+            sources, settings, context.obj, _jobs(jobs), recursive,
+            on_log=logs.append, serve=serve, recordings=recordings,
+            as_batch=as_batch, retry=retry, elsewhere=elsewhere,
+        )  # fmt: skip
     if analyze and code != INTERRUPTED:
         from poseline.commands.analyze import analyze_logs
 
         analyzed = analyze_logs(logs, context.obj)
         code = code or analyzed
     raise typer.Exit(code)
+
+
+def _cluster(on: str | None, jobs: str) -> AbstractContextManager[Any]:
+    """The cluster that `--on` names; nothing without it."""
+    if on is None:
+        return nullcontext()
+    from poseline.cluster import Cluster
+
+    return Cluster(on, _jobs(jobs) if jobs != _ONE_JOB else None)
 
 
 def _jobs(text: str) -> int:

@@ -92,7 +92,8 @@ def untrue(out: Path) -> list[str]:
     for source, entry in latest.items():
         log = out / entry["folder"] / "keypoints.jsonl"
         last = json.loads(log.read_bytes().splitlines()[-1]) if log.exists() else {}
-        whole = last.get("ended") == "complete" and last.get("counts", {}).get("processed") == FRAMES == entry.get("frames")
+        frames = last.get("counts", {}).get("processed")
+        whole = last.get("ended") == "complete" and frames == entry.get("frames") == FRAMES
         told = whole and log.stat().st_size == entry["log"] if entry["state"] == "done" else bool(entry.get("error"))
         if not told:
             wrong.append(source)

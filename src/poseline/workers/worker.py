@@ -53,6 +53,9 @@ class WorkerDied(PoselineError):
         self.last_line = last_line
         """What it wrote last on stderr."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.process_exit_code, self.last_line)
+
 
 @dataclass(frozen=True)
 class Outcome:
