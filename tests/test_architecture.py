@@ -61,7 +61,7 @@ MAY_IMPORT = {
     "pipeline": BASE | ROOMS | {"forks", "formats", "startup", "log", "workers"},
     "calls": BASE | ROOMS | {"pipeline", "results", "session"},
     "model": BASE | ROOMS | {"calls", "forks", "results", "session"},
-    "machine": set(),
+    "machine": {"errors", "settings"},
     "rendering": BASE | {"analysis", "atomic", "capture", "log", "output", "overlay", "pipeline"},
     "comparison": BASE | {"analysis", "atomic", "log", "output", "overlay", "pipeline", "rendering"},
     "verification": BASE | ROOMS | {"analysis", "atomic"},

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from poseline.errors import OutputError, PoselineError, SettingsError, SourceError, redact
 from poseline.interruption import INTERRUPTED, Interruption
-from poseline.machine import cores
+from poseline.machine import cores, worker_cards
 from poseline.request import RunRequest
 from poseline.session import Models, Session
 from poseline.settings import OutputSettings, Settings
@@ -75,11 +75,13 @@ class _LogHandler(logging.Handler):
 
 
 def run_batch(
-    sources: list[str], settings: Settings, interruption: Interruption, jobs: int = 1, recursive: bool = False,
-    on_log: Callable[[Path], object] = lambda _: None, serve: str | None = None, recordings: Recordings | None = None,
-    as_batch: bool = False, retry: int = 0, elsewhere: Elsewhere | None = None,
+    sources: list[str], settings: Settings, interruption: Interruption, jobs: int | None = None,
+    recursive: bool = False, on_log: Callable[[Path], object] = lambda _: None, serve: str | None = None,
+    recordings: Recordings | None = None, as_batch: bool = False, retry: int = 0, elsewhere: Elsewhere | None = None,
 ) -> int:  # fmt: skip
     """Run one source after another, or `jobs` at once; the code of the first that failed.
+
+    `jobs` is 1 by default, with several GPUs one for each; 0 is as many as suit the machine.
 
     Live sources run side by side in any case: each may have no end, and would keep the next from its beginning.
     Several recorded ones with a folder for their results are a batch, and so is one with `as_batch`: what `batch.jsonl`
@@ -110,8 +112,9 @@ def run_batch(
     if settings.output.segment and (pictures := next((each for each in locations if each.pictures), None)):
         raise SettingsError(f"--segment cuts videos, and {pictures.name} is none; leave it out")
     several = len(locations) > 1
+    jobs = _jobs(jobs, several, settings.inference.device, local=serve is None and elsewhere is None)
     if serve is None:
-        workers, jobs = (1, jobs or _jobs_for_all()) if several else (jobs, 1)
+        workers, jobs = (1, jobs) if several else (jobs, 1)
     recorded = serve is None and settings.output.directory and not any(location.live for location in locations)
     if elsewhere and not recorded:
         raise SettingsError("--on is for recorded sources, without --serve, and with a folder for the results: -o")
@@ -185,9 +188,21 @@ def _note(manifest: Manifest, request: RunRequest, outcome: Outcome) -> None:
     )  # fmt: skip
 
 
-def _jobs_for_all() -> int:
-    """Sources to run at once where the user leaves it to us: a network fills a few cores by itself."""
-    return max(1, cores() // _CORES_A_JOB)
+def _jobs(asked: int | None, several: bool, device: str, *, local: bool) -> int:
+    """Sources to run at once, or processes for pieces of a single one; 0 for those as many as suit the machine.
+
+    Where the user leaves it to us, there is one for each GPU that is named or, of several sources, that is there; a
+    network on a CPU fills a few cores by itself.
+
+    Raises:
+        DeviceError: a GPU that is named is not there.
+    """
+    cards = worker_cards(device) if local and (asked != 1 or "," in device) else []
+    if asked is None:
+        asked = len(cards) or 1 if "," in device or (several and device == "cuda") else 1
+    if "," in device and asked == 1:
+        log.info("one process runs, and uses the first of %s", device)
+    return asked or (max(cores() // _CORES_A_JOB, len(cards), 1) if several else 0)
 
 
 def _beside_live(locations: list[Location], jobs: int) -> tuple[list[Location], int]:
@@ -224,8 +239,16 @@ def _run_at_once(
 
     names = [request.source.name for request in requests]
     with (progress_of_many if brief else progress_of_several)(names, console) as show:
-        executor, work = executor or ProcessExecutor(jobs), work or WorkerSourceWork()
+        if executor is None:
+            cards = worker_cards(requests[0].settings.inference.device)
+            executor, requests = ProcessExecutor(jobs, cards=cards), [_of_worker(request) for request in requests]
+        work = work or WorkerSourceWork()
         return _run(executor, work, requests, interruption, on_progress, on_log, on_end, brief)
+
+
+def _of_worker(request: RunRequest) -> RunRequest:
+    update = {"inference": request.settings.inference.of_worker}
+    return replace(request, settings=request.settings.model_copy(update=update))
 
 
 def _run_served(
