@@ -63,7 +63,7 @@ MAY_IMPORT = {
     "pipeline": BASE | ROOMS | {"forks", "formats", "startup", "log", "workers"},
     "calls": BASE | ROOMS | {"pipeline", "results", "session"},
     "model": BASE | ROOMS | {"calls", "forks", "results", "session"},
-    "machine": set(),
+    "machine": {"errors", "settings"},
     "rendering": BASE | {"analysis", "atomic", "capture", "log", "output", "overlay", "pipeline"},
     "comparison": BASE | {"analysis", "atomic", "log", "output", "overlay", "pipeline", "rendering"},
     "verification": BASE | ROOMS | {"analysis", "atomic"},
@@ -99,9 +99,10 @@ MAY_IMPORT = {
         "workers",
         "startup",
     },
+    "cluster": BASE | {"batch", "cache", "capture", "inference", "output", "workers"},
     "manifest": BASE | {"atomic", "capture", "log", "output"},
-    "cli": BASE | ROOMS | {"commands", "pipeline", "terminal", "doctor", "bench", "batch", "serve"},
-    "workers": {"errors", "interruption"},
+    "cli": BASE | ROOMS | {"commands", "pipeline", "terminal", "doctor", "bench", "batch", "cluster", "serve"},
+    "workers": {"", "errors", "interruption", "optional"},
     "__main__": {"cli", "interruption", "startup", "doctor"},
 }
 """What each part may import of the others, inside functions too; a name that is missing here is a part to be placed."""

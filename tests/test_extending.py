@@ -185,7 +185,7 @@ def test_every_way_goes_through_a_session(way: str, clip: Path, tmp_path: Path) 
             "from poseline import batch; from poseline.capture import locate\n"
             "from poseline.interruption import Interruption\n"
             "from poseline.request import RunRequest; from poseline.workers import Context\n"
-            "batch._WorkerSourceWork()(RunRequest(locate([clip])[0]), Context(print, Interruption()))"
+            "batch.WorkerSourceWork()(RunRequest(locate([clip])[0]), Context(print, Interruption()))"
         ),
         "the benchmark's network": (
             "sys.argv[1:] = 's.yaml', clip, '0.1'\nfrom poseline.bench import network; network.main()"

@@ -10,11 +10,11 @@ from dataclasses import replace
 from functools import partial
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from poseline.errors import OutputError, PoselineError, SettingsError, SourceError, redact
 from poseline.interruption import INTERRUPTED, Interruption
-from poseline.machine import cores
+from poseline.machine import cores, worker_cards
 from poseline.request import RunRequest
 from poseline.session import Models, Session
 from poseline.settings import OutputSettings, Settings
@@ -43,6 +43,14 @@ if TYPE_CHECKING:
     OnEnd: TypeAlias = Callable[[RunRequest, Outcome], None]
     OnOpen: TypeAlias = "Callable[[Source, Path], object]"
 
+
+class Elsewhere(Protocol):
+    """Other machines, on which sources can run."""
+
+    def executor(self, requests: Sequence[RunRequest], out: Path) -> tuple[Executor, Work]:
+        """What runs these sources of the batch in the folder `out`, and what it does with each."""
+
+
 log = logging.getLogger("poseline")
 
 MANY = 20
@@ -67,18 +75,21 @@ class _LogHandler(logging.Handler):
 
 
 def run_batch(
-    sources: list[str], settings: Settings, interruption: Interruption, jobs: int = 1, recursive: bool = False,
-    on_log: Callable[[Path], object] = lambda _: None, serve: str | None = None, recordings: Recordings | None = None,
-    as_batch: bool = False, retry: int = 0,
+    sources: list[str], settings: Settings, interruption: Interruption, jobs: int | None = None,
+    recursive: bool = False, on_log: Callable[[Path], object] = lambda _: None, serve: str | None = None,
+    recordings: Recordings | None = None, as_batch: bool = False, retry: int = 0, elsewhere: Elsewhere | None = None,
 ) -> int:  # fmt: skip
     """Run one source after another, or `jobs` at once; the code of the first that failed.
+
+    `jobs` is 1 by default, with several GPUs one for each; 0 is as many as suit the machine.
 
     Live sources run side by side in any case: each may have no end, and would keep the next from its beginning.
     Several recorded ones with a folder for their results are a batch, and so is one with `as_batch`: what `batch.jsonl`
     there has as done is kept, and sources that failed are run again up to `retry` times.
     With `recursive`, folders are looked into to the bottom. `on_log` is given the log of each run that came to the end
     of its source. With `serve`, an address, all run side by side in this process, and a page there shows them;
-    `recordings` says how the page's recordings are made and kept.
+    `recordings` says how the page's recordings are made and kept. With `elsewhere`, recorded sources run there, and
+    are a batch.
     """
     from poseline.capture import locate
 
@@ -101,11 +112,14 @@ def run_batch(
     if settings.output.segment and (pictures := next((each for each in locations if each.pictures), None)):
         raise SettingsError(f"--segment cuts videos, and {pictures.name} is none; leave it out")
     several = len(locations) > 1
+    jobs = _jobs(jobs, several, settings.inference.device, local=serve is None and elsewhere is None)
     if serve is None:
-        workers, jobs = (1, jobs or _jobs_for_all()) if several else (jobs, 1)
+        workers, jobs = (1, jobs) if several else (jobs, 1)
     recorded = serve is None and settings.output.directory and not any(location.live for location in locations)
-    if recorded and (several or as_batch):
-        return _run_manifest(locations, settings, jobs, retry, interruption, on_log)
+    if elsewhere and not recorded:
+        raise SettingsError("--on is for recorded sources, without --serve, and with a folder for the results: -o")
+    if recorded and (several or as_batch or elsewhere):
+        return _run_manifest(locations, settings, jobs, retry, interruption, on_log, elsewhere)
     locations = with_unique_names(locations)
     if serve is not None:
         return _run_served(_requests(locations, settings), serve, jobs, interruption, on_log, recordings)
@@ -116,7 +130,7 @@ def run_batch(
 
 def _run_manifest(
     locations: list[Location], settings: Settings, jobs: int, retry: int, interruption: Interruption,
-    on_log: Callable[[Path], object],
+    on_log: Callable[[Path], object], elsewhere: Elsewhere | None,
 ) -> int:  # fmt: skip
     """Run what the batch's manifest does not have as done, and again what failed."""
     from poseline.manifest import Manifest
@@ -134,7 +148,12 @@ def _run_manifest(
             if not missing or interruption.signal_count:
                 break
             requests = [RunRequest(location, _for_one(again, location, True), separately=True) for location in missing]
-            code = _run_recorded(requests, jobs, interruption, on_log, partial(_note, manifest), brief)
+            note = partial(_note, manifest)
+            if elsewhere:
+                executor, work = elsewhere.executor(requests, settings.output.directory)
+                code = _run_at_once(requests, interruption, jobs, on_log, note, brief, executor, work)
+            else:
+                code = _run_recorded(requests, jobs, interruption, on_log, note, brief)
             missing = manifest.failed(missing)
         status = manifest.status()
         if status.ended or kept:  # else nothing could be run, and the error says why
@@ -161,7 +180,7 @@ def _note(manifest: Manifest, request: RunRequest, outcome: Outcome) -> None:
         if _is_own(outcome):
             manifest.record(request.source, FAILED, code=error.exit_code, error=str(error))
         return
-    result: _SourceResult = outcome.result
+    result: SourceResult = outcome.result
     state = DONE if not result.code else INTERRUPTED if result.interrupted else FAILED
     manifest.record(
         request.source, state, frames=result.frames, persons=result.persons, seconds=round(result.seconds, 3),
@@ -169,9 +188,21 @@ def _note(manifest: Manifest, request: RunRequest, outcome: Outcome) -> None:
     )  # fmt: skip
 
 
-def _jobs_for_all() -> int:
-    """Sources to run at once where the user leaves it to us: a network fills a few cores by itself."""
-    return max(1, cores() // _CORES_A_JOB)
+def _jobs(asked: int | None, several: bool, device: str, *, local: bool) -> int:
+    """Sources to run at once, or processes for pieces of a single one; 0 for those as many as suit the machine.
+
+    Where the user leaves it to us, there is one for each GPU that is named or, of several sources, that is there; a
+    network on a CPU fills a few cores by itself.
+
+    Raises:
+        DeviceError: a GPU that is named is not there.
+    """
+    cards = worker_cards(device) if local and (asked != 1 or "," in device) else []
+    if asked is None:
+        asked = len(cards) or 1 if "," in device or (several and device == "cuda") else 1
+    if "," in device and asked == 1:
+        log.info("one process runs, and uses the first of %s", device)
+    return asked or (max(cores() // _CORES_A_JOB, len(cards), 1) if several else 0)
 
 
 def _beside_live(locations: list[Location], jobs: int) -> tuple[list[Location], int]:
@@ -186,7 +217,7 @@ def _beside_live(locations: list[Location], jobs: int) -> tuple[list[Location], 
 
 def _run_at_once(
     requests: list[RunRequest], interruption: Interruption, jobs: int, on_log: Callable[[Path], object],
-    on_end: OnEnd | None, brief: bool,
+    on_end: OnEnd | None, brief: bool, executor: Executor | None = None, work: Work | None = None,
 ) -> int:  # fmt: skip
     from poseline.progress import progress_of_many, progress_of_several
     from poseline.startup.model_preload import model_preload
@@ -208,9 +239,16 @@ def _run_at_once(
 
     names = [request.source.name for request in requests]
     with (progress_of_many if brief else progress_of_several)(names, console) as show:
-        return _run(
-            ProcessExecutor(jobs), _WorkerSourceWork(), requests, interruption, on_progress, on_log, on_end, brief
-        )
+        if executor is None:
+            cards = worker_cards(requests[0].settings.inference.device)
+            executor, requests = ProcessExecutor(jobs, cards=cards), [_of_worker(request) for request in requests]
+        work = work or WorkerSourceWork()
+        return _run(executor, work, requests, interruption, on_progress, on_log, on_end, brief)
+
+
+def _of_worker(request: RunRequest) -> RunRequest:
+    update = {"inference": request.settings.inference.of_worker}
+    return replace(request, settings=request.settings.model_copy(update=update))
 
 
 def _run_served(
@@ -281,7 +319,7 @@ def _is_own(outcome: Outcome) -> bool:
     return isinstance(outcome.error, SourceError | OutputError | WorkerDied) or bool(outcome.traceback)
 
 
-class _SourceResult(NamedTuple):
+class SourceResult(NamedTuple):
     """What comes of one source."""
 
     code: int
@@ -296,7 +334,8 @@ class _SourceResult(NamedTuple):
     """What a worker has printed."""
 
     @classmethod
-    def of(cls, report: RunReport, output: str = "") -> _SourceResult:
+    def of(cls, report: RunReport, output: str = "") -> SourceResult:
+        """What a report says."""
         counts = report.counts
         return cls(
             report.exit_code, report.interrupted, _complete_log(report), counts.processed, counts.persons,
@@ -314,17 +353,21 @@ class _SourceWork:
     def __init__(self, workers: int = 1) -> None:
         self._models, self._workers = Models(_show_loaded), workers
 
-    def __call__(self, request: RunRequest, context: Context) -> _SourceResult:
+    def __call__(self, request: RunRequest, context: Context) -> SourceResult:
         """Run one source."""
         report = run_source(request, self._models, context.interruption, workers=self._workers)
-        return _SourceResult.of(report)
+        return SourceResult.of(report)
 
 
-class _WorkerSourceWork(_SourceWork):
+class WorkerSourceWork(_SourceWork):
     """The same in a worker: messages and progress are reported, and what is printed is part of the result."""
 
-    def __call__(self, request: RunRequest, context: Context) -> _SourceResult:
+    def __call__(self, request: RunRequest, context: Context) -> SourceResult:
         """Run one source."""
+        return self.run(request, context)
+
+    def run(self, request: RunRequest, context: Context, into: Path | None = None) -> SourceResult:
+        """Run one source, into another folder than that of its settings where one is given."""
         tune_process()
         from poseline import terminal
         from poseline.progress import now_and_then
@@ -337,8 +380,8 @@ class _WorkerSourceWork(_SourceWork):
         if not len(self._models):
             show_log()
         on_frame = now_and_then(report_progress, _PROGRESS_SECONDS)
-        report = run_source(request, self._models, context.interruption, on_frame)
-        return _SourceResult.of(report, printed.getvalue())
+        report = run_source(request, self._models, context.interruption, on_frame, into=into)
+        return SourceResult.of(report, printed.getvalue())
 
 
 def _complete_log(report: RunReport) -> Path | None:
@@ -382,6 +425,7 @@ def _for_one(settings: Settings, location: Location, several: bool) -> Settings:
 def run_source(
     request: RunRequest, models: Models, interruption: Interruption, on_frame: OnFrame | None = None,
     *, sinks: Sequence[Sink] = (), turns: Turns | None = None, on_open: OnOpen | None = None, workers: int = 1,
+    into: Path | None = None,
 ) -> RunReport:  # fmt: skip
     """Run one source: open it, load its model if that is new, and take it through the pipeline into its folder.
 
@@ -394,14 +438,16 @@ def run_source(
         turns: of the live runs that share the model, if there are several.
         on_open: called with the open source and the folder, before the first frame.
         workers: processes that find the poses in pieces of a recording; 0 for as many as suit the machine.
+        into: the folder to write to, if it is another than that of the settings.
     """
     with Session(request, models, sinks=sinks, turns=turns, into_folder=True, workers=workers) as session:
-        return _recorded(session, request, interruption, on_frame, on_open)
+        return _recorded(session, request, interruption, on_frame, on_open, into)
 
 
 def _recorded(
-    session: Session, request: RunRequest, interruption: Interruption, given: OnFrame | None, on_open: OnOpen | None
-) -> RunReport:
+    session: Session, request: RunRequest, interruption: Interruption, given: OnFrame | None, on_open: OnOpen | None,
+    into: Path | None,
+) -> RunReport:  # fmt: skip
     """Run the source into a folder of its own, and show how it went."""
     from poseline.output import prepare
     from poseline.pose import MeanSpeed
@@ -412,7 +458,7 @@ def _recorded(
     mean = MeanSpeed()
     with (
         interruption.shielded(),
-        prepare(output.directory, location.name, output.overwrite, location.inputs) as folder,
+        prepare(into or output.directory, location.name, output.overwrite, location.inputs) as folder,
     ):
         if on_open:
             on_open(source, folder.path)

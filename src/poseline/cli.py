@@ -4,6 +4,7 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,7 +45,7 @@ def run(
     context: typer.Context,
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Camera number, video, picture, folder, glob or rtsp/http URL.")],
     model: Annotated[str | None, _option("-m", "--model", help="A .pt, .onnx or OpenVINO folder, a published name, or builtin. (yolo11n-pose.pt, else builtin)", panel=_MODEL)] = None,
-    device: Annotated[str | None, _option("--device", help="auto, cpu, cuda, cuda:N or mps.", panel=_MODEL, of="inference.device")] = None,
+    device: Annotated[str | None, _option("--device", help="auto, cpu, cuda, cuda:N or mps; worker processes are spread over all GPUs with cuda, over some with cuda:0,1.", panel=_MODEL, of="inference.device")] = None,
     runtime: Annotated[configuration.RuntimeName | None, _option("--runtime", help="Runtime that executes the network.", panel=_MODEL, of="inference.runtime")] = None,
     imgsz: Annotated[int | None, _option("--imgsz", help="Inference size: the longer side of the network's input, in pixels.", panel=_MODEL, of="inference.imgsz")] = None,
     conf: Annotated[float | None, _option("--conf", help="Minimum detection confidence.", panel=_MODEL, of="inference.conf")] = None,
@@ -98,7 +99,8 @@ def run(
     segment: Annotated[str | None, _option("--segment", metavar="TIME", help="Begin another video and log after this time, such as 10m; with --serve, also of its recordings.", panel=_WRITE)] = None,
     keep: Annotated[str | None, _option("--keep", metavar="TIME|SIZE", help="Remove the oldest of these files beyond this age or size, such as 24h or 50GB.", panel=_WRITE)] = None,
     record: Annotated[bool, _option("--record", help="With --serve: record from the first frame on.", panel=_WRITE)] = False,
-    jobs: Annotated[str, typer.Option("--jobs", metavar="N|auto", help="Processes to use: for several sources one each, for one recording each for a piece of it.")] = "1",
+    jobs: Annotated[str | None, typer.Option("--jobs", metavar="N|auto", help="Processes to use: for several sources one each, for one recording each for a piece of it. (1; of several GPUs, one each)")] = None,
+    on: Annotated[str | None, typer.Option("--on", metavar="ray[://HOST:PORT]", help="Run recorded sources on the machines of a Ray cluster: see docs/scale.md.")] = None,
     retry: Annotated[int, typer.Option("--retry", min=0, metavar="TIMES", help="Run sources that failed again, at the end.")] = 0,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="YAML file of settings; options given here win.")] = None,
 ) -> None:  # fmt: skip
@@ -148,11 +150,12 @@ def run(
     settings = configuration.load(config, overrides)
     recordings = _recordings(serve, pre_roll, record, settings.output)
     logs: list[Path] = []
-    code = runner.run_batch(
-        sources, settings, context.obj, _jobs(jobs), recursive,
-        on_log=logs.append, serve=serve, recordings=recordings,
-        as_batch=as_batch, retry=retry,
-    )  # fmt: skip
+    with _cluster(on, jobs) as elsewhere:
+        code = runner.run_batch(
+            sources, settings, context.obj, _jobs(jobs), recursive,
+            on_log=logs.append, serve=serve, recordings=recordings,
+            as_batch=as_batch, retry=retry, elsewhere=elsewhere,
+        )  # fmt: skip
     if analyze and code != INTERRUPTED:
         from poseline.commands.analyze import analyze_logs
 
@@ -161,8 +164,19 @@ def run(
     raise typer.Exit(code)
 
 
-def _jobs(text: str) -> int:
-    """Processes to use; 0 for as many as suit the machine."""
+def _cluster(on: str | None, jobs: str | None) -> AbstractContextManager[Any]:
+    """The cluster that `--on` names; nothing without it."""
+    if on is None:
+        return nullcontext()
+    from poseline.cluster import Cluster
+
+    return Cluster(on, _jobs(jobs))
+
+
+def _jobs(text: str | None) -> int | None:
+    """Processes to use; 0 for as many as suit the machine, None where it is left open."""
+    if text is None:
+        return None
     if text == "auto":
         return 0
     if not text.isdecimal() or int(text) < 1:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
+from itertools import takewhile
 from pathlib import Path
+
+from poseline.errors import DeviceError
+from poseline.settings import card_numbers
 
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
@@ -68,6 +73,47 @@ def memory() -> int:
     import psutil
 
     return psutil.virtual_memory().total
+
+
+def cards() -> list[str]:
+    """NVIDIA GPUs that this process may use, in the order of their numbers, as CUDA_VISIBLE_DEVICES calls them.
+
+    Empty where there is none, or nobody says.
+    """
+    lines = nvidia()
+    installed = [str(number) for number in range(len(lines.split("; ")))] if lines else []
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return installed
+
+    def is_there(name: str) -> bool:
+        return name in installed if name.isdecimal() and installed else re.match(r"\d|GPU-|MIG-", name) is not None
+
+    # CUDA too stops at the first that is none
+    return list(takewhile(is_there, (name.strip() for name in visible.split(","))))
+
+
+def worker_cards(device: str) -> list[str]:
+    """The GPUs over which workers are spread, as `cards` has them; empty where all are to use the same.
+
+    Args:
+        device: as in the settings: cuda is all that are there, `cuda:0,1` these.
+
+    Raises:
+        DeviceError: one that is named is not there.
+    """
+    numbers = card_numbers(device)
+    if device not in ("auto", "cuda") and len(numbers) < 2:
+        return []
+    there = cards()
+    if not numbers:
+        return there if len(there) > 1 else []
+    if not there:  # nobody says; PyTorch will know
+        return [str(number) for number in numbers]
+    if absent := [number for number in numbers if number >= len(there)]:
+        known = ", ".join(f"cuda:{number}" for number in range(len(there)))
+        raise DeviceError(f"cuda:{absent[0]} was asked for, but this machine has no such GPU (found: {known})")
+    return [there[number] for number in numbers]
 
 
 def nvidia() -> str:

@@ -29,7 +29,7 @@ from poseline.log import LOG_NAME
 from poseline.log.jsonable import jsonable
 from poseline.output.folder import results
 from poseline.output.lock import FolderLock
-from poseline.settings import Settings
+from poseline.settings import Settings, card_numbers
 from poseline.words import unused
 
 MANIFEST_NAME = "batch.jsonl"
@@ -285,9 +285,10 @@ def _entry(location: Location, fingerprint: str) -> Entry:
 
 def _fingerprint(settings: Settings) -> str:
     """A hash of what results depend on: settings, and the content of a model's own file."""
-    digest = hashlib.sha256(
-        orjson.dumps(settings.model_dump(mode="json", exclude=_NO_RESULT), option=orjson.OPT_SORT_KEYS)
-    )
+    dumped = settings.model_dump(mode="json", exclude=_NO_RESULT)
+    if card_numbers(settings.inference.device):
+        dumped["inference"]["device"] = "cuda"  # whichever GPU it is
+    digest = hashlib.sha256(orjson.dumps(dumped, option=orjson.OPT_SORT_KEYS))
     model = Path(settings.inference.model or "").expanduser()
     files = (
         [model] if model.is_file() else sorted(model.rglob("*")) if settings.inference.model and model.is_dir() else []

@@ -21,7 +21,7 @@ from poseline.capture.file import bad_notes, shortage
 from poseline.errors import PoselineError
 from poseline.frame import Frame, Gap
 from poseline.interruption import Interruption
-from poseline.machine import cores
+from poseline.machine import cores, worker_cards
 from poseline.pose import Floats, Integers, Observation, Poses, Speed
 from poseline.request import RunRequest
 from poseline.tracking.appearance import Torso, torso_colours
@@ -138,7 +138,8 @@ class JoinedPieces:
         self.notes = list(whole.notes)
         self.bad = 0
         self._requests, self._work = _requests(request, cuts), work
-        self._executor = ProcessExecutor(min(workers, len(self._requests)), divide_cores=True)
+        cards = worker_cards(request.settings.inference.device)
+        self._executor = ProcessExecutor(min(workers, len(self._requests)), divide_cores=True, cards=cards)
         self._ended = threading.Event()
         self._interruption = Interruption()
         self._seen: Queue[Observation] = Queue()
@@ -210,13 +211,14 @@ class JoinedPieces:
 def _requests(request: RunRequest, cuts: Sequence[float]) -> list[RunRequest]:
     """One request a piece, each for its own part of the recording."""
     capture = request.settings.capture
+    inference = request.settings.inference.of_worker
     inside = [cut for cut in cuts if (capture.start or 0.0) < cut and (capture.end is None or cut < capture.end)]
     starts, ends = [capture.start, *inside], [*inside, capture.end]
     return [
         replace(
             request,
             settings=request.settings.model_copy(
-                update={"capture": capture.model_copy(update={"start": start, "end": end})}
+                update={"capture": capture.model_copy(update={"start": start, "end": end}), "inference": inference}
             ),
         )
         for start, end in zip(starts, ends, strict=True)
@@ -246,15 +248,20 @@ def joined(whole: Source, request: RunRequest, work: Work, workers: int) -> Join
     return JoinedPieces(whole, request, work, chosen, workers)
 
 
-def worker_count(asked: int, device: str) -> int:
+def worker_count(asked: int, device: str, cards: int) -> int:
     """Workers for one recording: as many as are asked for; with 0, as many as pay on this machine.
 
     A network on a CPU fills few cores by itself. A GPU is filled by one process, and each more would take seconds to
     load its engine.
+
+    Args:
+        asked: as `--jobs` has it; 0 for auto.
+        device: that the network runs on.
+        cards: GPUs over which workers are spread; 0 if they are not.
     """
     if asked:
         return asked
-    return 1 if device.startswith("cuda") else max(1, cores() // _CORES_A_WORKER)
+    return max(1, cards) if device.startswith("cuda") else max(1, cores() // _CORES_A_WORKER)
 
 
 _CORES_A_WORKER = 4

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
-from poseline.machine import cores
+from poseline.machine import cores, worker_cards
 from poseline.request import RunRequest
 from poseline.settings import Settings
 from poseline.workers import Context, in_worker
@@ -162,7 +162,8 @@ class Session:
         from poseline.capture.key_frames import Uncuttable
         from poseline.pieces import joined, worker_count
 
-        workers = worker_count(self._workers, self.estimator.runtime.device)
+        cards = worker_cards(self._request.settings.inference.device)
+        workers = worker_count(self._workers, self.estimator.runtime.device, len(cards))
         try:
             if drawn_on and not (may_be_drawn and may_render_in_subprocess(self._request)):
                 raise Uncuttable("the pictures are wanted in this process")

@@ -27,9 +27,19 @@ from poseline.words import did_you_mean
 
 
 def _device(name: str) -> str:
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?|\d+", name):
-        raise ValueError(f"a device is auto, cpu, mps, cuda, or one GPU by its number, such as cuda:1, got {name!r}")
+    if not re.fullmatch(r"auto|cpu|mps|cuda|(cuda:)?\d+(,\d+)*", name):
+        raise ValueError(
+            f"a device is auto, cpu, mps, cuda, or GPUs by their numbers, such as cuda:1 or cuda:0,1, got {name!r}"
+        )
+    numbers = card_numbers(name)
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f"{name!r} names a GPU twice")
     return name
+
+
+def card_numbers(device: str) -> list[int]:
+    """Numbers of the GPUs that a device names: none of `cuda` alone, 0 and 1 of `cuda:0,1`."""
+    return [int(number) for number in re.findall(r"\d+", device)]
 
 
 def _folder(path: Path) -> Path:
@@ -212,7 +222,7 @@ class InferenceSettings(Section):
     Unset: yolo11n-pose.pt, and where that is neither here nor to be fetched, the built-in model.
     """
     device: Device = "auto"
-    """auto, cpu, cuda, cuda:1 or mps."""
+    """auto, cpu, cuda, cuda:1, cuda:0,1 or mps. Worker processes are spread over several GPUs; one process uses one."""
     runtime: RuntimeName = "auto"
     """Which engine runs the network."""
     imgsz: ImageSize = 640
@@ -239,6 +249,11 @@ class InferenceSettings(Section):
     """Most frames of a file that a GPU takes at once; live, each goes alone."""
     skeleton: Path | None = None
     """A YAML file that names the model's keypoints and joins them."""
+
+    @property
+    def of_worker(self) -> InferenceSettings:
+        """The same for a worker process, which of several GPUs sees one alone: its first."""
+        return self.model_copy(update={"device": "cuda"}) if len(card_numbers(self.device)) > 1 else self
 
     @property
     def arithmetic(self) -> Arithmetic:

@@ -14,7 +14,7 @@ from poseline.inference import roi, weights
 from poseline.inference.estimator import PoseEstimator
 from poseline.inference.runtimes import Runtime
 from poseline.inference.spec import ModelSpec
-from poseline.settings import InferenceSettings
+from poseline.settings import InferenceSettings, card_numbers
 from poseline.skeleton import Skeleton
 from poseline.startup.model_preload import model_preload
 
@@ -79,7 +79,8 @@ def choose(path: Path, settings: InferenceSettings) -> tuple[Engine, str]:
     Raises:
         SettingsError: this engine cannot run this model, or not on this device.
     """
-    device = f"cuda:{settings.device}" if settings.device.isdecimal() else settings.device
+    numbers = card_numbers(settings.device)
+    device = f"cuda:{numbers[0]}" if numbers else settings.device
     native: Engine = "torch" if path.suffix == ".pt" else "onnx" if path.suffix == ".onnx" else "openvino"
     if device == "auto":
         device = _best_device() if native == "torch" and settings.runtime in ("auto", "torch") else "cpu"

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import closing
 from functools import partial
+from itertools import cycle, islice
 from queue import Empty, Queue
 from typing import Any, TypeAlias
 
@@ -69,12 +70,15 @@ class ProcessExecutor(Executor):
     Args:
         most: workers at the same time.
         divide_cores: give each worker cores of its own, where there are as many as workers.
+        cards: GPUs, as CUDA_VISIBLE_DEVICES calls them, of which each worker sees one, as its first; none: all see all.
     """
 
-    def __init__(self, most: int, *, divide_cores: bool = False) -> None:
+    def __init__(self, most: int, *, divide_cores: bool = False, cards: Sequence[str] = ()) -> None:
         self._most = most
-        self._cores: deque[Collection[int] | None] = deque(_shares(most) if divide_cores else [None] * most)
-        """For the next worker; there are never more workers than these."""
+        shares = _shares(most) if divide_cores else [None] * most
+        seen = islice(cycle([{"CUDA_VISIBLE_DEVICES": card} for card in cards] or [{}]), most)
+        self._places = deque(zip(shares, seen, strict=True))
+        """Cores and variables for the next worker; there are never more workers than these."""
 
     def _run(
         self, waiting: deque[int], units: Sequence[Any], work: Work, interruption: Interruption, on_progress: OnProgress
@@ -120,7 +124,7 @@ class ProcessExecutor(Executor):
                     else:
                         idle = [other for other in idle if other is not worker]
                         worker.close()
-                        self._cores.append(worker.cores)
+                        self._places.append((worker.cores, worker.environment))
                     if index is not None:
                         yield index, content
         finally:
@@ -131,9 +135,11 @@ class ProcessExecutor(Executor):
             deadline = time.monotonic() + STOP_TIMEOUT
             for worker in [*idle, *busy]:
                 worker.close(max(0.0, deadline - time.monotonic()))
+                self._places.append((worker.cores, worker.environment))
 
     def _new(self, work: Work, events: Queue[tuple[Worker, Any]]) -> Worker:
-        return Worker(work, events=events, cores=self._cores.popleft() if self._cores else None)
+        cores, environment = self._places.popleft()
+        return Worker(work, events=events, cores=cores, environment=environment)
 
 
 def _shares(most: int) -> list[Collection[int] | None]:

@@ -53,6 +53,9 @@ class WorkerDied(PoselineError):
         self.last_line = last_line
         """What it wrote last on stderr."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.process_exit_code, self.last_line)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -113,7 +116,7 @@ class Worker:
         ignore_signals: bool = False,
         stop_timeout: float = STOP_TIMEOUT, events: Queue[tuple[Worker, Any]] | None = None,
     ) -> None:  # fmt: skip
-        self._stop_timeout, self.cores = stop_timeout, cores
+        self._stop_timeout, self.cores, self.environment = stop_timeout, cores, dict(environment or {})
         self.events: Queue[tuple[Worker, Any]] = Queue() if events is None else events
         """Its messages: progress, and the `Outcome` of each unit."""
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 # closed in `_read`
@@ -121,7 +124,7 @@ class Worker:
         with _signals_blocked(), _on_cores(cores):  # signals: until the worker has its handlers
             self.process = subprocess.Popen(  # noqa: S603 # our own interpreter and module
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr,
-                env={**os.environ, **(environment or {})}, start_new_session=True,  # Ctrl-C is for the parent alone
+                env={**os.environ, **self.environment}, start_new_session=True,  # Ctrl-C is for the parent alone
             )  # fmt: skip
         threading.Thread(target=self._read, name="worker", daemon=True).start()
         self._send(sys.path)

@@ -1,0 +1,351 @@
+"""RayExecutor: units of work on the machines of a Ray cluster.
+
+Ray chooses the machine, keeps cores and GPUs apart, and runs a unit again where a machine dies. A Ray task hands its
+unit to a worker of ours on that machine, which stays there for the next task: so a unit runs as it does with
+`ProcessExecutor`, on cores of its own, and a decoder that crashes takes nothing of Ray with it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import tempfile
+import threading
+import time
+import uuid
+import warnings
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from poseline import __version__
+from poseline.errors import PoselineError, SettingsError
+from poseline.interruption import SIGNALS, Interruption
+from poseline.optional import require
+from poseline.workers.executor import Ended, Executor, OnProgress
+from poseline.workers.worker import Outcome, Work, Worker, WorkerDied
+
+_OLDEST = 2, 60
+_CONNECT_SECONDS = 10.0
+_POLL_SECONDS = 0.2
+_RETRIES = 3
+"""How often Ray runs a unit again whose machine died."""
+_IN_FLIGHT = 500
+"""Most units that Ray knows of at a time: enough for it to see what machines it could use."""
+_WAIT_SECONDS = 30.0
+"""How long nothing runs before that is said."""
+_HEAD = {"node:__internal_head__": 0.001}
+"""Keeps an actor on the cluster's first machine, whose end is the cluster's."""
+
+
+class MachineDied(WorkerDied):
+    """The machine that a unit ran on was lost, as often as Ray would try again."""
+
+    def __init__(self, why: str) -> None:
+        PoselineError.__init__(self, f"its machine was lost: {why}")
+        self.process_exit_code, self.last_line = 1, why
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.last_line,)
+
+
+class RayCluster:
+    """A connection to a Ray cluster, until it is closed.
+
+    Args:
+        on: `ray://HOST:PORT` of a Ray Client server, or `ray`: the cluster that RAY_ADDRESS names or that runs on this
+            machine, else this machine alone.
+
+    Raises:
+        SettingsError: Ray is not installed or too old, or nothing answers there.
+    """
+
+    def __init__(self, on: str) -> None:
+        if on != "ray" and not on.startswith("ray://"):
+            raise SettingsError(f"--on {on}: takes ray, or ray://HOST:PORT")
+        require("ray", "--on", install="'poseline[ray]'")
+        address = "auto" if on == "ray" else on
+        if on == "ray" and os.environ.get("RAY_ADDRESS"):
+            address = os.environ["RAY_ADDRESS"]
+        self.started_here = False
+        """Whether there was no cluster, so that Ray was started on this machine alone."""
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Poseline reports to nobody
+        with _signal_handlers_kept(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._connect(on, address)
+
+    def _connect(self, on: str, address: str) -> None:
+        import ray
+
+        if _version(ray.__version__) < _OLDEST:
+            raise SettingsError(
+                f"--on {on}: needs Ray {'.'.join(map(str, _OLDEST))} or later, and {ray.__version__} is installed: "
+                "pip install -U 'poseline[ray]'"
+            )
+        if address not in ("auto", "local"):
+            _check_reachable(on, address)
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        try:
+            try:
+                ray.init(address, **options)
+            except ConnectionError:
+                if address != "auto":
+                    raise
+                ray.init("local", include_dashboard=False, **options)
+                self.started_here = True
+        except (OSError, RuntimeError, ValueError, ImportError, AssertionError) as error:
+            raise SettingsError(f"--on {on}: cannot be used: {_brief(error)}") from error
+
+    @property
+    def machines(self) -> list[dict[str, float]]:
+        """What each machine has, by Ray's names: CPU, GPU, memory ..."""
+        import ray
+
+        return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+    def close(self) -> None:
+        """End the connection; a cluster that was started here ends too."""
+        import ray
+
+        with _signal_handlers_kept():
+            ray.shutdown()
+
+
+class RayExecutor(Executor):
+    """Runs units as tasks of the cluster that this process is connected to.
+
+    Args:
+        cores: of each unit.
+        cards: GPUs of each unit.
+        most: units at the same time; None for all that the cluster has room for.
+    """
+
+    def __init__(self, cores: int, cards: int = 0, most: int | None = None) -> None:
+        self._cores, self._cards, self._most = cores, cards, most or _IN_FLIGHT
+
+    def _run(
+        self, waiting: deque[int], units: Sequence[Any], work: Work, interruption: Interruption, on_progress: OnProgress
+    ) -> Ended:
+        import ray
+
+        # a task with a GPU would by default be the last of its process, and each clip would load its model
+        task = ray.remote(num_cpus=self._cores, num_gpus=self._cards, max_retries=_RETRIES, max_calls=0)(run_unit)
+        mailbox = ray.remote(num_cpus=0, resources=_HEAD)(Mailbox).remote()
+        job = _Job(uuid.uuid4().hex, __version__, self._cores)
+        kept = ray.put(work)  # with the weights that it may hold: once a machine
+        unsent, running = deque(waiting), dict[Any, int]()
+        heard = time.monotonic()
+        try:
+            with interruption.stopping(lambda: None):
+                while waiting and not interruption.signal_count:  # those that have not ended
+                    while unsent and len(running) < self._most:
+                        index = unsent.popleft()
+                        running[task.remote(job, [kept], units[index], index, mailbox)] = index
+                    ended, _ = ray.wait([*running], timeout=_POLL_SECONDS)
+                    messages = _messages(mailbox)
+                    for index, content in messages:
+                        on_progress(index, content)
+                    if ended or messages:
+                        heard = time.monotonic()
+                    elif time.monotonic() - heard > _WAIT_SECONDS:
+                        heard = time.monotonic()
+                        self._say_if_nothing_fits()
+                    for each in ended:
+                        index = running.pop(each)
+                        if index in waiting:  # else no more are wanted
+                            waiting.remove(index)
+                            yield index, _outcome(each)
+        finally:
+            for each in running:
+                with suppress(Exception):  # the cluster may be gone
+                    ray.cancel(each, force=True)
+            with suppress(Exception):
+                ray.kill(mailbox)
+
+    def _say_if_nothing_fits(self) -> None:
+        import logging
+
+        import ray
+
+        free = ray.cluster_resources()
+        if free.get("CPU", 0) < self._cores or free.get("GPU", 0) < self._cards:
+            logging.getLogger("poseline").info(
+                "nothing runs yet: each source waits for %d cores%s, and the cluster has %g cores and %g GPUs",
+                self._cores, f" and {self._cards} GPU" if self._cards else "", free.get("CPU", 0), free.get("GPU", 0),
+            )  # fmt: skip
+
+
+class _Job(NamedTuple):
+    """What the tasks of one batch have in common."""
+
+    name: str
+    version: str
+    """Of Poseline, where the batch was started."""
+    cores: int
+
+
+class Mailbox:
+    """A Ray actor that keeps what units report until it is fetched."""
+
+    def __init__(self) -> None:
+        self._messages: list[tuple[int, Any]] = []
+
+    def put(self, index: int, content: Any) -> None:
+        """Keep what a unit reports."""
+        self._messages.append((index, content))
+
+    def take(self) -> list[tuple[int, Any]]:
+        """What was reported since the last call."""
+        taken, self._messages = self._messages, []
+        return taken
+
+
+def run_unit(job: _Job, kept: list[Any], unit: Any, index: int, mailbox: Any) -> Outcome:
+    """A Ray task: run one unit in this task's worker.
+
+    Args:
+        job: what all units have in common.
+        kept: a reference to the work, which is fetched only where a worker is new.
+        unit: what is worked on.
+        index: the unit's.
+        mailbox: where its progress goes.
+    """
+    if job.version != __version__:
+        return Outcome(
+            error=SettingsError(
+                f"--on: {socket.gethostname()} has Poseline {__version__}, and the batch was started with "
+                f"{job.version}: install the same on all machines of the cluster"
+            )
+        )
+    worker = _worker(job, kept)
+    worker.send(unit)
+    while True:
+        _, content = worker.events.get()
+        if not isinstance(content, Outcome):
+            mailbox.put.remote(index, content)
+            continue
+        if isinstance(content.error, WorkerDied):
+            _kept.clear()
+            worker.close()
+        return content
+
+
+_kept: dict[tuple[str, str | None], Worker] = {}
+"""This Ray process's worker, by its job and the cards that it sees."""
+
+
+def _worker(job: _Job, kept: list[Any]) -> Worker:
+    import ray
+
+    key = job.name, os.environ.get("CUDA_VISIBLE_DEVICES")  # Ray's choice for this task
+    if key not in _kept:
+        for other in _kept.values():
+            other.close()
+        _kept.clear()
+        _kept[key] = Worker(ray.get(kept[0]), cores=_claimed(job.cores))
+    return _kept[key]
+
+
+_claims: dict[int, tuple[int, set[int]]] = {}
+"""Cores that this process has claimed, by their number, with the locked file that says so."""
+
+
+def _claimed(count: int) -> Collection[int] | None:
+    """Cores of this machine that no other Ray process of ours has; None where they run out, or nobody knows."""
+    if count in _claims:
+        return _claims[count][1]
+    try:
+        import fcntl
+
+        cores = sorted(os.sched_getaffinity(0))
+    except (ImportError, AttributeError):  # not Linux
+        return None
+    folder = Path(tempfile.gettempdir()) / f"poseline-cores-{os.getuid()}"
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for first in range(0, len(cores) - count + 1, count):
+            handle = os.open(folder / f"{count}-{cores[first]}", os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until this process ends
+            except BlockingIOError:
+                os.close(handle)
+                continue
+            _claims[count] = handle, set(cores[first : first + count])
+            return _claims[count][1]
+    return None
+
+
+def _messages(mailbox: Any) -> list[tuple[int, Any]]:
+    """What units have reported; nothing where the mailbox is not up yet."""
+    import ray
+
+    try:
+        messages: list[tuple[int, Any]] = ray.get(mailbox.take.remote(), timeout=_CONNECT_SECONDS)
+    except ray.exceptions.RayError:
+        return []
+    return messages
+
+
+def _outcome(task: Any) -> Outcome:
+    """How the unit of a task that has ended came out."""
+    import ray
+
+    try:
+        outcome: Outcome = ray.get(task)
+    except ray.exceptions.RayTaskError as error:  # raised by the task, not by the unit
+        if "No module named 'poseline" in str(error):
+            return Outcome(
+                error=SettingsError(
+                    f"--on: a machine of the cluster has no Poseline {__version__}: install it on all of them"
+                )
+            )
+        return Outcome(error=PoselineError(_brief(error)), traceback=str(error))
+    except ray.exceptions.RayError as error:
+        return Outcome(error=MachineDied(_brief(error)))
+    return outcome
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".")[:2])
+
+
+def _check_reachable(on: str, address: str) -> None:
+    """See that something answers: Ray itself would try for minutes.
+
+    Raises:
+        SettingsError: the address is none, or nothing answers there.
+    """
+    host, _, port = address.rpartition("://")[2].rpartition("@")[2].partition("?")[0].rpartition(":")
+    if not host or not port.isdecimal():
+        raise SettingsError(f"--on {on}: {address} is no HOST:PORT")
+    if address.startswith("ray://"):
+        require("grpcio", "--on ray://", module="grpc", install="'poseline[ray]'")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise SettingsError(
+            f"--on {on}: nothing answers at {host}:{port} ({error}); a Ray cluster's first machine takes clients at "
+            "port 10001, with ray://HOST:10001; on a machine of the cluster itself use --on ray"
+        ) from error
+
+
+@contextmanager
+def _signal_handlers_kept() -> Iterator[None]:
+    """Keep this process's handlers of signals, in the place of which Ray puts its own."""
+    here = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in SIGNALS} if here else {}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _brief(error: BaseException) -> str:
+    """What went wrong in one line, without the cluster's token."""
+    text = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    token = os.environ.get("RAY_AUTH_TOKEN")
+    return text.replace(token, "***") if token else text

@@ -1,0 +1,290 @@
+"""`--on`: what is carried to other machines, how results come back, and a Ray cluster of three machines on this one."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import types
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from media_worlds import until, write_clip
+from output_worlds import SAMPLES
+from poseline.batch import run_batch
+from poseline.cluster import CarriedFile, NodeFiles, NodeUnit, NodeWork, SourcesOnCluster, check
+from poseline.errors import ModelError, SettingsError
+from poseline.interruption import Interruption
+from poseline.log import read_log
+from poseline.manifest import read_status
+from poseline.request import RunRequest
+from poseline.settings import Settings, load
+from poseline.workers import Executor, ProcessExecutor, Work, WorkerDied
+from poseline.workers.executor import Ended, OnProgress
+from poseline.workers.ray import MachineDied, RayCluster, RayExecutor
+
+FRAMES = 3
+NOWHERE = Path("/not/on/this/machine")
+TOOL = Path(__file__).parents[1] / "tools" / "soak" / "ray_cluster.py"
+
+AsSeen = Callable[[NodeUnit], NodeUnit]
+"""A unit as another machine sees it."""
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    first = write_clip(folder / "clip0.mp4", range(FRAMES))
+    shutil.copy(first, folder / "clip1.mp4")
+    return folder
+
+
+def chosen(out: Path, **inference: Any) -> Settings:
+    return load(
+        overrides={"inference": {"model": "builtin", "imgsz": 64, **inference}, "output": {"directory": out}},
+    )
+
+
+class Processes(RayExecutor):
+    """Processes of this machine in the place of Ray's tasks."""
+
+    as_seen: AsSeen
+
+    def _run(
+        self, waiting: deque[int], units: Sequence[Any], work: Work, interruption: Interruption, on_progress: OnProgress
+    ) -> Ended:
+        seen = [self.as_seen(unit) for unit in units]
+        yield from ProcessExecutor(1)._run(waiting, seen, work, interruption, on_progress)
+
+
+class OnProcesses(SourcesOnCluster, Processes):
+    pass
+
+
+class Elsewhere:
+    def __init__(self, as_seen: AsSeen = lambda unit: unit) -> None:
+        self._as_seen = as_seen
+
+    def executor(self, requests: Sequence[RunRequest], out: Path) -> tuple[Executor, Work]:
+        made = OnProcesses(out, 1, 0, None)
+        made.as_seen = self._as_seen
+        return made, NodeWork(NodeFiles.of(requests[0].settings))
+
+
+def reaches_results(unit: NodeUnit) -> NodeUnit:
+    return unit
+
+
+def reaches_sources_alone(unit: NodeUnit) -> NodeUnit:
+    return unit._replace(staging=NOWHERE)
+
+
+def reaches_no_source(unit: NodeUnit) -> NodeUnit:
+    return unit._replace(request=replace(unit.request, source=replace(unit.request.source, video=NOWHERE / "x.mp4")))
+
+
+def has_another_file_there(unit: NodeUnit) -> NodeUnit:
+    return unit._replace(sizes=(1,))
+
+
+@pytest.mark.parametrize("as_seen", [reaches_results, reaches_sources_alone])
+def test_results_come_back_as_if_the_sources_had_run_here(
+    as_seen: AsSeen, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a relative path is made one that is good anywhere
+    out = Path("out")
+    (out / ".cluster-left-by-a-kill").mkdir(parents=True)
+    assert run_batch([clips.name], chosen(out), Interruption(), elsewhere=Elsewhere(as_seen)) == 0
+    for name in ("clip0", "clip1"):
+        files = [tmp_path / out / name / file for file in ("annotated.mp4", "keypoints.jsonl", "summary.json")]
+        assert sorted((tmp_path / out / name).iterdir()) == files
+        assert len(read_log(files[1]).frames) == FRAMES
+        assert sorted(json.loads(files[2].read_text())["files"]) == [str(file) for file in files[:2]]
+    assert sorted(path.name for path in out.iterdir()) == ["batch.jsonl", "clip0", "clip1"]
+    assert [entry.state for entry in read_status(out).entries] == ["done", "done"]
+    said = capsys.readouterr().out
+    assert str(tmp_path / "out" / "clip0" / "keypoints.jsonl") in said
+    assert ".cluster-" not in said
+    assert run_batch([clips.name], chosen(out), Interruption(), elsewhere=Elsewhere(as_seen)) == 0
+    assert "2 of 2 sources were done before" in capsys.readouterr().out
+
+
+def test_a_clip_that_is_gone_ends_alone(clips: Path, tmp_path: Path) -> None:
+    def removes_the_first(unit: NodeUnit) -> NodeUnit:
+        (clips / "clip0.mp4").unlink(missing_ok=True)
+        return unit
+
+    out = tmp_path / "out"
+    assert run_batch([str(clips)], chosen(out), Interruption(), elsewhere=Elsewhere(removes_the_first)) == 3
+    states = {entry.folder: (entry.state, entry.error) for entry in read_status(out).entries}
+    assert states == {"clip0": ("failed", "clip0: the file is gone"), "clip1": ("done", "")}
+
+
+@pytest.mark.parametrize(
+    ("as_seen", "what"), [(reaches_no_source, "is not on"), (has_another_file_there, "is another file on")]
+)
+def test_a_machine_that_has_not_the_clips_ends_the_batch(
+    as_seen: AsSeen, what: str, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert run_batch([str(clips)], chosen(out), Interruption(), elsewhere=Elsewhere(as_seen)) == 2
+    said = capsys.readouterr().err
+    assert f".mp4: {what} {socket.gethostname()}; a cluster reads sources from a folder that all its machines" in said
+    assert said.count("error:") == 1
+    assert not out.exists(), "nothing was begun"
+
+
+def test_a_models_file_is_carried_once_and_used_where_it_is_if_it_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POSELINE_CACHE", str(tmp_path / "cache"))
+    model, folder = tmp_path / "mine.pt", tmp_path / "mine_openvino_model"
+    model.write_bytes(b"weights")
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "a.bin").write_bytes(b"a")
+    carried = [pickle.loads(pickle.dumps(CarriedFile.of(path))) for path in (model, folder)]  # noqa: S301 # our own
+    assert [each.here() for each in carried] == [model, folder]
+    model.write_bytes(b"other weights")
+    shutil.rmtree(folder)
+    at = [each.here() for each in carried]
+    assert [path.name for path in at] == ["mine.pt", "mine_openvino_model"]
+    assert at[0].read_bytes() == b"weights"
+    assert (at[1] / "sub" / "a.bin").read_bytes() == b"a"
+    changed = at[0].stat().st_mtime_ns
+    assert carried[0].here() == at[0]
+    assert at[0].stat().st_mtime_ns == changed
+
+
+def test_the_files_that_settings_name_are_carried(tmp_path: Path) -> None:
+    skeleton = tmp_path / "names.yaml"
+    skeleton.write_text("names: []\n")
+    files = NodeFiles.of(chosen(tmp_path, skeleton=skeleton))
+    assert (files.model, files.is_torch) == (None, True)
+    assert files.here() == {"model": "builtin", "skeleton": skeleton}
+    with pytest.raises(ModelError):
+        NodeFiles.of(chosen(tmp_path, model=str(tmp_path / "none.pt")))
+    with pytest.raises(SettingsError, match=r"none\.yaml"):
+        NodeFiles.of(chosen(tmp_path, skeleton=tmp_path / "none.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value", "what"),
+    [
+        ("output", "show", True, "--show is for runs of this machine"),
+        ("output", "send", ("osc://127.0.0.1:9000",), "--send is for runs"),
+        ("capture", "live", True, "--live is for runs"),
+        ("inference", "device", "cuda:1", "--device cuda, not cuda:1"),
+    ],
+)
+def test_what_is_for_this_machine_is_refused(section: str, name: str, value: Any, what: str) -> None:
+    with pytest.raises(SettingsError, match=what):
+        check(load(overrides={section: {name: value}}))
+
+
+def test_a_cluster_is_for_recorded_sources_with_a_folder(clips: Path, tmp_path: Path) -> None:
+    for sources, settings in (([str(clips)], load()), (["0"], chosen(tmp_path / "out"))):
+        with pytest.raises(SettingsError, match="--on is for recorded sources"):
+            run_batch(sources, settings, Interruption(), elsewhere=Elsewhere())
+
+
+def test_errors_of_workers_can_be_sent() -> None:
+    died, lost = (pickle.loads(pickle.dumps(each)) for each in (WorkerDied(-9, "words"), MachineDied("node 1")))  # noqa: S301 # our own
+    assert (str(died), died.process_exit_code) == ("its process ended with -9: words", -9)
+    assert str(lost) == "its machine was lost: node 1"
+
+
+@pytest.fixture
+def fake_ray(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """Stands for Ray as far as a connection is refused before it is used."""
+    fake = types.ModuleType("ray")
+    fake.__spec__ = ModuleSpec("ray", None)
+    fake.__version__ = "2.60.0"  # type: ignore[attr-defined] # as Ray has it
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    grpc = types.ModuleType("grpc")
+    grpc.__spec__ = ModuleSpec("grpc", None)
+    monkeypatch.setitem(sys.modules, "grpc", grpc)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    return fake
+
+
+def test_ray_that_is_missing_or_too_old_is_named(fake_ray: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_ray.__version__ = "2.9.3"
+    with pytest.raises(SettingsError, match=r"needs Ray 2.60 or later, and 2.9.3 is installed: pip install -U"):
+        RayCluster("ray")
+    monkeypatch.setattr("poseline.optional.find_spec", lambda _: None)
+    with pytest.raises(SettingsError, match=r"--on needs ray, which is not installed: pip install 'poseline\[ray\]'"):
+        RayCluster("ray")
+
+
+@pytest.mark.parametrize(
+    ("on", "environment", "what"),
+    [
+        ("slurm", "", "takes ray, or ray://HOST:PORT"),
+        ("ray://head", "", "ray://head is no HOST:PORT"),
+        ("ray://me:secret@127.0.0.1:{free}", "", "nothing answers at 127.0.0.1:{free}"),
+        ("ray", "me:secret@127.0.0.1:{free}", "nothing answers at 127.0.0.1:{free}"),
+        ("ray", "ray://me:secret@[::1]:{free}", "nothing answers at"),
+    ],
+)
+def test_an_address_where_nothing_answers_is_named_at_once_without_its_password(
+    on: str, environment: str, what: str, fake_ray: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del fake_ray
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        free = taken.getsockname()[1]
+    if environment:
+        monkeypatch.setenv("RAY_ADDRESS", environment.format(free=free))
+    with pytest.raises(SettingsError) as told:
+        RayCluster(on.format(free=free))
+    assert what.format(free=free) in str(told.value)
+    assert "secret" not in str(told.value)
+
+
+def test_the_clusters_token_is_in_no_message(fake_ray: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise RuntimeError("\nInvalid token s3cr3t-of-mine for the cluster\nmore")
+
+    fake_ray.init = refused
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "s3cr3t-of-mine")
+    with pytest.raises(SettingsError, match=r"--on ray: cannot be used: Invalid token \*\*\* for the cluster$"):
+        RayCluster("ray")
+
+
+@pytest.mark.system("ray")
+@pytest.mark.timeout(240)
+def test_a_machine_and_the_batch_itself_die_in_the_middle() -> None:
+    done = subprocess.run(
+        [sys.executable, str(TOOL), "--clips", "8", "--no-video"], capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert (seen["done"], seen["done more than once"], seen["other records than processes"]) == (8, 0, 0)
+
+
+@pytest.mark.system("ray")
+@pytest.mark.timeout(240)
+def test_without_a_cluster_ray_runs_on_this_machine_and_ends_at_the_first_signal(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    out = tmp_path / "out"
+    words = [sys.executable, "-m", "poseline", "batch", str(SAMPLES / "crowd.mp4"), "-o", str(out), "--on", "ray"]
+    process = subprocess.Popen(
+        [*words, "-m", "builtin"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert until(lambda: [*out.glob(".cluster-*/crowd-*/annotated.mp4.part")], seconds=120)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "on this machine, where no cluster was found" in said
+    assert not [*out.glob("**/*.jsonl")], "what was given up is begun anew"
