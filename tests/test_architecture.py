@@ -51,6 +51,7 @@ MAY_IMPORT = {
     "x11": set(),
     "words": set(),
     **dict.fromkeys(ROOMS, BASE),
+    "capture": BASE | {"machine"},
     "log": BASE | {"atomic"},
     "formats": BASE | {"atomic", "capture", "log"},
     "output": BASE | {"atomic", "formats", "log", "machine", "window_process", "x11"},

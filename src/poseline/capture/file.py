@@ -210,6 +210,8 @@ class VideoFile:
         rest = decoder.frames()
         first = next(rest, None)
         reason = refusal(first.picture, opened.deinterlace) if first else "the card's decoder gave no picture"
+        if decoder.damaged_at is not None:
+            reason = f"damaged at about {decoder.damaged_at:.1f} s, and the card's decoder does not report damage"
         if reason:
             opened.container.close()
             self.notes.append(f"decoded by the CPU: {reason}")
