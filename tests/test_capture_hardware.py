@@ -46,7 +46,9 @@ def side_data(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({}, ""),
         ({"format": SimpleNamespace(name="yuv420p")}, "does not take this codec"),
-        ({"sw_format": SimpleNamespace(name="p010le")}, "its pictures are p010le"),
+        ({"sw_format": SimpleNamespace(name="p010le")}, ""),
+        ({"sw_format": SimpleNamespace(name="yuv444p16le")}, ""),
+        ({"sw_format": SimpleNamespace(name="nv16")}, "its pictures are nv16"),
         ({"sw_format": None}, "an unknown format"),
         ({"height": 721}, "an odd size"),
         ({"side_data": {"DISPLAYMATRIX": matrix(0, 1, -1, 0)}}, "turned upright"),

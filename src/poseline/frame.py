@@ -19,6 +19,8 @@ Pixels: TypeAlias = NDArray[np.uint8]
 Picture: TypeAlias = "av.VideoFrame | Pixels"
 """A decoder's planes, or (H, W, 3) uint8 BGR."""
 
+ON_DEVICE = "cuda"
+"""FFmpeg's name for the format of pictures that lie in a GPU's memory; `sw_format` says how."""
 _CONVERTIBLE = frozenset({0, 1, 2, 4, 5, 6, 7, 9})
 """Colour spaces that swscale converts, by FFmpeg's numbers (AVColorSpace); it refuses pictures of any other."""
 _DEFAULT = 5
@@ -119,7 +121,10 @@ class Frame:
         picture = self.picture
         if isinstance(picture, np.ndarray):
             return (picture.shape[1], picture.shape[0], "bgr")
-        return (picture.width, picture.height, picture.format.name, picture.colorspace, picture.color_range)
+        name = picture.format.name
+        if name == ON_DEVICE and picture.sw_format is not None:
+            name = picture.sw_format.name
+        return (picture.width, picture.height, name, picture.colorspace, picture.color_range)
 
     @cached_property
     def bgr(self) -> Pixels:
