@@ -21,10 +21,11 @@ from poseline.capture.damage import DamageCheck
 from poseline.capture.deinterlace import Deinterlacer
 from poseline.capture.hardware import ON_DEVICE
 from poseline.capture.jpeg import whole_jpeg
-from poseline.capture.orientation import UPRIGHT, Orientation, orientation_of, turned
+from poseline.capture.orientation import orientation_of
 from poseline.capture.recent import MOST_IN_FLIGHT, RecentPackets, has_no_picture
 from poseline.errors import SourceError
-from poseline.frame import reformatted
+from poseline.frame import reformatted, turned
+from poseline.orientation import UPRIGHT, Orientation
 from poseline.words import counted, were
 
 _MOST_DEMUX_ERRORS = 3
@@ -32,13 +33,21 @@ _MOST_DEMUX_ERRORS = 3
 
 
 class Decoded(NamedTuple):
-    """One upright picture, and what is known of it."""
+    """One picture, and what is known of it; upright, but for one on a device that is still to be turned."""
 
     picture: VideoFrame
     corrupt: bool
     """Whether the decoder patched over damage in it."""
     pixel_aspect: Fraction
-    """Width of a pixel over its height."""
+    """Width of a pixel over its height, in the upright picture."""
+    orientation: Orientation | None = None
+    """How a picture on a device lies there; None where it is upright."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the upright picture."""
+        width, height = self.picture.width, self.picture.height
+        return (height, width) if self.orientation and self.orientation.transposed else (width, height)
 
 
 class Decoder:
@@ -282,16 +291,17 @@ class Decoder:
         if self._keeps_jpegs:
             as_given = self.orientation.upright and not (corrupt or frame.interlaced_frame or self._deinterlacer)
             self.jpeg = cast("bytes | None", frame.opaque) if as_given else None
-        return Decoded(upright, corrupt, self.pixel_aspect)
+        lies = self.orientation if upright.format.name in ON_DEVICE and not self.orientation.upright else None
+        return Decoded(upright, corrupt, self.pixel_aspect, lies)
 
     def _upright(self, frame: VideoFrame) -> VideoFrame:
         """The frame as 8-bit yuv420p planes, turned as its display matrix says; on a device, as it is."""
         name = frame.format.name
-        if name in ON_DEVICE:
-            return frame
         if frame.key_frame or frame.rotation != self._rotation:  # the matrix itself takes longer to read than both
             self._rotation, self.orientation = frame.rotation, orientation_of(frame)
             self.pixel_aspect = pixel_aspect(self._stated_aspect, self.orientation)
+        if name in ON_DEVICE:
+            return frame
         if name not in ("yuv420p", "yuvj420p"):
             frame = reformatted(frame, "yuv420p", self._reformatter)
         return frame if self.orientation.upright else turned(frame, self.orientation)

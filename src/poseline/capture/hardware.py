@@ -5,7 +5,6 @@ from __future__ import annotations
 from av.codec.hwaccel import HWAccel
 from av.video.frame import VideoFrame
 
-from poseline.capture.orientation import orientation_of
 from poseline.errors import SettingsError
 
 _DECODERS = {"cuda": "cuda"}
@@ -51,6 +50,4 @@ def refusal(picture: VideoFrame, deinterlace: bool = True) -> str:
         return f"its pictures are {inner}"
     if picture.width % 2 or picture.height % 2:
         return "its pictures have an odd size"
-    if deinterlace and picture.interlaced_frame:
-        return "it is interlaced"
-    return "" if orientation_of(picture).upright else "it is to be turned upright"
+    return "it is interlaced" if deinterlace and picture.interlaced_frame else ""

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from poseline.frame import ON_DEVICE, Frame, Picture, plane_pixels
 from poseline.inference.colours import grey_weights
+from poseline.orientation import UPRIGHT, Orientation
 
 if TYPE_CHECKING:
     from av.video.plane import VideoPlane
@@ -80,15 +81,15 @@ class Staging:
         self._host: Tensor = torch.zeros(shape, dtype=torch.uint8, pin_memory=True) if stream else self.packed
         self._planes = packing.planes(self.packed)
         self._host_planes = [plane.numpy() for plane in packing.planes(self._host)]
-        self._on_device: list[VideoFrame] = []
+        self._on_device: list[tuple[VideoFrame, Orientation]] = []
 
-    def fill(self, index: int, picture: Picture) -> None:
+    def fill(self, index: int, picture: Picture, orientation: Orientation | None = None) -> None:
         """Take a picture for place `index`, 0 first and then the next; it must live until the batch is done.
 
-        All of a batch lie in this machine's memory, or all on the device.
+        All of a batch lie in this machine's memory, or all on the device, where they are turned as `orientation` says.
         """
         if isinstance(picture, VideoFrame) and picture.format.name == ON_DEVICE:
-            self._on_device.append(picture)
+            self._on_device.append((picture, orientation or UPRIGHT))
         else:
             self._pack(index, picture)
 
@@ -112,7 +113,7 @@ class Staging:
 
     def _copy_on_device(self) -> None:
         # The decoder's own copies are queued on the default stream.
-        pictures = [_planes(picture, self.packed.device) for picture in self._on_device]
+        pictures = [_planes(*each, self.packed.device) for each in self._on_device]
         self._stream.wait_stream(torch.cuda.default_stream(self.packed.device))
         (luma, chroma), count = self._planes, len(pictures)
         torch.stack([planes[0] for planes in pictures], out=luma[:count, 0])
@@ -124,17 +125,26 @@ class Staging:
         self._on_device.clear()  # whoever waits for the batch holds them
 
 
-def _planes(picture: VideoFrame, device: Any) -> list[Tensor]:
+def _planes(picture: VideoFrame, orientation: Orientation, device: Any) -> list[Tensor]:
     """(H, W) uint8 luma, and chroma: (H/2, W/2, 2) or two of (H, W); of samples of two bytes the upper one.
 
-    Views of the picture's own memory. The lower bits are cut off; the CPU's way rounds them with a dither pattern.
+    Upright; views of the picture's own memory where it lies so. Lower bits are cut off; the CPU's way dithers them.
     """
     layout = picture.sw_format or picture.format
     if layout.name in _FULL_CHROMA:  # PyAV exports no such plane by DLPack
         planes = [_mapped(plane, 1 + (layout.name in _TWO_BYTES), device) for plane in picture.planes]
     else:  # as a capsule, since torch would pass a stream, which PyAV refuses
         planes = [torch.from_dlpack(plane.__dlpack__()) for plane in picture.planes]
-    return [plane.view(torch.uint8)[..., 1::2] if layout.name in _TWO_BYTES else plane for plane in planes]
+    if layout.name in _TWO_BYTES:
+        planes = [plane.view(torch.uint8)[..., 1::2] for plane in planes]
+    return planes if orientation.upright else [_turned(plane, orientation) for plane in planes]
+
+
+def _turned(plane: Tensor, orientation: Orientation) -> Tensor:
+    """A plane (height, width, ...) made upright."""
+    if orientation.transposed:
+        plane = plane.transpose(0, 1)
+    return plane.flip([axis for axis, reversed_ in enumerate((orientation.flipped, orientation.mirrored)) if reversed_])
 
 
 def _mapped(plane: VideoPlane, sample: int, device: Any) -> Tensor:
