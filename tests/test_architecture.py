@@ -25,8 +25,8 @@ ENGINE_HOMES = (
     "openvino_core.py",
 )
 BASE = {
-    "", "amounts", "errors", "frame", "interruption", "luma", "optional", "pose", "request", "settings", "short_repr",
-    "skeleton", "words",
+    "", "amounts", "errors", "frame", "interruption", "luma", "optional", "orientation", "pose", "request", "settings",
+    "short_repr", "skeleton", "words",
 }  # fmt: skip
 ROOMS = {"capture", "inference", "tracking", "smooth", "overlay", "output"}
 MAY_IMPORT = {
@@ -42,7 +42,8 @@ MAY_IMPORT = {
     "openvino_core": {"errors", "forks", "telemetry"},
     "telemetry": set(),
     "startup": {"cache", "openvino_core"},
-    "frame": {"errors"},
+    "frame": {"errors", "orientation"},
+    "orientation": set(),
     "skeleton": {"errors", "frame", "pose"},
     "settings": {"amounts", "errors", "words"},
     "pose": {"frame", "errors", "words"},
@@ -51,6 +52,7 @@ MAY_IMPORT = {
     "x11": set(),
     "words": set(),
     **dict.fromkeys(ROOMS, BASE),
+    "capture": BASE | {"machine"},
     "log_files": {"errors"},
     "corrections": BASE | {"atomic", "log_files"},
     "log": BASE | {"atomic", "corrections", "log_files"},

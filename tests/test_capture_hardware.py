@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import av
 import pytest
 
+from media_worlds import write_clip
 from poseline.capture import VideoFile, hardware, open_source
 from poseline.capture.container import open_container
 from poseline.capture.hardware import accelerators, refusal
 from poseline.errors import SettingsError, SourceError
 from poseline.settings import CaptureSettings
-from test_capture_orientation import matrix
+from test_capture_orientation import with_matrix
 
 AUTO, CPU, CUDA = (CaptureSettings(decoder=name) for name in ("auto", "cpu", "cuda"))
 
@@ -34,31 +36,23 @@ def test_a_decoder_far_from_the_network_is_refused() -> None:
         accelerators("cuda", "cpu")
 
 
-@pytest.fixture
-def side_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand-ins for pictures have side data that PyAV does not read."""
-    monkeypatch.setattr("poseline.capture.orientation.SideDataContainer", lambda picture: picture.side_data)
-
-
-@pytest.mark.usefixtures("side_data")
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
         ({}, ""),
         ({"format": SimpleNamespace(name="yuv420p")}, "does not take this codec"),
-        ({"sw_format": SimpleNamespace(name="p010le")}, "its pictures are p010le"),
+        ({"sw_format": SimpleNamespace(name="p010le")}, ""),
+        ({"sw_format": SimpleNamespace(name="yuv444p16le")}, ""),
+        ({"sw_format": SimpleNamespace(name="nv16")}, "its pictures are nv16"),
         ({"sw_format": None}, "an unknown format"),
         ({"height": 721}, "an odd size"),
-        ({"side_data": {"DISPLAYMATRIX": matrix(0, 1, -1, 0)}}, "turned upright"),
-        ({"side_data": {"DISPLAYMATRIX": matrix(1, 0, 0, -1)}}, "turned upright"),
-        ({"side_data": {"DISPLAYMATRIX": matrix(1, 0, 0, 1)}}, ""),
         ({"interlaced_frame": True}, "it is interlaced"),
     ],
 )
 def test_pictures_that_cannot_stay_on_the_device(changed: dict[str, Any], words: str) -> None:
     picture = SimpleNamespace(
         format=SimpleNamespace(name="cuda"), sw_format=SimpleNamespace(name="nv12"), width=1280, height=720,
-        side_data={}, interlaced_frame=False,
+        interlaced_frame=False,
     )  # fmt: skip
     vars(picture).update(changed)
     reason = refusal(picture)  # type: ignore[arg-type] # as much of a VideoFrame as is looked at
@@ -66,11 +60,10 @@ def test_pictures_that_cannot_stay_on_the_device(changed: dict[str, Any], words:
     assert bool(reason) == bool(words)
 
 
-@pytest.mark.usefixtures("side_data")
 def test_an_interlaced_picture_may_stay_where_nobody_wants_it_whole() -> None:
     picture = SimpleNamespace(
         format=SimpleNamespace(name="cuda"), sw_format=SimpleNamespace(name="nv12"), width=1280, height=720,
-        side_data={}, interlaced_frame=True,
+        interlaced_frame=True,
     )  # fmt: skip
     assert refusal(picture, deinterlace=False) == ""  # type: ignore[arg-type] # as much of it as is looked at
 
@@ -119,3 +112,30 @@ def test_nobody_asks_the_card_for_what_the_cpu_is_to_decode(clip: Path, monkeypa
         source = VideoFile(clip, settings, consumer=consumer)
         assert source.notes == []
         next(source.frames())
+
+
+@pytest.mark.parametrize("numbers", [(1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, 1)])
+def test_what_is_to_be_turned_stays_on_the_device(
+    numbers: tuple[int, int, int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its frames have the size of the upright picture, and say how it lies; here the CPU's memory is the device's."""
+    path = with_matrix(write_clip(tmp_path / "clip.mp4", range(8), size=(64, 48)), *numbers)
+    expected = [(frame.width, frame.height, frame.pts) for frame in VideoFile(path, CPU).frames()]
+    upright = VideoFile(path, CPU).info
+
+    def card(location: str, settings: CaptureSettings, card: object = None, form: str | None = None) -> Any:
+        del card
+        return open_container(location, settings, form=form)
+
+    monkeypatch.setattr("poseline.capture.file.open_container", card)
+    monkeypatch.setattr("poseline.capture.file.refusal", lambda *_: "")
+    for module in ("decoder", "file"):
+        monkeypatch.setattr(f"poseline.capture.{module}.ON_DEVICE", frozenset({"yuv420p"}))
+    source = VideoFile(path, CUDA, consumer="cuda")
+    assert source.info == replace(upright, on_device=True)
+    frames = list(source.frames())
+    assert [(frame.width, frame.height, frame.pts) for frame in frames] == expected
+    assert all((frame.orientation is None) == (numbers == (1, 0, 0, 1)) for frame in frames)
+    assert all((frame.picture.width, frame.picture.height) == (64, 48) for frame in frames)  # type: ignore[union-attr] # decoded
+    part = VideoFile(path, CUDA.model_copy(update={"start": 0.1}), consumer="cuda")
+    assert (part.info.width, part.info.height) == (upright.width, upright.height)

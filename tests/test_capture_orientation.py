@@ -14,8 +14,9 @@ import pytest
 
 from media_worlds import CAPTURE, upright_luma, write_clip
 from poseline.capture import VideoFile
-from poseline.capture.orientation import UPRIGHT, Orientation, _orientation, turned
-from poseline.frame import Pixels, plane_pixels
+from poseline.capture.orientation import _orientation
+from poseline.frame import Pixels, plane_pixels, turned
+from poseline.orientation import UPRIGHT, Orientation
 
 Numbers: TypeAlias = tuple[int, int, int, int]
 EIGHT: dict[str, tuple[Numbers, Callable[[Pixels], Pixels]]] = {

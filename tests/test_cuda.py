@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,13 +19,15 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from poseline.errors import DeviceError, ModelError  # noqa: E402 # torch first, or there is nothing to test
-from poseline.frame import Frame  # noqa: E402
+from poseline.frame import Frame, plane_pixels, reformatted, turned  # noqa: E402
 from poseline.inference import Letterbox, ModelSpec, PoseEstimator, infer, suppress, ultralytics_adapter, weights  # noqa: E402
 from poseline.inference.colours import colour_matrix  # noqa: E402
 from poseline.inference.runtimes import cuda, torch_head, torch_input, torch_suppress  # noqa: E402
 from poseline.inference.runtimes.cuda import CudaRuntime  # noqa: E402
 from poseline.inference.runtimes.pytorch import TorchRuntime  # noqa: E402
 from poseline.inference.scaler import PAD, Scaler  # noqa: E402
+from poseline.orientation import UPRIGHT, Orientation  # noqa: E402
+from poseline.overlay.writable import writable_yuv  # noqa: E402
 from poseline.pose import Floats, Observation  # noqa: E402
 from poseline.settings import InferenceSettings  # noqa: E402
 from poseline.skeleton import oks  # noqa: E402
@@ -90,23 +95,117 @@ def scaled(frame: Frame, letterbox: Letterbox) -> Floats:
     return result
 
 
-def test_planes_on_the_device_are_packed_as_those_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    """NV12 as a card's decoder gives it, here in the CPU's memory."""
+@pytest.fixture
+def as_if_on_device(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Floats]:
+    """Packs pictures of a format that a card's decoder gives, here in the CPU's memory."""
+    device = torch.device("cpu")
+
+    def mapped(plane: Any, sample: int, _: object) -> Any:
+        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+        return torch.from_numpy(rows[:, : plane.width * sample].copy())
+
+    def packed(pictures: list[av.VideoFrame], orientation: Orientation = UPRIGHT) -> Floats:
+        width, height = pictures[0].width, pictures[0].height
+        if orientation.transposed:
+            width, height = height, width
+        staging = torch_input.Staging(torch_input.Packing("yuv", width, height), len(pictures), device, None)
+        monkeypatch.setattr(torch.cuda, "default_stream", lambda _: None)
+        monkeypatch.setattr(staging, "_stream", SimpleNamespace(wait_stream=lambda _: None))
+        monkeypatch.setattr(torch_input, "ON_DEVICE", pictures[0].format.name)
+        monkeypatch.setattr(torch_input, "_mapped", mapped)
+        monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
+        for place, picture in enumerate(pictures):
+            staging.fill(place, picture, orientation)
+        staging.upload()
+        result: Floats = staging.packed.numpy().astype(np.float32)
+        return result
+
+    return packed
+
+
+def by_cpu(pictures: list[av.VideoFrame]) -> Floats:
+    """The same pictures packed in the CPU's way: made yuv420p by swscale first."""
+    planes = [[plane_pixels(plane).ravel() for plane in reformatted(each, "yuv420p").planes] for each in pictures]
+    return np.stack([np.concatenate(each) for each in planes]).astype(np.float32)
+
+
+def test_nv12_is_packed_to_the_bit(as_if_on_device: Callable[..., Floats]) -> None:
     pictures = [noise(64, 48, 1, 1, seed) for seed in (1, 2)]
-    device, stream = torch.device("cpu"), SimpleNamespace(wait_stream=lambda _: None)
-    expected = torch_input.Staging(torch_input.Packing("yuv", 64, 48), 2, device, None)
-    for place, picture in enumerate(pictures):
-        expected.fill(place, picture)
-    staging = torch_input.Staging(torch_input.Packing("yuv", 64, 48), 2, device, None)
-    monkeypatch.setattr(torch.cuda, "default_stream", lambda _: None)
-    monkeypatch.setattr(staging, "_stream", stream)
-    monkeypatch.setattr(torch_input, "ON_DEVICE", "nv12")
-    monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
-    for place, picture in enumerate(pictures):
-        staging.fill(place, picture.reformat(format="nv12"))
-    staging.upload()
-    assert torch.equal(staging.packed, expected.packed)
-    assert staging.packed[1].any()
+    packed = as_if_on_device([picture.reformat(format="nv12") for picture in pictures])
+    assert np.array_equal(packed, by_cpu(pictures))
+    assert packed[1].any()
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+@pytest.mark.parametrize("name", ["p010le", "p016le", "yuv444p", "yuv444p16le"])
+@pytest.mark.parametrize("size", [(64, 48), (130, 34)])
+def test_other_formats_are_packed_as_swscale_makes_them_8_bits(
+    as_if_on_device: Callable[..., Floats], name: str, bits: int, size: tuple[int, int]
+) -> None:
+    pictures = [random_samples(*size, name, bits, seed) for seed in (1, 2, 3)]
+    apart = np.abs(as_if_on_device(pictures) - by_cpu(pictures))
+    assert apart.max() <= 2
+    assert apart.mean() < 0.5
+
+
+def random_samples(width: int, height: int, name: str, bits: int, seed: int) -> av.VideoFrame:
+    """A picture of random samples in each of its planes; those of two bytes have so many bits at the upper end."""
+    random, picture = np.random.default_rng(seed), av.VideoFrame(width, height, name)
+    for plane in picture.planes:
+        memory: Any = plane
+        if name in ("nv12", "yuv444p"):
+            target: Any = np.frombuffer(memory, np.uint8)
+            target[:] = random.integers(0, 256, len(target))
+        else:
+            target = np.frombuffer(memory, np.uint16)
+            target[:] = random.integers(0, 1 << bits, len(target)) << (16 - bits)
+    return picture
+
+
+@pytest.mark.parametrize("name", ["nv12", "p010le", "yuv444p"])
+@pytest.mark.parametrize("flags", list(itertools.product([False, True], repeat=3)))
+def test_pictures_are_turned_upright_on_the_device(
+    as_if_on_device: Callable[..., Floats], name: str, flags: tuple[bool, bool, bool]
+) -> None:
+    picture, orientation = random_samples(66, 34, name, 10, 7), Orientation(*flags)
+    expected = by_cpu([turned(reformatted(picture, "yuv420p"), orientation)])
+    assert np.abs(as_if_on_device([picture], orientation) - expected).max() <= 2
+
+
+def test_a_turned_frame_has_the_size_and_the_pixels_of_the_upright_one() -> None:
+    lying, orientation = noise(66, 34, 1, 1), Orientation(transposed=True, mirrored=True)
+    frame = replace(frame_of(lying), orientation=orientation)
+    upright = frame_of(turned(lying, orientation))
+    assert (frame.width, frame.height) == (upright.width, upright.height) == (34, 66)
+    assert np.abs(frame.bgr.astype(int) - upright.bgr).mean() < 8  # chroma lies half a pixel to the side
+    assert frame.layout != frame_of(lying).layout
+    assert frame.without_pixels().bgr.shape == (66, 34, 3)
+    ours, theirs = writable_yuv(frame), writable_yuv(upright)
+    for one, other in zip(ours.planes, theirs.planes, strict=True):
+        assert np.array_equal(plane_pixels(one), plane_pixels(other))
+
+
+@pytest.mark.parametrize(("colorspace", "color_range", "transfer"), [(1, 1, 1), (9, 1, 16), (9, 1, 18), (9, 2, 14)])
+def test_ten_bits_reach_the_network_as_on_the_cpu(
+    as_if_on_device: Callable[..., Floats], colorspace: int, color_range: int, transfer: int
+) -> None:
+    """BT.709 and BT.2020, limited and full range, PQ and HLG: read as they stand, without tone mapping."""
+    picture = random_samples(96, 64, "p010le", 10, 5)
+    smooth = noise(96, 64, 1, 1).reformat(format="yuv420p10le").reformat(format="p010le")
+    for source, target in zip(smooth.planes, picture.planes, strict=True):
+        target.update(bytes(source))
+    picture.colorspace, picture.color_range, picture.color_trc = colorspace, color_range, transfer
+    letterbox = Letterbox.fit(96, 64, 64, 32)
+    frame = frame_of(reformatted(picture, "yuv420p"))
+    expected = np.full((3, letterbox.size[1], letterbox.size[0]), PAD, np.uint8)
+    Scaler().fill(frame, letterbox, expected)
+    packing = torch_input.Packing.of(frame)
+    packed = torch.from_numpy(as_if_on_device([picture]).astype(np.uint8))
+    image = torch.full((1, 3, *letterbox.size[::-1]), PAD / 255)
+    (left, top), (width, height) = letterbox.offset, letterbox.scaled
+    matrix = torch.from_numpy(colour_matrix(*cuda._colours(frame_of(picture))) / 255)
+    torch_input.scale_into(image[:, :, top : top + height, left : left + width], packing, packed, matrix)
+    assert np.abs(255 * image[0].numpy() - expected).max() <= 3
 
 
 def test_the_best_anchors_are_decoded_as_the_head_decodes_all(spec: ModelSpec) -> None:

@@ -70,6 +70,7 @@ def run(
     decoder: Annotated[configuration.Decoder | None, _option("--decoder", help="Where files are decoded.", panel=_SOURCE, of="capture.decoder")] = None,
     source_fps: Annotated[str | None, _option("--source-fps", metavar="RATE", help="Frames a second of a file without time stamps, such as raw .h264: 25, or 30000/1001. (as its codec says, else 25)", panel=_SOURCE)] = None,
     deinterlace: Annotated[configuration.Deinterlacing | None, _option("--deinterlace", help="Deinterlace interlaced frames (bwdif).", panel=_SOURCE, of="capture.deinterlace")] = None,
+    damage_check: Annotated[configuration.DamageChecking | None, _option("--damage-check", help="Check on the CPU for damage what a GPU decodes.", panel=_SOURCE, of="capture.damage_check")] = None,
     recursive: Annotated[bool, _option("--recursive", help="Search folders recursively.", panel=_SOURCE)] = False,
     cam_size: Annotated[str | None, _option("--cam-size", help="Picture size to ask a camera for, such as 1280x720.", panel=_SOURCE)] = None,
     cam_fps: Annotated[str | None, _option("--cam-fps", metavar="RATE", help="Frames a second to ask a camera for.", panel=_SOURCE)] = None,
@@ -116,7 +117,7 @@ def run(
     given: dict[str, dict[str, Any]] = {
         "capture": {
             "live": live, "every_frame": every_frame, "vid_stride": vid_stride, "start": start, "end": end,
-            "decoder": decoder, "deinterlace": deinterlace,
+            "decoder": decoder, "deinterlace": deinterlace, "damage_check": damage_check,
             "source_fps": source_fps, "cam_size": size_of("--cam-size", cam_size), "cam_fps": cam_fps, "fourcc": fourcc,
             "rtsp_transport": rtsp_transport, "open_timeout": timeout, "read_timeout": timeout,
             "max_outage": max_outage,

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from av.video.plane import VideoPlane
     from av.video.reformatter import VideoReformatter
 
+    from poseline.orientation import Orientation
+
 Pixels: TypeAlias = NDArray[np.uint8]
 Picture: TypeAlias = "av.VideoFrame | Pixels"
 """A decoder's planes, or (H, W, 3) uint8 BGR."""
 
+ON_DEVICE = "cuda"
+"""FFmpeg's name for the format of pictures that lie in a GPU's memory; `sw_format` says how."""
 _CONVERTIBLE = frozenset({0, 1, 2, 4, 5, 6, 7, 9})
 """Colour spaces that swscale converts, by FFmpeg's numbers (AVColorSpace); it refuses pictures of any other."""
 _DEFAULT = 5
@@ -43,6 +47,20 @@ def reformatted(picture: av.VideoFrame, name: str, reformatter: VideoReformatter
         result = reformatter.reformat(picture, format=name, src_colorspace=matrix, dst_colorspace=matrix)
     if matrix is not None and not result.format.is_rgb:
         result.colorspace = picture.colorspace
+    return result
+
+
+def turned(frame: av.VideoFrame, orientation: Orientation) -> av.VideoFrame:
+    """A yuv420p frame made upright, plane by plane; time stamps and colours are kept."""
+    from av.video.frame import VideoFrame
+
+    width, height = (frame.height, frame.width) if orientation.transposed else (frame.width, frame.height)
+    result = VideoFrame(width, height, "yuv420p")
+    for source, target in zip(frame.planes, result.planes, strict=True):
+        np.copyto(plane_pixels(target), orientation.of(plane_pixels(source)))
+    result.pts, result.time_base = frame.pts, frame.time_base or Fraction(0)
+    result.colorspace, result.color_range = frame.colorspace, frame.color_range
+    result.color_primaries, result.color_trc = frame.color_primaries, frame.color_trc
     return result
 
 
@@ -72,6 +90,8 @@ class Frame:
     picture: Picture
     """The pixels as they came: the decoder's planes (8-bit yuv420p, upright), or (H, W, 3) uint8 BGR.
 
+    In a GPU's memory, where a card decoded it, it lies in the card's format, and as `orientation` says.
+
     The `pts` of the decoder's picture, in units of `time_base`, is its time in the annotated video: as `Frame.pts`, but
     repaired where `Frame.time` is.
     """
@@ -97,16 +117,24 @@ class Frame:
     """Width of a pixel over its height, as the picture is to be shown; None: as `SourceInfo` says for all."""
     jpeg: bytes | None = None
     """The picture as a live source of JPEGs gave it, whole and upright; None of any other."""
+    orientation: Orientation | None = None
+    """How a picture in a GPU's memory lies there; None where it is upright, as it is everywhere else."""
 
     @property
     def width(self) -> int:
         """Width of the upright picture in pixels."""
-        return self.picture.shape[1] if isinstance(self.picture, np.ndarray) else self.picture.width
+        picture = self.picture
+        if isinstance(picture, np.ndarray):
+            return int(picture.shape[1])
+        return picture.height if self.orientation is not None and self.orientation.transposed else picture.width
 
     @property
     def height(self) -> int:
         """Height of the upright picture in pixels."""
-        return self.picture.shape[0] if isinstance(self.picture, np.ndarray) else self.picture.height
+        picture = self.picture
+        if isinstance(picture, np.ndarray):
+            return int(picture.shape[0])
+        return picture.width if self.orientation is not None and self.orientation.transposed else picture.height
 
     @property
     def scene(self) -> tuple[str, int, int]:
@@ -114,24 +142,29 @@ class Frame:
         return self.source, self.width, self.height
 
     @property
-    def layout(self) -> tuple[int | str, ...]:
+    def layout(self) -> tuple[object, ...]:
         """Size and meaning of the pixels; frames with the same can be worked on together."""
         picture = self.picture
         if isinstance(picture, np.ndarray):
             return (picture.shape[1], picture.shape[0], "bgr")
-        return (picture.width, picture.height, picture.format.name, picture.colorspace, picture.color_range)
+        name = picture.format.name
+        if name == ON_DEVICE and picture.sw_format is not None:
+            name = picture.sw_format.name
+        return (picture.width, picture.height, name, picture.colorspace, picture.color_range, self.orientation)
 
     @cached_property
     def bgr(self) -> Pixels:
         """(H, W, 3) uint8 BGR, read-only; made on first use."""
         pixels = bgr_pixels(self.picture).view()
+        if self.orientation is not None:
+            pixels = np.ascontiguousarray(self.orientation.of(pixels))
         pixels.flags.writeable = False
         return pixels
 
     def without_pixels(self) -> Frame:
         """The same frame with a black picture of its size, which takes no memory."""
         black = np.broadcast_to(np.zeros((1, 1, 1), np.uint8), (self.height, self.width, 3))
-        return replace(self, picture=black, jpeg=None)
+        return replace(self, picture=black, jpeg=None, orientation=None)
 
     def __repr__(self) -> str:
         return f"Frame(index={self.index}, time={self.time:.3f} s, {self.width}x{self.height}, source={self.source!r})"

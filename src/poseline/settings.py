@@ -104,6 +104,7 @@ Arithmetic = Literal["auto", "fp32", "bf16", "fp16", "int8", "half"]
 """What a runtime is asked for: a precision, or `half`, whichever of bf16 and fp16 the device has."""
 Decoder = Literal["auto", "cpu", "cuda"]
 Deinterlacing = Literal["auto", "no"]
+DamageChecking = Literal["auto", "no"]
 RtspTransport = Literal["auto", "tcp", "udp"]
 Encoder = Literal["auto", "x264", "nvenc"]
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
@@ -179,6 +180,8 @@ class CaptureSettings(Section):
     """Frames a second of a file without time stamps, such as raw H.264; 29.97 and 30000/1001 are the same."""
     deinterlace: Deinterlacing = "auto"
     """auto: pictures that say that they are interlaced (TV, DV, AVCHD) are made whole by FFmpeg's bwdif."""
+    damage_check: DamageChecking = "auto"
+    """auto: what a GPU decodes, the CPU decodes too, to find damage, of which GPUs say nothing."""
     cam_size: tuple[int, int] | None = None
     """(width, height) in pixels to ask a camera for."""
     cam_fps: FrameRate | None = None
@@ -196,7 +199,7 @@ class CaptureSettings(Section):
     max_pixels: int = Field(default=100_000_000, gt=0)
     """Largest picture accepted, width x height."""
 
-    @field_validator("deinterlace", mode="before")
+    @field_validator("deinterlace", "damage_check", mode="before")
     @classmethod
     def _yaml_no(cls, value: object) -> object:
         return "no" if value is False else value  # what YAML makes of a bare `no`

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from poseline.capture.orientation import UPRIGHT, Orientation
+from poseline.orientation import UPRIGHT, Orientation
 
 _SQUARE = 0.005
 """Share by which pixels may miss a square before they count: scalers leave such ratios as 3645:3646."""

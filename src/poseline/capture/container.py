@@ -58,6 +58,8 @@ class Opened:
     """What the user should know of how it was opened."""
     form: str | None = None
     """FFmpeg's name of the format, where it was not left to recognise that itself."""
+    open_for_cpu: Callable[[], Opened] | None = None
+    """Opens the same for the CPU, which looks for damage while a card decodes; None where it is not to."""
 
 
 def is_url(location: str) -> bool:
@@ -96,6 +98,8 @@ def open_container(
     if hardware is not None:
         # More have the card begin with the next pictures while one is fetched, but hold as many back.
         opened.stream.codec_context.thread_count = 1 if settings.live else _HARDWARE_THREADS
+        if settings.damage_check == "auto" and opened.stream.codec_context.is_hwaccel:
+            opened.open_for_cpu = lambda: open_container(location, settings)
     return opened
 
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from fractions import Fraction
+from itertools import chain
 from typing import NamedTuple, cast
 
 import av
@@ -16,13 +17,15 @@ from av.video.stream import VideoStream
 
 from poseline.capture.aspect import pixel_aspect
 from poseline.capture.container import DAMAGE, Opened
+from poseline.capture.damage import DamageCheck
 from poseline.capture.deinterlace import Deinterlacer
 from poseline.capture.hardware import ON_DEVICE
 from poseline.capture.jpeg import whole_jpeg
-from poseline.capture.orientation import UPRIGHT, Orientation, orientation_of, turned
+from poseline.capture.orientation import orientation_of
 from poseline.capture.recent import MOST_IN_FLIGHT, RecentPackets, has_no_picture
 from poseline.errors import SourceError
-from poseline.frame import reformatted
+from poseline.frame import reformatted, turned
+from poseline.orientation import UPRIGHT, Orientation
 from poseline.words import counted, were
 
 _MOST_DEMUX_ERRORS = 3
@@ -30,13 +33,21 @@ _MOST_DEMUX_ERRORS = 3
 
 
 class Decoded(NamedTuple):
-    """One upright picture, and what is known of it."""
+    """One picture, and what is known of it; upright, but for one on a device that is still to be turned."""
 
     picture: VideoFrame
     corrupt: bool
     """Whether the decoder patched over damage in it."""
     pixel_aspect: Fraction
-    """Width of a pixel over its height."""
+    """Width of a pixel over its height, in the upright picture."""
+    orientation: Orientation | None = None
+    """How a picture on a device lies there; None where it is upright."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the upright picture."""
+        width, height = self.picture.width, self.picture.height
+        return (height, width) if self.orientation and self.orientation.transposed else (width, height)
 
 
 class Decoder:
@@ -49,7 +60,7 @@ class Decoder:
 
     def __init__(self, opened: Opened, again: Callable[[], Opened] | None = None) -> None:
         self._container, self._stream = opened.container, opened.stream
-        self._again = again
+        self._again, self._open_for_cpu = again, opened.open_for_cpu
         self._reformatter = VideoReformatter()
         # An AVI states only when a picture is to be decoded. The time at which it is to be shown, which FFmpeg makes of
         # that, is the next picture's for H.264, and out of order where pictures are reordered.
@@ -78,6 +89,10 @@ class Decoder:
         self._recent = RecentPackets()
         self._sent = self._given = 0
         self._last_stamp: int | None = None
+        self._repeated: _Repeated | None = None
+        self._for_cpu: Opened | None = None
+        self.damaged_at: float | None = None
+        """Seconds, about, from the file's beginning to the damage from which on the CPU decodes instead of a card."""
         self.bad = 0
         """Packets that could not be decoded."""
         self.failure: BaseException | None = None
@@ -99,6 +114,11 @@ class Decoder:
     def notes(self) -> list[str]:
         """What was done to the pictures, or could not be, in words for the user."""
         notes = [self.orientation.note] if self.orientation.note else []
+        if self.damaged_at is not None:
+            notes.append(
+                f"damaged at about {self.damaged_at:.1f} s: from there on decoded by the CPU, "
+                "as the card's decoder does not report damage"
+            )
         if self.interlaced:
             count = self.interlaced
             notes.append(
@@ -113,15 +133,39 @@ class Decoder:
 
     def frames(self, packets: Iterable[av.Packet[VideoStream]] | None = None) -> Iterator[Decoded]:
         """Every frame that can be decoded, in presentation order; from these `packets`, or from all of the stream."""
-        # A plain `container.decode` would end at the first bad packet and lose all that follow.
-        for packet in self.read() if packets is None else packets:
-            self._sent += not packet.is_discard
-            self._recent.add(packet, self.bad)
-            yield from self._given_out(self._decode(packet))
+        packets = self.read() if packets is None else iter(packets)
+        if self._open_for_cpu is not None:
+            check = DamageCheck(self._open_for_cpu)
+            yield from self._pictures_of(check.passed(packets))
+            again = self._change_to_cpu(self._open_for_cpu, check.damaged) if check.damaged is not None else ()
+            packets = chain(again, check.held, packets)
+        yield from self._pictures_of(packets)
         yield from self._given_out(self._decode(None))
         if self._again is not None and self._given + self.bad < self._sent:
             yield from self._given_out(self._second_try(self._again))
         yield from self._flush()
+
+    def _pictures_of(self, packets: Iterator[av.Packet[VideoStream]]) -> Iterator[Decoded]:
+        # A plain `container.decode` would end at the first bad packet and lose all that follow.
+        for packet in packets:
+            self._sent += not packet.is_discard
+            self._recent.add(packet, self.bad)
+            yield from self._given_out(self._decode(packet))
+
+    def _change_to_cpu(
+        self, opener: Callable[[], Opened], damaged: av.Packet[VideoStream]
+    ) -> tuple[av.Packet[VideoStream], ...]:
+        """Have the CPU decode from here on; returns the packets that it needs and that a card was sent already."""
+        self._for_cpu = opener()  # a decoder lives no longer than its container
+        self._context, self._again = self._for_cpu.stream.codec_context, opener
+        ticks = (damaged.pts or damaged.dts or 0) - (self._stream.start_time or 0)
+        self.damaged_at = max(0.0, float(ticks * (damaged.time_base or 0)))
+        again = tuple(self._recent) if self._recent.bad_before is not None else ()
+        self._recent = RecentPackets()
+        self._sent -= sum(not packet.is_discard for packet in again)
+        if again:
+            self._repeated = _Repeated(self._last_stamp, self._given - self._sent)
+        return again
 
     def read(self) -> Iterator[av.Packet[VideoStream]]:
         """The stream's packets, in decoding order, with those passed over that cannot be read."""
@@ -193,6 +237,8 @@ class Decoder:
     def _given_out(self, frames: Iterable[VideoFrame]) -> Iterator[Decoded]:
         """What comes out when the decoder has given `frames`."""
         for frame in frames:
+            if self._repeated is not None and not self._repeated.ended_before(self._stamp(frame)):
+                continue
             self._given += 1
             self._last_stamp = self._stamp(frame)
             if self.by_dts:
@@ -245,16 +291,38 @@ class Decoder:
         if self._keeps_jpegs:
             as_given = self.orientation.upright and not (corrupt or frame.interlaced_frame or self._deinterlacer)
             self.jpeg = cast("bytes | None", frame.opaque) if as_given else None
-        return Decoded(upright, corrupt, self.pixel_aspect)
+        lies = self.orientation if upright.format.name in ON_DEVICE and not self.orientation.upright else None
+        return Decoded(upright, corrupt, self.pixel_aspect, lies)
 
     def _upright(self, frame: VideoFrame) -> VideoFrame:
         """The frame as 8-bit yuv420p planes, turned as its display matrix says; on a device, as it is."""
         name = frame.format.name
-        if name in ON_DEVICE:
-            return frame
         if frame.key_frame or frame.rotation != self._rotation:  # the matrix itself takes longer to read than both
             self._rotation, self.orientation = frame.rotation, orientation_of(frame)
             self.pixel_aspect = pixel_aspect(self._stated_aspect, self.orientation)
+        if name in ON_DEVICE:
+            return frame
         if name not in ("yuv420p", "yuvj420p"):
             frame = reformatted(frame, "yuv420p", self._reformatter)
         return frame if self.orientation.upright else turned(frame, self.orientation)
+
+
+class _Repeated:
+    """Pictures that come once more, where packets are decoded again.
+
+    Args:
+        last: time stamp of the last picture that had come; None: there are no stamps.
+        count: how many came of these packets; only looked at where there are no stamps.
+    """
+
+    def __init__(self, last: int | None, count: int) -> None:
+        self._last, self._left = last, count
+        self._ended = last is None and count <= 0
+
+    def ended_before(self, stamp: int | None) -> bool:
+        """Whether the next picture, with this `stamp`, has not come before."""
+        if self._ended:
+            return True
+        self._left -= 1
+        self._ended = self._left <= 0 if self._last is None else stamp == self._last
+        return False

@@ -72,7 +72,7 @@ class VideoFile:
             first = self._first_of(self._rest, str(location))  # only a decoded picture tells which way up it is
         self.info = replace(
             video_info(self._opened, redact(str(location))),
-            width=first.picture.width, height=first.picture.height, path=path,
+            width=first.size[0], height=first.size[1], path=path,
             on_device=first.picture.format.name in ON_DEVICE, pixel_aspect=first.pixel_aspect,
         )  # fmt: skip
         self._stampless = announced.has_no_stamps(self._opened.container)
@@ -115,12 +115,12 @@ class VideoFile:
         timed, self._timed = self._timed, iter(())  # a second reading would crash in a decoder that is closed
         try:
             with self._opened.container:
-                for (picture, corrupt, aspect), pts, seconds, gap in timed:
+                for (picture, corrupt, aspect, orientation), pts, seconds, gap in timed:
                     if stopped() or (ends and self._part.is_behind(seconds)):
                         return
                     yield Frame(
                         picture, index, pts, time_base, seconds, time.monotonic(), name, corrupt,
-                        gap=gap, pixel_aspect=aspect,
+                        gap=gap, pixel_aspect=aspect, orientation=orientation,
                     )  # fmt: skip
                     index += 1
             self._conclude(index)
@@ -148,9 +148,9 @@ class VideoFile:
         self._clock.forget_repairs()
         self._decoder.forget_interlaced()
         self._bad_before = self._decoder.bad
-        picture = begin.decoded.picture
+        width, height = begin.decoded.size
         self.info = replace(
-            whole, width=picture.width, height=picture.height, pixel_aspect=begin.decoded.pixel_aspect,
+            whole, width=width, height=height, pixel_aspect=begin.decoded.pixel_aspect,
             start=begin.seconds, frames=None, duration=part.length(whole.duration),
         )  # fmt: skip
 
@@ -210,6 +210,8 @@ class VideoFile:
         rest = decoder.frames()
         first = next(rest, None)
         reason = refusal(first.picture, opened.deinterlace) if first else "the card's decoder gave no picture"
+        if decoder.damaged_at is not None:
+            reason = f"damaged at about {decoder.damaged_at:.1f} s, and the card's decoder does not report damage"
         if reason:
             opened.container.close()
             self.notes.append(f"decoded by the CPU: {reason}")

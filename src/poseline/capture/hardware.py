@@ -5,7 +5,6 @@ from __future__ import annotations
 from av.codec.hwaccel import HWAccel
 from av.video.frame import VideoFrame
 
-from poseline.capture.orientation import orientation_of
 from poseline.errors import SettingsError
 
 _DECODERS = {"cuda": "cuda"}
@@ -14,8 +13,8 @@ _CONTEXTS: tuple[dict[str, object], ...] = ({"primary_ctx": "1"}, {"primary_ctx"
 """The device's own context, which FFmpeg takes if it comes first; else the one that this thread has already."""
 ON_DEVICE = frozenset({"cuda"})
 """Formats of pictures that lie in a device's memory."""
-_READABLE = "nv12"
-"""What lies there must be: 8 bits, chroma at half size."""
+_READABLE = frozenset({"nv12", "p010le", "p016le", "yuv444p", "yuv444p16le"})
+"""What may lie there: 8 bits, or up to 12 at the upper end of 16; chroma at half size, or at full size."""
 
 
 def accelerators(decoder: str, consumer: str) -> list[HWAccel]:
@@ -47,10 +46,8 @@ def refusal(picture: VideoFrame, deinterlace: bool = True) -> str:
     if picture.format.name not in ON_DEVICE:
         return "the card's decoder does not take this codec or profile"
     inner = picture.sw_format.name if picture.sw_format else "an unknown format"
-    if inner != _READABLE:
+    if inner not in _READABLE:
         return f"its pictures are {inner}"
     if picture.width % 2 or picture.height % 2:
         return "its pictures have an odd size"
-    if deinterlace and picture.interlaced_frame:
-        return "it is interlaced"
-    return "" if orientation_of(picture).upright else "it is to be turned upright"
+    return "it is interlaced" if deinterlace and picture.interlaced_frame else ""

@@ -105,5 +105,5 @@ def _at(opened: Opened, time: float) -> VideoFrame | None:
 def _timed(opened: Opened) -> Iterator[tuple[VideoFrame, float | None]]:
     """Pictures with their times; the last ones that a decoder gives have no time base of their own."""
     base = opened.stream.time_base
-    for picture, _, _ in Decoder(opened).frames():
+    for picture, *_ in Decoder(opened).frames():
         yield picture, None if picture.pts is None or base is None else float(picture.pts * base)

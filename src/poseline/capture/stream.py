@@ -166,7 +166,7 @@ class NetworkStream:
         with closing(receiver):
             if self._stopped.is_set():  # before there was a receiver to stop
                 return
-            for picture, corrupt, aspect in self._decoder.frames(receiver.packets()):
+            for picture, corrupt, aspect, _ in self._decoder.frames(receiver.packets()):
                 seconds = float(picture.pts * tick) if picture.pts is not None else (self._last + 1) / TICKS.denominator
                 due, arrival = pace.due(seconds), receiver.arrival
                 if self._stopped.is_set() or (due > monotonic() and self._stopped.wait(due - monotonic())):

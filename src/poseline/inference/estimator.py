@@ -150,7 +150,7 @@ class PoseEstimator:
 
     def estimate_all(self, frames: Sequence[Frame], settings: InferenceSettings | None = None) -> list[Observation]:
         """The poses in each of several pictures: those of one size in batches on a GPU, one by one elsewhere."""
-        alike: dict[tuple[int | str, ...], list[int]] = {}
+        alike: dict[tuple[object, ...], list[int]] = {}
         for index, frame in enumerate(frames):
             alike.setdefault(frame.layout, []).append(index)
         most, seen = self.runtime.batch, dict[int, Observation]()

@@ -6,7 +6,8 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
-from poseline.frame import Frame, Pixels, plane_pixels, reformatted
+from poseline.frame import Frame, Pixels, plane_pixels, reformatted, turned
+from poseline.orientation import Orientation
 
 
 def writable_yuv(frame: Frame) -> av.VideoFrame:
@@ -19,16 +20,18 @@ def writable_yuv(frame: Frame) -> av.VideoFrame:
     A BGR picture becomes BT.709 in limited range, by swscale's quick way: up to 4 levels from the exact colour.
     """
     picture = frame.picture
-    yuv = _from_bgr(picture) if isinstance(picture, np.ndarray) else _from_planes(picture)
+    yuv = _from_bgr(picture) if isinstance(picture, np.ndarray) else _from_planes(picture, frame.orientation)
     yuv.pts, yuv.time_base = frame.pts, frame.time_base
     if not isinstance(picture, np.ndarray) and picture.time_base == frame.time_base and picture.pts is not None:
         yuv.pts = picture.pts
     return yuv
 
 
-def _from_planes(picture: av.VideoFrame) -> av.VideoFrame:
-    if picture.format.name not in ("yuv420p", "yuvj420p"):  # a third party's frame: capture gives no other
+def _from_planes(picture: av.VideoFrame, orientation: Orientation | None) -> av.VideoFrame:
+    if picture.format.name not in ("yuv420p", "yuvj420p"):  # on a device, or a third party's
         picture = reformatted(picture, "yuv420p")
+    if orientation is not None:
+        picture = turned(picture, orientation)
     copy = av.VideoFrame(picture.width + picture.width % 2, picture.height + picture.height % 2, "yuv420p")
     for source, target in zip(picture.planes, copy.planes, strict=True):
         _copy_padded(plane_pixels(source), plane_pixels(target))

@@ -187,7 +187,7 @@ class CudaRequest:
         if index == 0:
             self._begin(frame, letterbox)
         assert self._staging is not None, "place 0 is the first"
-        self._staging.fill(index, frame.picture)
+        self._staging.fill(index, frame.picture, frame.orientation)
 
     def _begin(self, frame: Frame, letterbox: Letterbox) -> None:
         """Get ready for a batch of pictures like this frame's."""

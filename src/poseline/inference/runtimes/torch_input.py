@@ -6,20 +6,27 @@ The arithmetic is that of `Scaler`: planes are resized as OpenCV's linear resize
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
 from av.video.frame import VideoFrame
 from torch.nn import functional
 
-from poseline.frame import Frame, Picture, plane_pixels
+from poseline.frame import ON_DEVICE, Frame, Picture, plane_pixels
 from poseline.inference.colours import grey_weights
+from poseline.orientation import UPRIGHT, Orientation
+
+if TYPE_CHECKING:
+    from av.video.plane import VideoPlane
 
 Tensor: TypeAlias = Any
 
-ON_DEVICE = "cuda"
-"""FFmpeg's name for the format of pictures that lie in GPU memory."""
+_TWO_BYTES = frozenset({"p010le", "p016le", "yuv444p16le"})
+"""Formats of 10 bits or more, at the upper end of 16."""
+_FULL_CHROMA = frozenset({"yuv444p", "yuv444p16le"})
+"""Formats of three planes of one size; the others have luma, then U and V in turn at half the size."""
 
 
 @dataclass(frozen=True)
@@ -74,15 +81,15 @@ class Staging:
         self._host: Tensor = torch.zeros(shape, dtype=torch.uint8, pin_memory=True) if stream else self.packed
         self._planes = packing.planes(self.packed)
         self._host_planes = [plane.numpy() for plane in packing.planes(self._host)]
-        self._on_device: list[VideoFrame] = []
+        self._on_device: list[tuple[VideoFrame, Orientation]] = []
 
-    def fill(self, index: int, picture: Picture) -> None:
+    def fill(self, index: int, picture: Picture, orientation: Orientation | None = None) -> None:
         """Take a picture for place `index`, 0 first and then the next; it must live until the batch is done.
 
-        All of a batch lie in this machine's memory, or all on the device.
+        All of a batch lie in this machine's memory, or all on the device, where they are turned as `orientation` says.
         """
         if isinstance(picture, VideoFrame) and picture.format.name == ON_DEVICE:
-            self._on_device.append(picture)
+            self._on_device.append((picture, orientation or UPRIGHT))
         else:
             self._pack(index, picture)
 
@@ -105,15 +112,54 @@ class Staging:
             np.copyto(target, plane_pixels(plane))
 
     def _copy_on_device(self) -> None:
-        # NV12: luma, then U and V in turn. The decoder's own copies are queued on the default stream. As a capsule,
-        # since torch would pass a stream, which PyAV refuses.
-        planes = [torch.from_dlpack(plane.__dlpack__()) for picture in self._on_device for plane in picture.planes]
+        # The decoder's own copies are queued on the default stream.
+        pictures = [_planes(*each, self.packed.device) for each in self._on_device]
         self._stream.wait_stream(torch.cuda.default_stream(self.packed.device))
-        luma, chroma = self._planes
-        count = len(self._on_device)
-        torch.stack(planes[0::2], out=luma[:count, 0])
-        chroma[:count].copy_(torch.stack(planes[1::2]).permute(0, 3, 1, 2))
+        (luma, chroma), count = self._planes, len(pictures)
+        torch.stack([planes[0] for planes in pictures], out=luma[:count, 0])
+        if len(pictures[0]) == 2:
+            chroma[:count].copy_(torch.stack([planes[1] for planes in pictures]).permute(0, 3, 1, 2))
+        else:
+            full = torch.stack([torch.stack(planes[1:]) for planes in pictures])
+            chroma[:count].copy_(_half_size(full))
         self._on_device.clear()  # whoever waits for the batch holds them
+
+
+def _planes(picture: VideoFrame, orientation: Orientation, device: Any) -> list[Tensor]:
+    """(H, W) uint8 luma, and chroma: (H/2, W/2, 2) or two of (H, W); of samples of two bytes the upper one.
+
+    Upright; views of the picture's own memory where it lies so. Lower bits are cut off; the CPU's way dithers them.
+    """
+    layout = picture.sw_format or picture.format
+    if layout.name in _FULL_CHROMA:  # PyAV exports no such plane by DLPack
+        planes = [_mapped(plane, 1 + (layout.name in _TWO_BYTES), device) for plane in picture.planes]
+    else:  # as a capsule, since torch would pass a stream, which PyAV refuses
+        planes = [torch.from_dlpack(plane.__dlpack__()) for plane in picture.planes]
+    if layout.name in _TWO_BYTES:
+        planes = [plane.view(torch.uint8)[..., 1::2] for plane in planes]
+    return planes if orientation.upright else [_turned(plane, orientation) for plane in planes]
+
+
+def _turned(plane: Tensor, orientation: Orientation) -> Tensor:
+    """A plane (height, width, ...) made upright."""
+    if orientation.transposed:
+        plane = plane.transpose(0, 1)
+    return plane.flip([axis for axis, reversed_ in enumerate((orientation.flipped, orientation.mirrored)) if reversed_])
+
+
+def _mapped(plane: VideoPlane, sample: int, device: Any) -> Tensor:
+    """(height, width · sample) uint8: a plane of samples of so many bytes, where it lies on the device."""
+    shape, strides = (plane.height, plane.width * sample), (plane.line_size, 1)
+    memory = {"data": (plane.buffer_ptr, False), "shape": shape, "strides": strides, "typestr": "|u1", "version": 2}
+    return torch.as_tensor(SimpleNamespace(__cuda_array_interface__=memory), device=device)
+
+
+def _half_size(planes: Tensor) -> Tensor:
+    """(B, 2, H, W) uint8 at half the size, as swscale makes 4:2:0 of 4:4:4: weights 1, 3, 3, 1 along each axis."""
+    weights = torch.tensor([1.0, 3, 3, 1], device=planes.device)
+    single = functional.pad(planes.float().flatten(0, 1)[:, None], (1, 1, 1, 1), mode="replicate")
+    halved = functional.conv2d(single, weights.outer(weights)[None, None] / 64, stride=2)
+    return halved.round_().unflatten(0, planes.shape[:2])[:, :, 0]
 
 
 def scale_into(inner: Tensor, packing: Packing, packed: Tensor, matrix: Tensor) -> None:
