@@ -328,8 +328,8 @@ def test_a_receiver_that_stops_reading_slows_nothing(tmp_path: Path) -> None:
     meter = ran.report.meters[-1]
     assert meter.dropped > 10
     table = _stages(ran.report)
-    assert [column.header for column in table.columns][-1] == "dropped"
-    assert list(table.columns[-1].cells)[-1] == str(meter.dropped)
+    assert table[0][-1] == "dropped"
+    assert table[-1][-1] == str(meter.dropped)
     summary = json.loads((tmp_path / "stalled" / "summary.json").read_text())
     assert summary["stages"][-1]["dropped"] == meter.dropped
     *whole, _ = data.split(b"\n")
@@ -341,7 +341,7 @@ def test_a_receiver_that_stops_reading_slows_nothing(tmp_path: Path) -> None:
 def test_a_table_without_drops_has_no_column_for_them(tmp_path: Path) -> None:
     with UdpReceiver() as receiver:
         ran = sent(tmp_path, f"udp://127.0.0.1:{receiver.port}", frames=5)
-    assert "dropped" not in [column.header for column in _stages(ran.report).columns]
+    assert "dropped" not in _stages(ran.report)[0]
 
 
 # Standard output

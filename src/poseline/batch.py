@@ -283,14 +283,14 @@ def _run(
 
     def on_done(index: int, outcome: Outcome) -> bool:
         """Show how a source ended; whether another one may end better."""
-        from poseline.terminal import console, show_error
+        from poseline.terminal import show_error, show_printed
 
         error = outcome.error
         if on_end:
             on_end(requests[index], outcome)
         if error is None:
             if not brief:
-                console.print(outcome.result.output, end="", markup=False, soft_wrap=True)
+                show_printed(outcome.result.output)
             if outcome.result.log is not None:
                 on_log(outcome.result.log)
             return not outcome.result.interrupted

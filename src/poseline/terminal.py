@@ -2,52 +2,112 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
-from poseline.capture import SourceInfo
 from poseline.errors import PoselineError
-from poseline.inference import PoseEstimator
-from poseline.output import Recovered
-from poseline.pipeline import Meter, OnFrame, RunReport
-from poseline.pipeline.report import percentile
-from poseline.pose import MeanSpeed, Observation, describe
-from poseline.skeleton import Skeleton
+from poseline.pose import describe
 from poseline.words import counted
 
 if TYPE_CHECKING:
-    from poseline.manifest import Status
+    from rich.console import Console
 
-console = Console(highlight=False, emoji=False)
-errors = Console(stderr=True, highlight=False, emoji=False)
+    from poseline.capture import SourceInfo
+    from poseline.inference import PoseEstimator
+    from poseline.manifest import Status
+    from poseline.output import Recovered
+    from poseline.pipeline import Meter, OnFrame, RunReport
+    from poseline.pose import MeanSpeed, Observation
+    from poseline.skeleton import Skeleton
+
+    console: Console
+    """Standard output, or the file that all is redirected to, by way of rich."""
+
+
+class _Stream:
+    """A stream that text is shown on. Rich is imported where somebody watches, or where its tables are shown.
+
+    Args:
+        name: of the stream in `sys`.
+        file: what is written to instead.
+    """
+
+    def __init__(self, name: str, file: TextIO | None = None) -> None:
+        self._name, self._file = name, file
+
+    @cached_property
+    def rich(self) -> Console:
+        """The same stream for rich."""
+        from rich.console import Console
+
+        return Console(
+            file=self._file, stderr=self._name == "stderr", highlight=False, emoji=False,
+            width=120 if self._file else None,
+        )  # fmt: skip
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether somebody watches; the environment can say so too, and rich knows how."""
+        stream = self._file or getattr(sys, self._name)
+        return stream is not None and (stream.isatty() or not _ASKED.isdisjoint(os.environ)) and self.rich.is_terminal
+
+    def show(self, text: str, style: str = "", lead: str = "", lead_style: str = "") -> None:
+        """A line as it is: no word of it is markup, and no path is broken in two. `lead` comes before it."""
+        if self.is_terminal:
+            from rich.text import Text
+
+            self.rich.print(Text.assemble((lead, lead_style), (text, style)), soft_wrap=True)
+        else:
+            try:
+                print(lead + text, file=self._file or getattr(sys, self._name), flush=True)
+            except BrokenPipeError:
+                self.rich.on_broken_pipe()
+
+
+_ASKED = {"FORCE_COLOR", "TTY_COMPATIBLE"}
+"""Variables by which rich is told that a stream is a terminal."""
+_out = _Stream("stdout")
+_errors = _Stream("stderr")
+
+
+if not TYPE_CHECKING:  # else a type checker would believe in every name
+
+    def __getattr__(name):
+        if name != "console":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return _out.rich
 
 
 def redirect(file: TextIO, say: Callable[[str], None]) -> None:
     """Show everything in `file` from now on, errors too, as plain text, but give messages to `say`."""
-    global console, errors, show_message  # the one place that chooses where all is shown
-    console = errors = Console(file=file, highlight=False, emoji=False, width=120)
+    global _out, _errors, show_message  # the one place that chooses where all is shown
+    _out = _errors = _Stream("stdout", file)
     show_message = say
 
 
 def _print_message(text: str) -> None:
-    """What a module has to say; no path in it is broken in two where nobody watches, as rich's own handler does."""
-    console.print(escape(text), soft_wrap=True)
+    _out.show(text)
 
 
 show_message: Callable[[str], None] = _print_message
 """Say something that is not about one source alone: what a module has to say, or which model runs."""
 
 
+def show_printed(text: str) -> None:
+    """What a worker has printed, lines and all."""
+    if text:
+        _out.show(text.removesuffix("\n"))
+
+
 def show_error(error: BaseException) -> None:
     """One error, once, in words."""
     name = "" if isinstance(error, PoselineError) else f"{type(error).__name__}: "
-    errors.print(f"[bold red]error:[/] {escape(name + str(error))}", soft_wrap=True)
+    _errors.show(name + str(error), lead="error: ", lead_style="bold red")
 
 
 def show_model(estimator: PoseEstimator) -> None:
@@ -62,52 +122,52 @@ def show_model(estimator: PoseEstimator) -> None:
 @contextmanager
 def progress(info: SourceInfo) -> Iterator[OnFrame | None]:
     """Yield what a run calls after each frame; None where the terminal is not one."""
-    if not console.is_terminal:
+    if not _out.is_terminal:
         yield None
         return
-    from poseline.progress import bar, status_line  # where nobody watches, a start does without
+    from poseline.progress import bar, status_line
 
-    with status_line(info, console) if info.live else bar(info, console) as on_frame:
+    with status_line(info, _out.rich) if info.live else bar(info, _out.rich) as on_frame:
         yield on_frame
 
 
 def show_image(observation: Observation, number: int, total: int | None, names: dict[int, str]) -> None:
     """One picture's line, such as `image 1/1 bus.jpg: 640x480 4 persons, 31.2ms`."""
     height, width = observation.input_shape
-    console.print(
-        f"image {number}/{total or '?'} {escape(observation.frame.source)}: {height}x{width} "
-        f"{describe(observation.poses, names)}, {observation.speed.inference:.1f}ms",
-        soft_wrap=True,
+    _out.show(
+        f"image {number}/{total or '?'} {observation.frame.source}: {height}x{width} "
+        f"{describe(observation.poses, names)}, {observation.speed.inference:.1f}ms"
     )
 
 
 def show_speed(mean: MeanSpeed, channels: int) -> None:
     """The mean cost of the pictures, if there were any, with the channels of the network's input."""
     if mean.count:
-        console.print(mean.line(channels), soft_wrap=True)
+        _out.show(mean.line(channels))
 
 
 def show_report(report: RunReport) -> None:
     """Counts, the cost of each stage, the bottleneck and the files."""
+    from poseline.pipeline.report import percentile
+
     counts = report.counts
     ending = "" if report.ended == "complete" else f" ({report.ended})"
-    console.print(
-        f"{escape(report.source)}: {counts.read} frames read, {counts.processed} processed, {counts.dropped} dropped, "
-        f"{counts.bad} bad; {counts.persons} persons; {report.elapsed:.1f} s, {report.fps:.1f} fps{ending}",
-        soft_wrap=True,
+    _out.show(
+        f"{report.source}: {counts.read} frames read, {counts.processed} processed, {counts.dropped} dropped, "
+        f"{counts.bad} bad; {counts.persons} persons; {report.elapsed:.1f} s, {report.fps:.1f} fps{ending}"
     )
     if counts.processed and report.timed:
-        console.print(_stages(report))
+        _show_stages(report)
     for word, ages in (("drawn", report.drawn_ages), ("recorded", report.ages)):
         if report.live and ages:
             median, most = percentile(ages, 50) or 0.0, percentile(ages, 95) or 0.0
-            console.print(f"age of a frame when {word}: median {median:.0f} ms, 95 % within {most:.0f} ms")
+            _out.show(f"age of a frame when {word}: median {median:.0f} ms, 95 % within {most:.0f} ms")
     if report.timed and report.advice:
-        console.print(report.advice, soft_wrap=True)
+        _out.show(report.advice)
     for note in report.notes:
-        console.print(f"note: {escape(note)}", soft_wrap=True)
+        _out.show(f"note: {note}")
     for path in report.files:
-        console.print(f"  {escape(str(path))}", soft_wrap=True)
+        _out.show(f"  {path}")
 
 
 def show_batch(status: Status, kept: int = 0, failures: bool = True) -> None:
@@ -117,49 +177,47 @@ def show_batch(status: Status, kept: int = 0, failures: bool = True) -> None:
     parts = [f"{counted(len(status.entries), 'source')}: {len(done)} done" + (f" ({kept} before)" if kept else "")]
     parts += [f"{states[state]} {state}" for state in ("failed", "interrupted", "waiting") if states[state]]
     frames, persons = sum(entry.frames for entry in done), sum(entry.persons for entry in done)
-    console.print(f"{', '.join(parts)}; {frames} frames, {persons} persons", soft_wrap=True)
+    _out.show(f"{', '.join(parts)}; {frames} frames, {persons} persons")
     if status.left and status.seconds_left is not None:
-        console.print(f"about {timedelta(seconds=round(status.seconds_left))} left at the pace of the last start")
+        _out.show(f"about {timedelta(seconds=round(status.seconds_left))} left at the pace of the last start")
     for entry in status.entries:
         if failures and entry.state == "failed":
-            console.print(f"failed: {escape(entry.folder)}: {escape(entry.error)}", soft_wrap=True)
+            _out.show(f"failed: {entry.folder}: {entry.error}")
 
 
 def show_recovered(recovered: Recovered) -> None:
     """What could be saved of a killed run, and what could not."""
-    console.print(
-        f"{escape(str(recovered.video))}: playable, {counted(recovered.frames, 'picture')}, {recovered.seconds:.2f} s",
-        soft_wrap=True,
-    )
+    _out.show(f"{recovered.video}: playable, {counted(recovered.frames, 'picture')}, {recovered.seconds:.2f} s")
     lost = recovered.lost_seconds
     if lost is None:
-        console.print("there is no keypoint log of it here: how much is lost at its end is not known")
+        _out.show("there is no keypoint log of it here: how much is lost at its end is not known")
     elif lost > 0:
-        console.print(f"{lost:.2f} s are lost at its end; the keypoint log has their poses")
+        _out.show(f"{lost:.2f} s are lost at its end; the keypoint log has their poses")
     else:
-        console.print("nothing is lost at its end: the keypoint log goes no further")
+        _out.show("nothing is lost at its end: the keypoint log goes no further")
     if recovered.ended is not None:
-        console.print(f"how the run ended, as its log says: {recovered.ended}")
+        _out.show(f"how the run ended, as its log says: {recovered.ended}")
     if recovered.journal is not None:
-        console.print(
-            f"{escape(str(recovered.journal))}: the keypoint log without its last line, which was cut short",
-            soft_wrap=True,
-        )
+        _out.show(f"{recovered.journal}: the keypoint log without its last line, which was cut short")
 
 
-def _stages(report: RunReport) -> Table:
-    table = Table("stage", box=None, pad_edge=False, header_style="dim")
-    for heading in ("ms/frame", "cpu ms", "share", "busy"):
-        table.add_column(heading, justify="right")
+def _show_stages(report: RunReport) -> None:
+    """The table of the stages: names to the left, numbers to the right."""
+    rows = _stages(report)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for index, (name, *numbers) in enumerate(rows):
+        cells = [name.ljust(widths[0]), *map(str.rjust, numbers, widths[1:])]
+        busiest = index > 0 and report.meters[index - 1] is report.bottleneck
+        _out.show("  ".join(cells), style="dim" if index == 0 else "bold" if busiest else "")
+
+
+def _stages(report: RunReport) -> list[tuple[str, ...]]:
+    """The headings, and a row for each stage."""
     total = sum(meter.wall for meter in report.meters) or 1.0
     drops = any(meter.dropped for meter in report.meters)
-    if drops:
-        table.add_column("dropped", justify="right")
-    for meter in report.meters:
-        style = "bold" if meter is report.bottleneck else ""
-        dropped = (str(meter.dropped),) if drops else ()
-        table.add_row(*_row(meter, total, report.elapsed), *dropped, style=style)
-    return table
+    headings = ("stage", "ms/frame", "cpu ms", "share", "busy", "dropped")
+    rows = [headings, *((*_row(meter, total, report.elapsed), str(meter.dropped)) for meter in report.meters)]
+    return rows if drops else [row[:-1] for row in rows]
 
 
 def _row(meter: Meter, total: float, elapsed: float) -> tuple[str, ...]:
@@ -175,8 +233,10 @@ def _row(meter: Meter, total: float, elapsed: float) -> tuple[str, ...]:
 
 def show_skeleton(skeleton: Skeleton) -> None:
     """Which keypoint is which body part, as a table."""
+    from rich.table import Table
+
     table = Table("keypoint", "body part", "side", "joined to", box=None, pad_edge=False, header_style="dim")
     for index, name in enumerate(skeleton.names):
         joined = [b if a == index else a for a, b in skeleton.edges if index in (a, b)]
         table.add_row(str(index), name, skeleton.side(index), ", ".join(skeleton.names[end] for end in sorted(joined)))
-    console.print(table)
+    _out.rich.print(table)

@@ -6,6 +6,7 @@ than 2 % is not here any more: `gc.freeze` (0 %).
 
 - Fewer garbage collections: 6 % of CPU time, 4 to 8 % of time.
 - The search for pydantic's plug-ins left out: it imports 40 modules to find none.
+- Rich left out where nobody watches (`terminal.py`): 3 % of CPU time.
 - OpenVINO's converter left out: 6 % of CPU time.
 - One thread for OpenBLAS: 3 to 10 % of CPU time, 6 to 26 % of time.
 - Exit without Python's clean-up (`interruption.exit_now`): 8 % of CPU time.
