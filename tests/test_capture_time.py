@@ -290,6 +290,8 @@ def test_two_packets_a_picture_are_its_fields_and_no_loss(tmp_path: Path, monkey
     object.__setattr__(source.info, "frames", 40)
     assert source._cut_short(len(frames)) == f"read 20 of 40 frames: {source.info.name} is cut short or damaged"
     monkeypatch.setattr(source._decoder, "packets", 40)
+    assert "40 frames" in source._cut_short(len(frames))  # of pictures that are not interlaced it is a loss
+    monkeypatch.setattr(source._decoder, "has_fields", True)
     assert source._cut_short(len(frames)) == ""
 
 

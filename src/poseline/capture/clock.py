@@ -99,6 +99,16 @@ class SourceClock:
         self.ticks = ticks
         return pts, self._seconds(ticks)
 
+    @property
+    def seconds(self) -> float:
+        """Repaired time of the last frame, from the first one."""
+        return self._seconds(self.ticks)
+
+    @property
+    def longest_step(self) -> float:
+        """Seconds between two frames whose stamps are believed, at most so far."""
+        return float(self._longest_step * self.time_base)
+
     def forget_repairs(self) -> None:
         """Count anew, and forget repairs so far: what comes next is the first frame that counts."""
         self.missing = self.outliers = self.breaks = 0

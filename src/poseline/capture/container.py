@@ -18,6 +18,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from poseline.capture import network
+from poseline.capture.fragments import forged_count
 from poseline.capture.recognise import ANIMATED_WEBP, MOTION_JPEG, Kind, recognise
 from poseline.errors import SourceError
 
@@ -83,6 +84,8 @@ def open_container(
         container, note = _interruptible(lambda: _connected(location, settings, form))
     else:
         form = _form(location)
+        if count := forged_count(Path(location)):
+            raise SourceError(f"{location}: damaged: a part of it claims {count} pictures, and cannot hold them")
         address = f"file:{location}"  # said outright, or FFmpeg takes the 12 of 12:30.mp4 for a protocol
         options = {"protocol_whitelist": "file", "format_whitelist": _FILE_FORMATS}
         try:

@@ -30,6 +30,8 @@ from poseline.words import counted, were
 
 _MOST_DEMUX_ERRORS = 3
 """In a row; a demuxer may repeat the same error for ever."""
+_A_PICTURE_A_PACKET = frozenset({"av1", "h264", "hevc", "mpeg2video", "vp9"})
+"""Codecs that show a picture for each packet, where pictures are not stored as two fields. VP8 and MPEG-4 do not."""
 
 
 class Decoded(NamedTuple):
@@ -78,6 +80,8 @@ class Decoder:
         """Pictures that were interlaced, and no longer are."""
         self.still_interlaced = 0
         """Pictures that are interlaced and could not be helped."""
+        self.has_fields = False
+        """Whether a picture was interlaced; such a one may come as two packets, one for each field."""
         self._context = opened.stream.codec_context
         self._codec_aspect: Fraction | None = None
         self._stated_aspect: Fraction | None = None
@@ -87,7 +91,7 @@ class Decoder:
         """The newest picture that came out as it was given, where `keep_jpegs` was called and it is a whole JPEG."""
         self._keeps_jpegs = False
         self._recent = RecentPackets()
-        self._sent = self._given = 0
+        self._sent = self._given = self._excused = 0
         self._last_stamp: int | None = None
         self._repeated: _Repeated | None = None
         self._for_cpu: Opened | None = None
@@ -109,6 +113,16 @@ class Decoder:
     def forget_interlaced(self) -> None:
         """Count interlaced pictures anew, from the present one on."""
         self.interlaced, self.still_interlaced = min(1, self.interlaced), min(1, self.still_interlaced)
+
+    @property
+    def without_picture(self) -> int:
+        """Packets, at the end, that gave neither a picture nor an error; 0 where the codec may have such packets.
+
+        A decoder passes over pictures that refer to lost ones, and says nothing.
+        """
+        if self.has_fields or self._context.codec.canonical_name not in _A_PICTURE_A_PACKET:
+            return 0
+        return max(0, self._sent - self._given - self._excused - self.bad)
 
     @property
     def notes(self) -> list[str]:
@@ -195,7 +209,9 @@ class Decoder:
         except av.error.EOFError:
             pass
         except DAMAGE:
-            self.bad += not self._recent.excuse()
+            excused = self._recent.excuse()
+            self._excused += excused
+            self.bad += not excused
         return ()
 
     def _second_try(self, again: Callable[[], Opened]) -> Iterable[VideoFrame]:
@@ -245,7 +261,10 @@ class Decoder:
                 frame.pts = frame.dts
             if frame.key_frame or self._given == 1:
                 yield from self._follow_aspect()
-            if self._deinterlacer is None and not (frame.interlaced_frame and self._deinterlace):
+            interlaced = frame.interlaced_frame
+            if interlaced:
+                self.has_fields = True
+            if self._deinterlacer is None and not (interlaced and self._deinterlace):
                 yield self._decoded(frame, frame.is_corrupt)
             else:
                 yield from self._deinterlaced(frame)

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 _TRUNCATED = 0.98
 """Below this share of its frames, or bytes, a file counts as cut short; headers are often off by a frame or two."""
+_FEW_LOST = 3
+"""Pictures, that may be missing without a word: those at the beginning that refer to ones before it."""
+_STEADY = 1.5
+"""Intervals of a steady frame rate, at most, from one picture to the next."""
 _ASSUMED_RATE = Fraction(25)
 """Frames a second of pictures that have no time stamps, where nothing states another; FFmpeg assumes the same."""
 _LED_BY = Fraction(1, 4)
@@ -243,17 +247,37 @@ class VideoFile:
         """What tells that the file is not whole, in words; empty if nothing does."""
         name, packets = self.info.name, self._decoder.packets
         # Interlaced video may come as two packets a picture, one for each field.
-        read = packets if abs(2 * count - packets) <= (1 - _TRUNCATED) * packets else count + self.bad
-        if lacking := shortage(self.info, count, read):
+        fields = self._decoder.has_fields and abs(2 * count - packets) <= (1 - _TRUNCATED) * packets
+        if lacking := shortage(self.info, count, packets if fields else count + self.bad):
             return lacking
-        if self.info.path is None:
-            return ""
-        stated = stated_bytes(self.info.path)
-        share = self.info.path.stat().st_size / stated if stated else 1.0
+        path = self.info.path
+        stated = stated_bytes(path) if path else None
+        share = path.stat().st_size / stated if path and stated else 1.0
         if share < _TRUNCATED:
             percent = int(100 * share)
             return f"read {counted(count, 'frame')}: {name} is cut short, to {percent} % of the size that it states"
-        return ""
+        lost = self._decoder.without_picture
+        if lost > max(_FEW_LOST, (1 - _TRUNCATED) * packets) and not self._settings.in_part:
+            return f"{lost} of {packets} packets gave no picture: {name} is damaged, or begins behind a key frame"
+        return self._ends_early(count) if fields or not self.info.frames else ""
+
+    def _ends_early(self, count: int) -> str:
+        """In words, that the pictures end before the time that the file states; empty unless they come steadily.
+
+        Where they do not, the last one may be meant to stand for the rest.
+        """
+        info, end = self.info, self._part.end
+        if info.duration is None or info.frame_rate is None or end is not None or not count:
+            return ""
+        interval, clock = float(1 / info.frame_rate), self._clock
+        if clock.longest_step > _STEADY * interval or clock.breaks or clock.outliers:
+            return ""
+        interval = min(interval, clock.longest_step or interval)  # a rate that FFmpeg guesses may be far too low
+        reached = clock.seconds + interval - info.start
+        if info.duration - reached <= max(_FEW_LOST * interval, (1 - _TRUNCATED) * info.duration):
+            return ""
+        shown = f"pictures end at {reached:.2f} s of {info.duration:.2f} s"
+        return f"read {counted(count, 'frame')}: the {shown} that {info.name} states; it may be cut short or damaged"
 
 
 def shortage(info: SourceInfo, count: int, read: int) -> str:
