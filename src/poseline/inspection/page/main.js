@@ -21,7 +21,7 @@ class Page {
     const state = this.state = new State();
     this.poses = new Poses(state);
     this.pictures = new Pictures(state);
-    this.stage = new Stage(state, this.poses, this.pictures, (...placed) => this.correct.set(...placed));
+    this.stage = new Stage(state, this.poses, this.pictures, (...placed) => this.correct.set(...placed), (point) => this.correct.identify(point));
     this.acts = new Acts(state, this.poses, { told: (answer) => this.told(answer), refused: (text) => this.refused(text), changed: () => this.saving() });
     this.correct = new Correct(state, this.poses, this.stage, this.acts, (text) => this.toast(text));
     this.player = new Player(state, this.pictures);
@@ -149,6 +149,7 @@ class Page {
     state.tell("playing");
     state.choose(mark.persons[0] ?? null, keypoint);
     state.go(mark.place);
+    byId("stage").scrollIntoView({ block: "nearest" });  // on a phone the list is below it
     this.say(`${words(mark.kind)}, frame ${mark.start}: ${mark.why}`);
   }
 
