@@ -7,15 +7,13 @@ import numpy as np
 from poseline.analysis.motion import Bools
 from poseline.analysis.persons import shape
 from poseline.inspection.marks.mark import Mark
-from poseline.inspection.marks.sequences import Sequences
+from poseline.inspection.marks.sequences import BORDER, Sequences
 from poseline.words import counted
 
 _LOW, _GOOD = 0.5, 0.7
 """Confidence below which a point is doubtful, and that the middle one of a person's points must have."""
 _SECONDS = 0.1
 """For how long."""
-_BORDER = 0.01
-"""Share of the picture's size from its border within which nobody could see a point."""
 _PARTS = ("hip", "knee", "ankle")
 
 
@@ -48,11 +46,11 @@ def confidence_marks(poses: Sequences) -> list[Mark]:
 
 
 def _inside(poses: Sequences) -> Bools:
-    """(N, K) points that lie in the picture and not at its border."""
+    """(N, K) points that lie in the picture and not at its border, where nobody could see them."""
     width, height, aspect = shape(poses.tracks)
     size = np.array([width * aspect, height])
     if not size.all():
         size = np.array([np.inf, np.inf])
-    beyond = (poses.points <= np.nan_to_num(_BORDER * size, posinf=-np.inf)) | (poses.points >= (1 - _BORDER) * size)
+    beyond = (poses.points <= np.nan_to_num(BORDER * size, posinf=-np.inf)) | (poses.points >= (1 - BORDER) * size)
     inside: Bools = ~np.logical_or.reduce(beyond, axis=2)
     return inside

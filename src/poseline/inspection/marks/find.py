@@ -26,7 +26,9 @@ def find_marks(tracks: Tracks) -> list[Mark]:
     if not len(tracks.rows):
         return []
     tracks = usable(tracks)
-    poses = Sequences.of_persons(tracks, people(tracks))
-    found = [*identity_marks(poses, Sequences.of_ids(tracks)), *side_marks(poses)]
-    found += [*jump_marks(poses, found), *confidence_marks(poses), *presence_marks(poses)]
+    persons = Sequences.of_persons(tracks, people(tracks))
+    found = identity_marks(persons, Sequences.of_ids(tracks))
+    poses = persons.cut(mark for mark in found if mark.start == mark.end)  # there, somebody else goes on
+    found += side_marks(poses)
+    found += [*jump_marks(poses, found), *confidence_marks(poses), *presence_marks(persons)]
     return sorted(found, key=lambda mark: (-mark.severity, mark.start, mark.persons))

@@ -118,7 +118,8 @@ def _jumps(ids: Sequences) -> Iterator[Mark]:
     usual = ids.each(np.where(near, least, np.nan), lambda values: percentile(values, 90))[ids.person]
     limit = np.where(near, np.fmax(_OFF, _USUAL * usual), _NEAR + _ROAM * np.minimum(gap, _FAR))
     share = np.where(gap <= _LONGEST, np.nan_to_num(np.where(near, least, most) / limit), 0)
-    rows = np.flatnonzero(share > 1)
+    left = ~near & np.roll(ids.at_side, 1) & ids.at_side  # and came back: a gap, and nothing was expected of them
+    rows = np.flatnonzero((share > 1) & ~left)
     used: set[int] = set()
     for row in rows[np.argsort(-share[rows], kind="stable")].tolist():
         if row in used:

@@ -29,10 +29,11 @@ def _gaps(persons: Sequences) -> Iterator[Mark]:
         if persons.ids[row] != persons.ids[row - 1]:
             continue  # the mark of the id that breaks says so
         first, last = persons.place[row - 1] + 1, persons.place[row] - 1
+        away = bool(persons.at_side[row - 1] and persons.at_side[row])
         yield Mark(
             "gap", (int(persons.ids[row]),), int(persons.tracks.frames[first]), int(persons.tracks.frames[last]),
-            0.2 + 0.3 * min(1.0, float(seconds[row]) / 2),
-            f"not seen for {counted(int(missing[row]), 'frame')} ({seconds[row]:.2f} s)",
+            (0.1 if away else 0.2) + 0.3 * min(1.0, float(seconds[row]) / 2),
+            f"{'left the picture, and back after' if away else 'not seen for'} {counted(int(missing[row]), 'frame')}",
         )  # fmt: skip
 
 

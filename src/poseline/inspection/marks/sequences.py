@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from poseline.analysis.motion import BODY, Bools, Doubles, Integers, middle
-from poseline.analysis.persons import LoggedPerson
+from poseline.analysis.persons import LoggedPerson, shape
+from poseline.inspection.marks.mark import Mark
 from poseline.log import Tracks
 from poseline.pose import UNTRACKED
 from poseline.short_repr import short_repr
 
 BREAK = 0.3
 """Seconds between two poses from which one says nothing of the other."""
+BORDER = 0.01
+"""Share of the picture's size that counts as its border."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +32,8 @@ class Sequences:
     """(N,) index of the person, from 0, never falling."""
     named: Integers
     """(P,) the id by which each person is called where the log gives none."""
+    cuts: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Rows that say nothing of the ones before them, whoever is the same."""
 
     __repr__ = short_repr
 
@@ -46,6 +51,16 @@ class Sequences:
         rows = rows[np.lexsort((tracks.rows.frame[rows], tracks.rows.id[rows]))]
         named, person = np.unique(tracks.rows.id[rows], return_inverse=True)
         return cls(tracks, rows, person.astype(np.int64), named)
+
+    def cut(self, marks: Iterable[Mark]) -> Sequences:
+        """The same, cut at the end of each of these marks for the ids that it is about."""
+        ends = {(number, mark.end) for mark in marks for number in mark.persons}
+        if not ends:
+            return self
+        numbers, frames = np.array(sorted(ends)).T
+        keys = numbers * (int(self.frame.max()) + 1) + frames
+        own = self.ids * (int(self.frame.max()) + 1) + self.frame
+        return replace(self, cuts=np.flatnonzero(np.isin(own, keys)).astype(np.int64))
 
     @cached_property
     def starts(self) -> Integers:
@@ -99,6 +114,14 @@ class Sequences:
         return centre
 
     @cached_property
+    def at_side(self) -> Bools:
+        """(N,) whose box touches the left or the right border of the picture, where people come and go."""
+        width, _, _ = shape(self.tracks)
+        boxes, margin = self.tracks.rows.box[self.rows], BORDER * width
+        touches: Bools = (boxes[:, 0] <= margin) | (boxes[:, 2] >= (width or np.inf) - margin)
+        return touches
+
+    @cached_property
     def torso(self) -> Doubles:
         """(N,) each person's median distance from mid hip to mid shoulder, 0.3 of the box's height if never seen."""
         left_shoulder, right_shoulder, left_hip, right_hip = (self.points[:, self.columns[name]] for name in BODY)
@@ -121,11 +144,13 @@ class Sequences:
         return self.since(1)
 
     def since(self, span: int) -> Doubles:
-        """(N,) seconds since the pose `span` before it, inf where that is another person's."""
+        """(N,) seconds since the pose `span` before it, inf where that is another person's or before a cut."""
         seconds = np.full(len(self.rows), np.inf)
         if len(self.rows) > span:
             same = self.person[span:] == self.person[:-span]
             seconds[span:] = np.where(same, self.times[span:] - self.times[:-span], np.inf)
+        for after in range(span):
+            seconds[self.cuts[self.cuts + after < len(seconds)] + after] = np.inf
         return seconds
 
     @cached_property

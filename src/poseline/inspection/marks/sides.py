@@ -30,6 +30,8 @@ _LEAST, _USUAL = 0.3, 2.5
 """A vector that turns round within a frame moves at least so many torsos, and so many times what is usual."""
 _TWO = 1.5
 """How many times as much within two frames."""
+_BOTH = 0.2
+"""Where names are exchanged, the points of each side move at least this share of how far the other side's do."""
 _AROUND = 6
 """Poses before and after a doubtful one that the repair is shown."""
 _LYING, _SECONDS, _SWING, _AFTER = 0.45, 0.17, 0.5, 2.0
@@ -44,9 +46,8 @@ def side_marks(poses: Sequences) -> list[Mark]:
     swapped = _repaired(poses, turns)
     found: list[Mark] = []
     for limb, vectors in apart.items():
-        columns = _columns(poses, limb)
-        exchanged: Bools = np.logical_or.reduce(swapped[:, columns], axis=1)
-        found += _exchanged(poses, swapped, columns, exchanged, vectors)
+        exchanged: Bools = np.logical_or.reduce(swapped[:, _columns(poses, limb)], axis=1)
+        found += _exchanged(poses, limb, swapped, exchanged, vectors)
         doubtful = _changing(poses, turns[limb]) & ~poses.near(exchanged, 3)
         found += _changed(poses, limb, doubtful, vectors)
         if limb == "leg":
@@ -126,13 +127,23 @@ def _changing(poses: Sequences, turns: tuple[Doubles, Doubles], above: float = 1
 
 def _changed(poses: Sequences, limb: str, doubtful: Bools, vectors: Doubles) -> Iterator[Mark]:
     for first, last in poses.runs(doubtful, between=2):
-        if first == last:
+        if first == last or _one_moves(poses, limb, first, last):
             continue
         moved = float(np.nanmax(np.linalg.norm(np.diff(vectors[first : last + 1], axis=0), axis=2), initial=0))
         yield _mark(
             poses, first, last, 0.25 + 0.3 * min(1.0, moved / 1.5), _pair_names(_LIMBS[limb]),
             f"left and right {limb} change places faster than they move",
         )  # fmt: skip
+
+
+def _one_moves(poses: Sequences, limb: str, first: int, last: int) -> bool:
+    """Whether the points of one side stay where they are, so that the other side's jump, and no names are exchanged."""
+    far = []
+    for side in ("left", "right"):
+        columns = [poses.columns[f"{side}_{part}"] for part in _LIMBS[limb]]
+        places = poses.points[first : last + 1, columns] - poses.centre[first : last + 1, None]
+        far.append(float(np.nanmax(np.linalg.norm(np.diff(places, axis=0), axis=2), initial=0)))
+    return min(far) < _BOTH * max(far)
 
 
 # Exchanged
@@ -146,11 +157,12 @@ def _repaired(poses: Sequences, turns: dict[str, tuple[Doubles, Doubles]]) -> Bo
         suspect |= _changing(poses, each, above=0.7)
     suspect = poses.near(suspect, _AROUND)
     width, height, _ = shape(poses.tracks)
+    times = poses.times + 10 * np.cumsum(np.bincount(poses.cuts, minlength=len(poses.rows)))  # a cut is a gap
     for start, end in zip(poses.starts[:-1], poses.starts[1:], strict=True):
         rows = np.arange(start, end)[suspect[start:end]]
         if len(rows) > 2:
             motion = Motion(
-                poses.times[rows],
+                times[rows],
                 poses.points[rows],
                 poses.confidence[rows],
                 poses.tracks.skeleton.names,
@@ -161,14 +173,13 @@ def _repaired(poses: Sequences, turns: dict[str, tuple[Doubles, Doubles]]) -> Bo
     return swapped
 
 
-def _exchanged(
-    poses: Sequences, swapped: Bools, columns: list[int], exchanged: Bools, vectors: Doubles
-) -> Iterator[Mark]:
+def _exchanged(poses: Sequences, limb: str, swapped: Bools, exchanged: Bools, vectors: Doubles) -> Iterator[Mark]:
     for first, last in poses.runs(exchanged, between=1):
         parts: Bools = np.logical_or.reduce(swapped[first : last + 1], axis=0)
-        names = tuple(poses.tracks.skeleton.names[column] for column in columns if parts[column])
+        names = tuple(poses.tracks.skeleton.names[column] for column in _columns(poses, limb) if parts[column])
         pairs = " and ".join(dict.fromkeys(name.partition("_")[2] for name in names))
-        turned = max(_gain(poses, vectors, first), _gain(poses, vectors, last + 1))
+        which = [part in pairs for part in _LIMBS[limb]]
+        turned = max(_gain(poses, vectors[:, which], row) for row in (first, last + 1))
         length = int(poses.frame[last] - poses.frame[first]) + 1
         yield _mark(
             poses, first, last, 0.5 + 0.5 * min(1.0, turned / 1.5), names,
