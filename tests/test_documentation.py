@@ -41,6 +41,7 @@ UNRUN = {
     r"^poseline bench": "takes minutes; test_bench_process.py does it",
     r"^poseline verify model.onnx": "there is no such export; test_verify.py makes one",
     r"^poseline batch status": "needs a batch; test_manifest.py has one",
+    r"^poseline inspect (?!.*--(list|json))": "serves a page; test_inspect_server.py does it",
     r"^poseline evaluate": "needs pycocotools and TrackEval; test_evaluate.py does it",
 }
 """Commands that the test below does not run, and why; that their options exist is tested all the same."""

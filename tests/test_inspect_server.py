@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -39,13 +40,14 @@ from inspect_worlds import (
 )
 from log_worlds import write_log
 from media_worlds import free_port, number_in, picture, until, write_clip
-from poseline import read_tracks
+from poseline import inspection, read_tracks
 from poseline.cli import command
 from poseline.errors import OutputError, SourceError
 from poseline.inspection.inspected import InspectedRun
 from poseline.inspection.server import MOST_PAGES, InspectAddress, InspectServer
 from poseline.interruption import Interruption
 from poseline.log import State
+from rooms import PROJECT
 from serve_worlds import WebSocketClient, request
 
 
@@ -468,3 +470,11 @@ def test_the_command_tells_what_is_wrong(
         code, said = told(*arguments)
         assert code == expected
         assert words in said
+
+
+def test_the_documentation_has_every_key_of_the_page() -> None:
+    page = Path(inspection.__file__).parent / "page" / "keys.js"
+    rows = re.findall(r'^    \["([^"]+)", "([^"]+)", \{', page.read_text(encoding="utf-8"), re.MULTILINE)
+    documented = (PROJECT / "docs" / "inspect.md").read_text(encoding="utf-8")
+    assert len(rows) > 20
+    assert "| key | does |\n|---|---|\n" + "".join(f"| {keys} | {does} |\n" for keys, does in rows) in documented
