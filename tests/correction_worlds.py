@@ -43,7 +43,7 @@ def scripted() -> Tracks:
         np.full(points.shape[:2], State.MEASURED, np.uint8),
     )  # fmt: skip
     times = np.arange(FRAMES) / 25
-    header = {"source": "clip.mp4", "video": {"fps": 25.0}}
+    header = {"source": "clip.mp4", "video": {"fps": 25.0}, "started": "2027-03-01T10:00:00+01:00"}
     return Tracks(times, np.arange(FRAMES), rows, COCO17, size=(640, 480), header=header)
 
 

@@ -55,7 +55,7 @@ MAY_IMPORT = {
     "corrections": BASE | {"atomic", "log_files"},
     "log": BASE | {"atomic", "corrections", "log_files"},
     "formats": BASE | {"atomic", "capture", "corrections", "log"},
-    "output": BASE | {"atomic", "formats", "log", "log_files", "machine", "window_process", "x11"},
+    "output": BASE | {"atomic", "corrections", "formats", "log", "log_files", "machine", "window_process", "x11"},
     "inference": BASE | {"cache", "forks", "startup", "openvino_core", "telemetry", "workers"},
     "analysis": BASE | {"atomic", "capture", "corrections", "log", "overlay"},
     "recording": BASE | ROOMS | {"pipeline", "session"},

@@ -36,10 +36,11 @@ from poseline.corrections import (
     Split,
     SwapSides,
 )
-from poseline.errors import SettingsError
+from poseline.errors import OutputError, SettingsError
 from poseline.formats.exporting import export_log
 from poseline.interruption import Interruption
 from poseline.log import read_tracks, write_tracks
+from poseline.output.folder import prepare
 from poseline.rendering import LoggedClip
 
 ANKLE = 15
@@ -293,3 +294,14 @@ def test_a_command_tells_of_corrections_that_are_of_another_log(log: Path, told:
         assert code == 3
         assert "these corrections are of another log (clip.mp4)" in " ".join(said.split())
     assert told("export", log.parent, "--to", "csv", "--raw")[0] == 0
+
+
+def test_a_run_does_not_replace_a_log_that_was_corrected(log: Path) -> None:
+    held = log.read_bytes()
+    prepare(log.parent, "", overwrite=True, inputs=[]).close()
+    assert not log.exists()
+    log.write_bytes(held)
+    Corrections.of(log).append(Delete(1))
+    with pytest.raises(OutputError, match="the log of this folder was corrected by hand"):
+        prepare(log.parent, "", overwrite=True, inputs=[])
+    assert log.read_bytes() == held

@@ -8,17 +8,18 @@ programs ignore: `time` and `frame_id` of a picture, `track_id`, `score` and `co
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from poseline.atomic import make_folder
 from poseline.errors import OutputError, SourceError
 from poseline.formats.files import read_json, write_json
 from poseline.formats.gather import gathered, present
 from poseline.formats.options import ExportOptions, ImportOptions
-from poseline.formats.pictures import clip_name, numbered, picture_names
+from poseline.formats.pictures import clip_name, numbered, picture_names, write_pictures
 from poseline.formats.registry import Read
 from poseline.formats.skeletons import skeleton_of
 from poseline.log import Tracks
@@ -31,8 +32,11 @@ OF_SEEN, OF_HIDDEN = 1.0, 0.25
 """Confidence of a point of which a file says only that it is seen, or hidden."""
 
 
-def write(tracks: Tracks, target: Path, _: ExportOptions) -> Sequence[str]:
-    """Write ground truth: the picture of every frame, also of those in which nobody is, and all persons."""
+def write(tracks: Tracks, target: Path, options: ExportOptions) -> Sequence[str]:
+    """Write ground truth: the picture of every frame, also of those in which nobody is, and all persons.
+
+    Where a clip is given, the pictures themselves go into a folder beside the file, `pictures_beside(target)`.
+    """
     names, edges = tracks.skeleton.names, tracks.skeleton.edges
     name = clip_name(tracks)
     category = {
@@ -51,7 +55,21 @@ def write(tracks: Tracks, target: Path, _: ExportOptions) -> Sequence[str]:
             "annotations": _annotations(tracks),
         },
     )
-    return [f"points with a confidence below {SEEN:g} are hidden (v = 1); the area is the box's"]
+    notes = [f"points with a confidence below {SEEN:g} are hidden (v = 1); the area is the box's"]
+    if options.pictures_of is not None:
+        folder = pictures_beside(target)
+        places = [folder / PurePath(each).name for each in picture_names(tracks)]
+        if len(set(places)) < len(places):
+            raise OutputError(f"{folder}: two pictures have one name; export them without --pictures")
+        make_folder(folder)
+        notes += write_pictures(tracks, options.pictures_of, places.__getitem__)
+        notes.append(f"its pictures are in {folder.name}/")
+    return notes
+
+
+def pictures_beside(target: Path) -> Path:
+    """The folder of the pictures of a file: `keypoints.coco_images` of `keypoints.coco.json`."""
+    return target.with_name(f"{target.stem}_images")
 
 
 def validate(target: Path) -> None:

@@ -142,7 +142,7 @@ _ALL = (
     _table("csv", tables.write_csv, tables.validate_csv),
     _table("parquet", tables.write_parquet, tables.validate_parquet),
     _own("c3d", writes=False, needs=("ezc3d",)),
-    _own("coco", suffix=".coco.json"),
+    _own("coco", suffix=".coco.json", takes_pictures=True),
     _own("coco-results", suffix=".coco-results.json"),
     _own("cvat", folder=True),
     _own("deeplabcut", suffix=".dlc.csv"),

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 
 from poseline.atomic import cause
+from poseline.corrections import CORRECTIONS_NAME
 from poseline.errors import OutputError, SourceError
 from poseline.formats import FORMATS
 from poseline.log import LOG_NAME, LogReader, part_name, part_number
@@ -205,6 +206,11 @@ def _refuse_inputs(path: Path, inputs: Sequence[Path]) -> None:
 def _clear(path: Path, overwrite: bool) -> None:
     held = results(path)
     pictures = path / "pictures"
+    if overwrite and (by_hand := path / CORRECTIONS_NAME).exists() and any(part_number(each.name) for each in held):
+        raise OutputError(
+            f"{by_hand}: the log of this folder was corrected by hand, and the corrections are of no other log: "
+            "move them away to replace it, or try another folder with -o"
+        )
     if not overwrite:
         names = [result.name for result in held]
         if pictures.is_dir() and any(pictures.iterdir()):
