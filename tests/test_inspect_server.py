@@ -217,6 +217,15 @@ def test_a_clip_that_was_moved(run: Path, tmp_path: Path) -> None:
         InspectServer(InspectAddress("127.0.0.1", 0), InspectedRun(run), other)
 
 
+def test_a_log_that_was_imported_without_its_clip(run: Path) -> None:
+    log = run / "keypoints.jsonl"
+    first, _, rest = log.read_bytes().partition(b"\n")
+    log.write_bytes(orjson.dumps({**orjson.loads(first), "imported": {"format": "coco"}}) + b"\n" + rest)
+    with inspecting(run) as server:
+        assert "import it with --video CLIP" in get_json(server, "/api/run")["no_pictures"]
+        assert len(poses(server, 0, 0)) == 2
+
+
 def test_separate_pictures(tmp_path: Path) -> None:
     sizes = [(320, 240), (200, 300), (640, 360)]
     for index, size in enumerate(sizes):

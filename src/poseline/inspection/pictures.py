@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from poseline.capture import Location, open_source
 from poseline.errors import SourceError
 from poseline.log import LogReader, Tracks, clip_of
-from poseline.rendering.logged_clip import capture_of
+from poseline.rendering.logged_clip import capture_of, require_frames
 from poseline.serve.picture import Variant, encode
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def open_pictures(log: Path, tracks: Tracks, source: Path | None = None) -> Pict
     reader = LogReader(log)
     if source is not None and not source.is_file():
         raise SourceError(f"{source}: no such file; --source is the clip that the run was made of")
+    require_frames(reader)
     return Clip(source or clip_of(reader), reader, tracks)
 
 
@@ -96,7 +97,7 @@ class Clip:
         source = self._open(None)
         size, source_size = log.size, (source.info.width, source.info.height)
         source.close()
-        if size != source_size:
+        if size[0] and size != source_size:
             raise SourceError(
                 f"{path} is not the clip of this log: its picture is {source_size[0]}x{source_size[1]}, "
                 f"the log's {size[0]}x{size[1]}; give the right one with --source"
@@ -109,6 +110,8 @@ class Clip:
         assert tracks.pts is not None
         self._times = tracks.times
         self._places: Mapping[int, int] = dict(zip(tracks.pts.tolist(), range(len(tracks)), strict=True))
+        self._end_readings()
+        self._swept = False
 
     def read(self, place: int) -> bytes | None:
         """See `Pictures`."""
@@ -140,9 +143,7 @@ class Clip:
 
     def close(self) -> None:
         """See `Pictures`."""
-        self._end_reading()
-        if self._sweep is not None:
-            self._sweep.close()
+        self._end_readings()
         self._kept.close()
 
     def _prepare(self) -> bool:
@@ -171,6 +172,12 @@ class Clip:
             source.close()
             source = self._open(None)
         self._reading = _Reading(source, self._places)
+
+    def _end_readings(self) -> None:
+        self._end_reading()
+        if self._sweep is not None:
+            self._sweep.close()
+            self._sweep = None
 
     def _end_reading(self) -> None:
         if self._reading is not None:

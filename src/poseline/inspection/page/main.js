@@ -13,7 +13,7 @@ import { Stage } from "./stage.js";
 import { State, words } from "./state.js";
 import { Timeline } from "./timeline.js";
 
-const LAYERS = "poseline-inspect-layers", MARKS_AFTER = 600;
+const LAYERS = "poseline-inspect-layers", MARKS_AFTER = 600, MARKS_SHARE = 4;
 const byId = (id) => document.getElementById(id);
 
 class Page {
@@ -106,13 +106,15 @@ class Page {
         this.history.show();
       } catch { return; }
       clearTimeout(this.marking);
-      this.marking = setTimeout(() => this.findMarks(), MARKS_AFTER);
+      this.marking = setTimeout(() => this.findMarks(), Math.max(MARKS_AFTER, MARKS_SHARE * (this.took ?? 0)));
     }, 60);
   }
 
   async findMarks() {
+    const began = performance.now();
     try {
       const { marks } = await getJson("api/marks");
+      this.took = performance.now() - began;
       this.marks.take(marks);
     } catch (error) {
       if (error instanceof Refused) byId("no-marks").textContent = error.message;
