@@ -46,6 +46,7 @@ from poseline.corrections import (
 )
 from poseline.errors import SettingsError, SourceError
 from poseline.log import LogReader, State, Tracks, read_log, read_tracks
+from poseline.pose import Poses
 from poseline.skeleton import COCO17
 
 NAMES = COCO17.names
@@ -191,9 +192,11 @@ def test_what_is_said_of_people_follows_them_under_their_ids(log: Path) -> None:
     assert (facts.scale, facts.floor) == (Scale(((0, 0), (100, 0)), 2.0), Floor(((0, 100), (200, 90))))
 
 
-def test_one_frame_after_another_is_as_all_at_once(log: Path) -> None:
+@pytest.mark.parametrize("together", [1, 7, 250])
+def test_some_frames_after_others_are_as_all_at_once(log: Path, together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("poseline.log.reader._CHUNK", together)
     chance = np.random.default_rng(5)
-    for _ in range(12):
+    for _ in range(5):
         changes = [random_change(chance) for _ in range(25)]
         corrections = Corrections.of(log)
         corrections.add([act.as_record() for act in acts(*changes)])
@@ -227,9 +230,7 @@ def random_change(chance: np.random.Generator) -> Change:
 
 def test_a_frame_that_no_act_is_about_costs_nothing() -> None:
     effects = Effects(acts(Place(1, "nose", {5: (0, 0)}), Delete(2, 7, 9)), COCO17)
-    from poseline.pose import Poses
-
-    assert effects.frame(6, Poses.none(17)) is None
+    assert effects.frames([6], [Poses.none(17)]) is None
     assert Facts.of([]) == Facts()
 
 

@@ -8,11 +8,11 @@ all acts before this one. In JSON, `start` and `end` are called `from` and `to`.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from typing import Any, ClassVar, Literal, TypeAlias, cast, get_args
-from uuid import uuid4
 
 from poseline.errors import SettingsError
 from poseline.pose import UNTRACKED
@@ -277,7 +277,7 @@ class Act:
 
 def new_id() -> str:
     """An id for an act, which nobody else has."""
-    return uuid4().hex[:12]
+    return os.urandom(6).hex()
 
 
 def now() -> str:

@@ -1,13 +1,14 @@
-"""Effects: what acts make of poses. The same code works on one frame of a stream and on all poses of a log at once.
+"""Effects: what acts make of poses. The same code works on some frames of a stream and on all poses of a log at once.
 
 Every act is about each frame by itself (what is between set frames follows from the act alone), so a log is corrected
-while it is read, in bounded memory.
+while it is read, some frames at a time, in bounded memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -38,9 +39,13 @@ HIDDEN_CONFIDENCE = 0.25
 """Of a keypoint that was marked as hidden: below what other formats call seen, and above 0, for its place is known."""
 
 
+_GONE = int(np.iinfo(np.int64).min)
+"""The id of rows that were deleted, until they are removed together."""
+
+
 @dataclass(eq=False)
 class Table:
-    """N poses of one frame or of many, in columns that effects replace; arrays are never changed in place."""
+    """N poses of one frame or of many, in columns that effects change."""
 
     frame: Integers
     """(N,) frame numbers of the log."""
@@ -54,7 +59,7 @@ class Table:
     kind: Integers
     """(N,) the model's class."""
     order: Integers
-    """(N,) which row it was, -1 for a new one."""
+    """(N,) which of its frame's poses it was, -1 for a new one."""
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -69,14 +74,25 @@ class Table:
         for each in fields(self):
             setattr(self, each.name, np.concatenate([getattr(self, each.name), getattr(other, each.name)]))
 
+    def __getitem__(self, rows: slice) -> Table:
+        """Some of the rows."""
+        return Table(*(getattr(self, each.name)[rows] for each in fields(self)))
+
     @classmethod
-    def of(cls, frame: int, poses: Poses) -> Table:
-        """The poses of one frame."""
-        count = len(poses)
+    def of(cls, frames: Sequence[int], seen: Sequence[Poses]) -> Table:
+        """The poses of frames with these numbers."""
+        counts = [len(poses) for poses in seen]
+        keypoints = np.concatenate([poses.keypoints for poses in seen])
         return cls(
-            np.full(count, frame, np.int64), poses.ids, poses.scores, poses.boxes, poses.keypoints,
-            measured(poses.keypoints), poses.classes, np.arange(count, dtype=np.int64),
-        )  # fmt: skip
+            np.repeat(np.array(frames, np.int64), counts),
+            np.concatenate([poses.ids for poses in seen]),
+            np.concatenate([poses.scores for poses in seen]),
+            np.concatenate([poses.boxes for poses in seen]),
+            keypoints,
+            measured(keypoints),
+            np.concatenate([poses.classes for poses in seen]),
+            np.concatenate([np.arange(count, dtype=np.int64) for count in counts]),
+        )
 
     def poses(self) -> Poses:
         """Back as poses, of one frame."""
@@ -104,25 +120,31 @@ class Effects:
         self._end = np.array([np.iinfo(np.int64).max if end is None else end for _, end in spans], np.int64)
         self._body = _Body.of(skeleton)
 
-    def frame(self, index: int, poses: Poses) -> Table | None:
-        """The poses of frame `index` after all acts, best score first, and where each keypoint comes from.
+    def frames(self, frames: Sequence[int], seen: Sequence[Poses]) -> list[Table] | None:
+        """The poses of each of some frames after all acts, best score first; None where no act is about them.
 
-        None where no act is about the frame.
+        Args:
+            frames: their numbers, rising; at least one.
+            seen: their poses, before.
         """
-        due = np.flatnonzero((self._start <= index) & (index <= self._end))
+        due = np.flatnonzero((self._start <= frames[-1]) & (frames[0] <= self._end))
         if not len(due):
             return None
-        table = Table.of(index, poses)
-        self._apply([self._changes[number] for number in due.tolist()], table, np.array([index], np.int64))
-        return table
+        table, numbers = Table.of(frames, seen), np.array(frames, np.int64)
+        self._apply([self._changes[number] for number in due.tolist()], table, numbers)
+        bounds = np.searchsorted(table.frame, [*frames, frames[-1] + 1]).tolist()
+        return [table[start:end] for start, end in pairwise(bounds)]
 
     def table(self, table: Table, frames: Integers) -> None:
         """Apply all acts to the poses of a whole log, whose frame numbers are `frames` (T,), rising."""
         self._apply(self._changes, table, frames)
 
     def _apply(self, changes: Sequence[Change], table: Table, frames: Integers) -> None:
+        table.id, table.keypoints, table.state = table.id.copy(), table.keypoints.copy(), table.state.copy()
         for change in changes:
             _APPLY[type(change)](table, change, self._body, frames)
+        if (gone := table.id == _GONE).any():
+            table.keep(~gone)
         if len(table) and (table.order < 0).any():
             table.keep(np.lexsort((-table.score, table.frame)))
 
@@ -160,10 +182,8 @@ def _rows(table: Table, person: int, change: Change) -> NDArray[np.intp]:
 def _set_points(table: Table, rows: NDArray[np.intp], columns: Sequence[int], values: Any, states: Any) -> None:
     """Give keypoints other values, (R, C, 3), and states, (R, C); None leaves them."""
     where = rows[:, None], np.asarray(columns)
-    table.keypoints = table.keypoints.copy()
     table.keypoints[where] = values
     if states is not None:
-        table.state = table.state.copy()
         table.state[where] = states
 
 
@@ -202,9 +222,7 @@ def _swap_sides(table: Table, change: SwapSides, body: _Body, _: Integers) -> No
 
 def _swap_persons(table: Table, change: SwapPersons, _: _Body, __: Integers) -> None:
     first, second = (_rows(table, person, change) for person in change.persons)
-    if len(first) or len(second):
-        table.id = table.id.copy()
-        table.id[first], table.id[second] = change.persons[1], change.persons[0]
+    table.id[first], table.id[second] = change.persons[1], change.persons[0]
 
 
 def _join(table: Table, change: Join, _: _Body, __: Integers) -> None:
@@ -219,16 +237,11 @@ def _renumber(table: Table, rows: NDArray[np.intp], number: int) -> None:
     """Give rows another id, but for those in whose frame somebody has it: nobody is in a frame twice."""
     if len(rows):
         rows = rows[~np.isin(table.frame[rows], table.frame[table.id == number])]
-        table.id = table.id.copy()
         table.id[rows] = number
 
 
 def _delete(table: Table, change: Delete, _: _Body, __: Integers) -> None:
-    rows = _rows(table, change.person, change)
-    if len(rows):
-        left = np.ones(len(table), bool)
-        left[rows] = False
-        table.keep(left)
+    table.id[_rows(table, change.person, change)] = _GONE
 
 
 def _add(table: Table, change: Add, body: _Body, frames: Integers) -> None:

@@ -22,6 +22,8 @@ from poseline.corrections.acts import (
     SwapSides,
 )  # fmt: skip
 
+ID_CHANGES = (Join, Split, SwapPersons)
+"""Kinds of changes after which somebody has another id."""
 _FOREVER = 2**62
 """A frame behind the last one."""
 
@@ -69,8 +71,10 @@ class Facts:
         names: dict[int, str] = {}
         main, scale, floor = None, None, None
         facings, sides, apart = list[Facing](), list[Stretch](), list[tuple[int, int]]()
-        for number, change in enumerate(changes):
-            later = changes[number + 1 :]
+        later = [change for change in changes if isinstance(change, ID_CHANGES)]
+        for change in changes:
+            if isinstance(change, ID_CHANGES):
+                later = later[1:]
             if isinstance(change, Rename):
                 names[_last_id(change.person, later)] = change.name
             elif isinstance(change, Main):
@@ -102,8 +106,21 @@ def carried(where: Stretch, changes: Sequence[Change]) -> list[Stretch]:
     """Under which ids somebody is after `changes`, frame by frame; joins are taken to be possible everywhere."""
     stretches = [where]
     for change in changes:
-        stretches = [part for each in stretches for part in _carried(each, change)]
+        stretches = _joined([part for each in stretches for part in _carried(each, change)])
     return stretches
+
+
+def _joined(stretches: list[Stretch]) -> list[Stretch]:
+    """The same with those in one that follow each other, under one id."""
+    if len(stretches) < 2:
+        return stretches
+    whole = [stretches[0]]
+    for each in stretches[1:]:
+        if each.person == whole[-1].person and each.start == whole[-1].end + 1:
+            whole[-1] = whole[-1]._replace(end=each.end)
+        else:
+            whole.append(each)
+    return whole
 
 
 def _carried(where: Stretch, change: Change) -> Iterator[Stretch]:

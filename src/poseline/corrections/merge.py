@@ -19,7 +19,6 @@ from poseline.corrections.acts import (
     Drop,
     Hide,
     Identify,
-    Join,
     Place,
     Split,
     SwapPersons,
@@ -27,12 +26,11 @@ from poseline.corrections.acts import (
     now,
 )
 from poseline.corrections.corrections import Corrections
-from poseline.corrections.facts import Stretch, carried, stretch_of
+from poseline.corrections.facts import ID_CHANGES, Stretch, carried, stretch_of
 from poseline.corrections.journal import require_same
 from poseline.errors import SettingsError
 from poseline.words import counted
 
-_IDS = (SwapPersons, Join, Split)
 _PRESENCE = (Delete, Add, Identify)
 _POINTS = (Place, Hide, Drop)
 
@@ -97,7 +95,7 @@ def merge(mine: Corrections, theirs: Corrections) -> Merged:
         if why:
             records.append({"type": "undo", "act": act.id, "by": "", "when": now()})
             conflicts.append(Conflict(act, why, against))
-            if isinstance(act.change, _IDS):
+            if isinstance(act.change, ID_CHANGES):
                 doubtful |= {*_people(act.change), getattr(act.change, "new", 0)}
         elif moved is not None:
             added.append(moved)
@@ -106,7 +104,7 @@ def merge(mine: Corrections, theirs: Corrections) -> Merged:
 
 def _contradicts(change: Change, mine: Act, own: Sequence[Act]) -> bool:
     """Whether a change, made after all of mine, contradicts one of mine, by the ids that people have then."""
-    later = [each.change for each in own[own.index(mine) :] if isinstance(each.change, _IDS)]
+    later = [each.change for each in own[own.index(mine) :] if isinstance(each.change, ID_CHANGES)]
     where = [stretch for each in _where(mine.change) for stretch in carried(each, later)]
     return contradict(mine.change, change, where)
 
@@ -128,7 +126,7 @@ def contradict(one: Change, other: Change, where: Sequence[Stretch] | None = Non
         return False
     if isinstance(one, _PRESENCE) or isinstance(other, _PRESENCE):
         return not {one.do, other.do} & {"rename", "facing"}
-    if isinstance(one, _IDS) and isinstance(other, _IDS):
+    if isinstance(one, ID_CHANGES) and isinstance(other, ID_CHANGES):
         return True
     if isinstance(one, _POINTS) and isinstance(other, _POINTS):
         return bool({*_keypoints(one)} & {*_keypoints(other)})
@@ -172,7 +170,7 @@ def _frames(change: Change) -> str:
 
 def _moved(act: Act, own: Sequence[Act]) -> Act | None:
     """An act under the ids that its persons have after mine; None where one of them is several persons there."""
-    changes = [each.change for each in own if isinstance(each.change, _IDS)]
+    changes = [each.change for each in own if isinstance(each.change, ID_CHANGES)]
     change = act.change
     names = [name for name in ("person", "into") if hasattr(change, name)]
     ids = {person: carried(stretch_of(person, change), changes) for person in _people(change)}

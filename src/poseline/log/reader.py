@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
 
@@ -31,6 +32,8 @@ the log goes on in a part that is not there.
 _BEGINNING = 32
 """Bytes of a line in which its type stands."""
 _NEXT = b'{"type":"next"'
+_CHUNK = 250
+"""Frames that are corrected together."""
 _LAST = 65_536
 """Bytes at the end of a log that hold its last line."""
 
@@ -137,14 +140,27 @@ class LogReader:
 
     def frames(self) -> Iterator[LoggedFrame]:
         """The frames in their order; `gaps`, `end` and `skipped` are whole when it is at its end."""
-        return (frame for _, frame in self.records())
+        if self.corrections is None:
+            return (frame for _, frame in self._records())
+        return (_corrected(frame, table) for _, frame, table in self._tables(self.corrections.effects))
 
     def records(self) -> Iterator[tuple[dict[str, Any], LoggedFrame]]:
         """Each frame's record as it stands in the file, but for its corrections, and the frame that it holds."""
         if self.corrections is None:
             return self._records()
-        effects = self.corrections.effects
-        return (_corrected(record, frame, effects) for record, frame in self._records())
+        return (
+            (_corrected_record(record, frame.poses, table), _corrected(frame, table))
+            for record, frame, table in self._tables(self.corrections.effects)
+        )
+
+    def _tables(self, effects: Effects) -> Iterator[tuple[dict[str, Any], LoggedFrame, Table | None]]:
+        """Each frame before corrections, and what they make of its poses; None where they are not about it."""
+        records = self._records()
+        while chunk := list(islice(records, _CHUNK)):
+            frames = [frame for _, frame in chunk]
+            tables = effects.frames([frame.index for frame in frames], [frame.poses for frame in frames])
+            for place, (record, frame) in enumerate(chunk):
+                yield record, frame, None if tables is None else tables[place]
 
     def _records(self) -> Iterator[tuple[dict[str, Any], LoggedFrame]]:
         self.gaps, self.end, self.skipped, self._last_index = [], None, 0, {}
@@ -341,20 +357,23 @@ def _size_record(line: bytes) -> dict[str, Any] | None:
         return None
 
 
-def _corrected(record: dict[str, Any], frame: LoggedFrame, effects: Effects) -> tuple[dict[str, Any], LoggedFrame]:
-    """A frame after corrections, and its record with the persons that are left."""
-    table = effects.frame(frame.index, frame.poses)
+def _corrected(frame: LoggedFrame, table: Table | None) -> LoggedFrame:
+    return frame if table is None else replace(frame, poses=table.poses(), states=table.state)
+
+
+def _corrected_record(record: dict[str, Any], poses: Poses, table: Table | None) -> dict[str, Any]:
+    """A frame's record with the persons that are left; what nobody corrected of them stays as it stands in the file."""
     if table is None:
-        return record, frame
-    persons = [_person(record["persons"], table, row) for row in range(len(table))]
-    return {**record, "persons": persons}, replace(frame, poses=table.poses(), states=table.state)
+        return record
+    return {**record, "persons": [_person(record["persons"], poses, table, row) for row in range(len(table))]}
 
 
-def _person(persons: Sequence[dict[str, Any]], table: Table, row: int) -> dict[str, Any]:
-    """A corrected person's record: what nobody corrected, such as the class, stays."""
-    place = int(table.order[row])
+def _person(persons: Sequence[dict[str, Any]], poses: Poses, table: Table, row: int) -> dict[str, Any]:
+    place, number = int(table.order[row]), int(table.id[row])
     kept = persons[place] if place >= 0 else {}
-    return {**kept, **rounded_person(int(table.id[row]), float(table.score[row]), table.box[row], table.keypoints[row])}
+    if place >= 0 and np.array_equal(poses.keypoints[place], table.keypoints[row], equal_nan=True):
+        return {**kept, "id": number}
+    return {**kept, **rounded_person(number, float(table.score[row]), table.box[row], table.keypoints[row])}
 
 
 def _number(value: float | None) -> float:
