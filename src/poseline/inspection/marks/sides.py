@@ -179,7 +179,7 @@ def _exchanged(poses: Sequences, limb: str, swapped: Bools, exchanged: Bools, ve
         names = tuple(poses.tracks.skeleton.names[column] for column in _columns(poses, limb) if parts[column])
         pairs = " and ".join(dict.fromkeys(name.partition("_")[2] for name in names))
         which = [part in pairs for part in _LIMBS[limb]]
-        turned = max(_gain(poses, vectors[:, which], row) for row in (first, last + 1))
+        turned = max(_gain(poses, vectors, which, row) for row in (first, last + 1))
         length = int(poses.frame[last] - poses.frame[first]) + 1
         yield _mark(
             poses, first, last, 0.5 + 0.5 * min(1.0, turned / 1.5), names,
@@ -187,11 +187,11 @@ def _exchanged(poses: Sequences, limb: str, swapped: Bools, exchanged: Bools, ve
         )  # fmt: skip
 
 
-def _gain(poses: Sequences, vectors: Doubles, row: int) -> float:
-    """Torsos by which a limb's vectors move less into `row` when they are turned round there."""
+def _gain(poses: Sequences, vectors: Doubles, which: list[bool], row: int) -> float:
+    """Torsos by which these of a limb's vectors move less into `row` when they are turned round there."""
     if not 0 < row < len(vectors) or poses.person[row] != poses.person[row - 1]:
         return 0.0
-    new, old = vectors[row], vectors[row - 1]
+    new, old = vectors[row, which], vectors[row - 1, which]
     kept, turned = (float(np.nansum(np.linalg.norm(new + sign * old, axis=1))) for sign in (-1, 1))
     return max(0.0, kept - turned)
 
