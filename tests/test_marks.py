@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis_worlds import NAMES
+from analysis_worlds import NAMES, PAIRS
 from marks_worlds import (
     SIZE,
     added,
@@ -80,6 +80,13 @@ def test_arms_that_are_exchanged(clean: Tracks) -> None:
     mark = only(exchanged(clean, 1, range(33, 35), ("elbow", "wrist")))
     assert place(mark) == ("sides", (1,), 33, 34)
     assert {"left_wrist", "right_wrist"} <= set(mark.keypoints)
+
+
+def test_a_whole_body_that_is_exchanged_is_one_mark(clean: Tracks) -> None:
+    mark = only(exchanged(clean, 2, range(40, 45), list(PAIRS)))
+    assert place(mark) == ("sides", (2,), 40, 44)
+    assert mark.why == "left and right of the whole body exchanged for 5 frames"
+    assert {"left_knee", "right_wrist"} <= set(mark.keypoints)
 
 
 def test_two_who_exchange_their_ids(clean: Tracks) -> None:

@@ -10,6 +10,7 @@ Three signs, from the surest to the faintest, each of which leaves out what a su
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -44,15 +45,16 @@ def side_marks(poses: Sequences) -> list[Mark]:
     apart = {limb: _apart(poses, parts) for limb, parts in _LIMBS.items() if _has(poses, parts)}
     turns = {limb: _turning(poses, vectors) for limb, vectors in apart.items()}
     swapped = _repaired(poses, turns)
+    certain: list[Mark] = []
     found: list[Mark] = []
     for limb, vectors in apart.items():
         exchanged: Bools = np.logical_or.reduce(swapped[:, _columns(poses, limb)], axis=1)
-        found += _exchanged(poses, limb, swapped, exchanged, vectors)
+        certain += _exchanged(poses, limb, swapped, exchanged, vectors)
         doubtful = _changing(poses, turns[limb]) & ~poses.near(exchanged, 3)
         found += _changed(poses, limb, doubtful, vectors)
         if limb == "leg":
             found += _lying(poses, vectors, poses.near(exchanged | doubtful, 2))
-    return found
+    return [*_whole(certain), *found]
 
 
 def _has(poses: Sequences, parts: tuple[str, ...]) -> bool:
@@ -185,6 +187,20 @@ def _exchanged(poses: Sequences, limb: str, swapped: Bools, exchanged: Bools, ve
             poses, first, last, 0.5 + 0.5 * min(1.0, turned / 1.5), names,
             f"left and right {pairs} exchanged for {counted(length, 'frame')}",
         )  # fmt: skip
+
+
+def _whole(marks: list[Mark]) -> Iterator[Mark]:
+    """One mark where legs and arms are exchanged in the same frames."""
+    together: dict[tuple[tuple[int, ...], int, int], list[Mark]] = {}
+    for mark in marks:
+        together.setdefault((mark.persons, mark.start, mark.end), []).append(mark)
+    for (_, start, end), same in together.items():
+        if len(same) == 1:
+            yield same[0]
+            continue
+        names = tuple(name for mark in same for name in mark.keypoints)
+        why = f"left and right of the whole body exchanged for {counted(end - start + 1, 'frame')}"
+        yield replace(same[0], severity=max(mark.severity for mark in same), why=why, keypoints=names)
 
 
 def _gain(poses: Sequences, vectors: Doubles, which: list[bool], row: int) -> float:
