@@ -20,6 +20,7 @@ from marks_worlds import (
     doubtful,
     exchanged,
     logged,
+    messy,
     moments,
     moved,
     three,
@@ -243,6 +244,21 @@ def test_ten_thousand_frames_of_eight_people_are_quick() -> None:
     assert time.process_time() - begun < 6
     found = {(mark.start, mark.end) for mark in marks if mark.kind == "sides"}
     assert len(found & {(start, start + 3) for start in range(100, 10_000, 100)}) >= 90
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_any_log_is_judged_or_refused(seed: int) -> None:
+    log = messy(seed)
+    try:
+        marks = find_marks(log)
+    except SourceError:
+        return
+    frames = set(log.frames.tolist())
+    for mark in marks:
+        assert 0 < mark.severity <= 1
+        assert mark.persons
+        assert {mark.start, mark.end} <= frames
+        assert mark.start <= mark.end
 
 
 # Real logs

@@ -265,7 +265,7 @@ def _between(track: _Track, other: _Track, time: float) -> tuple[float, float]:
         return 0.0, float("inf")
     place, gap = track.expected(time)
     row = int(np.argmin(np.abs(other.times - time)))
-    return gap, float(np.linalg.norm(place - other.centres[row]) / ((size + own) / 2))
+    return gap, float(np.linalg.norm(place - other.centres[row]) / max((size + own) / 2, 1.0))
 
 
 def _until(track: _Track, time: float) -> _Track:

@@ -159,6 +159,7 @@ def _repaired(poses: Sequences, turns: dict[str, tuple[Doubles, Doubles]]) -> Bo
         suspect |= _changing(poses, each, above=0.7)
     suspect = poses.near(suspect, _AROUND)
     width, height, _ = shape(poses.tracks)
+    boxes = poses.tracks.rows.box[poses.rows].astype(float)
     times = poses.times + 10 * np.cumsum(np.bincount(poses.cuts, minlength=len(poses.rows)))  # a cut is a gap
     for start, end in zip(poses.starts[:-1], poses.starts[1:], strict=True):
         rows = np.arange(start, end)[suspect[start:end]]
@@ -169,7 +170,8 @@ def _repaired(poses: Sequences, turns: dict[str, tuple[Doubles, Doubles]]) -> Bo
                 poses.confidence[rows],
                 poses.tracks.skeleton.names,
                 width,
-                height,
+                max(height, 1),
+                boxes[rows],
             )
             swapped[rows] = repair(motion, _PRICES).swapped
     return swapped
