@@ -14,6 +14,7 @@ from log_worlds import real_log
 from poseline.evaluation.faults import Fault, faults
 from poseline.inspection import Mark, find_marks
 from poseline.log import Rows, State, Tracks, read_tracks
+from poseline.pose import UNTRACKED
 from poseline.skeleton import COCO17
 
 SIZE = (1280, 720)
@@ -141,6 +142,38 @@ def added(log: Tracks, like: int, number: int, frames: range, by: tuple[float, f
     joined = {name: np.concatenate([getattr(log.rows, name), getattr(more, name)]) for name in names}
     order = np.argsort(joined["frame"], kind="stable")
     return with_rows(log, **{name: values[order] for name, values in joined.items()})
+
+
+def messy(seed: int) -> Tracks:
+    """A log of anything: points, ids and boxes missing or the same, ids twice in a frame, times that stand still."""
+    rng = np.random.default_rng(seed)
+    count = int(rng.choice([1, 2, 3, 5, 8, 20, 60]))
+    times = np.sort(rng.uniform(0, count / 25, count)) if rng.random() < 0.3 else moments(count)
+    log = tracks(times, three(times)[: int(rng.integers(1, 4))])
+    keypoints, ids, boxes = log.rows.keypoints.copy(), log.rows.id.copy(), log.rows.box.copy()
+    total = len(ids)
+    if rng.random() < 0.5:
+        keypoints[rng.random(keypoints.shape[:2]) < rng.choice([0.05, 0.5, 0.95])] = np.nan
+    if rng.random() < 0.3:
+        keypoints[:, :, 2] = rng.choice([0, np.nan, 1.0])
+    if rng.random() < 0.3:
+        keypoints[:, :, :2] = keypoints[0, 0, :2]
+    if rng.random() < 0.3:
+        keypoints[:, :, :2] += rng.normal(scale=rng.choice([1, 50, 1e5]), size=(total, 17, 2))
+    if rng.random() < 0.4:
+        ids[rng.random(total) < 0.3] = UNTRACKED
+    if rng.random() < 0.3:
+        ids = rng.integers(1, 4, total)
+    if rng.random() < 0.2:
+        boxes[:] = np.nan
+    log = with_rows(log, keypoints=keypoints.astype(np.float32), id=ids, box=boxes)
+    if rng.random() < 0.4:
+        log = replace(log, rows=log.rows[rng.random(total) < rng.choice([0.1, 0.5, 0.9])])
+    if rng.random() < 0.2:
+        log = replace(log, size=(0, 0))
+    if rng.random() < 0.3:
+        log = replace(log, times=np.where(rng.random(count) < 0.3, np.nan, log.times))
+    return log
 
 
 # Real logs

@@ -19,7 +19,7 @@ from PIL import Image
 
 import poseline
 from media_worlds import joined
-from poseline import analysis, comparison, corrections
+from poseline import analysis, comparison, corrections, inspection
 from poseline.cli import program
 from poseline.rendering import analysis as rendered_analysis
 from poseline.serve.address import with_value
@@ -41,6 +41,7 @@ UNRUN = {
     r"^poseline bench": "takes minutes; test_bench_process.py does it",
     r"^poseline verify model.onnx": "there is no such export; test_verify.py makes one",
     r"^poseline batch status": "needs a batch; test_manifest.py has one",
+    r"^poseline inspect (?!.*--(list|json))": "serves a page; test_inspect_server.py does it",
     r"--(act|merge|corrected)": "needs JSON, or corrections; test_corrections_readers.py does it",
     r"best\.pt": "needs a network that was trained; test_corrections_training.py does it",
     r"^poseline evaluate": "needs pycocotools and TrackEval; test_evaluate.py does it",
@@ -177,7 +178,8 @@ INTERNAL = {"CONTRIBUTING.md": {"poseline.inference"}, "docs/rendering.md": {"po
 def test_examples_import_public_names_alone(path: Path) -> None:
     text = read(path).replace('\\"', '"') if path.suffix == ".ipynb" else read(path)
     code = "\n".join(CODE.findall(text)) if path.suffix == ".md" else text
-    rooms = {room.__name__: room.__all__ for room in (poseline, analysis, comparison, corrections, rendered_analysis)}
+    public = (poseline, analysis, comparison, corrections, inspection, rendered_analysis)
+    rooms = {room.__name__: room.__all__ for room in public}
     for module, names in re.findall(r"from (poseline[\w.]*) import ([\w, ]+)", code):
         if module not in INTERNAL.get(name(path), ()):
             assert set(names.strip().split(", ")) <= set(rooms[module]), f"{module}: {names}"

@@ -654,3 +654,25 @@ def test_nothing_is_wider_than_the_screen_and_text_can_be_read(
         assert (light[0] > light[1]) == (scheme == "light")
         assert abs(light[0] - light[1]) > 400
     context.close()
+
+
+@pytest.mark.parametrize("way", ["mouse", "keys", "touch"])
+def test_somebody_without_an_id_gets_one(browser: Browser, run: Path, way: str) -> None:
+    log = run / "keypoints.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    lines[6] = lines[6].replace(b'"id": 2', b'"id": -1')
+    log.write_bytes(b"".join(lines))
+    context = browser.new_context(viewport={"width": 1200, "height": 900}, has_touch=way == "touch")
+    with inspecting(run) as server, looking(context, server) as page:
+        go(page, 5)
+        hand = Hand(page, way)
+        if way == "keys":
+            page.keyboard.press("a")
+        else:
+            x, y = points_of(1, 5)[ANKLE]
+            hand.press(*place_of(page, x, y))
+        hand.answer(person="2")
+        made = hand.made(server)
+        assert (made["do"], made["person"], list(made["at"])) == ("identify", 2, ["5"])
+        until(page, lambda: page.evaluate("poseline.poses.at(5).map(({ id }) => id).sort()") == [1, 2])
+    context.close()

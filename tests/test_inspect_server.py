@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -39,13 +40,14 @@ from inspect_worlds import (
 )
 from log_worlds import write_log
 from media_worlds import free_port, number_in, picture, until, write_clip
-from poseline import read_tracks
+from poseline import inspection, read_tracks
 from poseline.cli import command
 from poseline.errors import OutputError, SourceError
 from poseline.inspection.inspected import InspectedRun
 from poseline.inspection.server import MOST_PAGES, InspectAddress, InspectServer
 from poseline.interruption import Interruption
 from poseline.log import State
+from rooms import PROJECT
 from serve_worlds import WebSocketClient, request
 
 
@@ -213,6 +215,15 @@ def test_a_clip_that_was_moved(run: Path, tmp_path: Path) -> None:
     other = write_clip(tmp_path / "other.mp4", [0, 1, 2])
     with pytest.raises(SourceError, match=r"not the clip of this log: its picture is 64x48, the log's 320x240"):
         InspectServer(InspectAddress("127.0.0.1", 0), InspectedRun(run), other)
+
+
+def test_a_log_that_was_imported_without_its_clip(run: Path) -> None:
+    log = run / "keypoints.jsonl"
+    first, _, rest = log.read_bytes().partition(b"\n")
+    log.write_bytes(orjson.dumps({**orjson.loads(first), "imported": {"format": "coco"}}) + b"\n" + rest)
+    with inspecting(run) as server:
+        assert "import it with --video CLIP" in get_json(server, "/api/run")["no_pictures"]
+        assert len(poses(server, 0, 0)) == 2
 
 
 def test_separate_pictures(tmp_path: Path) -> None:
@@ -468,3 +479,11 @@ def test_the_command_tells_what_is_wrong(
         code, said = told(*arguments)
         assert code == expected
         assert words in said
+
+
+def test_the_documentation_has_every_key_of_the_page() -> None:
+    page = Path(inspection.__file__).parent / "page" / "keys.js"
+    rows = re.findall(r'^    \["([^"]+)", "([^"]+)", \{', page.read_text(encoding="utf-8"), re.MULTILINE)
+    documented = (PROJECT / "docs" / "inspect.md").read_text(encoding="utf-8")
+    assert len(rows) > 20
+    assert "| key | does |\n|---|---|\n" + "".join(f"| {keys} | {does} |\n" for keys, does in rows) in documented

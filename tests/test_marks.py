@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis_worlds import NAMES
+from analysis_worlds import NAMES, PAIRS
 from marks_worlds import (
     SIZE,
     added,
@@ -20,6 +20,7 @@ from marks_worlds import (
     doubtful,
     exchanged,
     logged,
+    messy,
     moments,
     moved,
     three,
@@ -80,6 +81,13 @@ def test_arms_that_are_exchanged(clean: Tracks) -> None:
     mark = only(exchanged(clean, 1, range(33, 35), ("elbow", "wrist")))
     assert place(mark) == ("sides", (1,), 33, 34)
     assert {"left_wrist", "right_wrist"} <= set(mark.keypoints)
+
+
+def test_a_whole_body_that_is_exchanged_is_one_mark(clean: Tracks) -> None:
+    mark = only(exchanged(clean, 2, range(40, 45), list(PAIRS)))
+    assert place(mark) == ("sides", (2,), 40, 44)
+    assert mark.why == "left and right of the whole body exchanged for 5 frames"
+    assert {"left_knee", "right_wrist"} <= set(mark.keypoints)
 
 
 def test_two_who_exchange_their_ids(clean: Tracks) -> None:
@@ -236,6 +244,21 @@ def test_ten_thousand_frames_of_eight_people_are_quick() -> None:
     assert time.process_time() - begun < 6
     found = {(mark.start, mark.end) for mark in marks if mark.kind == "sides"}
     assert len(found & {(start, start + 3) for start in range(100, 10_000, 100)}) >= 90
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_any_log_is_judged_or_refused(seed: int) -> None:
+    log = messy(seed)
+    try:
+        marks = find_marks(log)
+    except SourceError:
+        return
+    frames = set(log.frames.tolist())
+    for mark in marks:
+        assert 0 < mark.severity <= 1
+        assert mark.persons
+        assert {mark.start, mark.end} <= frames
+        assert mark.start <= mark.end
 
 
 # Real logs

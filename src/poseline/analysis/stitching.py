@@ -132,21 +132,28 @@ class _Track:
         """Seconds, when it is last seen."""
         return float(self.times[-1])
 
-    def reaches(self, time: float, seconds: float) -> bool:
-        """Whether it begins and ends no farther than `seconds` from `time`."""
-        return bool(len(self.times) and self.times[0] - seconds <= time <= self.times[-1] + seconds)
+    def reaches(self, times: Doubles, seconds: float) -> Bools:
+        """(N,) whether it begins and ends no farther than `seconds` from each of the times."""
+        if not len(self.times):
+            return np.zeros(len(times), bool)
+        reached: Bools = (self.times[0] - seconds <= times) & (times <= self.times[-1] + seconds)
+        return reached
 
-    def shares(self, other: _Track) -> bool:
-        """Whether both are seen in one frame."""
-        place = np.searchsorted(self.frames, other.frames)
-        return bool((self.frames[np.minimum(place, len(self.frames) - 1)] == other.frames).any())
+    def has(self, frames: Integers) -> Bools:
+        """(N,) whether it is seen in each of the frames."""
+        if not len(self.frames):
+            return np.zeros(len(frames), bool)
+        place = np.searchsorted(self.frames, frames)
+        found: Bools = self.frames[np.minimum(place, len(self.frames) - 1)] == frames
+        return found
 
-    def add(self, other: _Track) -> None:
-        """Take in another that is never seen in the same frame."""
-        order = np.argsort(np.concatenate([self.frames, other.frames]), kind="stable")
+    def add(self, *others: _Track) -> None:
+        """Take in others that are never seen in the same frame."""
+        every = (self, *others)
+        order = np.argsort(np.concatenate([each.frames for each in every]), kind="stable")
         for name in ("frames", "times", "centres", "sizes"):
-            setattr(self, name, np.concatenate([getattr(self, name), getattr(other, name)])[order])
-        self.parts += other.parts
+            setattr(self, name, np.concatenate([getattr(each, name) for each in every])[order])
+        self.parts += [part for each in others for part in each.parts]
 
     def size(self, time: float) -> float:
         """Of the torso near `time`, NaN where it is not seen then."""
@@ -182,20 +189,27 @@ class _Track:
 
 def _join_loose(known: list[_Track], loose: list[_Track], joins: list[Join]) -> list[_Track]:
     """Give each detection without an id to the track that leads to it best; those that are left over."""
-    ways: list[tuple[float, float, float, int, _Track]] = []
-    for number, detection in enumerate(loose):
-        for track in known if len(detection.times) else []:
-            time = float(detection.times[0])
-            if track.reaches(time, _HIDDEN) and not track.shares(detection):
-                gap, distance = _between(track, detection, time)
-                if gap <= _HIDDEN and distance <= _reach(gap):
-                    ways.append((distance / _reach(gap), gap, distance, number, track))
+    seen = [number for number, detection in enumerate(loose) if len(detection.times)]
+    if not seen:
+        return loose
+    times = np.array([loose[number].times[0] for number in seen])
+    frames = np.array([loose[number].frames[0] for number in seen])
+    ways: list[tuple[float, float, float, int, int]] = []
+    for place, track in enumerate(known):
+        for index in np.flatnonzero(track.reaches(times, _HIDDEN) & ~track.has(frames)).tolist():
+            gap, distance = _between(track, loose[seen[index]], float(times[index]))
+            if gap <= _HIDDEN and distance <= _reach(gap):
+                ways.append((distance / _reach(gap), gap, distance, seen[index], place))
     taken: set[int] = set()
-    for _, gap, distance, number, track in sorted(ways, key=lambda way: way[0]):
-        if number not in taken and not track.shares(loose[number]):
-            joins.append(Join(track.parts[0], loose[number].parts[0], gap, distance))
-            track.add(loose[number])
+    given: dict[int, dict[int, int]] = {}  # of each track, the detection by its frame
+    for _, gap, distance, number, place in sorted(ways, key=lambda way: way[0]):
+        frame = int(loose[number].frames[0])
+        if number not in taken and frame not in given.setdefault(place, {}):
+            joins.append(Join(known[place].parts[0], loose[number].parts[0], gap, distance))
+            given[place][frame] = number
             taken.add(number)
+    for place, numbers in given.items():
+        known[place].add(*(loose[number] for number in numbers.values()))
     return [detection for number, detection in enumerate(loose) if number not in taken]
 
 
@@ -232,7 +246,7 @@ def _join_tracks(known: list[_Track], joins: list[Join], forbidden: set[tuple[in
 def _way(first: _Track, second: _Track) -> tuple[float, float, float] | None:
     """How unlike it is that two tracks are one person, with their gap and distance; None: they cannot be."""
     apart = max(first.start, second.start) - min(first.end, second.end)
-    if apart > _LONGEST or (apart <= 0 and first.shares(second)):
+    if apart > _LONGEST or (apart <= 0 and first.has(second.frames).any()):
         return None
     times = np.concatenate([first.times, second.times])
     order = np.argsort(times, kind="stable")
@@ -266,7 +280,7 @@ def _between(track: _Track, other: _Track, time: float) -> tuple[float, float]:
         return 0.0, float("inf")
     place, gap = track.expected(time)
     row = int(np.argmin(np.abs(other.times - time)))
-    return gap, float(np.linalg.norm(place - other.centres[row]) / ((size + own) / 2))
+    return gap, float(np.linalg.norm(place - other.centres[row]) / max((size + own) / 2, 1.0))
 
 
 def _until(track: _Track, time: float) -> _Track:

@@ -1,4 +1,4 @@
-"""Inspection: what in a finished run deserves a look."""
+"""Inspection: what in a finished run deserves a look, and the page on which it is looked at and corrected."""
 
 from poseline.inspection.marks import Mark, MarkKind, find_marks
 

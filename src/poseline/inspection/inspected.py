@@ -53,7 +53,7 @@ class InspectedRun:
     def __init__(self, path: Path, by: str = "") -> None:
         self.log = journal_of(path)
         self.by = by
-        self._lock = threading.RLock()
+        self._lock, self._analysing = threading.Lock(), threading.Lock()
         self._corrections = Corrections.of(self.log)
         self._seen = self._stamps()
         self._due, self._took = 0.0, 0.0
@@ -124,7 +124,7 @@ class InspectedRun:
         """
         state = self.state
         key = state.revision, person
-        with self._lock:
+        with self._analysing:  # not the lock of acts, which would have to wait
             if key not in self._curves:
                 self._curves[key] = _angles(state.tracks, person)
                 while len(self._curves) > _CURVES:

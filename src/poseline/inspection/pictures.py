@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from poseline.capture import Location, open_source
 from poseline.errors import SourceError
 from poseline.log import LogReader, Tracks, clip_of
-from poseline.rendering.logged_clip import capture_of
+from poseline.rendering.logged_clip import capture_of, require_frames
 from poseline.serve.picture import Variant, encode
 
 if TYPE_CHECKING:
@@ -54,6 +54,12 @@ class Pictures(Protocol):
             SourceError: the clip cannot be read.
         """
 
+    def kept(self, place: int) -> bytes | None:
+        """The same where nothing needs to be decoded for it, else None; from any thread."""
+
+    def look(self, place: int) -> None:
+        """Frames around this place are likely to be asked for."""
+
     def ahead(self) -> bool:
         """Prepare one more frame that may be asked for next; False where there is none to prepare."""
 
@@ -77,6 +83,7 @@ def open_pictures(log: Path, tracks: Tracks, source: Path | None = None) -> Pict
     reader = LogReader(log)
     if source is not None and not source.is_file():
         raise SourceError(f"{source}: no such file; --source is the clip that the run was made of")
+    require_frames(reader)
     return Clip(source or clip_of(reader), reader, tracks)
 
 
@@ -96,7 +103,7 @@ class Clip:
         source = self._open(None)
         size, source_size = log.size, (source.info.width, source.info.height)
         source.close()
-        if size != source_size:
+        if size[0] and size != source_size:
             raise SourceError(
                 f"{path} is not the clip of this log: its picture is {source_size[0]}x{source_size[1]}, "
                 f"the log's {size[0]}x{size[1]}; give the right one with --source"
@@ -109,6 +116,8 @@ class Clip:
         assert tracks.pts is not None
         self._times = tracks.times
         self._places: Mapping[int, int] = dict(zip(tracks.pts.tolist(), range(len(tracks)), strict=True))
+        self._end_readings()
+        self._swept = False
 
     def read(self, place: int) -> bytes | None:
         """See `Pictures`."""
@@ -126,6 +135,14 @@ class Clip:
             self._passed.append(read)
         return self._kept.get(place)
 
+    def kept(self, place: int) -> bytes | None:
+        """See `Pictures`."""
+        return self._kept.get(place)
+
+    def look(self, place: int) -> None:
+        """See `Pictures`."""
+        self._wanted = place
+
     def ahead(self) -> bool:
         """See `Pictures`."""
         if self._passed:
@@ -140,9 +157,7 @@ class Clip:
 
     def close(self) -> None:
         """See `Pictures`."""
-        self._end_reading()
-        if self._sweep is not None:
-            self._sweep.close()
+        self._end_readings()
         self._kept.close()
 
     def _prepare(self) -> bool:
@@ -171,6 +186,12 @@ class Clip:
             source.close()
             source = self._open(None)
         self._reading = _Reading(source, self._places)
+
+    def _end_readings(self) -> None:
+        self._end_reading()
+        if self._sweep is not None:
+            self._sweep.close()
+            self._sweep = None
 
     def _end_reading(self) -> None:
         if self._reading is not None:
@@ -238,6 +259,13 @@ class Separate:
         self._kept.put(place, _jpeg(frame))
         return self._kept.get(place)
 
+    def kept(self, place: int) -> bytes | None:
+        """See `Pictures`."""
+        return self._kept.get(place)
+
+    def look(self, place: int) -> None:
+        """See `Pictures`."""
+
     def ahead(self) -> bool:
         """See `Pictures`."""
         return False
@@ -254,12 +282,13 @@ class Separate:
 
 
 class _Kept:
-    """JPEGs by place, in a temporary file; when it is full, it begins anew."""
+    """JPEGs by place, in a temporary file, for any thread; when it is full, it begins anew."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 # `close` closes it
         self._held: dict[int, tuple[int, int]] = {}
         self._end = 0
+        self._lock = threading.Lock()
 
     def __contains__(self, place: int) -> bool:
         return place in self._held
@@ -271,25 +300,28 @@ class _Kept:
 
     def get(self, place: int) -> bytes | None:
         """The JPEG of this place, where it is kept."""
-        if place not in self._held:
-            return None
-        start, length = self._held[place]
-        self._file.seek(start)
-        return self._file.read(length)
+        with self._lock:
+            if place not in self._held or self._file.closed:
+                return None
+            start, length = self._held[place]
+            self._file.seek(start)
+            return self._file.read(length)
 
     def put(self, place: int, jpeg: bytes) -> None:
         """Keep it."""
-        if self._end + len(jpeg) > _ROOM:
-            self._held.clear()
-            self._end = 0
-        self._file.seek(self._end)
-        self._file.write(jpeg)
-        self._held[place] = self._end, len(jpeg)
-        self._end += len(jpeg)
+        with self._lock:
+            if self._end + len(jpeg) > _ROOM:
+                self._held.clear()
+                self._end = 0
+            self._file.seek(self._end)
+            self._file.write(jpeg)
+            self._held[place] = self._end, len(jpeg)
+            self._end += len(jpeg)
 
     def close(self) -> None:
         """Give the file back."""
-        self._file.close()
+        with self._lock:
+            self._file.close()
 
 
 class PictureThread:
@@ -299,6 +331,8 @@ class PictureThread:
         self._pictures, self._loop = pictures, loop
         self._wishes: dict[int, list[asyncio.Future[bytes | None]]] = {}
         self._work: Callable[[Pictures], object] | None = None
+        self._near: int | None = None
+        """A place that was asked for, and was there already."""
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="pictures", daemon=True)
@@ -306,6 +340,11 @@ class PictureThread:
 
     async def get(self, place: int) -> bytes | None:
         """See `Pictures.read`. Who does not wait any longer is not served."""
+        if (kept := self._pictures.kept(place)) is not None:
+            with self._changed:
+                self._near = place
+                self._changed.notify()
+            return kept
         future: asyncio.Future[bytes | None] = self._loop.create_future()
         with self._changed:
             waiting = self._wishes.pop(place, [])
@@ -337,14 +376,17 @@ class PictureThread:
         ahead = True
         while True:
             with self._changed:
-                while not (self._closed or self._wishes or self._work or ahead):
+                while not (self._closed or self._wishes or self._work or ahead or self._near is not None):
                     self._changed.wait()
                 if self._closed:
                     break
                 work, self._work = self._work, None
+                near, self._near = self._near, None
                 place, waiting = self._wishes.popitem() if self._wishes else (None, [])
             if work is not None:
                 work(self._pictures)
+            if near is not None:
+                self._pictures.look(near)
             if place is not None:
                 self._answer(place, waiting)
                 ahead = True

@@ -50,11 +50,7 @@ class LoggedClip:
             raise SourceError(f"{log}: is of separate pictures, which have no times; a video is needed")
         if clip is not None and not clip.is_file():
             raise SourceError(f"{clip}: no such file")
-        imported = self.log.run.get("imported")
-        if imported and not imported.get("video"):
-            raise SourceError(
-                f"{log}: was imported without its clip, so its frames are not known there; import it with --video CLIP"
-            )
+        require_frames(self.log)
         self.path = clip or clip_of(self.log)
         self.capture = capture_of(self.log, start, end)
         self.video = open_source(Location(self.path.name, video=self.path), self.capture)
@@ -142,6 +138,15 @@ class LoggedClip:
     def _another(self, reason: str) -> SourceError:
         return SourceError(
             f"{self.path} is not the clip that {self.log.path} is of: {reason}; give the right one with --clip"
+        )
+
+
+def require_frames(log: LogReader) -> None:
+    """Raise a SourceError where a log does not say which frames it is of, as one that was imported without its clip."""
+    imported = log.run.get("imported")
+    if imported and not imported.get("video"):
+        raise SourceError(
+            f"{log.path}: was imported without its clip, so its frames are not known there; import it with --video CLIP"
         )
 
 

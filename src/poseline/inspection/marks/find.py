@@ -26,7 +26,10 @@ def find_marks(tracks: Tracks) -> list[Mark]:
     if not len(tracks.rows):
         return []
     tracks = usable(tracks)
-    persons = Sequences.of_persons(tracks, people(tracks))
+    known = people(tracks) if len(tracks.rows) else []
+    if not known:
+        return []
+    persons = Sequences.of_persons(tracks, known)
     found = identity_marks(persons, Sequences.of_ids(tracks))
     poses = persons.cut(mark for mark in found if mark.start == mark.end)  # there, somebody else goes on
     found += side_marks(poses)

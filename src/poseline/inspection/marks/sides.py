@@ -10,6 +10,7 @@ Three signs, from the surest to the faintest, each of which leaves out what a su
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -44,15 +45,16 @@ def side_marks(poses: Sequences) -> list[Mark]:
     apart = {limb: _apart(poses, parts) for limb, parts in _LIMBS.items() if _has(poses, parts)}
     turns = {limb: _turning(poses, vectors) for limb, vectors in apart.items()}
     swapped = _repaired(poses, turns)
+    certain: list[Mark] = []
     found: list[Mark] = []
     for limb, vectors in apart.items():
         exchanged: Bools = np.logical_or.reduce(swapped[:, _columns(poses, limb)], axis=1)
-        found += _exchanged(poses, limb, swapped, exchanged, vectors)
+        certain += _exchanged(poses, limb, swapped, exchanged, vectors)
         doubtful = _changing(poses, turns[limb]) & ~poses.near(exchanged, 3)
         found += _changed(poses, limb, doubtful, vectors)
         if limb == "leg":
             found += _lying(poses, vectors, poses.near(exchanged | doubtful, 2))
-    return found
+    return [*_whole(certain), *found]
 
 
 def _has(poses: Sequences, parts: tuple[str, ...]) -> bool:
@@ -157,6 +159,7 @@ def _repaired(poses: Sequences, turns: dict[str, tuple[Doubles, Doubles]]) -> Bo
         suspect |= _changing(poses, each, above=0.7)
     suspect = poses.near(suspect, _AROUND)
     width, height, _ = shape(poses.tracks)
+    boxes = poses.tracks.rows.box[poses.rows].astype(float)
     times = poses.times + 10 * np.cumsum(np.bincount(poses.cuts, minlength=len(poses.rows)))  # a cut is a gap
     for start, end in zip(poses.starts[:-1], poses.starts[1:], strict=True):
         rows = np.arange(start, end)[suspect[start:end]]
@@ -167,7 +170,8 @@ def _repaired(poses: Sequences, turns: dict[str, tuple[Doubles, Doubles]]) -> Bo
                 poses.confidence[rows],
                 poses.tracks.skeleton.names,
                 width,
-                height,
+                max(height, 1),
+                boxes[rows],
             )
             swapped[rows] = repair(motion, _PRICES).swapped
     return swapped
@@ -179,7 +183,7 @@ def _exchanged(poses: Sequences, limb: str, swapped: Bools, exchanged: Bools, ve
         names = tuple(poses.tracks.skeleton.names[column] for column in _columns(poses, limb) if parts[column])
         pairs = " and ".join(dict.fromkeys(name.partition("_")[2] for name in names))
         which = [part in pairs for part in _LIMBS[limb]]
-        turned = max(_gain(poses, vectors[:, which], row) for row in (first, last + 1))
+        turned = max(_gain(poses, vectors, which, row) for row in (first, last + 1))
         length = int(poses.frame[last] - poses.frame[first]) + 1
         yield _mark(
             poses, first, last, 0.5 + 0.5 * min(1.0, turned / 1.5), names,
@@ -187,11 +191,25 @@ def _exchanged(poses: Sequences, limb: str, swapped: Bools, exchanged: Bools, ve
         )  # fmt: skip
 
 
-def _gain(poses: Sequences, vectors: Doubles, row: int) -> float:
-    """Torsos by which a limb's vectors move less into `row` when they are turned round there."""
+def _whole(marks: list[Mark]) -> Iterator[Mark]:
+    """One mark where legs and arms are exchanged in the same frames."""
+    together: dict[tuple[tuple[int, ...], int, int], list[Mark]] = {}
+    for mark in marks:
+        together.setdefault((mark.persons, mark.start, mark.end), []).append(mark)
+    for (_, start, end), same in together.items():
+        if len(same) == 1:
+            yield same[0]
+            continue
+        names = tuple(name for mark in same for name in mark.keypoints)
+        why = f"left and right of the whole body exchanged for {counted(end - start + 1, 'frame')}"
+        yield replace(same[0], severity=max(mark.severity for mark in same), why=why, keypoints=names)
+
+
+def _gain(poses: Sequences, vectors: Doubles, which: list[bool], row: int) -> float:
+    """Torsos by which these of a limb's vectors move less into `row` when they are turned round there."""
     if not 0 < row < len(vectors) or poses.person[row] != poses.person[row - 1]:
         return 0.0
-    new, old = vectors[row], vectors[row - 1]
+    new, old = vectors[row, which], vectors[row - 1, which]
     kept, turned = (float(np.nansum(np.linalg.norm(new + sign * old, axis=1))) for sign in (-1, 1))
     return max(0.0, kept - turned)
 

@@ -105,7 +105,7 @@ export function inWords(act, state) {
     place: () => `${words(act.keypoint)} set${frames.length > 1 ? " and filled in between" : ""}`, hide: () => `${keypoints} hidden`, drop: () => `${keypoints} wrong`,
     swap_sides: () => "left and right swapped", swap_persons: () => `${act.persons.map((id) => state.nameOf(id)).join(" and ")} swapped`,
     join: () => `joined with ${state.nameOf(act.into)}`, split: () => `from frame ${act.from} on #${act.new}`, rename: () => `called ${act.name}`, delete: () => "deleted",
-    add: () => "added", main: () => "the main person", facing: () => `faces ${{ front: "the camera", back: "away" }[act.facing] ?? `the picture's ${act.facing}`}`,
+    add: () => "added", identify: () => "given to a pose without an id", main: () => "the main person", facing: () => `faces ${{ front: "the camera", back: "away" }[act.facing] ?? `the picture's ${act.facing}`}`,
     scale: () => `scale: ${act.metres} m`, floor: () => "floor line",
   }[act.do]?.() ?? act.do;
   return `${person}${what}${act.do === "split" || !span ? "" : `, ${span}`}`;

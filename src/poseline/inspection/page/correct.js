@@ -119,6 +119,17 @@ export class Correct {
     if (!this.hasSpan) this.state.choose(null);
   }
 
+  // Who somebody is to whom the tracker gave no id: the one at `point`, or the first such one in the frame.
+  async identify(point = null) {
+    const untracked = (this.poses.at(this.state.place) ?? []).filter(({ id }) => id < 0), frame = this.frame;
+    if (!untracked.length) return this.say("Everybody in this frame has an id");
+    const { box } = untracked[0], at = point ?? [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
+    const here = new Set((this.poses.at(this.state.place) ?? []).map(({ id }) => id)), all = this.state.run.persons, made = Math.max(0, ...all.map(({ id }) => id)) + 1;
+    const absent = all.filter(({ id }) => !here.has(id)).map(({ id }) => [id, this.state.nameOf(id)]);
+    const found = await ask("Who is it?", [{ label: "Person", name: "person", options: [...absent, [made, `somebody new, #${made}`]] }]);
+    if (found) this.make({ do: "identify", person: Number(found.person), at: { [frame]: at.map((value) => Math.round(10 * value) / 10) } }, "it has an id");
+  }
+
   main() {
     const person = this.person();
     if (person !== null) this.make({ do: "main", person }, `${this.state.nameOf(person)} is the main person`);

@@ -25,6 +25,7 @@ function table(page) {
     ["j", "join with another person", { j: () => correct.join() }],
     ["t", "split: from here on it is somebody else", { t: () => correct.split() }],
     ["r", "name the person", { r: () => correct.rename() }],
+    ["a", "say who somebody without an id is", { a: () => correct.identify() }],
     ["Del", "delete the person", { Delete: () => correct.remove(), Backspace: () => correct.remove() }],
     ["Shift M", "the main person", { M: () => correct.main() }],
     ["f", "where the person faces", { f: () => correct.facing() }],

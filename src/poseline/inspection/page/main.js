@@ -13,7 +13,7 @@ import { Stage } from "./stage.js";
 import { State, words } from "./state.js";
 import { Timeline } from "./timeline.js";
 
-const LAYERS = "poseline-inspect-layers", MARKS_AFTER = 600;
+const LAYERS = "poseline-inspect-layers", MARKS_AFTER = 600, MARKS_SHARE = 4;
 const byId = (id) => document.getElementById(id);
 
 class Page {
@@ -21,7 +21,7 @@ class Page {
     const state = this.state = new State();
     this.poses = new Poses(state);
     this.pictures = new Pictures(state);
-    this.stage = new Stage(state, this.poses, this.pictures, (...placed) => this.correct.set(...placed));
+    this.stage = new Stage(state, this.poses, this.pictures, (...placed) => this.correct.set(...placed), (point) => this.correct.identify(point));
     this.acts = new Acts(state, this.poses, { told: (answer) => this.told(answer), refused: (text) => this.refused(text), changed: () => this.saving() });
     this.correct = new Correct(state, this.poses, this.stage, this.acts, (text) => this.toast(text));
     this.player = new Player(state, this.pictures);
@@ -106,13 +106,15 @@ class Page {
         this.history.show();
       } catch { return; }
       clearTimeout(this.marking);
-      this.marking = setTimeout(() => this.findMarks(), MARKS_AFTER);
+      this.marking = setTimeout(() => this.findMarks(), Math.max(MARKS_AFTER, MARKS_SHARE * (this.took ?? 0)));
     }, 60);
   }
 
   async findMarks() {
+    const began = performance.now();
     try {
       const { marks } = await getJson("api/marks");
+      this.took = performance.now() - began;
       this.marks.take(marks);
     } catch (error) {
       if (error instanceof Refused) byId("no-marks").textContent = error.message;
@@ -149,6 +151,7 @@ class Page {
     state.tell("playing");
     state.choose(mark.persons[0] ?? null, keypoint);
     state.go(mark.place);
+    byId("stage").scrollIntoView({ block: "nearest" });  // on a phone the list is below it
     this.say(`${words(mark.kind)}, frame ${mark.start}: ${mark.why}`);
   }
 

@@ -4,7 +4,7 @@ import { inWords } from "./acts.js";
 import { words } from "./state.js";
 
 const MOST = 500;
-const KINDS = { identity: "Persons exchanged", sides: "Left and right", jump: "Jump", low_confidence: "Unsure", gap: "Gap", brief: "Seen briefly" };
+const KINDS = { identity: "Identity", sides: "Left and right", jump: "Jump", low_confidence: "Unsure", gap: "Gap", brief: "Seen briefly" };
 const byId = (id) => document.getElementById(id);
 
 function part(parent, tag, name, text) {
@@ -36,6 +36,13 @@ export function tabs(chosenNow) {
       next.focus();
     };
   });
+}
+
+// Within its own panel alone: the page itself stays, and with it the picture.
+function scrollTo(panel, element) {
+  const box = panel.getBoundingClientRect(), own = element.getBoundingClientRect();
+  if (own.top < box.top) panel.scrollTop -= box.top - own.top;
+  else if (own.bottom > box.bottom) panel.scrollTop += own.bottom - box.bottom;
 }
 
 export class Marks {
@@ -74,7 +81,7 @@ export class Marks {
     for (const button of byId("mark-list").querySelectorAll("button")) {
       const own = button.mark === mark;
       button.setAttribute("aria-current", own);
-      if (own) button.scrollIntoView({ block: "nearest" });
+      if (own) scrollTo(byId("marks"), button);
     }
     this.goTo(mark);
   }

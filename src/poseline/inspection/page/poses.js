@@ -2,7 +2,7 @@
 
 import { getBytes, Refused } from "./api.js";
 
-const CHUNK = 256, KEPT = 40, PAUSE = 1000;
+const CHUNK = 64, KEPT = 160, PAUSE = 1000;
 
 export class Poses {
   // `patch` draws what is corrected and not yet saved into a chunk that has come.

@@ -8,9 +8,9 @@ const NEAR = { mouse: 12, pen: 16, touch: 28 };  // CSS pixels from a keypoint a
 const MOST_ZOOM = 16, MOVED = 2;
 
 export class Stage {
-  // `set` gets a keypoint's new place: (person's id, index, [x, y]).
-  constructor(state, poses, pictures, set) {
-    Object.assign(this, { state, poses, pictures, set });
+  // `set` gets a keypoint's new place: (person's id, index, [x, y]); `identify` a point of somebody without an id.
+  constructor(state, poses, pictures, set, identify) {
+    Object.assign(this, { state, poses, pictures, set, identify });
     this.canvas = document.getElementById("view");
     this.pen = this.canvas.getContext("2d", { alpha: false });
     this.zoom = 1;
@@ -196,6 +196,7 @@ export class Stage {
     if (!held || held.id !== event.pointerId) return;
     this.held = null;
     if (this.picking && !held.moved) this.pick(this.inside(this.from(event)));
+    else if (held.choice < 0 && !held.moved) this.identify(this.inside(this.from(event)));
     else if (held.keypoint && held.moved && draft) {
       this.draft = null;
       this.set(draft.person, draft.keypoint, draft.at);
