@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -214,30 +215,16 @@ def _join_loose(known: list[_Track], loose: list[_Track], joins: list[Join]) -> 
 def _join_tracks(known: list[_Track], joins: list[Join]) -> list[_Track]:
     """Join tracks, the surest first, until none leads to another."""
     left = {number: track for number, track in enumerate(known) if len(track.times)}
-    starts, ends = np.full(len(known), np.inf), np.full(len(known), -np.inf)
-    for number, track in left.items():
-        starts[number], ends[number] = track.start, track.end
-    possible: dict[tuple[int, int], tuple[float, float, float]] = {}
-
-    def look(number: int, after: int) -> None:
-        """Put the ways from one track to those from `after` on that are near it in time into `possible`."""
-        near = (starts <= ends[number] + _LONGEST) & (ends >= starts[number] - _LONGEST)
-        for other in np.flatnonzero(near[after:]).tolist():
-            pair = min(number, other + after), max(number, other + after)
-            if pair[0] != pair[1] and (way := _way(left[pair[0]], left[pair[1]])) is not None:
-                possible[pair] = way
-
-    for number in left:
-        look(number, number + 1)
+    possible = {pair: way for pair in combinations(left, 2) if (way := _way(left[pair[0]], left[pair[1]])) is not None}
     while possible:
         (first, second), (_, gap, distance) = min(possible.items(), key=lambda item: item[1][0])
         joins.append(Join(left[first].parts[0], left[second].parts[0], gap, distance))
         left[first].add(left.pop(second))
-        starts[second], ends[second] = np.inf, -np.inf
-        starts[first], ends[first] = left[first].start, left[first].end
-        for pair in [pair for pair in possible if first in pair or second in pair]:
-            del possible[pair]
-        look(first, 0)
+        possible = {pair: way for pair, way in possible.items() if first not in pair and second not in pair}
+        for other in left:
+            pair = min(first, other), max(first, other)
+            if other != first and (way := _way(left[pair[0]], left[pair[1]])) is not None:
+                possible[pair] = way
     return list(left.values())
 
 
