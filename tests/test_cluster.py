@@ -80,7 +80,7 @@ class Elsewhere:
     def executor(self, requests: Sequence[RunRequest], out: Path) -> tuple[Executor, Work]:
         made = OnProcesses(out, 1, 0, None)
         made.as_seen = self._as_seen
-        return made, NodeWork(NodeFiles.of(requests[0].settings))
+        return made, NodeWork(NodeFiles.of(requests[0].settings), cards=0)
 
 
 def reaches_results(unit: NodeUnit) -> NodeUnit:
@@ -258,7 +258,7 @@ def test_the_clusters_token_is_in_no_message(fake_ray: Any, monkeypatch: pytest.
 
     fake_ray.init = refused
     monkeypatch.setenv("RAY_AUTH_TOKEN", "s3cr3t-of-mine")
-    with pytest.raises(SettingsError, match=r"--on ray: cannot be used: Invalid token \*\*\* for the cluster$"):
+    with pytest.raises(SettingsError, match=r"--on ray: cannot be used: Invalid token \*\*\* for the cluster more$"):
         RayCluster("ray")
 
 

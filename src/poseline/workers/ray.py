@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import tempfile
+import textwrap
 import threading
 import time
 import uuid
@@ -35,6 +36,8 @@ _RETRIES = 3
 """How often Ray runs a unit again whose machine died."""
 _IN_FLIGHT = 500
 """Most units that Ray knows of at a time: enough for it to see what machines it could use."""
+_LONGEST = 400
+"""Most letters of Ray's text in an error of ours: Ray explains at length."""
 _WAIT_SECONDS = 30.0
 """How long nothing runs before that is said."""
 _HEAD = {"node:__internal_head__": 0.001}
@@ -346,6 +349,6 @@ def _signal_handlers_kept() -> Iterator[None]:
 
 def _brief(error: BaseException) -> str:
     """What went wrong in one line, without the cluster's token."""
-    text = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    text = textwrap.shorten(str(error), _LONGEST, placeholder=" ...") or type(error).__name__
     token = os.environ.get("RAY_AUTH_TOKEN")
     return text.replace(token, "***") if token else text
