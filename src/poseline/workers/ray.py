@@ -16,7 +16,7 @@ import threading
 import time
 import uuid
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -191,10 +191,16 @@ class _Job(NamedTuple):
 
 
 class Mailbox:
-    """A Ray actor that keeps what units report until it is fetched."""
+    """A Ray actor that keeps what units report until it is fetched, and counts how often each was begun."""
 
     def __init__(self) -> None:
         self._messages: list[tuple[int, Any]] = []
+        self._begun = Counter[int]()
+
+    def begin(self, index: int) -> int:
+        """How often this unit has been begun, now included."""
+        self._begun[index] += 1
+        return self._begun[index]
 
     def put(self, index: int, content: Any) -> None:
         """Keep what a unit reports."""
@@ -223,6 +229,10 @@ def run_unit(job: _Job, kept: list[Any], unit: Any, index: int, mailbox: Any) ->
                 f"{job.version}: install the same on all machines of the cluster"
             )
         )
+    import ray
+
+    if ray.get(mailbox.begin.remote(index)) > 1 + _RETRIES:  # Ray itself sets no limit where memory runs out
+        return Outcome(error=MachineDied(f"its process was ended {1 + _RETRIES} times, as where memory runs out"))
     worker = _worker(job, kept)
     worker.send(unit)
     while True:
