@@ -135,6 +135,17 @@ def test_without_jobs_there_is_one_for_each_card(
     assert batch._jobs(asked, several, device, local=True) == jobs
 
 
+def test_a_plain_run_does_not_ask_for_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "nvidia", lambda: pytest.fail("asking takes a second on some machines"))
+    for asked, several, device in (
+        (None, False, "auto"),
+        (None, True, "auto"),
+        (None, False, "cuda"),
+        (1, True, "cuda"),
+    ):
+        assert batch._jobs(asked, several, device, local=True) == 1
+
+
 def test_auto_has_a_job_for_each_card_at_least(machine_has: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "cores", lambda: 8)
     for count, jobs in ((8, 8), (1, 2)):

@@ -22,6 +22,7 @@ import pytest
 
 from media_worlds import until, write_clip
 from output_worlds import SAMPLES
+from poseline import __version__
 from poseline.batch import run_batch
 from poseline.cluster import CarriedFile, NodeFiles, NodeUnit, NodeWork, SourcesOnCluster, check
 from poseline.errors import ModelError, SettingsError
@@ -31,8 +32,9 @@ from poseline.manifest import read_status
 from poseline.request import RunRequest
 from poseline.settings import Settings, load
 from poseline.workers import Executor, ProcessExecutor, Work, WorkerDied
+from poseline.workers import ray as on_ray
 from poseline.workers.executor import Ended, OnProgress
-from poseline.workers.ray import MachineDied, RayCluster, RayExecutor
+from poseline.workers.ray import MachineDied, Mailbox, RayCluster, RayExecutor
 
 FRAMES = 3
 NOWHERE = Path("/not/on/this/machine")
@@ -80,7 +82,7 @@ class Elsewhere:
     def executor(self, requests: Sequence[RunRequest], out: Path) -> tuple[Executor, Work]:
         made = OnProcesses(out, 1, 0, None)
         made.as_seen = self._as_seen
-        return made, NodeWork(NodeFiles.of(requests[0].settings))
+        return made, NodeWork(NodeFiles.of(requests[0].settings), cards=0)
 
 
 def reaches_results(unit: NodeUnit) -> NodeUnit:
@@ -258,8 +260,49 @@ def test_the_clusters_token_is_in_no_message(fake_ray: Any, monkeypatch: pytest.
 
     fake_ray.init = refused
     monkeypatch.setenv("RAY_AUTH_TOKEN", "s3cr3t-of-mine")
-    with pytest.raises(SettingsError, match=r"--on ray: cannot be used: Invalid token \*\*\* for the cluster$"):
+    with pytest.raises(SettingsError, match=r"--on ray: cannot be used: Invalid token \*\*\* for the cluster more$"):
         RayCluster("ray")
+
+
+class Actor:
+    """Stands for a Ray actor, whose methods are called by `remote`."""
+
+    def __init__(self, kept: Any) -> None:
+        self._kept = kept
+
+    def __getattr__(self, name: str) -> Any:
+        return types.SimpleNamespace(remote=getattr(self._kept, name))
+
+
+class Echo:
+    def __call__(self, unit: str, context: Any) -> str:
+        context.report_progress("at it")
+        return unit
+
+
+def test_a_task_runs_its_unit_in_a_worker_that_stays_and_gives_up_after_some_tries(fake_ray: Any) -> None:
+    fake_ray.get = lambda value: value
+    mailbox = Mailbox()
+    job = on_ray._Job("a job", __version__, cores=1)
+
+    def begin(index: int, job: on_ray._Job = job) -> Any:
+        return on_ray.run_unit(job, [Echo()], f"unit {index}", index, Actor(mailbox))
+
+    try:
+        assert begin(0).result == "unit 0"
+        [worker] = on_ray._kept.values()
+        assert begin(1).result == "unit 1"
+        assert [*on_ray._kept.values()] == [worker]
+        assert mailbox.take() == [(0, "at it"), (1, "at it")]
+        assert mailbox.take() == []
+        assert [type(begin(1).error) for _ in range(4)] == [type(None)] * 3 + [MachineDied]
+        other = begin(2, job._replace(version="0.0.1"))
+        assert isinstance(other.error, SettingsError)
+        assert f"has Poseline {__version__}, and the batch was started with 0.0.1" in str(other.error)
+    finally:
+        for each in on_ray._kept.values():
+            each.close()
+        on_ray._kept.clear()
 
 
 @pytest.mark.system("ray")

@@ -36,6 +36,8 @@ UNRUN = {
     r"--show": "needs a screen",
     r"--serve": "serves a page; test_serve_cameras.py does it",
     r"--jobs": "starts processes; test_jobs_command.py does it",
+    r"--on ray": "needs Ray; test_cluster.py does it",
+    r"--device cuda": "needs a GPU",
     r"int8": "takes a minute; test_precision.py does it",
     r"^poseline doctor": "imports every engine; test_doctor.py does it",
     r"^poseline bench": "takes minutes; test_bench_process.py does it",

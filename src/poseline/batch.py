@@ -112,8 +112,10 @@ def run_batch(
     if settings.output.segment and (pictures := next((each for each in locations if each.pictures), None)):
         raise SettingsError(f"--segment cuts videos, and {pictures.name} is none; leave it out")
     several = len(locations) > 1
-    jobs = _jobs(jobs, several, settings.inference.device, local=serve is None and elsewhere is None)
-    if serve is None:
+    if serve is not None:
+        jobs = 1 if jobs is None else jobs
+    else:
+        jobs = _jobs(jobs, several, settings.inference.device, local=elsewhere is None)
         workers, jobs = (1, jobs) if several else (jobs, 1)
     recorded = serve is None and settings.output.directory and not any(location.live for location in locations)
     if elsewhere and not recorded:
@@ -197,9 +199,11 @@ def _jobs(asked: int | None, several: bool, device: str, *, local: bool) -> int:
     Raises:
         DeviceError: a GPU that is named is not there.
     """
-    cards = worker_cards(device) if local and (asked != 1 or "," in device) else []
+    one_a_card = asked is None and ("," in device or (several and device == "cuda"))
+    wanted = local and ("," in device or one_a_card or (several and asked == 0))  # else not asked for: it takes a while
+    cards = worker_cards(device) if wanted else []
     if asked is None:
-        asked = len(cards) or 1 if "," in device or (several and device == "cuda") else 1
+        asked = len(cards) or 1 if one_a_card else 1
     if "," in device and asked == 1:
         log.info("one process runs, and uses the first of %s", device)
     return asked or (max(cores() // _CORES_A_JOB, len(cards), 1) if several else 0)

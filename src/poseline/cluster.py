@@ -13,6 +13,7 @@ import logging
 import os
 import shutil
 import socket
+import sys
 import tempfile
 import uuid
 from collections import deque
@@ -72,12 +73,13 @@ class Cluster:
         cards = int(_wants_card(settings.inference, files, any(each.get("GPU") for each in machines)))
         where = "this machine, where no cluster was found" if self._ray.started_here else self._on
         log.info(
-            "%s on %s: %s, %g cores, %g GPUs; each source takes %s%s",
+            "%s on %s: %s, %s, %s; each source takes %s%s",
             counted(len(requests), "source"), where, counted(len(machines), "machine"),
-            sum(each["CPU"] for each in machines), sum(each.get("GPU", 0) for each in machines),
+            counted(int(sum(each["CPU"] for each in machines)), "core"),
+            counted(int(sum(each.get("GPU", 0) for each in machines)), "GPU"),
             counted(cores, "core"), " and a GPU" if cards else "",
         )  # fmt: skip
-        return SourcesOnCluster(out, cores, cards, self._most), NodeWork(files)
+        return SourcesOnCluster(out, cores, cards, self._most), NodeWork(files, cards)
 
     def close(self) -> None:
         """End the connection, if there is one."""
@@ -212,11 +214,16 @@ class NotOnMachine(SettingsError):
 
 
 class NodeWork(WorkerSourceWork):
-    """Runs one source after another on a machine of the cluster."""
+    """Runs one source after another on a machine of the cluster.
 
-    def __init__(self, files: NodeFiles) -> None:
+    Args:
+        files: that the settings name.
+        cards: GPUs that Ray gives each source; with none, no GPU is used that Ray does not know of.
+    """
+
+    def __init__(self, files: NodeFiles, cards: int) -> None:
         super().__init__()
-        self._files = files
+        self._files, self._cards = files, cards
         self._here: dict[str, Any] | None = None
 
     def __call__(self, unit: NodeUnit, context: Context) -> NodeResult:  # type: ignore[override] # a source with more
@@ -224,7 +231,9 @@ class NodeWork(WorkerSourceWork):
         _check_here(unit)
         self._here = self._here or self._files.here()
         settings = unit.request.settings
-        inference = settings.inference.model_copy(update=self._here)
+        on_cpu = not self._cards and settings.inference.device == "auto" and sys.platform != "darwin"
+        device = "cpu" if on_cpu else settings.inference.device
+        inference = settings.inference.model_copy(update={**self._here, "device": device})
         request = replace(unit.request, settings=settings.model_copy(update={"inference": inference}))
         final = settings.output.directory
         assert final is not None

@@ -11,11 +11,12 @@ import os
 import signal
 import socket
 import tempfile
+import textwrap
 import threading
 import time
 import uuid
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,6 +36,8 @@ _RETRIES = 3
 """How often Ray runs a unit again whose machine died."""
 _IN_FLIGHT = 500
 """Most units that Ray knows of at a time: enough for it to see what machines it could use."""
+_LONGEST = 400
+"""Most letters of Ray's text in an error of ours: Ray explains at length."""
 _WAIT_SECONDS = 30.0
 """How long nothing runs before that is said."""
 _HEAD = {"node:__internal_head__": 0.001}
@@ -188,10 +191,16 @@ class _Job(NamedTuple):
 
 
 class Mailbox:
-    """A Ray actor that keeps what units report until it is fetched."""
+    """A Ray actor that keeps what units report until it is fetched, and counts how often each was begun."""
 
     def __init__(self) -> None:
         self._messages: list[tuple[int, Any]] = []
+        self._begun = Counter[int]()
+
+    def begin(self, index: int) -> int:
+        """How often this unit has been begun, now included."""
+        self._begun[index] += 1
+        return self._begun[index]
 
     def put(self, index: int, content: Any) -> None:
         """Keep what a unit reports."""
@@ -220,6 +229,10 @@ def run_unit(job: _Job, kept: list[Any], unit: Any, index: int, mailbox: Any) ->
                 f"{job.version}: install the same on all machines of the cluster"
             )
         )
+    import ray
+
+    if ray.get(mailbox.begin.remote(index)) > 1 + _RETRIES:  # Ray itself sets no limit where memory runs out
+        return Outcome(error=MachineDied(f"its process was ended {1 + _RETRIES} times, as where memory runs out"))
     worker = _worker(job, kept)
     worker.send(unit)
     while True:
@@ -346,6 +359,6 @@ def _signal_handlers_kept() -> Iterator[None]:
 
 def _brief(error: BaseException) -> str:
     """What went wrong in one line, without the cluster's token."""
-    text = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    text = textwrap.shorten(str(error), _LONGEST, placeholder=" ...") or type(error).__name__
     token = os.environ.get("RAY_AUTH_TOKEN")
     return text.replace(token, "***") if token else text
