@@ -6,6 +6,7 @@ Some cameras write messages that are not valid. Decoders pass over those, and th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -43,8 +44,9 @@ def without_sei(packet: av.Packet[VideoStream]) -> av.Packet[VideoStream] | None
     result: av.Packet[Any] = av.Packet(joined)
     result.pts, result.dts, result.is_keyframe = packet.pts, packet.dts, packet.is_keyframe
     result.time_base = packet.time_base
-    for side in packet.iter_sidedata():
-        result.set_sidedata(side)
+    with suppress(IndexError):  # as PyAV 18 raises for a kind that it does not know
+        for side in packet.iter_sidedata():
+            result.set_sidedata(side)
     return result
 
 
