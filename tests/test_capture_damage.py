@@ -14,6 +14,7 @@ from poseline.capture import VideoFile, file
 from poseline.capture.container import Opened, open_container
 from poseline.capture.damage import DamageCheck
 from poseline.capture.decoder import Decoded, Decoder
+from poseline.capture.sei import without_sei
 from poseline.frame import plane_pixels
 from poseline.settings import CaptureSettings, load
 
@@ -54,6 +55,10 @@ def zeroed(content: bytearray) -> bytearray:
 
 def cut(content: bytearray) -> bytearray:
     return content[: len(content) // 3]
+
+
+def blank(content: bytearray) -> bytearray:
+    return bytearray(len(content))
 
 
 def headless(content: bytearray) -> bytearray:
@@ -113,8 +118,8 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return clip_of(tmp_path_factory.mktemp("damage") / "sound.mp4")
 
 
-@pytest.mark.parametrize("change", [flipped, zeroed, cut, headless])
-@pytest.mark.parametrize("numbers", [(3,), (150,), (290,), (310,), (100, 130, 250)])
+@pytest.mark.parametrize("change", [flipped, zeroed, blank, cut, headless])
+@pytest.mark.parametrize("numbers", [(3,), (290,), (100, 130, 250)])
 def test_all_pictures_and_marks_are_those_of_the_cpu(
     sound: Path, tmp_path: Path, change: Change, numbers: tuple[int, ...]
 ) -> None:
@@ -186,6 +191,58 @@ def test_settings_between_the_pictures_are_no_damage(sound: Path) -> None:
     given = [*packets[:40], message, *packets[40:]]
     check = DamageCheck(lambda: open_container(str(sound), SETTINGS))
     assert list(check.passed(iter(given))) == given
+
+
+H264_SEI = ("0605ffffff0180", "06052061626380", "060430b500314741393480", "0600010080", "06")
+HEVC_SEI = ("4e0105ffff0180", "4e01052061626380", "4e01891880", "50018410", "4e01011080")
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "messages"),
+    [("clip.mp4", "libx264", H264_SEI), ("clip.ts", "libx264", H264_SEI), ("clip.mp4", "libx265", HEVC_SEI)],
+)
+def test_messages_that_are_not_valid_are_no_damage(
+    name: str, codec: str, messages: tuple[str, ...], tmp_path: Path
+) -> None:
+    """As some cameras write them beside sound pictures."""
+    path = clip_of(tmp_path / name, codec, None if codec == "libx264" else {"x265-params": "log-level=none"}, count=40)
+    source = opened(path)
+    packets = [packet for packet in source.container.demux(source.stream) if packet.size]
+    for message in messages:
+        unit = bytes.fromhex(message)
+        before = b"\0\0\0\1" if name.endswith("ts") else len(unit).to_bytes(4, "big")
+        given = [with_content(packet, before + unit + bytes(packet)) for packet in packets]
+        check = DamageCheck(lambda: opened(path))
+        assert list(check.passed(iter(given))) == given, message
+        given[20] = with_content(packets[20], before + unit + bytes(packets[20])[: packets[20].size // 2])
+        check = DamageCheck(lambda: opened(path))
+        list(check.passed(iter(given)))
+        assert check.damaged is not None
+
+
+def with_content(packet: Any, content: bytes) -> Any:
+    result: Any = av.Packet(content)
+    result.pts, result.dts, result.is_keyframe = packet.pts, packet.dts, packet.is_keyframe
+    result.time_base, result.stream = packet.time_base, packet.stream
+    return result
+
+
+def test_only_messages_are_left_out(sound: Path) -> None:
+    source = opened(sound)
+    packet = next(each for each in source.container.demux(source.stream) if each.size)
+    plain = without_sei(packet)
+    assert plain is not None
+    assert plain is not packet  # x264's own message stands in the first packet
+    assert bytes(packet).endswith(bytes(plain))
+    same = with_content(packet, bytes(plain))
+    assert without_sei(same) is same
+    recovery, other = b"\0\0\0\4\x06\x06\x01\x80", b"\0\0\0\5\x06\x05\x01\x07\x80"
+    both = b"\0\0\0\7\x06\x05\x01\x07\x06\x01\x80"
+    for kept, content in ((recovery, recovery + other), (both, other + both), (b"", other)):
+        found = without_sei(with_content(packet, content))
+        assert (b"" if found is None else bytes(found)) == kept
+    torn = with_content(packet, bytes(packet)[:-3])
+    assert without_sei(torn) is torn
 
 
 def test_without_time_stamps_nothing_comes_twice(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from poseline.capture.container import DAMAGE, Opened
 from poseline.capture.recent import MOST_IN_FLIGHT, RecentPackets
+from poseline.capture.sei import without_sei
 from poseline.machine import cores
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class DamageCheck:
     """Passes packets on once the CPU has decoded them, and those that its decoder may still hold, without an error.
 
     What FFmpeg's decoders cannot notice is not found: flipped bits that still make a valid stream, as most do in HEVC,
-    VP8 and VP9. Such a packet gives much the same picture on the CPU as on a card.
+    VP8 and VP9. Such a packet gives much the same picture on the CPU as on a card. SEI messages are not looked at.
 
     Args:
         open_for_cpu: opens the file that the packets come from.
@@ -75,11 +76,15 @@ class DamageCheck:
         """Whether neither this packet, None for the end, nor one before it is damaged."""
         if self.damaged is not None:
             return False
+        checked = packet
         if packet is not None:
             # What stands before the first key frame cannot be decoded by anybody.
             self._begun = self._begun or packet.is_keyframe
+            checked = without_sei(packet)
+            if checked is None:
+                return True
             self._recent.add(packet, 0)
-        if self._begun and not self._decodes(packet):
+        if self._begun and not self._decodes(checked):
             self.damaged = packet or self.held[-1]
         return self.damaged is None
 
