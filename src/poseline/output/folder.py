@@ -142,13 +142,18 @@ def given_folder(path: Path) -> tuple[Path, bool]:
     return path, False
 
 
+_LONGEST_NAME = 240
+"""Bytes of a folder's name, of the 255 that file systems take: letters may have four each."""
+
+
 def numbered_folder(name: str) -> tuple[Path, bool]:
     """A new folder: runs/`name`, else runs/`name`-2 and so on, and True, as it was created.
 
     Raises:
         OutputError: it cannot be created.
     """
-    stem = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80] or "run"
+    fit = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80]
+    stem = fit.encode()[:_LONGEST_NAME].decode(errors="ignore") or "run"
     try:
         RUNS.mkdir(exist_ok=True)
         if path := new_folder(RUNS / stem):

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import orjson
 from aiohttp import WSMsgType, hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from poseline.errors import OutputError
 from poseline.serve import metrics
@@ -103,7 +104,7 @@ class Server:
         self._ending = asyncio.Event()
         runner = web.AppRunner(
             self._application(), access_log=None, handle_signals=False, keepalive_timeout=30, shutdown_timeout=0.5,
-            handler_cancellation=True,
+            handler_cancellation=True, logger=_requests_log(),
         )  # fmt: skip
         await runner.setup()
 
@@ -424,6 +425,17 @@ def _keep_fresh(request: web.Request) -> None:
     if option is not None and connection is not None:
         with contextlib.suppress(OSError):
             connection.setsockopt(socket.IPPROTO_TCP, option, _UNSENT)
+
+
+def _requests_log() -> logging.Logger:
+    """Where aiohttp says what went wrong with a request, without those that are no HTTP: anybody may send such.
+
+    It would log each with its traceback.
+    """
+    requests = logging.getLogger("poseline.serve.requests")
+    if not requests.filters:
+        requests.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
+    return requests
 
 
 def _parsed(text: str) -> dict[str, Any]:
