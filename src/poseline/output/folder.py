@@ -187,9 +187,16 @@ def new_folder(first: Path, *, exist_ok: bool = False) -> Path | None:
 
 
 def results(path: Path) -> list[Path]:
-    """The files of a run that the folder holds, but for its pictures; files of the user's own are not among them."""
+    """The files of a run that the folder holds, but for its pictures; files of the user's own are not among them.
+
+    None where there is no such folder: somebody may have removed it.
+    """
     tables = {each.file_name() for each in FORMATS.values()}
-    return sorted(Path(entry) for entry in os.scandir(path) if entry.name in tables or _is_ours(entry.name))
+    try:
+        entries = list(os.scandir(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(Path(entry) for entry in entries if entry.name in tables or _is_ours(entry.name))
 
 
 def _is_ours(name: str) -> bool:
