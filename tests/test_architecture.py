@@ -25,8 +25,8 @@ ENGINE_HOMES = (
     "openvino_core.py",
 )
 BASE = {
-    "", "amounts", "errors", "frame", "interruption", "luma", "optional", "orientation", "pose", "request", "settings",
-    "short_repr", "skeleton", "words",
+    "", "amounts", "errors", "frame", "interruption", "luma", "optional", "orientation", "plain_yaml", "pose",
+    "request", "settings", "short_repr", "skeleton", "words",
 }  # fmt: skip
 ROOMS = {"capture", "inference", "tracking", "smooth", "overlay", "output"}
 MAY_IMPORT = {
@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "atomic": {"errors"},
     "luma": set(),
     "optional": {"errors"},
+    "plain_yaml": set(),
     "forks": set(),
     "interruption": {"watchdog"},
     "watchdog": set(),
@@ -44,8 +45,8 @@ MAY_IMPORT = {
     "startup": {"cache", "openvino_core"},
     "frame": {"errors", "orientation"},
     "orientation": set(),
-    "skeleton": {"errors", "frame", "pose"},
-    "settings": {"amounts", "errors", "words"},
+    "skeleton": {"errors", "frame", "plain_yaml", "pose"},
+    "settings": {"amounts", "errors", "plain_yaml", "words"},
     "pose": {"frame", "errors", "words"},
     "short_repr": set(),
     "window_process": {"x11"},

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -233,3 +234,11 @@ def test_a_folder_that_is_called_like_a_format_and_holds_something_else_stays(tm
     with pytest.raises(OutputError, match="holds something else than yolo, and is not removed"):
         prepare(tmp_path, "clip", True, [])
     assert (tmp_path / "keypoints.yolo" / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_folder_that_somebody_removes_meanwhile_holds_nothing() -> None:
+    with prepare(None, "clip", False, []) as folder:
+        folder.journal.write_text("{}\n")
+        assert folder.results() == [folder.journal]
+        shutil.rmtree(folder.path)
+        assert folder.results() == []

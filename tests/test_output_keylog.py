@@ -420,3 +420,12 @@ def test_what_is_no_log_is_refused(content: bytes | None, why: str, tmp_path: Pa
         (tmp_path / "log.jsonl").write_bytes(content)
     with pytest.raises(SourceError, match=rf"log\.jsonl: .*{why}"):
         read_log(tmp_path / "log.jsonl")
+
+
+def test_a_log_that_somebody_removes_meanwhile_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "keypoints.jsonl"
+    with KeypointLog(path, header()) as log:
+        log.require_there()
+        path.unlink()
+        with pytest.raises(OutputError, match="keypoints.jsonl: the keypoint log was deleted while it was being"):
+            log.require_there()

@@ -13,16 +13,36 @@ from __future__ import annotations
 
 import re
 
-_CREDENTIALS = re.compile(r"([a-zA-Z][\w+.-]*://)\S*@")
-"""Up to the last @ of a word, since a password may hold / : # and @ itself: hiding too much is the safe side."""
-_QUERY_SECRET = re.compile(
-    r"(?i)([?&;](?:[\w-]*(?:pas|pwd|token|secret|auth|sig|credential)[\w-]*|(?:[\w-]*[_-])?(?:api)?key)=)[^&;\s'\"#]+"
-)
+_WORD = re.compile(r"\S+")
+_QUERY_VALUE = re.compile(r"([?&;])([\w-]+)=([^&;\s'\"#]+)")
+_SECRET = re.compile(r"(?i)pas|pwd|token|secret|auth|sig|credential|^(?:api)?key$|[_-](?:api)?key$")
+"""What the names of such values have in them. All patterns take time in proportion to the text: it may be a file's."""
+
+_LONGEST = 1800
+"""Letters of an error's text."""
 
 
 def redact(text: str) -> str:
     """Hide the user name and password of every URL in `text`, and secrets in its query."""
-    return _QUERY_SECRET.sub(r"\1***", _CREDENTIALS.sub(r"\1***@", text))
+    if "://" in text and "@" in text:
+        text = _WORD.sub(_without_credentials, text)
+    return _QUERY_VALUE.sub(_without_secret, text) if "=" in text else text
+
+
+def _without_credentials(word: re.Match[str]) -> str:
+    """Up to the last @ of a word, since a password may hold / : # and @ itself: hiding too much is the safe side."""
+    before, mark, rest = word[0].partition("://")
+    _, at, host = rest.rpartition("@")
+    return f"{before}{mark}***@{host}" if at else word[0]
+
+
+def _without_secret(value: re.Match[str]) -> str:
+    return f"{value[1]}{value[2]}=***" if _SECRET.search(value[2]) else value[0]
+
+
+def _shortened(text: str) -> str:
+    """The text, without the middle of one that repeats a whole file."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
 
 
 class PoselineError(Exception):
@@ -31,7 +51,7 @@ class PoselineError(Exception):
     exit_code = 1
 
     def __init__(self, message: str) -> None:
-        super().__init__(redact(message))
+        super().__init__(_shortened(redact(message)))
 
 
 class SettingsError(PoselineError, ValueError):

@@ -23,6 +23,7 @@ from pydantic import (
 
 from poseline.amounts import bytes_in, seconds_in
 from poseline.errors import SettingsError
+from poseline.plain_yaml import NotPlainError, load_plain
 from poseline.words import did_you_mean
 
 
@@ -145,6 +146,10 @@ Moment = Annotated[
 ImageSize = Annotated[int | tuple[int, int], PlainValidator(_image_size)]
 FrameRate = Annotated[float, BeforeValidator(_rate), Field(gt=0)]
 AnySection = TypeVar("AnySection", bound="Section")
+
+
+_MOST_SHOWN = 200
+"""Letters of a value that an error repeats."""
 
 
 class Section(BaseModel):
@@ -430,14 +435,12 @@ def read_yaml(path: Path, what: str) -> Any:
     Raises:
         SettingsError: it cannot be read, or is no YAML.
     """
-    import yaml  # most starts have no file
-
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return load_plain(path.read_text(encoding="utf-8"))
+    except NotPlainError as error:
+        raise SettingsError(f"{path}: not valid YAML: {error}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: {what} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: not valid YAML: {error}") from error
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -465,8 +468,14 @@ def _words(problem: Any) -> str:
     """What pydantic says of one value."""
     if problem["type"] == "value_error":  # ours, in our own words
         return f"{_where(problem)}: {problem['ctx']['error']}"
-    return f"{_where(problem)}: {problem['msg']}, got {problem.get('input')!r}"
+    return f"{_where(problem)}: {problem['msg']}, got {_shown(problem.get('input'))}"
+
+
+def _shown(value: Any) -> str:
+    """The value as Python writes it; of a long one the beginning."""
+    text = repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 def _where(problem: Any) -> str:
-    return ".".join(str(part) for part in problem["loc"])
+    return ".".join(str(part)[:_MOST_SHOWN] for part in problem["loc"])

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from poseline.errors import SettingsError
+from poseline.plain_yaml import NotPlainError, load_plain
 from poseline.pose import Floats
 
 Side = Literal["left", "right", "middle"]
@@ -105,11 +106,9 @@ class Skeleton:
         Raises:
             SettingsError: the file cannot be read, or does not describe a skeleton.
         """
-        import yaml  # most starts have no file
-
         try:
-            content: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            content: Any = load_plain(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, NotPlainError) as error:
             raise SettingsError(f"{path}: cannot be read as a skeleton: {error}") from error
         if not isinstance(content, dict) or not isinstance(content.get("names"), list):
             raise SettingsError(f"{path}: a skeleton needs a list of `names`, such as names: [nose, left_eye]")

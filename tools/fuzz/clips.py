@@ -55,8 +55,8 @@ CODECS = {
     "mjpeg": Codec("mjpeg", ("avi", "mov", "mkv", "mjpeg"), ("yuvj420p", "yuvj422p")),
     "prores": Codec("prores_ks", ("mov", "mkv"), ("yuv422p10le",), interlaced=True),
 }  # fmt: skip
-WITHOUT_STAMPS = frozenset({"h264", "hevc", "obu", "m2v", "mjpeg", "avi"})
-"""Containers that keep no time stamps, or only a number for each picture."""
+WITHOUT_STAMPS = frozenset({"h264", "hevc", "obu", "m2v", "mjpeg", "avi", "mpg"})
+"""Containers that keep no time stamps, a number for each picture, or stamps for some of them only."""
 _FORMATS = {"frag.mp4": "mp4", "m2v": "mpeg2video", "mjpeg": "mjpeg"}
 """FFmpeg's names of formats that a suffix does not say."""
 _IN_ORDER = frozenset({"avi", "mpg"})

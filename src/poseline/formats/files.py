@@ -70,7 +70,7 @@ def read_json(path: Path) -> Any:
     try:
         return orjson.loads(content.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             import json
 
             return json.loads(content, parse_constant=lambda _: None)

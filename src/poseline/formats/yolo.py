@@ -28,6 +28,7 @@ from poseline.formats.pictures import numbered, picture_names, write_pictures
 from poseline.formats.registry import Read
 from poseline.formats.skeletons import skeleton_of
 from poseline.log import Tracks
+from poseline.plain_yaml import NotPlainError, load_plain
 from poseline.skeleton import Skeleton
 from poseline.words import counted
 
@@ -153,11 +154,9 @@ def _yaml_of(path: Path) -> Path | None:
 
 
 def _data(path: Path) -> dict[str, Any]:
-    import yaml
-
     try:
-        data = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
+        data = load_plain(read_text(path))
+    except NotPlainError as error:
         raise SourceError(f"{path}: is not YAML: {error}") from None
     if not isinstance(data, dict):
         raise SourceError(f"{path}: is not the YAML of a dataset")

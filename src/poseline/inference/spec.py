@@ -17,6 +17,14 @@ log = logging.getLogger("poseline")
 ModelFormat = Literal["pt", "onnx", "openvino"]
 
 
+_MOST_KEYPOINTS = 10_000
+"""Of a person; a number beyond is none that a network has."""
+_GARBLED = (
+    KeyError, ValueError, SyntaxError, TypeError, AttributeError, OverflowError, RecursionError, MemoryError
+)  # fmt: skip
+"""What values raise that are not what they should be; the last two where brackets are nested thousands deep."""
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """A pose model's identity and shape, read from its own metadata."""
@@ -66,7 +74,9 @@ class ModelSpec:
             exported = _literal(metadata.get("args") or {})
             end2end = bool(_literal(metadata.get("end2end", False)) or exported.get("nms"))  # suppressed in the network
             channels = int(metadata.get("channels", 3))
-        except (KeyError, ValueError, SyntaxError, TypeError, AttributeError) as error:
+            if not (0 < int(count) <= _MOST_KEYPOINTS and 2 <= int(values) <= 3):
+                raise ValueError(f"kpt_shape {count!r}, {values!r}")
+        except _GARBLED as error:
             raise ModelError(
                 f"{name}: its metadata lacks or garbles {error}; export it with ultralytics, as a pose model"
             ) from error
@@ -99,7 +109,7 @@ def _size(stated: Any) -> tuple[int, int] | None:
         sides = _literal(stated)
         height, width = (sides, sides) if isinstance(sides, int) else sides
         return int(height), int(width)
-    except (ValueError, SyntaxError, TypeError):
+    except _GARBLED:
         return None
 
 

@@ -16,6 +16,7 @@ from poseline.cache import cache_folder
 from poseline.errors import ModelError, PoselineError
 from poseline.inference import published, ultralytics_adapter
 from poseline.inference.spec import ModelSpec
+from poseline.plain_yaml import NotPlainError, load_plain
 from poseline.skeleton import Skeleton
 from poseline.words import file_alike
 
@@ -208,11 +209,9 @@ def _openvino_spec(
 
 
 def _metadata(folder: Path) -> dict[str, Any]:
-    import yaml
-
     try:
-        metadata: Any = yaml.safe_load((folder / _METADATA).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        metadata: Any = load_plain((folder / _METADATA).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, NotPlainError) as error:
         raise ModelError(
             f"{folder}: metadata.yaml cannot be read ({error}); export the model with ultralytics"
         ) from error

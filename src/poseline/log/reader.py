@@ -34,6 +34,8 @@ _BEGINNING = 32
 _NEXT = b'{"type":"next"'
 _CHUNK = 250
 """Frames that are corrected together."""
+_MOST_PIXELS = 1 << 20
+"""Of a picture's side."""
 _LAST = 65_536
 """Bytes at the end of a log that hold its last line."""
 
@@ -101,14 +103,12 @@ class LogReader:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the K keypoints."""
-        return tuple(self.run["skeleton"]["names"])
+        return tuple(str(name) for name in self.run["skeleton"]["names"])
 
     @property
     def skeleton(self) -> Skeleton:
         """Names, edges and, where the log has them, sigmas of the keypoints."""
-        stated = self.run["skeleton"]
-        edges = tuple((int(a), int(b)) for a, b in stated.get("edges") or ())
-        return Skeleton(self.names, edges, tuple(stated.get("sigmas") or ()))
+        return _skeleton(self.run)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -169,7 +169,13 @@ class LogReader:
         for line in self._lines():
             try:
                 taken = self._parse(line)
-            except (ValueError, KeyError, TypeError, AttributeError):  # whatever a broken line can be mistaken for
+            except (
+                ValueError,
+                KeyError,
+                TypeError,
+                AttributeError,
+                OverflowError,
+            ):  # whatever a broken line can be mistaken for
                 self.skipped += 1
             else:
                 if taken is not None:
@@ -207,10 +213,14 @@ class LogReader:
             run: dict[str, Any] = json.loads(first.decode("utf-8"))
             schema = run["schema"] if run["type"] == "run" else None
             names = [str(name) for name in run["skeleton"]["names"]]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise SourceError(f"{self.path}: not a keypoint log: its first line is no run record") from None
         if schema != SCHEMA or not names:
             raise SourceError(f"{self.path}: a keypoint log of schema {schema}; this version reads schema {SCHEMA}")
+        try:
+            _check_header(run)
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
+            raise SourceError(f"{self.path}: the keypoint log's first line is garbled: {str(error)[:200]}") from error
         return run
 
     def _parse(self, line: bytes) -> tuple[dict[str, Any], LoggedFrame] | None:
@@ -236,10 +246,10 @@ class LogReader:
         return None
 
     def _frame(self, record: dict[str, Any]) -> LoggedFrame:
-        source, index = str(record.get("source", self.run["source"])), int(record["frame"])
+        source, index = str(record.get("source", self.run["source"])), _tick(record["frame"])
         frame = LoggedFrame(
             index,
-            int(record["pts"]),
+            _tick(record["pts"]),
             _number(record["time"]),
             _poses(record["persons"], len(self.names)),
             int(record["dropped_before"]),
@@ -321,7 +331,7 @@ def last_record(path: Path) -> dict[str, Any]:
 
 
 def _last_line(path: Path) -> dict[str, Any]:
-    with suppress(OSError, ValueError, IndexError), path.open("rb") as file:  # IndexError: it is empty
+    with suppress(OSError, ValueError, IndexError, RecursionError), path.open("rb") as file:  # IndexError: it is empty
         file.seek(max(0, path.stat().st_size - _LAST))
         found = json.loads(file.read().splitlines()[-1])
         return found if isinstance(found, dict) else {}
@@ -353,7 +363,7 @@ def _size_record(line: bytes) -> dict[str, Any] | None:
     try:
         record: dict[str, Any] = json.loads(line)
         return record if record["type"] == "size" and int(record["width"]) and int(record["height"]) else None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 
@@ -374,6 +384,34 @@ def _person(persons: Sequence[dict[str, Any]], poses: Poses, table: Table, row: 
     if place >= 0 and np.array_equal(poses.keypoints[place], table.keypoints[row], equal_nan=True):
         return {**kept, "id": number}
     return {**kept, **rounded_person(number, float(table.score[row]), table.box[row], table.keypoints[row])}
+
+
+def _check_header(run: Mapping[str, Any]) -> None:
+    """Raise an error of Python's own where something in a log's first line is not of its kind."""
+    _skeleton(run)
+    if not 0 < _pixel_aspect(run) < float("inf"):
+        raise ValueError("its pixel_aspect is no ratio")
+    if not all(each is None or (isinstance(each, int) and 0 <= each < _MOST_PIXELS) for each in _first_size(run)):
+        raise ValueError("its width and height are no numbers of pixels")
+    if not isinstance(run.get("source", ""), str):
+        raise TypeError("its source is no text")
+    if not isinstance(run.get("classes", ()), list | tuple):
+        raise TypeError("its classes are no list")
+
+
+def _skeleton(run: Mapping[str, Any]) -> Skeleton:
+    stated = run["skeleton"]
+    edges = tuple((int(a), int(b)) for a, b in stated.get("edges") or ())
+    sigmas = tuple(float(sigma) for sigma in stated.get("sigmas") or ())
+    return Skeleton(tuple(str(name) for name in stated["names"]), edges, sigmas)
+
+
+def _tick(value: Any) -> int:
+    """A whole number that an array of 64 bits can hold."""
+    number = int(value)
+    if not -(2**63) <= number < 2**63:
+        raise OverflowError(f"{number} is no frame's number or time stamp")
+    return number
 
 
 def _number(value: float | None) -> float:

@@ -5,6 +5,7 @@ Each line is written by a single unbuffered write: a killed run loses at most th
 
 from __future__ import annotations
 
+import os
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -105,6 +106,11 @@ class KeypointLog:
             ended: how the run ended; unset: `failed` where there is an error, else `complete`.
         """
         self._write(self._records.end(counts, elapsed, fps, error, ended))
+
+    def require_there(self) -> None:
+        """Raise an OutputError where somebody removed the file; writing to it still succeeds."""
+        if os.fstat(self._file.fileno()).st_nlink == 0:
+            raise OutputError(f"{self._path}: the keypoint log was deleted while it was being written")
 
     def close(self) -> None:
         """Close the file; without `end` before, the log says that the run was killed."""

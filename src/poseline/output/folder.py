@@ -143,13 +143,18 @@ def given_folder(path: Path) -> tuple[Path, bool]:
     return path, False
 
 
+_LONGEST_NAME = 240
+"""Bytes of a folder's name, of the 255 that file systems take: letters may have four each."""
+
+
 def numbered_folder(name: str) -> tuple[Path, bool]:
     """A new folder: runs/`name`, else runs/`name`-2 and so on, and True, as it was created.
 
     Raises:
         OutputError: it cannot be created.
     """
-    stem = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80] or "run"
+    fit = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80]
+    stem = fit.encode()[:_LONGEST_NAME].decode(errors="ignore") or "run"
     try:
         RUNS.mkdir(exist_ok=True)
         if path := new_folder(RUNS / stem):
@@ -183,9 +188,16 @@ def new_folder(first: Path, *, exist_ok: bool = False) -> Path | None:
 
 
 def results(path: Path) -> list[Path]:
-    """The files of a run that the folder holds, but for its pictures; files of the user's own are not among them."""
+    """The files of a run that the folder holds, but for its pictures; files of the user's own are not among them.
+
+    None where there is no such folder: somebody may have removed it.
+    """
     tables = {each.file_name() for each in FORMATS.values()}
-    return sorted(Path(entry) for entry in os.scandir(path) if entry.name in tables or _is_ours(entry.name))
+    try:
+        entries = list(os.scandir(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(Path(entry) for entry in entries if entry.name in tables or _is_ours(entry.name))
 
 
 def _is_ours(name: str) -> bool:

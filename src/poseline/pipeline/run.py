@@ -92,6 +92,7 @@ def run(
             _check_counts(report)
             report.notes += [*source.notes, *_remarks(source, estimator, report, recorder), *recorder.notes]
             with _noting_errors(report):
+                recorder.log.require_there()
                 journal = LogFile(journal_of(folder.path), raw=True)
                 for each in chosen_formats(settings.output.log):
                     notes = each.convert(journal, folder.keypoints(each.name))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from poseline.errors import OutputError
 from poseline.serve.access import Access, add_headers
@@ -93,7 +94,7 @@ class PageServer:
         self._ending = asyncio.Event()
         runner = web.AppRunner(
             self._application(), access_log=None, handle_signals=False, keepalive_timeout=30, shutdown_timeout=0.5,
-            handler_cancellation=True,
+            handler_cancellation=True, logger=_requests_log(),
         )  # fmt: skip
         await runner.setup()
 
@@ -156,6 +157,17 @@ def add_files(app: web.Application, folder: Path) -> None:
     for path in sorted(folder.iterdir()):
         if path.suffix in _TYPES:
             app.router.add_get("/" if path.name == "index.html" else f"/{path.name}", static_file(path))
+
+
+def _requests_log() -> logging.Logger:
+    """Where aiohttp says what went wrong with a request, without those that are no HTTP: anybody may send such.
+
+    It would log each with its traceback.
+    """
+    requests = logging.getLogger("poseline.serve.requests")
+    if not requests.filters:
+        requests.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
+    return requests
 
 
 def _listening(address: Address) -> list[socket.socket]:

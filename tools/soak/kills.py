@@ -1,0 +1,185 @@
+"""Kill recordings at random moments, and take the disk away from them; see what is left, and that it is said.
+
+    python tools/soak/kills.py [--kills 40] [--fills 20] [--seed 1] [--json FILE]
+
+A sample is recorded by `poseline run` with the built-in model, whole and in segments. A kill is SIGKILL once so many
+frames are in the log, as chance says. Then the log must have every frame up to its last line, torn at most; `recover`
+must give a video that lacks at most half a second of the log.
+
+The disk is taken away by a small tmpfs (as root), by a limit on a file's size, by removing the folder, or by mounting
+it read-only (as root). Then the exit code must be 4, the error one line without a traceback, and the log readable.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import av
+
+from poseline.errors import PoselineError
+from poseline.log import read_log
+from poseline.output.recover import recover
+
+SAMPLE = Path(__file__).parents[2] / "samples" / "squat.mp4"
+LOST = 0.5
+"""Seconds of video, at most, that a kill may cost: a fragment of 0.2 s, and the frames that were being encoded."""
+RATE = 25
+"""Frames a second of the sample."""
+RUN = [sys.executable, "-m", "poseline", "run", str(SAMPLE), "-m", "builtin", "--imgsz", "64"]
+QUICK_ENOUGH = 120.0
+
+
+def started(out: Path, *options: str, most_bytes: int | None = None) -> subprocess.Popen[str]:
+    """A recording; none of its files may be larger than `most_bytes`."""
+
+    def limit() -> None:
+        if most_bytes is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+
+    command = [*RUN, "-o", str(out), *options]
+    return subprocess.Popen(  # noqa: S603 # our own command
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=limit, start_new_session=True
+    )  # fmt: skip
+
+
+def logged(out: Path) -> int:
+    """Whole lines in all parts of the log."""
+    return sum(path.read_bytes().count(b"\n") for path in out.glob("keypoints*.jsonl"))
+
+
+def wait_for(out: Path, lines: int, process: subprocess.Popen[str]) -> None:
+    """Until the log has so many lines, or the run has ended."""
+    deadline = time.monotonic() + QUICK_ENOUGH
+    while process.poll() is None and time.monotonic() < deadline and logged(out) < lines:
+        time.sleep(0.005)
+
+
+def pictures(path: Path) -> int:
+    """Pictures in a video, by decoding them."""
+    with av.open(str(path)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def kill(out: Path, segmented: bool, chance: random.Random) -> tuple[str, float]:
+    """What is wrong after a kill, empty for nothing; and the seconds of video that were lost."""
+    process = started(out, *(("--segment", "2s") if segmented else ("--live",) if chance.random() < 0.3 else ()))
+    wait_for(out, chance.randrange(2, 195), process)
+    time.sleep(chance.random() / 20)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    if not any(out.glob("keypoints*.jsonl")):
+        return "", 0.0  # killed before its first line
+    log = read_log(out)
+    numbers = [frame.index for frame in log.frames]
+    if numbers != sorted(set(numbers)) or log.skipped > 1:
+        return f"the log skips {log.skipped} lines, and has {len(numbers)} frames", 0.0
+    if not any(out.glob("*.part")) or log.ended == "complete":
+        return "", 0.0
+    try:
+        saved = recover(out)
+    except PoselineError as error:
+        newest = max(out.glob("keypoints*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+        early = newest.read_bytes().count(b'"type":"frame"') <= LOST * RATE  # of this segment there is no fragment yet
+        return ("" if early else f"recover: {error}"), 0.0
+    lost = saved.lost_seconds or 0.0
+    if saved.frames != pictures(saved.video):
+        return f"{saved.frames} pictures said, {pictures(saved.video)} there", lost
+    return (f"{lost:.2f} s of video lost" if lost > LOST + 1e-6 else ""), lost
+
+
+def fill(place: Path, how: str, chance: random.Random) -> str:
+    """What is wrong with how a run ends whose disk is taken away; empty for nothing."""
+    out, most = place / "out", None
+    if how in ("full", "read-only"):
+        size = f"{chance.randrange(60, 500)}k" if how == "full" else "50m"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], check=True)  # noqa: S603, S607
+    elif how == "quota":
+        most = chance.randrange(20_000, 200_000)
+    try:
+        process = started(out, most_bytes=most)
+        if how == "removed":
+            wait_for(out, chance.randrange(2, 120), process)
+            shutil.rmtree(out, ignore_errors=True)
+        elif how == "read-only":
+            wait_for(out, chance.randrange(2, 120), process)
+            # Files that are open for writing keep a file system from it, as they do a disk's: then nothing happens.
+            subprocess.run(["mount", "-o", "remount,ro", str(place)], check=False, stderr=subprocess.DEVNULL)  # noqa: S603, S607
+        try:
+            _, text = process.communicate(timeout=QUICK_ENOUGH)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            return "hang"
+        return _fault_of_fill(out, how, process.returncode, text)
+    finally:
+        if how in ("full", "read-only"):
+            subprocess.run(["umount", "-l", str(place)], check=True)  # noqa: S603, S607
+
+
+def _fault_of_fill(out: Path, how: str, code: int, text: str) -> str:
+    if code == 0 and how in ("read-only", "removed"):
+        return "" if how == "read-only" else "exit code 0 where its folder was removed"
+    if code == 0:
+        whole = out / "annotated.mp4"
+        return "" if whole.exists() and pictures(whole) == 210 else "exit code 0 without its files"
+    if code != 4:
+        return f"exit code {code}: {text[-300:]}"
+    if "Traceback" in text:
+        return f"traceback: {text[-300:]}"
+    if (out / "keypoints.jsonl").exists() and (out / "keypoints.jsonl").stat().st_size:
+        try:
+            read_log(out)
+        except PoselineError as error:
+            return f"its log: {error}" if b"\n" in (out / "keypoints.jsonl").read_bytes() else ""
+    return ""
+
+
+def main() -> int:
+    """Run it; 0 where there is no fault."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=40)
+    parser.add_argument("--fills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", type=Path)
+    chosen = parser.parse_args()
+    chance = random.Random(chosen.seed)  # noqa: S311 # the same for a seed
+    table: dict[str, Counter[str]] = defaultdict(Counter)
+    faults, most, begun = [], 0.0, time.monotonic()
+    kinds = ["full", "quota", "removed", "read-only"] if os.geteuid() == 0 else ["quota", "removed"]
+    tried = [("killed", "segmented" if number % 3 == 2 else "whole") for number in range(chosen.kills)]
+    tried += [("disk", kinds[number % len(kinds)]) for number in range(chosen.fills)]
+    for what, how in tried:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            if what == "killed":
+                fault, lost = kill(Path(folder) / "out", how == "segmented", chance)
+                most = max(most, lost)
+            else:
+                fault = fill(Path(folder), how, chance)
+        row = table[f"{what}, {how}"]
+        row["cases"] += 1
+        row["faults"] += bool(fault)
+        if fault:
+            faults.append(f"{what}, {how}: {fault}")
+            print(faults[-1], file=sys.stderr, flush=True)
+    for name, row in table.items():
+        print(f"{name:20}{row['cases']:5} cases {row['faults']:5} faults")
+    print(f"most video lost {most:.2f} s; seed {chosen.seed}, {time.monotonic() - begun:.0f} s")
+    if chosen.json:
+        chosen.json.write_text(json.dumps({"table": table, "faults": faults, "most lost": most}))
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
