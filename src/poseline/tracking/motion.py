@@ -41,6 +41,7 @@ _JERKINESS = _of_height(1.5, 1.5, 0.7, 0.7)
 """How much velocity wanders in one second, in box heights per second (the root of the acceleration's density)."""
 _FIRST, _SECOND = np.array([0, 1, 0, 0, 1]), np.array([2, 2, 0, 1, 1])
 """Whose product each of position, velocity and their three covariances loses."""
+_LEAST = np.array([-np.inf, -np.inf, 1, 1])
 _TO_CENTRES = np.array([[0.5, 0, -1, 0], [0, 0.5, 0, -1], [0.5, 0, 1, 0], [0, 0.5, 0, 1]])
 _TO_CORNERS = np.array([[1, 0, 1, 0], [0, 1, 0, 1], [-0.5, 0, 0.5, 0], [0, -0.5, 0, 0.5]])
 """By rows x1 y1 x2 y2, and centre and size: how much each adds to each of the others."""
@@ -152,6 +153,5 @@ def _passing(seconds: float) -> Doubles:
 
 def _sized(centres: Doubles) -> Doubles:
     """The same (N, 4) centres, in place, with a width and height of at least a pixel, so that noise never vanishes."""
-    sizes = centres[:, 2:]
-    np.maximum(sizes, 1.0, out=sizes)
-    return centres
+    sized: Doubles = np.maximum(centres, _LEAST, out=centres)
+    return sized
