@@ -13,7 +13,7 @@ from poseline.settings import TrackingSettings
 from poseline.skeleton import COCO17
 from poseline.tracking import Tracker, track
 from poseline.tracking.appearance import Torso, learned, resemblance, torso_colours
-from poseline.tracking.match import duplicates, iou, likeness, nearness, pair
+from poseline.tracking.match import crowding, iou, likeness, nearness, pair
 from poseline.tracking.motion import Motion, to_centres, to_corners
 from worlds import (
     Person,
@@ -240,7 +240,7 @@ def test_a_picture_that_is_not_planes_in_memory_is_left_alone() -> None:
 def test_resemblance_falls_with_distance_and_the_unknown_resemble_all() -> None:
     colours = np.array([[100, 128, 128], [100, 148, 128], [140, 128, 128], [np.nan] * 3], np.float32)
     expected = np.array([[1, 0.5, 0.5, 1], [0.5, 1, 0.25, 1], [0.5, 0.25, 1, 1], [1, 1, 1, 1]])
-    np.testing.assert_allclose(resemblance(colours, colours), expected, rtol=1e-5)
+    np.testing.assert_allclose(resemblance(colours[:, None], colours), expected, rtol=1e-5)
 
 
 def test_colours_are_learned_over_a_second_at_every_frame_rate() -> None:
@@ -593,9 +593,9 @@ def test_where_few_keypoints_are_seen_boxes_alone_count() -> None:
 
 
 def test_nearness_falls_with_distance_and_reaches_farther_with_time() -> None:
-    here = np.array([[100.0, 100, 40, 100]])
-    places = np.array([[100.0, 100, 40, 100], [160, 100, 40, 100], [240, 100, 40, 100], [100, 100, 40, 40]])
-    soon, later, late = (nearness(here, places, np.array([unseen]))[0] for unseen in (0.03, 1.0, 60.0))
+    here = [100.0, 100, 40, 100]
+    places: list[list[float]] = [[100, 100, 40, 100], [160, 100, 40, 100], [240, 100, 40, 100], [100, 100, 40, 40]]
+    soon, later, late = ([nearness(here, place, unseen) for place in places] for unseen in (0.03, 1.0, 60.0))
     assert soon[0] == pytest.approx(1)
     assert soon[1] == 0
     assert 0 < later[1] < 1
@@ -606,22 +606,18 @@ def test_nearness_falls_with_distance_and_reaches_farther_with_time() -> None:
 
 def test_pairs_are_best_as_a_whole_and_none_is_below_the_least() -> None:
     greedy_would_fail = np.array([[0.9, 0.8], [0.8, 0.1]], np.float32)
-    rows, columns = pair(greedy_would_fail, 0.2)
-    assert list(zip(rows.tolist(), columns.tolist(), strict=True)) == [(0, 1), (1, 0)]
-    rows, columns = pair(np.array([[0.9, 0.1], [0.0, 0.1]], np.float32), 0.2)
-    assert (rows.tolist(), columns.tolist()) == ([0], [0])
+    assert pair(greedy_would_fail, 0.2) == [(0, 1), (1, 0)]
+    assert pair(np.array([[0.9, 0.1], [0.0, 0.1]], np.float32), 0.2) == [(0, 0)]
     a_bad_pair_could_tip_the_sum = np.array([[0.5, 0.19], [0.45, 0.0]], np.float32)
-    rows, columns = pair(a_bad_pair_could_tip_the_sum, 0.2)
-    assert (rows.tolist(), columns.tolist()) == ([0], [0])
-    assert all(len(side) == 0 for side in pair(np.zeros((2, 3), np.float32), 0.0))
-    assert all(len(side) == 0 for side in pair(np.zeros((0, 3), np.float32), 0.2))
+    assert pair(a_bad_pair_could_tip_the_sum, 0.2) == [(0, 0)]
+    assert pair(np.zeros((2, 3), np.float32), 0.0) == []
+    assert pair(np.zeros((0, 3), np.float32), 0.2) == []
 
 
 def test_the_weaker_of_two_that_look_the_same_is_the_duplicate() -> None:
     found = poses((100, 100), (300, 100), (102, 100), (316, 100))
-    assert duplicates(likeness(found.boxes, found.keypoints, found.boxes, found.keypoints, SIGMAS)).tolist() == [
-        False,
-        False,
-        True,
-        False,
-    ]
+    alike = likeness(found.boxes, found.keypoints, found.boxes, found.keypoints, SIGMAS)
+    pairs = [(row, column, float(alike[row, column])) for row, column in np.ndindex(*alike.shape)]
+    repeated, crowded = crowding(pairs)
+    assert repeated == {2}
+    assert crowded == {0, 1, 2, 3}

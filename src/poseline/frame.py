@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -62,6 +62,12 @@ def turned(frame: av.VideoFrame, orientation: Orientation) -> av.VideoFrame:
     result.colorspace, result.color_range = frame.colorspace, frame.color_range
     result.color_primaries, result.color_trc = frame.color_primaries, frame.color_trc
     return result
+
+
+@lru_cache(maxsize=16)
+def black_pixels(width: int, height: int) -> Pixels:
+    """(height, width, 3) uint8 of a black picture, read-only, which takes no memory."""
+    return np.broadcast_to(np.zeros((1, 1, 1), np.uint8), (height, width, 3))
 
 
 def bgr_pixels(picture: Picture) -> Pixels:
@@ -163,8 +169,7 @@ class Frame:
 
     def without_pixels(self) -> Frame:
         """The same frame with a black picture of its size, which takes no memory."""
-        black = np.broadcast_to(np.zeros((1, 1, 1), np.uint8), (self.height, self.width, 3))
-        return replace(self, picture=black, jpeg=None, orientation=None)
+        return replace(self, picture=black_pixels(self.width, self.height), jpeg=None, orientation=None)
 
     def __repr__(self) -> str:
         return f"Frame(index={self.index}, time={self.time:.3f} s, {self.width}x{self.height}, source={self.source!r})"

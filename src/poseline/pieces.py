@@ -19,7 +19,7 @@ import numpy as np
 from poseline.capture import Source, SourceInfo
 from poseline.capture.file import bad_notes, shortage
 from poseline.errors import PoselineError
-from poseline.frame import Frame, Gap
+from poseline.frame import Frame, Gap, black_pixels
 from poseline.interruption import Interruption
 from poseline.machine import cores, worker_cards
 from poseline.pose import Floats, Integers, Observation, Poses, Speed
@@ -79,16 +79,11 @@ class Found(NamedTuple):
             own = slice(begin, begin + stamp.persons)
             poses = Poses.of(self.boxes[own], self.scores[own], self.keypoints[own], self.classes[own])
             begin += stamp.persons
-            width, height = stamp.size
-            black = np.broadcast_to(_BLACK, (height, width, 3))
             frame = Frame(
-                black, index, stamp.pts, stamp.time_base, stamp.time, time.monotonic(), source, stamp.corrupt,
-                gap=stamp.gap, pixel_aspect=stamp.pixel_aspect,
+                black_pixels(*stamp.size), index, stamp.pts, stamp.time_base, stamp.time, time.monotonic(), source,
+                stamp.corrupt, gap=stamp.gap, pixel_aspect=stamp.pixel_aspect,
             )  # fmt: skip
             yield Observation(frame, poses, stamp.speed, stamp.input_shape, self.colours[own])
-
-
-_BLACK = np.zeros((1, 1, 1), np.uint8)
 
 
 def messages(seen: Iterator[Observation], torso: Torso | None) -> Iterator[Found]:

@@ -81,7 +81,12 @@ class Poses:
 
     def with_ids(self, ids: Integers) -> Poses:
         """The same poses under other ids, shape (N,)."""
-        return Poses(self.boxes, self.scores, self.keypoints, self.classes, ids)
+        if ids.shape != self.ids.shape:
+            raise ValueError(f"ids must have shape {self.ids.shape}, got {ids.shape}")
+        ids.setflags(write=False)
+        same = object.__new__(Poses)
+        same.__dict__.update(self.__dict__, ids=ids)  # all the rest is valid already: to check it again takes longer
+        return same
 
     @classmethod
     def of(cls, boxes: Floats, scores: Floats, keypoints: Floats, classes: Integers | None = None) -> Poses:

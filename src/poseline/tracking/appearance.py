@@ -23,10 +23,10 @@ Torso: TypeAlias = tuple[int, int, int, int]
 _PLANAR = frozenset({"yuv420p", "yuvj420p"})
 _LEAST = np.array([-np.inf, -np.inf, 0.5], np.float32)
 """x, y and confidence above which a corner of the torso is taken to be where it is said to be."""
-_WEIGHTS = np.array([0.5, 1, 1], np.float32)
-"""Of luma and the two chroma, in the distance of two colours."""
 _APART = 20.0
 """Grey levels at which two colours are half alike; one person's torso stays within about 15."""
+_EXPONENTS = -((np.array([0.5, 1, 1], np.float32) / np.float32(_APART)) ** 2)
+"""Of luma, which weighs half, and the two chroma: what their squared differences add to the exponent of likeness."""
 _MEMORY = 1.0
 """Seconds over which a colour is averaged: a step into the shade is learned, a passing arm is not."""
 _RED, _BLUE = BT601
@@ -81,22 +81,26 @@ def torso_colours(frame: Frame, keypoints: Floats, torso: Torso | None) -> Float
 
 
 def resemblance(colours: Floats, others: Floats) -> Floats:
-    """(N, M) float32 how alike (N, 3) and (M, 3) colours are: 1 for the same, 0 for another, 1 for the unknown.
+    """(...) float32 how alike two colours (..., 3) are: 1 for the same, 0 for another, 1 for the unknown.
 
-    Halved at `_APART` grey levels, as a Gaussian; from twice as many on it is another.
+    Halved at `_APART` grey levels, as a Gaussian; from twice as many on it is another. Shapes are broadcast.
     """
-    apart = (colours[:, None] - others) * _WEIGHTS
-    squared = np.fmax(np.einsum("nmc,nmc->nm", apart, apart) / np.float32(_APART**2), 0)  # 0 for NaN
-    result: Floats = np.exp2(-squared) * (squared < 4)
+    apart = colours - others
+    apart *= apart
+    exponents = np.fmin(apart.dot(_EXPONENTS), 0)  # 0 for NaN
+    result: Floats = np.exp2(exponents) * (exponents > -4)
     return result
 
 
 def learned(known: Floats, seen: Floats, seconds: float) -> Floats:
     """(N, 3) the colours `known`, after those `seen` have shown for `seconds`; what is not seen changes nothing."""
-    share = np.float32(1 - math.exp(-seconds / _MEMORY))
-    blended = known + share * (seen - known)
-    result: Floats = np.where(np.isnan(blended), np.fmax(known, seen), blended)  # the one that is a number, if any
-    return result
+    blended = seen - known
+    blended *= 1 - math.exp(-seconds / _MEMORY)
+    blended += known
+    unknown = np.isnan(blended)
+    if np.count_nonzero(unknown):
+        blended = np.where(unknown, np.fmax(known, seen), blended)  # the one that is a number, if any
+    return blended
 
 
 def _means(picture: Picture, places: NDArray[np.intp]) -> Floats:

@@ -12,12 +12,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from poseline.pose import Floats
-
 Pairs: TypeAlias = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
-def assign(weights: Floats) -> Pairs:
+def assign(weights: NDArray[np.floating[Any]]) -> Pairs:
     """Rows and columns of the pairing with the greatest sum of `weights`, (N, M): two arrays of min(N, M) indices."""
     rows, columns = _solver()(weights, maximize=True)
     return rows, columns

@@ -19,15 +19,26 @@ id is `UNTRACKED`, and stays so in the frames that have gone by.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from poseline.pose import UNTRACKED, Floats, Integers, Poses
 from poseline.settings import TrackingSettings
 from poseline.tracking.appearance import learned, resemblance
-from poseline.tracking.match import SAME, crowded, duplicates, likeness, nearness, pair, spread_out
-from poseline.tracking.motion import COAST, Doubles, Motion, to_centres
+from poseline.tracking.match import (
+    SAME,
+    Candidate,
+    Indices,
+    Shapes,
+    alike_pairs,
+    best_pairs,
+    crowding,
+    flattened,
+    nearness,
+    oks_weights,
+)  # fmt: skip
+from poseline.tracking.motion import COAST, Motion, to_centres
 
 _SURE = 0.7
 """Score from which a new person needs no probation."""
@@ -35,13 +46,27 @@ _PROBATION = 0.09
 """Seconds for which a less sure one is followed before it gets an id: just under one frame at 10 frames a second."""
 _NOBODY = -1
 """In place of a track's row: no track."""
-_NO_ID = np.array([UNTRACKED])
+
+
+@dataclass(slots=True)
+class _Track:
+    """What is known of somebody, beside place and look."""
+
+    number: int
+    """The id; `UNTRACKED` while on probation."""
+    kind: int
+    """The class."""
+    age: float = 0.0
+    """Seconds since first seen."""
+    unseen: float = 0.0
+    """Seconds since last seen."""
 
 
 class Tracker:
     """Keeps the tracks of one run. Ids count from 1 and are never reused by this tracker. For one thread.
 
-    State is parallel arrays, one row a track, so that a frame costs the same few numpy calls however many are in it.
+    Places, keypoints and colours are arrays, one row a track, worked on for all at once. Choices are made in Python
+    over the few pairs that overlap: there a numpy call costs more than what it would do.
     """
 
     def __init__(self, settings: TrackingSettings, sigmas: Floats | tuple[float, ...], conf: float = 0.0) -> None:
@@ -54,7 +79,9 @@ class Tracker:
         """
         self.conf = conf
         self._settings = settings
-        self._sigmas = np.asarray(sigmas, np.float32)
+        self._keypoint_count = len(sigmas)
+        self._oks_weights = oks_weights(np.asarray(sigmas, np.float32))
+        self._along = np.tile(np.eye(2, 3, dtype=np.float32), len(sigmas))  # (2, 3 K): x and y to x, y, 0, x, y, 0...
         self._next_id = 1
         self.forget()
 
@@ -62,17 +89,15 @@ class Tracker:
         """Drop every track, as at a change of scene. Ids already given are not given again."""
         self._time: float | None = None
         self._step = 0.0  # seconds since the frame before
+        self._tracks: list[_Track] = []
         self._motion = Motion()
-        self._ids: Integers = np.zeros(0, np.int64)  # UNTRACKED while on probation
-        self._classes: Integers = np.zeros(0, np.int64)
-        self._keypoints: Floats = np.zeros((0, len(self._sigmas), 3), np.float32)  # as last seen, carried along
+        self._points: Floats = np.zeros((0, 3 * self._keypoint_count), np.float32)  # as last seen, carried along
         self._colours: Floats = np.zeros((0, 3), np.float32)  # NaN while unknown
-        self._age: Doubles = np.zeros(0)  # seconds since first seen
-        self._unseen: Doubles = np.zeros(0)  # seconds since last seen
+        self._all_seen = True  # in the frame before
 
     def __len__(self) -> int:
         """How many tracks are alive: in sight, waiting, or on probation."""
-        return len(self._ids)
+        return len(self._tracks)
 
     def update(self, poses: Poses, time: float, colours: Floats | None = None) -> Poses:
         """Follow everybody into the next frame.
@@ -103,117 +128,173 @@ class Tracker:
 
     def _identify(self, found: Poses, worn: Floats | None, first: bool) -> Integers:
         """(M,) the ids of the M detections."""
-        alike = self._likeness(found)
-        among = alike[len(self) :]
-        spread = spread_out(among)
-        usable = np.ones(len(found), np.bool_) if spread else ~duplicates(among)
-        owners, fresh = self._associate(found, worn, alike[: len(self)], usable)
-        if worn is not None and not spread:
-            worn = np.where(crowded(among)[:, None], np.nan, worn)  # a torso half behind another's is not learned
-        self._follow(found, worn, owners)
-        if np.count_nonzero(fresh):
-            owners[fresh] = self._start(found[fresh], None if worn is None else worn[fresh], known=first)
-        ids: Integers = np.concatenate((self._ids, _NO_ID)).take(owners)  # the last, for _NOBODY
-        nameless = self._ids == UNTRACKED
-        if np.count_nonzero(nameless):
-            self._keep(~nameless | (self._unseen <= _PROBATION))
+        count, tracks = len(self), self._tracks
+        boxes = np.concatenate((self._motion.boxes(), found.boxes))
+        everybody = Shapes.of(boxes, np.concatenate((self._points, flattened(found.keypoints))))
+        detected = everybody.since(count)
+        rows, detections, likeness = alike_pairs(everybody, detected, self._oks_weights)
+        end = int(rows.searchsorted(count))  # of the pairs with tracks; behind it those among the detections
+        alike = list(zip(rows.tolist(), detections.tolist(), likeness.tolist(), strict=True))
+        repeated, crowded = crowding((row - count, other, like) for row, other, like in alike[end:])
+        suits = self._resemblance(worn, rows[:end], detections[:end])
+        owners, fresh = self._associate(found, worn, alike[:end], suits, repeated)
+        if worn is not None and crowded:
+            worn = worn.copy()
+            worn[list(crowded)] = np.nan  # a torso half behind another's is not learned
+        self._follow(found, detected.points, worn, owners)
+        if fresh:
+            chosen = np.array(fresh)
+            self._start(found[chosen], detected.points[chosen], None if worn is None else worn[chosen], known=first)
+            for row, detection in enumerate(fresh, count):
+                owners[detection] = row
+        ids = np.array([UNTRACKED if row == _NOBODY else tracks[row].number for row in owners], np.int64)
+        self._keep([
+            row
+            for row, track in enumerate(tracks)
+            if track.number != UNTRACKED or track.unseen <= _PROBATION
+        ])  # fmt: skip
         return ids
 
     def _check(self, poses: Poses, time: float) -> None:
         if not math.isfinite(time):
             raise ValueError(f"the time of a frame must be finite, got {time}")
-        if poses.keypoints.shape[1] != len(self._sigmas):
-            raise ValueError(f"poses have {poses.keypoints.shape[1]} keypoints, but the tracker {len(self._sigmas)}")
+        if poses.keypoints.shape[1] != self._keypoint_count:
+            raise ValueError(f"poses have {poses.keypoints.shape[1]} keypoints, but the tracker {self._keypoint_count}")
 
     def _advance(self, time: float) -> None:
         self._step = 0.0 if self._time is None else max(time - self._time, 0.0)
         self._time = time
-        moved = self._motion.predict(self._step, self._unseen)
-        self._keypoints[:, :, :2] += moved[:, None]
-        self._age += self._step
-        self._unseen += self._step
-        self._keep(self._unseen <= self._settings.buffer)
-
-    def _likeness(self, found: Poses) -> Floats:
-        """(T + M, M) of each track with each detection, then of the M detections among themselves."""
-        boxes = np.concatenate((self._motion.boxes(), found.boxes))
-        keypoints = np.concatenate((self._keypoints, found.keypoints))
-        return likeness(boxes, keypoints, found.boxes, found.keypoints, self._sigmas)
+        unseen = None if self._all_seen else np.array([track.unseen for track in self._tracks])
+        moved = self._motion.predict(self._step, unseen)
+        self._points += moved.astype(np.float32).dot(self._along)
+        for track in self._tracks:
+            track.age += self._step
+            track.unseen += self._step
+        self._keep([row for row, track in enumerate(self._tracks) if track.unseen <= self._settings.buffer])
 
     def _associate(
-        self, found: Poses, worn: Floats | None, alike: Floats, usable: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """(M,) the row of each detection's track, or `_NOBODY`; and (M,) which of these last start one."""
-        owners = np.full(len(found), _NOBODY, np.intp)
-        free = np.ones(len(self), np.bool_)
+        self, found: Poses, worn: Floats | None, alike: list[Candidate], suits: list[float], repeated: set[int]
+    ) -> tuple[list[int], list[int]]:
+        """The row of each detection's track, or `_NOBODY`; and which of these last start one.
 
-        def claim(scores: Floats, tracks: NDArray[np.bool_], detections: NDArray[np.bool_], least: float) -> None:
-            rows, columns = pair(scores * (tracks[:, None] & detections), least)
-            owners[columns] = rows
-            free[rows] = False
+        Args:
+            found: the detections.
+            worn: their colours.
+            alike: tracks and detections that overlap, and how alike they are.
+            suits: how well each of these pairs goes together in colour.
+            repeated: detections that are no persons of their own.
+        """
+        tracks, least = self._tracks, self._settings.match
+        scores, kinds = found.scores.tolist(), found.classes.tolist()
+        owners = [_NOBODY] * len(found)
 
-        same = self._classes[:, None] == found.classes
-        dressed = same if worn is None else same * resemblance(self._colours, worn)
+        def claim(candidates: list[Candidate]) -> None:
+            for row, detection in best_pairs(candidates):
+                owners[detection] = row
+
         # Where one stands before the other, there is one detection for both: whoever was seen last is the one in front.
-        dressed_alike = alike * dressed / (1 + np.minimum(self._unseen, COAST))[:, None]
-        high = found.scores >= self._settings.high
-        claim(dressed_alike, free, usable & high, self._settings.match)
-        if np.count_nonzero(low := usable & ~high) and np.count_nonzero(lately := free & (self._unseen <= COAST)):
-            claim(dressed_alike, lately, low, 2 * self._settings.match)
-        newcomers = usable & (owners == _NOBODY) & (found.scores >= max(self._settings.new, self.conf))
-        if np.count_nonzero(newcomers) and np.count_nonzero(free):
-            near = nearness(self._motion.position, to_centres(found.boxes), self._unseen)
-            claim(near * dressed, free, newcomers, 0.0)
+        waited = [1 + min(track.unseen, COAST) for track in tracks]
+        possible = [
+            (row, detection, like, colour)
+            for (row, detection, like), colour in zip(alike, suits, strict=True)
+            if tracks[row].kind == kinds[detection] and detection not in repeated
+        ]
+        dressed = [(row, detection, like * colour / waited[row]) for row, detection, like, colour in possible]
+        high = self._settings.high
+        claim([each for each in dressed if each[2] >= least and scores[each[1]] >= high])
+        left = [detection for detection, owner in enumerate(owners) if owner == _NOBODY and detection not in repeated]
+        if not left:
+            return owners, left
+        free = set(range(len(self))).difference(owners)
+        claim([
+            each
+            for each in dressed
+            if each[2] >= 2 * least
+            and scores[each[1]] < high
+            and each[0] in free
+            and tracks[each[0]].unseen <= COAST
+        ])  # fmt: skip
+        enough = max(self._settings.new, self.conf)
+        newcomers = [detection for detection in left if owners[detection] == _NOBODY and scores[detection] >= enough]
+        free.difference_update(owners)
+        if newcomers and free:
+            claim(self._near(sorted(free), newcomers, found, worn))
             if worn is not None:
-                followed = self._unseen <= self._step + _PROBATION
-                claim(alike * same, free & followed, newcomers, SAME)
-            newcomers &= owners == _NOBODY
-        return owners, newcomers
+                lately = self._step + _PROBATION
+                free.difference_update(owners)
+                claim([
+                    (row, detection, like)
+                    for row, detection, like, _ in possible
+                    if like >= SAME
+                    and row in free
+                    and detection in newcomers  # also from a track to which round 3 gave it
+                    and tracks[row].unseen <= lately
+                ])  # fmt: skip
+        return owners, [detection for detection in newcomers if owners[detection] == _NOBODY]
 
-    def _follow(self, found: Poses, worn: Floats | None, owners: NDArray[np.intp]) -> None:
+    def _resemblance(self, worn: Floats | None, rows: Indices, detections: Indices) -> list[float]:
+        """How alike each pair of a track and a detection is in what they wear; 1 where that is unknown."""
+        if worn is None:
+            return [1.0] * len(rows)
+        alike: list[float] = resemblance(self._colours.take(rows, axis=0), worn.take(detections, axis=0)).tolist()
+        return alike
+
+    def _near(self, rows: list[int], detections: list[int], found: Poses, worn: Floats | None) -> list[Candidate]:
+        """Those of the detections that could be one of these tracks by place, size, class and colour."""
+        places, kinds = self._motion.position.tolist(), found.classes.tolist()
+        centres = to_centres(found.boxes).tolist()
+        near = [
+            (row, detection, nearness(places[row], centres[detection], self._tracks[row].unseen))
+            for row in rows
+            for detection in detections
+            if self._tracks[row].kind == kinds[detection]
+        ]
+        near = [each for each in near if each[2] > 0]
+        suits = self._resemblance(worn, *np.array([each[:2] for each in near], np.intp).reshape(-1, 2).T)
+        return [
+            (row, detection, close * colour)
+            for (row, detection, close), colour in zip(near, suits, strict=True)
+            if colour > 0
+        ]
+
+    def _follow(self, found: Poses, points: Floats, worn: Floats | None, owners: list[int]) -> None:
         """Move the tracks that were seen to where they were seen, and name those whose probation ends with it."""
-        detections = (owners != _NOBODY).nonzero()[0]
-        tracks = owners.take(detections)
-        self._motion.update(tracks, to_centres(found.boxes.take(detections, axis=0)))
-        self._keypoints[tracks] = found.keypoints.take(detections, axis=0)
-        self._unseen[tracks] = 0
+        for detection, row in enumerate(owners):
+            if row != _NOBODY:
+                track = self._tracks[row]
+                track.unseen = 0.0
+                if track.number == UNTRACKED and (track.age >= _PROBATION or found.scores[detection] >= _SURE):
+                    track.number = self._new_id()
+        pairs = sorted([(row, detection) for detection, row in enumerate(owners) if row != _NOBODY])
+        seen = np.array([row for row, _ in pairs], np.intp)
+        detections = np.array([detection for _, detection in pairs], np.intp)
+        self._all_seen = len(pairs) == len(self)
+        rows = slice(None) if self._all_seen else seen  # a slice selects without a copy
+        self._motion.update(seen, to_centres(found.boxes.take(detections, axis=0)))
+        self._points[rows] = points.take(detections, axis=0)
         if worn is not None:
-            known, seen = self._colours.take(tracks, axis=0), worn.take(detections, axis=0)
-            self._colours[tracks] = learned(known, seen, self._step)
-        nameless = self._ids.take(tracks) == UNTRACKED
-        if np.count_nonzero(nameless):
-            proven = (self._age[tracks] >= _PROBATION) | (found.scores[detections] >= _SURE)
-            named = tracks[proven & nameless]
-            self._ids[named] = self._new_ids(len(named))
+            self._colours[rows] = learned(self._colours[rows], worn.take(detections, axis=0), self._step)
 
-    def _start(self, found: Poses, worn: Floats | None, known: bool) -> NDArray[np.intp]:
-        """Append a track for each of the M detections and return their M rows.
+    def _start(self, found: Poses, points: Floats, worn: Floats | None, known: bool) -> None:
+        """Append a track for each of the M detections.
 
         They get ids at once if `known`, else where their score is high.
         """
-        named = (found.scores >= _SURE) | known
-        ids = np.full(len(found), UNTRACKED, np.int64)
-        ids[named] = self._new_ids(int(named.sum()))
-        rows = np.arange(len(self), len(self) + len(found))
-        nothing = np.zeros(len(found))
+        for score, kind in zip(found.scores.tolist(), found.classes.tolist(), strict=True):
+            number = self._new_id() if known or score >= _SURE else UNTRACKED
+            self._tracks.append(_Track(number, kind))
         self._motion.start(to_centres(found.boxes))
-        self._ids = np.concatenate((self._ids, ids))
-        self._classes = np.concatenate((self._classes, found.classes))
-        self._keypoints = np.concatenate((self._keypoints, found.keypoints))
+        self._points = np.concatenate((self._points, points))
         unknown = np.full((len(found), 3), np.nan, np.float32)
         self._colours = np.concatenate((self._colours, unknown if worn is None else worn))
-        self._age = np.concatenate((self._age, nothing))
-        self._unseen = np.concatenate((self._unseen, nothing))
-        return rows
 
-    def _new_ids(self, count: int) -> Integers:
-        first, self._next_id = self._next_id, self._next_id + count
-        return np.arange(first, first + count, dtype=np.int64)
+    def _new_id(self) -> int:
+        self._next_id += 1
+        return self._next_id - 1
 
-    def _keep(self, chosen: NDArray[np.bool_]) -> None:
-        if np.count_nonzero(chosen) == len(chosen):
+    def _keep(self, rows: list[int]) -> None:
+        if len(rows) == len(self):
             return
-        self._motion.keep(chosen)
-        self._ids, self._classes = self._ids[chosen], self._classes[chosen]
-        self._keypoints, self._colours = self._keypoints[chosen], self._colours[chosen]
-        self._age, self._unseen = self._age[chosen], self._unseen[chosen]
+        self._motion.keep(rows)
+        self._tracks = [self._tracks[row] for row in rows]
+        self._points, self._colours = self._points[rows], self._colours[rows]

@@ -174,7 +174,9 @@ class Differences:
     def _paired(self, model: Poses, reference: Poses) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         sigmas = np.array(self.skeleton.sigmas, np.float32)
         alike = likeness(model.boxes, model.keypoints, reference.boxes, reference.keypoints, sigmas)
-        return pair(alike * (model.classes[:, None] == reference.classes), _ALIKE)
+        pairs = pair(alike * (model.classes[:, None] == reference.classes), _ALIKE)
+        rows, columns = np.array(pairs, np.intp).reshape(-1, 2).T
+        return rows, columns
 
     def _measure(self, index: int, model: Poses, reference: Poses) -> Doubles:
         """Keep what differs between N pairs; returns their OKS, NaN where the reference sees no keypoint."""
