@@ -38,6 +38,7 @@ from poseline.corrections import (
 )
 from poseline.errors import OutputError, SettingsError
 from poseline.formats.exporting import export_log
+from poseline.formats.importing import import_log
 from poseline.interruption import Interruption
 from poseline.log import read_tracks, write_tracks
 from poseline.output.folder import prepare
@@ -305,3 +306,11 @@ def test_a_run_does_not_replace_a_log_that_was_corrected(log: Path) -> None:
     with pytest.raises(OutputError, match="the log of this folder was corrected by hand"):
         prepare(log.parent, "", overwrite=True, inputs=[])
     assert log.read_bytes() == held
+
+
+def test_a_name_that_was_given_is_in_formats_that_have_names(log: Path, tmp_path: Path) -> None:
+    Corrections.of(log).append(Rename(2, "Zoë, 2nd"))
+    table = export_log(log, "deeplabcut", tmp_path / "out.csv").paths[0]
+    people = table.read_text(encoding="utf-8").splitlines()[1].split(",")
+    assert list(dict.fromkeys(people[1:])) == ["person_1", "Zoë-2nd_2", "person_3"]
+    assert import_log(table, "deeplabcut", fps=25, size=(640, 480)).tracks.ids.tolist() == [1, 2, 3]

@@ -74,6 +74,13 @@ def numbered_frames(tracks: Tracks) -> tuple[int, Integers]:
     return count, numbers
 
 
+def person_name(tracks: Tracks, number: int) -> str:
+    """What a person is called: `person_7`, or `Ann_7` of somebody to whom a name was given; the id is at the end."""
+    given = "" if tracks.corrections is None else tracks.corrections.name(number)
+    plain = re.sub(r"[^\w.-]+", "-", given)
+    return f"{plain}_{number}" if plain else f"{PERSON}{number}"
+
+
 class Spread(NamedTuple):
     """Poses of P persons in F frames, for a format that has a place for everybody in every frame."""
 
@@ -83,11 +90,8 @@ class Spread(NamedTuple):
     """(F, P, K, 3) float32 x, y, confidence; all NaN for a keypoint that is missing, or whose person is not there."""
     scores: Floats
     """(F, P) float32 confidence of the person; NaN where they are not there."""
-
-    @property
-    def names(self) -> list[str]:
-        """P names, such as `person_7`."""
-        return [f"{PERSON}{number}" for number in self.ids]
+    names: list[str]
+    """P names: see `person_name`."""
 
     @property
     def there(self) -> NDArray[np.bool_]:
@@ -118,7 +122,7 @@ def spread(tracks: Tracks, *, every_frame: bool) -> Spread:
     points, scores = np.full(shape, np.nan, np.float32), np.full(shape[:2], np.nan, np.float32)
     place = places[own.rows.frame], np.searchsorted(ids, own.rows.id)
     points[place], scores[place] = cleaned(own.rows.keypoints), own.rows.score
-    return Spread(ids.tolist(), points, scores)
+    return Spread(ids.tolist(), points, scores, [person_name(own, number) for number in ids.tolist()])
 
 
 def cleaned(points: Floats) -> Floats:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from poseline.atomic import replacing
 from poseline.errors import OutputError
-from poseline.formats.arrays import PERSON
+from poseline.formats.arrays import person_name
 from poseline.formats.options import ExportOptions
 from poseline.log import Tracks
 from poseline.log.tracks import Rows
@@ -39,7 +39,7 @@ def write(tracks: Tracks, target: Path, options: ExportOptions) -> Sequence[str]
             recording.save(temporary)
             note = _send_clip(recording, tracks, options.pictures_of)
             recording.log(_CLIP, _context(tracks), static=True)
-            for name, color, rows in _persons(tracks.rows):
+            for name, color, rows in _persons(tracks):
                 _send_person(recording, tracks, f"{_CLIP}/{name}", color, rows)
         finally:
             recording.disconnect()  # writes what is left
@@ -59,15 +59,16 @@ def validate(target: Path) -> None:
         raise OutputError(f"{target}: is not a recording of Rerun: it has no time in it")
 
 
-def _persons(rows: Rows) -> list[tuple[str, tuple[int, ...], Rows]]:
+def _persons(tracks: Tracks) -> list[tuple[str, tuple[int, ...], Rows]]:
     """Name, colour and rows of everybody; poses without an id are told apart by their place in the frame."""
+    rows = tracks.rows
     rank = np.arange(len(rows)) - np.searchsorted(rows.frame, rows.frame)
     whose = np.where(rows.id == UNTRACKED, -1 - rank, rows.id)
     order = np.argsort(whose, kind="stable")
     numbers, starts = np.unique(whose[order], return_index=True)
     found = []
     for number, own in zip(numbers.tolist(), np.split(order, starts[1:]), strict=True):
-        name = f"{PERSON}{number}" if number >= 0 else f"without_id_{-number}"
+        name = person_name(tracks, number) if number >= 0 else f"without_id_{-number}"
         hue = colorsys.hsv_to_rgb(number * _GOLDEN % 1, 0.8, 1.0)
         found.append((name, tuple(round(255 * part) for part in hue), rows[own]))
     return found

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from poseline import __version__
 from poseline.errors import SourceError
-from poseline.formats.arrays import PERSON, check, cleaned, ids_of, skeleton_for, sure
+from poseline.formats.arrays import check, cleaned, ids_of, person_name, skeleton_for, sure
 from poseline.formats.gather import gathered
 from poseline.formats.hdf5 import created, opened, texts
 from poseline.formats.options import ExportOptions, ImportOptions
@@ -52,7 +52,7 @@ def write(tracks: Tracks, target: Path, _: ExportOptions) -> Sequence[str]:
     frames["frame_id"], frames["frame_idx"] = np.arange(len(tracks)), numbers
     frames["instance_id_start"], frames["instance_id_end"] = bounds[:-1], bounds[1:]
     lists = {
-        "tracks_json": [orjson.dumps([0, f"{PERSON}{number}"]).decode() for number in tracks.ids.tolist()],
+        "tracks_json": [orjson.dumps([0, person_name(tracks, number)]).decode() for number in tracks.ids.tolist()],
         "videos_json": [orjson.dumps(_video(tracks)).decode()],
         "suggestions_json": [],
         "sessions_json": [],
