@@ -132,5 +132,5 @@ def test_two_keypoints_of_one_name_are_refused(tmp_path: Path) -> None:
     with KeypointLog(log, header(skeleton=Skeleton(("knee", "foot")))):
         pass
     log.write_text(log.read_text().replace('"foot"', '"knee"'))  # by another program, or an older version
-    with pytest.raises(OutputError, match="two keypoints have one name"):
+    with pytest.raises(SourceError, match="'knee' is the name of more than one keypoint"):
         write_csv(tmp_path / "log.jsonl", tmp_path / "out.csv")

@@ -94,8 +94,6 @@ def _scan(reader: LogReader) -> pl.LazyFrame:
     import polars as pl
     from polars.io.plugins import register_io_source
 
-    if len(set(reader.names)) < len(reader.names):
-        raise OutputError(f"{reader.path}: two keypoints have one name, a table cannot tell them apart")
     sizes_differ, aspects_differ = reader.differing()
     changing = [*(("width", "height") if sizes_differ else ()), *(("pixel_aspect",) if aspects_differ else ())]
     schema = pl.Schema(_columns(reader, changing))
