@@ -87,7 +87,7 @@ class Shown:
     def is_open(self) -> bool:
         """Whether a second picture came, before which the window's process has said that it is open."""
         before = self.number()
-        return until(lambda: self.number() > before, WAIT)
+        return until(lambda: self.number() != before, WAIT) and self.goes_on()
 
     def stands(self) -> bool:
         """Whether no frame is added for half a second."""
