@@ -148,7 +148,10 @@ class InspectServer(PageServer):
             tracks = self.run.state.tracks
             return wire.marks(*self.run.marks(), tracks)
 
-        return _json(await self._read(found))
+        try:
+            return _json(await self._read(found))
+        except PoselineError as error:  # of separate pictures, or with nobody to judge
+            raise web.HTTPConflict(text=f"{error}\n") from None
 
     async def _angles(self, request: web.Request) -> web.Response:
         person = _whole(request, "person")

@@ -81,12 +81,12 @@ export class Acts {
         this.told(answer);
         pause = FIRST_PAUSE;
       } catch (error) {
-        if (error instanceof Refused) {
+        if (error instanceof Refused && error.final) {
           this.queue.shift();
           this.keep();
           this.refused(error.message);
         } else {
-          this.trouble = "not saved yet: the server does not answer";
+          this.trouble = `not saved yet: ${error instanceof Refused ? error.message : "the server does not answer"}`;
           this.changed();
           await new Promise((done) => setTimeout(done, pause));
           pause = Math.min(2 * pause, LONGEST_PAUSE);

@@ -3,11 +3,16 @@
 const FIRST_PAUSE = 500, LONGEST_PAUSE = 8000;
 
 // An answer that says no, in the server's words.
-export class Refused extends Error {}
+export class Refused extends Error {
+  constructor(words, status) {
+    super(words);
+    this.final = status < 500 && status !== 401;  // not a full disk, or a server that was started anew
+  }
+}
 
 async function answered(path, options) {
   const answer = await fetch(path, options);  // a TypeError where there is no connection
-  if (!answer.ok) throw new Refused((await answer.text()).trim() || `The server answers ${answer.status}.`);
+  if (!answer.ok) throw new Refused((await answer.text()).trim() || `The server answers ${answer.status}.`, answer.status);
   return answer;
 }
 

@@ -76,8 +76,9 @@ export class Correct {
   }
 
   async swapPersons() {
+    const frames = this.hasSpan ? this.frames : { from: this.frame, to: null };  // now: a clip may play on
     const other = await this.other("Swap with whom?", this.hasSpan ? "In the span's frames" : "From this frame on");
-    if (other !== null) this.make({ do: "swap_persons", persons: [this.state.person, other], ...(this.hasSpan ? this.frames : { from: this.frame, to: null }) }, "persons swapped");
+    if (other !== null) this.make({ do: "swap_persons", persons: [this.state.person, other], ...frames }, "persons swapped");
   }
 
   async join() {
