@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import time
 from collections.abc import Iterator
@@ -302,8 +303,12 @@ def test_the_age_of_a_live_frame_is_bounded(tmp_path: Path) -> None:
 
 
 def test_a_fast_model_drops_nothing_of_a_camera(tmp_path: Path) -> None:
+    gc.collect()  # of what hundreds of tests before have left: it may take longer than the camera runs
     report = recorded(live(30, 30), tmp_path / "out")
-    assert report.counts.dropped <= 3, "but for a hiccup of the machine"
+    longest = {meter.name: max(meter.recent) for meter in report.meters}
+    assert report.counts.dropped <= 3, (
+        f"but for a hiccup of the machine; longest time of each stage, seconds: {longest}"
+    )
     assert report.counts.processed >= 27
 
 
