@@ -129,14 +129,11 @@ def _texts(tracks: Tracks) -> tuple[list[str], int]:
 def _yaml(skeleton: Skeleton) -> str:
     import yaml  # ultralytics needs it anyway
 
-    mirrored = list(range(len(skeleton)))
-    for left, right in skeleton.pairs:
-        mirrored[left], mirrored[right] = right, left
     data = {
         "train": "images/train",
         "val": "images/val",
         "kpt_shape": [len(skeleton), 3],
-        "flip_idx": mirrored,
+        "flip_idx": list(skeleton.mirrored),
         "names": {0: "person"},
         "kpt_names": {0: list(skeleton.names)},
     }
