@@ -19,7 +19,7 @@ from poseline.errors import OutputError, SourceError
 from poseline.formats.files import read_json, write_json
 from poseline.formats.gather import gathered, present
 from poseline.formats.options import ExportOptions, ImportOptions
-from poseline.formats.pictures import clip_name, numbered, picture_names, write_pictures
+from poseline.formats.pictures import clip_name, numbered, picture_names, picture_sizes, write_pictures
 from poseline.formats.registry import Read
 from poseline.formats.skeletons import skeleton_of
 from poseline.log import Tracks
@@ -102,9 +102,8 @@ def image_ids(tracks: Tracks) -> list[int]:
 
 
 def _images(tracks: Tracks) -> list[dict[str, Any]]:
-    sizes = np.full((len(tracks), 2), tracks.size) if tracks.shapes is None else tracks.shapes[:, :2]
-    sizes = np.where(np.isfinite(sizes), sizes, tracks.size).astype(int)
     images = []
+    sizes = picture_sizes(tracks).astype(int)
     names, frames, times = picture_names(tracks), tracks.frames.tolist(), tracks.times.tolist()
     for number, name, (width, height), frame, time in zip(
         image_ids(tracks), names, sizes.tolist(), frames, times, strict=True

@@ -24,7 +24,7 @@ from poseline.formats.coco import OF_HIDDEN, OF_SEEN, labelled
 from poseline.formats.files import read_text, replacing_folder
 from poseline.formats.gather import gathered
 from poseline.formats.options import ExportOptions, ImportOptions
-from poseline.formats.pictures import numbered, picture_names, write_pictures
+from poseline.formats.pictures import numbered, picture_names, picture_sizes, write_pictures
 from poseline.formats.registry import Read
 from poseline.formats.skeletons import skeleton_of
 from poseline.log import Tracks
@@ -107,8 +107,7 @@ def read(path: Path, options: ImportOptions) -> Read:
 def _texts(tracks: Tracks) -> tuple[list[str], int]:
     """The content of each frame's file, and how many points are outside of their picture."""
     rows = tracks.rows
-    sizes = np.full((len(tracks), 2), tracks.size, float) if tracks.shapes is None else tracks.shapes[:, :2]
-    sizes = np.where(np.isfinite(sizes), sizes, tracks.size)[rows.frame]
+    sizes = picture_sizes(tracks)[rows.frame]
     if len(sizes) and not (sizes > 0).all():
         raise OutputError("the log does not say how large its pictures are, and YOLO's labels are shares of that")
     points = labelled(rows.keypoints)[0].reshape(len(rows), -1, 3)
