@@ -237,11 +237,19 @@ def _picture(path: Path, folder: Path | None, name: str) -> Path:
     places = (
         [folder] if folder else [path.parent, path.parent / "images", path.parent.parent, path.parent.parent / "images"]
     )
-    for place in places:
-        for candidate in (place / name, place / Path(name).name):
+    found = first_file(places, name)
+    if found is None:
+        raise SourceError(f"{name}: not found in {places[0]}; name the folder of the pictures with --pictures")
+    return found
+
+
+def first_file(folders: Sequence[Path], name: str) -> Path | None:
+    """The file `name`, with the folders that it states or without them, in the first of `folders` that has it."""
+    for folder in folders:
+        for candidate in (folder / name, folder / Path(name).name):
             if candidate.is_file():
                 return candidate
-    raise SourceError(f"{name}: not found in {places[0]}; name the folder of the pictures with --pictures")
+    return None
 
 
 def matched_classes(dataset: Dataset, names: dict[int, str]) -> dict[int, int]:
