@@ -12,7 +12,7 @@ them the person's and its id where these were asked for, and are numbered from 1
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
@@ -39,7 +39,8 @@ YAML = "data.yaml"
 _VALIDATION = 5
 """One of so many frames is for validation."""
 _SPLITS = "train", "val", "test"
-_PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+"""Suffixes of what counts as a picture of a dataset."""
 
 
 def write(tracks: Tracks, target: Path, options: ExportOptions) -> Sequence[str]:
@@ -160,17 +161,22 @@ def _data(path: Path) -> dict[str, Any]:
 
 
 def _skeleton(path: Path, data: dict[str, Any], count: int, options: ImportOptions) -> Skeleton:
-    named = data.get("kpt_names")
-    names = next(iter(named.values()), None) if isinstance(named, dict) else named
     if options.skeleton is not None:
         skeleton = options.skeleton
-    elif names:
-        skeleton = skeleton_of(path, [str(name) for name in names])
+    elif names := keypoint_names(data):
+        skeleton = skeleton_of(path, names)
     else:
         skeleton = Skeleton.for_count(count)
     if len(skeleton) != count:
         raise SourceError(f"{path}: has {count} keypoints, and {len(skeleton)} names")
     return skeleton
+
+
+def keypoint_names(data: Mapping[str, Any]) -> list[str]:
+    """The names of keypoints in a dataset's YAML, where each class may have its own: the first one's; else none."""
+    named = data.get("kpt_names")
+    names = next(iter(named.values()), None) if isinstance(named, dict) else named
+    return [str(name) for name in names or ()]
 
 
 def _label_files(root: Path, data: dict[str, Any]) -> Iterator[Label]:
@@ -183,14 +189,14 @@ def _label_files(root: Path, data: dict[str, Any]) -> Iterator[Label]:
             folder = root / str(entry)
             if folder.suffix == ".txt":
                 raise SourceError(f"{folder}: lists of pictures are not read; put them into folders")
-            labels = _labels_of(folder)
-            pictures = {each.stem: each for each in _listed(folder) if each.suffix.lower() in _PICTURES}
+            labels = labels_of(folder)
+            pictures = {each.stem: each for each in _listed(folder) if each.suffix.lower() in PICTURES}
             texts = {each.stem: each for each in _listed(labels) if each.suffix == ".txt"}
             for stem in sorted(pictures | texts):
                 yield pictures.get(stem, labels / f"{stem}.jpg"), _lines(texts[stem]) if stem in texts else []
 
 
-def _labels_of(images: Path) -> Path:
+def labels_of(images: Path) -> Path:
     """The folder of labels beside one of pictures, as ultralytics finds it: `images` in its path is `labels`."""
     parts = list(images.parts)
     for place in range(len(parts) - 1, -1, -1):
@@ -257,7 +263,7 @@ def _tracks(
 
 def _size(root: Path, picture: Path, options: ImportOptions) -> tuple[int, int]:
     """(width, height) of a picture; as it was given where there is no file."""
-    if picture.suffix.lower() in _PICTURES and picture.is_file():
+    if picture.suffix.lower() in PICTURES and picture.is_file():
         from PIL import Image
 
         with Image.open(picture) as image:
