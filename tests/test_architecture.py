@@ -70,7 +70,7 @@ MAY_IMPORT = {
     "rendering": BASE | {"analysis", "atomic", "capture", "log", "output", "overlay", "pipeline"},
     "comparison": BASE | {"analysis", "atomic", "log", "output", "overlay", "pipeline", "rendering"},
     "verification": BASE | ROOMS | {"analysis", "atomic"},
-    "evaluation": BASE | ROOMS | {"log", "session"},
+    "evaluation": BASE | ROOMS | {"formats", "log", "session"},
     "inspection": BASE | {"analysis", "capture", "corrections", "log", "rendering", "serve"},
     "commands": BASE
     | ROOMS

@@ -34,6 +34,7 @@ def test_coco_has_a_left_for_every_right() -> None:
         assert COCO17.names[left].removeprefix("left") == COCO17.names[right].removeprefix("right")
         assert COCO17.sigmas[left] == COCO17.sigmas[right]
     assert COCO17.side(0) == "middle"
+    assert COCO17.mirrored == (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
 
 
 def test_cocos_limbs_join_neighbours_and_mirror_each_other() -> None:
@@ -72,6 +73,7 @@ def test_a_file_may_name_its_ends_or_number_them(tmp_path: Path) -> None:
     skeleton = Skeleton.load(path)
     assert skeleton == Skeleton(("left_tip", "base", "right_tip"), ((0, 1), (1, 2)), (1.0, 2.0, 3.0))
     assert skeleton.pairs == ((0, 2),)
+    assert skeleton.mirrored == (2, 1, 0)
     assert Skeleton.load(written(tmp_path, "names: [a, b]")) == Skeleton(("a", "b"))
 
 

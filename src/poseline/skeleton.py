@@ -81,6 +81,14 @@ class Skeleton:
         return tuple((place[left], place[right]) for left, right in mirrored if right in place)
 
     @property
+    def mirrored(self) -> tuple[int, ...]:
+        """For each of the K keypoints, the index of the one on the other side; its own where it has no other side."""
+        order = list(range(len(self)))
+        for left, right in self.pairs:
+            order[left], order[right] = right, left
+        return tuple(order)
+
+    @property
     def torso(self) -> tuple[int, int, int, int] | None:
         """Indices of left and right shoulder, left and right hip; None where one of them has no name."""
         place = {name: index for index, name in enumerate(self.names)}

@@ -29,7 +29,7 @@ from poseline.corrections.acts import (
 from poseline.corrections.corrections import Corrections, check, corrected_frames, corrections_of
 from poseline.corrections.effects import HIDDEN_CONFIDENCE, Effects, Table, measured
 from poseline.corrections.facts import Facing, Facts, Stretch, line_points
-from poseline.corrections.journal import CORRECTIONS_NAME, SCHEMA, corrections_path
+from poseline.corrections.journal import CORRECTIONS_NAME, SCHEMA, by_whom, corrections_path
 from poseline.corrections.merge import Conflict, Merged, describe, merge
 
 __all__ = [
@@ -66,6 +66,7 @@ __all__ = [
     "SwapSides",
     "Table",
     "act_of",
+    "by_whom",
     "change_of",
     "check",
     "corrected_frames",

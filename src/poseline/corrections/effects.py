@@ -159,10 +159,8 @@ class _Body:
 
     @classmethod
     def of(cls, skeleton: Skeleton) -> _Body:
-        mirrored = np.arange(len(skeleton))
-        for left, right in skeleton.pairs:
-            mirrored[left], mirrored[right] = right, left
-        return cls({name: number for number, name in enumerate(skeleton.names)}, mirrored)
+        place = {name: number for number, name in enumerate(skeleton.names)}
+        return cls(place, np.array(skeleton.mirrored, np.intp))
 
     def columns(self, names: Sequence[str]) -> list[int]:
         return [self.place[name] for name in names if name in self.place]

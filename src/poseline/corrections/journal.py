@@ -54,6 +54,16 @@ def corrections_path(log: Path) -> Path:
     return log.with_name(CORRECTIONS_NAME if part_number(log.name) else f"{log.stem}.{CORRECTIONS_NAME}")
 
 
+def by_whom() -> str:
+    """The name of who is at this computer, for acts that name nobody; empty where the system has none."""
+    from getpass import getuser
+
+    try:
+        return getuser()
+    except (OSError, KeyError, ImportError):  # a container's user may have no name
+        return ""
+
+
 @dataclass(frozen=True)
 class Journal:
     """What a file of corrections holds."""

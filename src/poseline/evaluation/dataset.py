@@ -16,10 +16,9 @@ import numpy as np
 
 from poseline.capture import read_image
 from poseline.errors import SettingsError, SourceError
+from poseline.formats.yolo import PICTURES, keypoint_names, labels_of
 from poseline.settings import CaptureSettings, read_yaml
 from poseline.skeleton import BODY_SHARE, Skeleton
-
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def _yolo(path: Path, split: str) -> Dataset:
         height, width = read_image(file, CaptureSettings().max_pixels).shape[:2]
         images.append({"id": number, "file_name": file.name, "width": width, "height": height})
         pictures.append(Labelled(number, file))
-        for row in _yolo_rows(_labels_of(file), count, values, classes):
+        for row in _yolo_rows(labels_of(file.parent) / f"{file.stem}.txt", count, values, classes):
             annotations.append(_annotation(len(annotations) + 1, number, row, width, height, values))
     skeleton = _yolo_skeleton(content, count)
     categories = [{"id": number, "name": name, "keypoints": list(skeleton.names)} for number, name in classes.items()]
@@ -109,7 +108,7 @@ def _yolo_pictures(path: Path, content: dict[str, Any], split: str) -> list[Path
     files: list[Path] = []
     for place in (root / str(place) for place in places):
         if place.is_dir():
-            files += sorted(file for file in place.rglob("*") if file.suffix.lower() in _SUFFIXES)
+            files += sorted(file for file in place.rglob("*") if file.suffix.lower() in PICTURES)
         elif place.is_file():
             lines = place.read_text(encoding="utf-8").splitlines()
             files += [place.parent / line.strip() for line in lines if line.strip()]
@@ -118,16 +117,6 @@ def _yolo_pictures(path: Path, content: dict[str, Any], split: str) -> list[Path
     if not files:
         raise SourceError(f"{path}: {split}: holds no picture")
     return files
-
-
-def _labels_of(picture: Path) -> Path:
-    """images/…/a.jpg to labels/…/a.txt: the last folder called images is exchanged."""
-    parts = list(picture.parts)
-    for place in range(len(parts) - 2, -1, -1):
-        if parts[place] == "images":
-            parts[place] = "labels"
-            break
-    return Path(*parts).with_suffix(".txt")
 
 
 def _yolo_rows(path: Path, count: int, values: int, classes: dict[int, str]) -> list[np.ndarray[Any, Any]]:
@@ -176,12 +165,9 @@ def _annotation(
 def _yolo_skeleton(content: dict[str, Any], count: int) -> Skeleton:
     """Names and sigmas of the labels, where the file states them; COCO's for 17 keypoints."""
     standard = Skeleton.for_count(count)
-    stated = content.get("kpt_names")
-    names = next(iter(stated.values()), None) if isinstance(stated, dict) else stated
+    names = tuple(keypoint_names(content))
     sigmas = tuple(float(sigma) for sigma in content.get("kpt_oks_sigmas") or standard.sigmas)
-    if not names or len(names) != count:
-        names = standard.names
-    return Skeleton(tuple(map(str, names)), standard.edges, sigmas)
+    return Skeleton(names if len(names) == count else standard.names, standard.edges, sigmas)
 
 
 # COCO
@@ -237,11 +223,19 @@ def _picture(path: Path, folder: Path | None, name: str) -> Path:
     places = (
         [folder] if folder else [path.parent, path.parent / "images", path.parent.parent, path.parent.parent / "images"]
     )
-    for place in places:
-        for candidate in (place / name, place / Path(name).name):
+    found = first_file(places, name)
+    if found is None:
+        raise SourceError(f"{name}: not found in {places[0]}; name the folder of the pictures with --pictures")
+    return found
+
+
+def first_file(folders: Sequence[Path], name: str) -> Path | None:
+    """The file `name`, with the folders that it states or without them, in the first of `folders` that has it."""
+    for folder in folders:
+        for candidate in (folder / name, folder / Path(name).name):
             if candidate.is_file():
                 return candidate
-    raise SourceError(f"{name}: not found in {places[0]}; name the folder of the pictures with --pictures")
+    return None
 
 
 def matched_classes(dataset: Dataset, names: dict[int, str]) -> dict[int, int]:

@@ -64,9 +64,7 @@ def faults(truth: Tracks, log: Tracks) -> list[Fault]:
 
 
 def _matches(truth: Tracks, log: Tracks) -> Iterator[_Match]:
-    mirrored = np.arange(len(log.skeleton))
-    for left, right in log.skeleton.pairs:
-        mirrored[left], mirrored[right] = right, left
+    mirrored = np.array(log.skeleton.mirrored, np.intp)
     sigmas = np.array(log.skeleton.sigmas, np.float32)
     places = dict(zip(log.frames.tolist(), range(len(log)), strict=True))
     for place, frame in enumerate(truth.frames.tolist()):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from poseline.capture import locate, read_image
 from poseline.errors import SourceError
-from poseline.evaluation.dataset import read_json
+from poseline.evaluation.dataset import first_file, read_json
 from poseline.frame import Frame
 from poseline.inference import PoseEstimator, infer
 from poseline.log import LogReader
@@ -244,9 +244,4 @@ def _around(points: Floats) -> list[float]:
 
 def _beside(path: Path, clip: Path | None, name: str) -> Path | None:
     """Where a picture lies: in the folder that was given, or up from the file."""
-    places = [clip] if clip is not None else [path.parent, *list(path.parents)[1:4]]
-    for place in places:
-        for candidate in (place / name, place / Path(name).name):
-            if candidate.is_file():
-                return candidate
-    return None
+    return first_file([clip] if clip is not None else list(path.parents)[:4], name)

@@ -234,6 +234,12 @@ def sure(points: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     return result
 
 
+def without_id(tracks: Tracks) -> list[str]:
+    """What a format left out that holds nobody without an id, in words."""
+    lost = int((tracks.rows.id == UNTRACKED).sum())
+    return [f"{counted(lost, 'person')} without an id left out"] if lost else []
+
+
 def left_out(tracks: Tracks) -> list[str]:
     """What `tracked` left out, in words."""
     known = tracks.rows.id != UNTRACKED

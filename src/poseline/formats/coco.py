@@ -19,7 +19,7 @@ from poseline.errors import OutputError, SourceError
 from poseline.formats.files import read_json, write_json
 from poseline.formats.gather import gathered, present
 from poseline.formats.options import ExportOptions, ImportOptions
-from poseline.formats.pictures import clip_name, numbered, picture_names, write_pictures
+from poseline.formats.pictures import clip_name, numbered, picture_names, picture_sizes, write_pictures
 from poseline.formats.registry import Read
 from poseline.formats.skeletons import skeleton_of
 from poseline.log import Tracks
@@ -37,12 +37,7 @@ def write(tracks: Tracks, target: Path, options: ExportOptions) -> Sequence[str]
 
     Where a clip is given, the pictures themselves go into a folder beside the file, `pictures_beside(target)`.
     """
-    names, edges = tracks.skeleton.names, tracks.skeleton.edges
     name = clip_name(tracks)
-    category = {
-        "id": 1, "name": "person", "supercategory": "person", "keypoints": names,
-        "skeleton": [[first + 1, second + 1] for first, second in edges],
-    }  # fmt: skip
     videos = [{"id": 1, "name": name, "file_name": name, "width": tracks.size[0], "height": tracks.size[1]}]
     write_json(
         target,
@@ -51,7 +46,7 @@ def write(tracks: Tracks, target: Path, options: ExportOptions) -> Sequence[str]
             "licenses": [],
             **({} if tracks.sources is not None else {"videos": videos}),
             "images": _images(tracks),
-            "categories": [category],
+            "categories": [category(tracks.skeleton.names, tracks.skeleton.edges)],
             "annotations": _annotations(tracks),
         },
     )
@@ -102,9 +97,8 @@ def image_ids(tracks: Tracks) -> list[int]:
 
 
 def _images(tracks: Tracks) -> list[dict[str, Any]]:
-    sizes = np.full((len(tracks), 2), tracks.size) if tracks.shapes is None else tracks.shapes[:, :2]
-    sizes = np.where(np.isfinite(sizes), sizes, tracks.size).astype(int)
     images = []
+    sizes = picture_sizes(tracks).astype(int)
     names, frames, times = picture_names(tracks), tracks.frames.tolist(), tracks.times.tolist()
     for number, name, (width, height), frame, time in zip(
         image_ids(tracks), names, sizes.tolist(), frames, times, strict=True
@@ -119,8 +113,7 @@ def _images(tracks: Tracks) -> list[dict[str, Any]]:
 def _annotations(tracks: Tracks) -> list[dict[str, Any]]:
     rows, ids = tracks.rows, image_ids(tracks)
     points, confidences = labelled(rows.keypoints)
-    boxes = np.round(np.nan_to_num(rows.box.astype(np.float64)), 2)
-    boxes[:, 2:] = np.round(boxes[:, 2:] - boxes[:, :2], 2)
+    boxes = bboxes(rows.box)
     areas = np.round(boxes[:, 2] * boxes[:, 3], 2).tolist()
     scores = np.round(np.nan_to_num(rows.score.astype(np.float64)), 4).tolist()
     counts = (points[:, 2::3] > 0).sum(axis=1).tolist()
@@ -140,6 +133,21 @@ def _annotations(tracks: Tracks) -> list[dict[str, Any]]:
         }
         for place, (frame, track) in enumerate(zip(rows.frame.tolist(), rows.id.tolist(), strict=True))
     ]
+
+
+def category(names: Sequence[str], edges: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """The category `person`, number 1, with these keypoints; its `skeleton` counts them from 1."""
+    return {
+        "id": 1, "name": "person", "supercategory": "person", "keypoints": names,
+        "skeleton": [[first + 1, second + 1] for first, second in edges],
+    }  # fmt: skip
+
+
+def bboxes(boxes: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(N, 4) x, y, width and height of (N, 4) boxes x1 y1 x2 y2, to two digits; 0 for what is missing."""
+    found = np.nan_to_num(boxes.astype(np.float64)).round(2)
+    found[:, 2:] = (found[:, 2:] - found[:, :2]).round(2)
+    return found
 
 
 def labelled(keypoints: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

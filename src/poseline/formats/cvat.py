@@ -25,7 +25,7 @@ from poseline.formats.coco import OF_HIDDEN, OF_SEEN, SEEN
 from poseline.formats.files import replacing_folder
 from poseline.formats.gather import gathered, present
 from poseline.formats.options import ExportOptions, ImportOptions
-from poseline.formats.pictures import clip_name, numbered, picture_names
+from poseline.formats.pictures import clip_name, numbered, picture_names, picture_sizes
 from poseline.formats.registry import Read
 from poseline.formats.skeletons import skeleton_of
 from poseline.log import Tracks
@@ -141,8 +141,8 @@ def _image_lines(tracks: Tracks) -> Iterator[str]:
     rows = tracks.rows
     pose, values = _pose_template(tracks.skeleton, 'source="file" '), _values(tracks)
     bounds = np.searchsorted(rows.frame, np.arange(len(tracks) + 1)).tolist()
-    sizes = np.full((len(tracks), 2), tracks.size) if tracks.shapes is None else tracks.shapes[:, :2]
-    for place, (name, size) in enumerate(zip(picture_names(tracks), np.nan_to_num(sizes).tolist(), strict=True)):
+    sizes = picture_sizes(tracks).tolist()
+    for place, (name, size) in enumerate(zip(picture_names(tracks), sizes, strict=True)):
         yield f'  <image id="{place}" name={quoteattr(name)} width="{size[0]:.0f}" height="{size[1]:.0f}">\n'
         for row in range(bounds[place], bounds[place + 1]):
             filled = pose % tuple(values[row].ravel().tolist())

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseline.errors import OutputError, SourceError
+from poseline.formats.arrays import without_id
 from poseline.formats.files import read_text, write_text
 from poseline.formats.gather import gathered
 from poseline.formats.options import ExportOptions, ImportOptions
@@ -32,9 +33,7 @@ _LARGEST = 2**53
 
 def write(tracks: Tracks, target: Path, _: ExportOptions) -> Sequence[str]:
     """Write the boxes of everybody who has an id."""
-    rows = tracks.rows
-    known = rows.id != UNTRACKED
-    chosen = rows[known]
+    chosen = tracks.rows[tracks.rows.id != UNTRACKED]
     boxes = chosen.box.astype(np.float64)
     frames = tracks.frames[chosen.frame] + 1
     table = np.column_stack([boxes[:, :2] + 1, boxes[:, 2:] - boxes[:, :2], np.nan_to_num(chosen.score)])
@@ -45,10 +44,8 @@ def write(tracks: Tracks, target: Path, _: ExportOptions) -> Sequence[str]:
         )
     ]
     write_text(target, "".join(lines))
-    notes = ["boxes only: no keypoints and no times; frames in which nobody is are not in it"]
-    if not known.all():
-        notes.append(f"{counted(int((~known).sum()), 'person')} without an id left out")
-    return notes
+    note = "boxes only: no keypoints and no times; frames in which nobody is are not in it"
+    return [note, *without_id(tracks)]
 
 
 def validate(target: Path) -> None:

@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path, PurePath
 
+import numpy as np
+
 from poseline.atomic import cause
 from poseline.errors import OutputError, SourceError
 from poseline.frame import Pixels
 from poseline.log import Tracks
+from poseline.log.tracks import Doubles
 from poseline.words import counted
 
 _NUMBERED = re.compile(r"(.*?)(\d+)(\.\w+)?")
@@ -24,6 +27,15 @@ def picture_names(tracks: Tracks) -> list[str]:
         return names if len(set(names)) == len(names) else list(tracks.sources)
     stem = clip_name(tracks).rpartition(".")[0] or clip_name(tracks)
     return [f"{stem}_{number:06d}.jpg" for number in tracks.frames.tolist()]
+
+
+def picture_sizes(tracks: Tracks) -> Doubles:
+    """(T, 2) width and height of each frame's picture in pixels; 0 where they are not known."""
+    if tracks.shapes is None:
+        return np.full((len(tracks), 2), tracks.size, np.float64)
+    stated = tracks.shapes[:, :2]
+    sizes: Doubles = np.where(np.isfinite(stated), stated, tracks.size)
+    return sizes
 
 
 def clip_name(tracks: Tracks) -> str:

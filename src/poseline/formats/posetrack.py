@@ -16,6 +16,7 @@ import numpy as np
 
 from poseline.errors import OutputError, SourceError
 from poseline.formats import coco
+from poseline.formats.arrays import without_id
 from poseline.formats.files import read_json, write_json
 from poseline.formats.options import ExportOptions, ImportOptions
 from poseline.formats.pictures import clip_name
@@ -23,7 +24,6 @@ from poseline.formats.registry import Read
 from poseline.formats.skeletons import by_name
 from poseline.log import Tracks
 from poseline.pose import UNTRACKED
-from poseline.words import counted
 
 NAMES = (
     "nose", "head_bottom", "head_top", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
@@ -45,15 +45,10 @@ def write(tracks: Tracks, target: Path, _: ExportOptions) -> Sequence[str]:
     points, lost = by_name(tracks, NAMES)
     labelled, scores = coco.labelled(points[known])
     rows = tracks.rows[known]
-    boxes = np.round(np.nan_to_num(rows.box.astype(np.float64)), 2)
-    boxes[:, 2:] = np.round(boxes[:, 2:] - boxes[:, :2], 2)
+    boxes = coco.bboxes(rows.box)
     folder = f"images/val/{_VIDEO:06d}_{PurePath(clip_name(tracks)).stem}"
     frames = tracks.frames.tolist()
     moments = zip(frames, tracks.times.tolist(), strict=True)
-    category = {
-        "id": 1, "name": "person", "supercategory": "person", "keypoints": NAMES,
-        "skeleton": [[first + 1, second + 1] for first, second in _EDGES],
-    }  # fmt: skip
     images = [
         {
             "id": _FIRST + frame,
@@ -83,11 +78,9 @@ def write(tracks: Tracks, target: Path, _: ExportOptions) -> Sequence[str]:
             zip(rows.frame.tolist(), rows.id.tolist(), np.round(rows.score.astype(float), 4).tolist(), strict=True)
         )
     ]
-    write_json(target, {"images": images, "annotations": annotations, "categories": [category]})
-    notes = [f"without {', '.join(lost)}"] if lost else []
-    if not known.all():
-        notes.append(f"{counted(int((~known).sum()), 'person')} without an id left out")
-    return notes
+    categories = [coco.category(NAMES, _EDGES)]
+    write_json(target, {"images": images, "annotations": annotations, "categories": categories})
+    return [*([f"without {', '.join(lost)}"] if lost else []), *without_id(tracks)]
 
 
 def validate(target: Path) -> None:

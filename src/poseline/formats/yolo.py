@@ -12,7 +12,7 @@ them the person's and its id where these were asked for, and are numbered from 1
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
@@ -24,7 +24,7 @@ from poseline.formats.coco import OF_HIDDEN, OF_SEEN, labelled
 from poseline.formats.files import read_text, replacing_folder
 from poseline.formats.gather import gathered
 from poseline.formats.options import ExportOptions, ImportOptions
-from poseline.formats.pictures import numbered, picture_names, write_pictures
+from poseline.formats.pictures import numbered, picture_names, picture_sizes, write_pictures
 from poseline.formats.registry import Read
 from poseline.formats.skeletons import skeleton_of
 from poseline.log import Tracks
@@ -39,7 +39,8 @@ YAML = "data.yaml"
 _VALIDATION = 5
 """One of so many frames is for validation."""
 _SPLITS = "train", "val", "test"
-_PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+"""Suffixes of what counts as a picture of a dataset."""
 
 
 def write(tracks: Tracks, target: Path, options: ExportOptions) -> Sequence[str]:
@@ -107,8 +108,7 @@ def read(path: Path, options: ImportOptions) -> Read:
 def _texts(tracks: Tracks) -> tuple[list[str], int]:
     """The content of each frame's file, and how many points are outside of their picture."""
     rows = tracks.rows
-    sizes = np.full((len(tracks), 2), tracks.size, float) if tracks.shapes is None else tracks.shapes[:, :2]
-    sizes = np.where(np.isfinite(sizes), sizes, tracks.size)[rows.frame]
+    sizes = picture_sizes(tracks)[rows.frame]
     if len(sizes) and not (sizes > 0).all():
         raise OutputError("the log does not say how large its pictures are, and YOLO's labels are shares of that")
     points = labelled(rows.keypoints)[0].reshape(len(rows), -1, 3)
@@ -129,14 +129,11 @@ def _texts(tracks: Tracks) -> tuple[list[str], int]:
 def _yaml(skeleton: Skeleton) -> str:
     import yaml  # ultralytics needs it anyway
 
-    mirrored = list(range(len(skeleton)))
-    for left, right in skeleton.pairs:
-        mirrored[left], mirrored[right] = right, left
     data = {
         "train": "images/train",
         "val": "images/val",
         "kpt_shape": [len(skeleton), 3],
-        "flip_idx": mirrored,
+        "flip_idx": list(skeleton.mirrored),
         "names": {0: "person"},
         "kpt_names": {0: list(skeleton.names)},
     }
@@ -164,17 +161,22 @@ def _data(path: Path) -> dict[str, Any]:
 
 
 def _skeleton(path: Path, data: dict[str, Any], count: int, options: ImportOptions) -> Skeleton:
-    named = data.get("kpt_names")
-    names = next(iter(named.values()), None) if isinstance(named, dict) else named
     if options.skeleton is not None:
         skeleton = options.skeleton
-    elif names:
-        skeleton = skeleton_of(path, [str(name) for name in names])
+    elif names := keypoint_names(data):
+        skeleton = skeleton_of(path, names)
     else:
         skeleton = Skeleton.for_count(count)
     if len(skeleton) != count:
         raise SourceError(f"{path}: has {count} keypoints, and {len(skeleton)} names")
     return skeleton
+
+
+def keypoint_names(data: Mapping[str, Any]) -> list[str]:
+    """The names of keypoints in a dataset's YAML, where each class may have its own: the first one's; else none."""
+    named = data.get("kpt_names")
+    names = next(iter(named.values()), None) if isinstance(named, dict) else named
+    return [str(name) for name in names or ()]
 
 
 def _label_files(root: Path, data: dict[str, Any]) -> Iterator[Label]:
@@ -187,14 +189,14 @@ def _label_files(root: Path, data: dict[str, Any]) -> Iterator[Label]:
             folder = root / str(entry)
             if folder.suffix == ".txt":
                 raise SourceError(f"{folder}: lists of pictures are not read; put them into folders")
-            labels = _labels_of(folder)
-            pictures = {each.stem: each for each in _listed(folder) if each.suffix.lower() in _PICTURES}
+            labels = labels_of(folder)
+            pictures = {each.stem: each for each in _listed(folder) if each.suffix.lower() in PICTURES}
             texts = {each.stem: each for each in _listed(labels) if each.suffix == ".txt"}
             for stem in sorted(pictures | texts):
                 yield pictures.get(stem, labels / f"{stem}.jpg"), _lines(texts[stem]) if stem in texts else []
 
 
-def _labels_of(images: Path) -> Path:
+def labels_of(images: Path) -> Path:
     """The folder of labels beside one of pictures, as ultralytics finds it: `images` in its path is `labels`."""
     parts = list(images.parts)
     for place in range(len(parts) - 1, -1, -1):
@@ -261,7 +263,7 @@ def _tracks(
 
 def _size(root: Path, picture: Path, options: ImportOptions) -> tuple[int, int]:
     """(width, height) of a picture; as it was given where there is no file."""
-    if picture.suffix.lower() in _PICTURES and picture.is_file():
+    if picture.suffix.lower() in PICTURES and picture.is_file():
         from PIL import Image
 
         with Image.open(picture) as image:
