@@ -47,8 +47,7 @@ class Decoded(NamedTuple):
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) of the upright picture."""
-        width, height = self.picture.width, self.picture.height
-        return (height, width) if self.orientation and self.orientation.transposed else (width, height)
+        return (self.orientation or UPRIGHT).size(self.picture.width, self.picture.height)
 
 
 class Decoder:
