@@ -54,7 +54,7 @@ MAY_IMPORT = {
     "x11": set(),
     "words": set(),
     **dict.fromkeys(ROOMS, BASE),
-    "capture": BASE | {"machine", "mp4_boxes"},
+    "capture": BASE | {"log_files", "machine", "mp4_boxes"},
     "log_files": {"errors"},
     "corrections": BASE | {"atomic", "log_files"},
     "log": BASE | {"atomic", "corrections", "log_files"},
