@@ -130,7 +130,7 @@ def test_what_is_to_be_turned_stays_on_the_device(
     monkeypatch.setattr("poseline.capture.file.open_container", card)
     monkeypatch.setattr("poseline.capture.file.refusal", lambda *_: "")
     for module in ("decoder", "file"):
-        monkeypatch.setattr(f"poseline.capture.{module}.ON_DEVICE", frozenset({"yuv420p"}))
+        monkeypatch.setattr(f"poseline.capture.{module}.ON_DEVICE", "yuv420p")
     source = VideoFile(path, CUDA, consumer="cuda")
     assert source.info == replace(upright, on_device=True)
     frames = list(source.frames())

@@ -12,6 +12,7 @@ import pytest
 from media_worlds import CAPTURE, write_clip
 from poseline.capture import VideoFile
 from poseline.capture.fragments import forged_count
+from poseline.capture.stated_bytes import stated_bytes
 from poseline.errors import SourceError
 
 TOOL = Path(__file__).parents[1] / "tools" / "fuzz" / "media.py"
@@ -89,3 +90,12 @@ def test_a_torn_fragmented_file_is_not_refused(share: float, tmp_path: Path) -> 
     for end in range(int(share * len(content)), int(share * len(content)) + 120, 7):
         clip.write_bytes(content[:end])
         assert forged_count(clip) is None
+
+
+@pytest.mark.parametrize("size", [1 << 63, (1 << 64) - 1])
+def test_a_box_that_states_an_impossible_size_ends_the_search(size: int, tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    box = (1).to_bytes(4, "big") + b"moov" + size.to_bytes(8, "big")
+    clip.write_bytes((16).to_bytes(4, "big") + b"ftypisom" + bytes(4) + box)
+    assert forged_count(clip) is None
+    assert stated_bytes(clip) == 16 + size

@@ -54,8 +54,7 @@ def turned(frame: av.VideoFrame, orientation: Orientation) -> av.VideoFrame:
     """A yuv420p frame made upright, plane by plane; time stamps and colours are kept."""
     from av.video.frame import VideoFrame
 
-    width, height = (frame.height, frame.width) if orientation.transposed else (frame.width, frame.height)
-    result = VideoFrame(width, height, "yuv420p")
+    result = VideoFrame(*orientation.size(frame.width, frame.height), "yuv420p")
     for source, target in zip(frame.planes, result.planes, strict=True):
         np.copyto(plane_pixels(target), orientation.of(plane_pixels(source)))
     result.pts, result.time_base = frame.pts, frame.time_base or Fraction(0)
@@ -129,18 +128,20 @@ class Frame:
     @property
     def width(self) -> int:
         """Width of the upright picture in pixels."""
-        picture = self.picture
-        if isinstance(picture, np.ndarray):
-            return int(picture.shape[1])
-        return picture.height if self.orientation is not None and self.orientation.transposed else picture.width
+        return self._size[0]
 
     @property
     def height(self) -> int:
         """Height of the upright picture in pixels."""
+        return self._size[1]
+
+    @property
+    def _size(self) -> tuple[int, int]:
         picture = self.picture
         if isinstance(picture, np.ndarray):
-            return int(picture.shape[0])
-        return picture.width if self.orientation is not None and self.orientation.transposed else picture.height
+            return picture.shape[1], picture.shape[0]
+        size = picture.width, picture.height
+        return size if self.orientation is None else self.orientation.size(*size)
 
     @property
     def scene(self) -> tuple[str, int, int]:

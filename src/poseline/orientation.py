@@ -39,6 +39,10 @@ class Orientation:
             f"{abs(self.tilt):.0f} degrees off"
         )
 
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height), made upright, of a picture that lies with these."""
+        return (height, width) if self.transposed else (width, height)
+
     def of(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A view of `pixels`, (height, width, ...), in this orientation made upright."""
         turned = pixels.swapaxes(0, 1) if self.transposed else pixels

@@ -19,12 +19,11 @@ from poseline.capture.aspect import pixel_aspect
 from poseline.capture.container import DAMAGE, Opened
 from poseline.capture.damage import DamageCheck
 from poseline.capture.deinterlace import Deinterlacer
-from poseline.capture.hardware import ON_DEVICE
 from poseline.capture.jpeg import whole_jpeg
 from poseline.capture.orientation import orientation_of
 from poseline.capture.recent import MOST_IN_FLIGHT, RecentPackets, has_no_picture
 from poseline.errors import SourceError
-from poseline.frame import reformatted, turned
+from poseline.frame import ON_DEVICE, reformatted, turned
 from poseline.orientation import UPRIGHT, Orientation
 from poseline.words import counted, were
 
@@ -48,8 +47,7 @@ class Decoded(NamedTuple):
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) of the upright picture."""
-        width, height = self.picture.width, self.picture.height
-        return (height, width) if self.orientation and self.orientation.transposed else (width, height)
+        return (self.orientation or UPRIGHT).size(self.picture.width, self.picture.height)
 
 
 class Decoder:
@@ -286,7 +284,7 @@ class Decoder:
         interlaced = frame.interlaced_frame
         if self._deinterlacer is not None and not self._deinterlacer.takes(frame):
             yield from self._flush()
-        self._on_device = frame.format.name in ON_DEVICE
+        self._on_device = frame.format.name == ON_DEVICE
         if self._deinterlacer is None and interlaced and not self._on_device:
             with suppress(av.error.FFmpegError):  # bwdif does not take pictures of a few pixels
                 self._deinterlacer = Deinterlacer(frame)
@@ -310,7 +308,7 @@ class Decoder:
         if self._keeps_jpegs:
             as_given = self.orientation.upright and not (corrupt or frame.interlaced_frame or self._deinterlacer)
             self.jpeg = cast("bytes | None", frame.opaque) if as_given else None
-        lies = self.orientation if upright.format.name in ON_DEVICE and not self.orientation.upright else None
+        lies = self.orientation if upright.format.name == ON_DEVICE and not self.orientation.upright else None
         return Decoded(upright, corrupt, self.pixel_aspect, lies)
 
     def _upright(self, frame: VideoFrame) -> VideoFrame:
@@ -319,7 +317,7 @@ class Decoder:
         if frame.key_frame or frame.rotation != self._rotation:  # the matrix itself takes longer to read than both
             self._rotation, self.orientation = frame.rotation, orientation_of(frame)
             self.pixel_aspect = pixel_aspect(self._stated_aspect, self.orientation)
-        if name in ON_DEVICE:
+        if name == ON_DEVICE:
             return frame
         if name not in ("yuv420p", "yuvj420p"):
             frame = reformatted(frame, "yuv420p", self._reformatter)

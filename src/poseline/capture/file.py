@@ -17,13 +17,13 @@ from poseline.capture.aspect import pixel_aspect
 from poseline.capture.clock import SourceClock
 from poseline.capture.container import Opened, explain, open_container
 from poseline.capture.decoder import Decoded, Decoder
-from poseline.capture.hardware import ON_DEVICE, accelerators, refusal
+from poseline.capture.hardware import accelerators, refusal
 from poseline.capture.part import Part, nothing_there
 from poseline.capture.seek import Scan, pictures_from
 from poseline.capture.source import Source, SourceInfo
 from poseline.capture.stated_bytes import stated_bytes
 from poseline.errors import SourceError, redact
-from poseline.frame import Frame, Gap
+from poseline.frame import ON_DEVICE, Frame, Gap
 from poseline.words import counted, file_alike, were
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class VideoFile:
         self.info = replace(
             video_info(self._opened, redact(str(location))),
             width=first.size[0], height=first.size[1], path=path,
-            on_device=first.picture.format.name in ON_DEVICE, pixel_aspect=first.pixel_aspect,
+            on_device=first.picture.format.name == ON_DEVICE, pixel_aspect=first.pixel_aspect,
         )  # fmt: skip
         self._stampless = announced.has_no_stamps(self._opened.container)
         if self._stampless:

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from poseline.capture.recognise import AMBIGUOUS_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES, Kind, recognise
 from poseline.errors import SourceError
+from poseline.log_files import part_number
 from poseline.words import counted
 
-_JOURNAL = re.compile(r"keypoints(-\d+)?\.jsonl")
-"""What lies in every folder of results, as `poseline.log_files` says, which capture does not import."""
 _UNFINISHED = frozenset({".crdownload", ".download", ".part", ".partial", ".tmp"})
 """Of files that a download or a run is still writing, or never finished."""
 _MOST_NAMES = 6
@@ -74,7 +73,7 @@ class Search:
         except SourceError:
             self.unreadable.append(folder)
             return
-        if any(_JOURNAL.fullmatch(entry.name) for entry in inside):
+        if any(part_number(entry.name) for entry in inside):
             self.results += 1
         else:
             self.add(inside, recursive, f"{prefix}{folder.name}-")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+from poseline.mp4_boxes import top_level_boxes
 
 _SPARE = 1024
 """Pictures that a fragment may have without a byte for each."""
@@ -28,26 +31,16 @@ def forged_count(path: Path) -> int | None:
 
 
 def _forged(file: BinaryIO) -> Iterator[int]:
-    begin, waiting = 0, 0
-    while True:
-        file.seek(begin)
-        header = file.read(16)
-        if len(header) < 8:
-            break
-        size, kind, read = int.from_bytes(header[:4], "big"), header[4:8], 8
-        if size == 1:
-            size, read = int.from_bytes(header[8:16], "big"), 16
-        if kind == b"mdat":
-            room = size if size else file.seek(0, 2) - begin
+    waiting = 0
+    for box in top_level_boxes(file):
+        if box.kind == b"mdat":
+            room = box.size or file.seek(0, os.SEEK_END) - box.begin
             if waiting > room + _SPARE:
                 yield waiting
             waiting = 0
-        elif kind == b"moof":
-            file.seek(begin + read)
-            waiting = max(_counts(file.read(min(max(0, size - read), _MOST_READ))), default=0)
-        if size < read:
-            break
-        begin += size
+        elif box.kind == b"moof":
+            file.seek(box.begin + box.header)
+            waiting = max(_counts(file.read(min(max(0, box.size - box.header), _MOST_READ))), default=0)
     if waiting > _SPARE:
         yield waiting
 

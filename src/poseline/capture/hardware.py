@@ -6,13 +6,12 @@ from av.codec.hwaccel import HWAccel
 from av.video.frame import VideoFrame
 
 from poseline.errors import SettingsError
+from poseline.frame import ON_DEVICE
 
 _DECODERS = {"cuda": "cuda"}
 """FFmpeg's kind of decoder for each kind of device whose memory a network can read."""
 _CONTEXTS: tuple[dict[str, object], ...] = ({"primary_ctx": "1"}, {"primary_ctx": "0", "current_ctx": "1"})
 """The device's own context, which FFmpeg takes if it comes first; else the one that this thread has already."""
-ON_DEVICE = frozenset({"cuda"})
-"""Formats of pictures that lie in a device's memory."""
 _READABLE = frozenset({"nv12", "p010le", "p016le", "yuv444p", "yuv444p16le"})
 """What may lie there: 8 bits, or up to 12 at the upper end of 16; chroma at half size, or at full size."""
 
@@ -43,7 +42,7 @@ def refusal(picture: VideoFrame, deinterlace: bool = True) -> str:
 
     With `deinterlace`, an interlaced picture cannot: FFmpeg's filter for it works in host memory.
     """
-    if picture.format.name not in ON_DEVICE:
+    if picture.format.name != ON_DEVICE:
         return "the card's decoder does not take this codec or profile"
     inner = picture.sw_format.name if picture.sw_format else "an unknown format"
     if inner not in _READABLE:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import av
 from av.video.stream import VideoStream
 
+from poseline.capture.nal import length_size, units_of
+
 MOST_IN_FLIGHT = 64
 """Packets that a decoder may hold at most: 16 threads, and 16 pictures to reorder, each of two fields."""
 _MOST_BYTES = 64 << 20
@@ -74,17 +76,7 @@ def has_no_picture(packet: av.Packet[VideoStream]) -> bool:
     context = packet.stream.codec_context
     if context.name != "h264":
         return False
-    types = _nal_types(bytes(packet), context.extradata or b"")
+    size = length_size(context)
+    units = units_of(bytes(packet), size)
+    types = {unit[0] & 31 for unit in (units if size else units[1:]) if unit}
     return bool(types) and not types & (_SLICES | {_END_OF_SEQUENCE})
-
-
-def _nal_types(content: bytes, settings: bytes) -> set[int]:
-    """The types of all NAL units; empty where they do not fill the packet exactly, as in a torn one."""
-    if settings[:1] != b"\x01":  # ITU-T H.264, annex B: each begins with a start code
-        return {unit[0] & 31 for unit in content.split(b"\0\0\1")[1:] if unit}
-    size, place, types = (settings[4] & 3) + 1, 0, set()  # ISO/IEC 14496-15: each has its length before it
-    while place + size < len(content):
-        length = int.from_bytes(content[place : place + size], "big")
-        types.add(content[place + size] & 31)
-        place += size + length
-    return types if place == len(content) else set()

@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import av
 
+from poseline.capture.nal import START_CODE, length_size, units_of
+
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
-_LENGTH_AT = {"h264": 4, "hevc": 21}
-"""Which byte of a stream's settings states how long the length before each unit is (ISO/IEC 14496-15)."""
 _H264_SEI = 6
 _HEVC_SEI = frozenset({39, 40})
 _RECOVERY_POINT = 6
 """The message that says where decoding may begin; of H.264, where it may be no key frame."""
-_START_CODE = b"\0\0\1"
 
 
 def without_sei(packet: av.Packet[VideoStream]) -> av.Packet[VideoStream] | None:
@@ -30,17 +29,16 @@ def without_sei(packet: av.Packet[VideoStream]) -> av.Packet[VideoStream] | None
     """
     context = packet.stream.codec_context
     codec = context.name
-    if codec not in _LENGTH_AT:
+    if codec not in ("h264", "hevc"):
         return packet
-    content, settings = bytes(packet), context.extradata or b""
-    size = (settings[_LENGTH_AT[codec]] & 3) + 1 if settings[:1] == b"\x01" else 0
-    units = _units(content, size)
+    size = length_size(context)
+    units = units_of(bytes(packet), size)
     kept = [unit for unit in units if not _is_sei(unit, codec)]
     if len(kept) == len(units):
         return packet
     if not any(unit.strip(b"\0") for unit in kept):
         return None
-    joined = b"".join(len(unit).to_bytes(size, "big") + unit for unit in kept) if size else _START_CODE.join(kept)
+    joined = b"".join(len(unit).to_bytes(size, "big") + unit for unit in kept) if size else START_CODE.join(kept)
     result: av.Packet[Any] = av.Packet(joined)
     result.pts, result.dts, result.is_keyframe = packet.pts, packet.dts, packet.is_keyframe
     result.time_base = packet.time_base
@@ -48,18 +46,6 @@ def without_sei(packet: av.Packet[VideoStream]) -> av.Packet[VideoStream] | None
         for side in packet.iter_sidedata():
             result.set_sidedata(side)
     return result
-
-
-def _units(content: bytes, size: int) -> list[bytes]:
-    """The NAL units, each behind its length of `size` bytes, or behind a start code; empty where they do not fit."""
-    if not size:
-        return content.split(_START_CODE)
-    place, units = 0, []
-    while place + size <= len(content):
-        length = int.from_bytes(content[place : place + size], "big")
-        units.append(content[place + size : place + size + length])
-        place += size + length
-    return units if place == len(content) else []
 
 
 def _is_sei(unit: bytes, codec: str) -> bool:

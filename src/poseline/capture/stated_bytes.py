@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from poseline.mp4_boxes import top_level_boxes
+
 _FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 """What an MP4 or MOV begins with."""
 
@@ -67,15 +69,8 @@ def _riff_ends(file: BinaryIO) -> Iterator[int]:
 
 
 def _box_ends(file: BinaryIO) -> Iterator[int]:
-    """Where the top-level boxes of an MP4 end (ISO/IEC 14496-12, 4.2)."""
-    begin, end = 0, file.seek(0, os.SEEK_END)
-    while begin + 8 <= end:
-        file.seek(begin)
-        header = file.read(16)
-        size = int.from_bytes(header[:4], "big")
-        if size == 1:
-            size = int.from_bytes(header[8:16], "big")
-        if size < 8 or not header[4:8].isalnum():  # to the end of the file, or no box
+    """Where the top-level boxes of an MP4 end."""
+    for box in top_level_boxes(file):
+        if box.size < box.header or not box.kind.isalnum():  # to the end of the file, or no box
             return
-        begin += size
-        yield begin
+        yield box.end

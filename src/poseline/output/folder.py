@@ -18,6 +18,7 @@ from poseline.formats import FORMATS
 from poseline.log import LOG_NAME, LogReader, part_name, part_number
 from poseline.output.disk import START_RESERVE, free_bytes
 from poseline.output.lock import FolderLock
+from poseline.output.numbered import numbered
 
 RUNS = Path("runs")
 _VIDEO = r"annotated(?:-(\d+))?\.mp4"
@@ -50,7 +51,7 @@ class OutputFolder:
 
     def video_part(self, number: int) -> Path:
         """The annotated video of this number, from 1."""
-        return self.video if number == 1 else self.path / f"annotated-{number}.mp4"
+        return numbered(self.video, number)
 
     def keypoints(self, name: str) -> Path:
         """The keypoint log in the format of this name, such as `csv`."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from itertools import chain, count
+from itertools import count
 from pathlib import Path
 
 from poseline.atomic import cause, replacing
 from poseline.errors import OutputError
 from poseline.frame import Pixels
+from poseline.output.numbered import numbered
 
 
 def save_image(bgr: Pixels, path: Path) -> Path:
@@ -50,5 +51,4 @@ def image_file(path: Path) -> Path:
 
 def free_file(path: Path) -> Path:
     """`path`, or with the first number behind its stem of which there is nothing: im.jpg, im-2.jpg, im-3.jpg ..."""
-    numbered = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
-    return next(each for each in chain([path], numbered) if not os.path.lexists(each))
+    return next(each for number in count(1) if not os.path.lexists(each := numbered(path, number)))

@@ -17,6 +17,7 @@ from poseline.atomic import cause, replacing
 from poseline.errors import OutputError, SourceError
 from poseline.log.reader import Ending, LogReader
 from poseline.log_files import LOG_NAME, part_name
+from poseline.mp4_boxes import top_level_boxes
 from poseline.output.folder import video_number
 from poseline.output.lock import FolderLock
 from poseline.output.mp4 import clock_options
@@ -105,24 +106,17 @@ def _refuse_existing(target: Path) -> None:
 def _whole_length(path: Path) -> int:
     """Bytes up to the end of the last whole top-level `moov` or `mdat`, 0 without a `moov`.
 
-    FFmpeg refuses a whole file for one torn `moof`. Boxes as in ISO/IEC 14496-12, 4.2: 32-bit size and type, a size of
-    1 is followed by one of 64 bits.
+    FFmpeg refuses a whole file for one torn `moof`.
     """
     whole, playable = 0, False
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            position = 0
-            while len(head := file.read(16)) >= 8:
-                length, kind = int.from_bytes(head[:4], "big"), head[4:8]
-                if length == 1:
-                    length = int.from_bytes(head[8:16], "big")
-                if length < 8 or position + length > size:
+            for box in top_level_boxes(file):
+                if box.size < box.header or box.end > size:
                     break
-                position += length
-                playable |= kind == b"moov"
-                whole = position if kind in (b"moov", b"mdat") else whole
-                file.seek(position)
+                playable |= box.kind == b"moov"
+                whole = box.end if box.kind in (b"moov", b"mdat") else whole
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {cause(error)}") from error
     return whole if playable else 0

@@ -15,6 +15,7 @@ from poseline.errors import OutputError
 from poseline.output.closeable import Closeable
 from poseline.output.encoder import EncoderName
 from poseline.output.mp4 import Mp4, part_of
+from poseline.output.numbered import numbered
 from poseline.settings import OutputSettings
 
 if TYPE_CHECKING:
@@ -155,10 +156,8 @@ class VideoWriter(Closeable):
         self.frames += 1
 
     def _open_file(self, first: av.VideoFrame, time_base: Fraction, begin: int) -> Mp4:
-        number = len(self.segments) + 1
-        path = self._path if number == 1 else self._path.with_name(f"{self._path.stem}-{number}{self._path.suffix}")
         return Mp4(
-            path,
+            numbered(self._path, len(self.segments) + 1),
             first,
             time_base,
             self._settings,
