@@ -25,8 +25,8 @@ ENGINE_HOMES = (
     "openvino_core.py",
 )
 BASE = {
-    "", "amounts", "errors", "frame", "interruption", "luma", "optional", "orientation", "plain_yaml", "pose",
-    "request", "settings", "short_repr", "skeleton", "words",
+    "", "amounts", "errors", "frame", "home", "interruption", "luma", "optional", "orientation", "plain_yaml",
+    "pose", "request", "settings", "short_repr", "skeleton", "words",
 }  # fmt: skip
 ROOMS = {"capture", "inference", "tracking", "smooth", "overlay", "output"}
 MAY_IMPORT = {
@@ -40,7 +40,8 @@ MAY_IMPORT = {
     "forks": set(),
     "interruption": {"watchdog"},
     "watchdog": set(),
-    "cache": {"errors"},
+    "cache": {"errors", "home"},
+    "home": set(),
     "openvino_core": {"errors", "forks", "telemetry"},
     "telemetry": set(),
     "startup": {"cache", "openvino_core"},

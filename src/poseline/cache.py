@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from poseline.errors import last_line
+from poseline.home import expanded
 
 log = logging.getLogger("poseline")
 
@@ -18,7 +19,7 @@ def cache_folder() -> Path:
     """$POSELINE_CACHE, or the user's cache folder."""
     given = os.environ.get("POSELINE_CACHE")
     if given:
-        return Path(given).expanduser()
+        return expanded(given)
     from platformdirs import user_cache_path
 
     return user_cache_path("poseline")

@@ -25,6 +25,7 @@ import orjson
 from poseline.atomic import cause
 from poseline.capture import Location
 from poseline.errors import OutputError, SourceError, redact
+from poseline.home import expanded
 from poseline.log import LOG_NAME
 from poseline.log.jsonable import jsonable
 from poseline.output.folder import results
@@ -289,7 +290,7 @@ def _fingerprint(settings: Settings) -> str:
     if card_numbers(settings.inference.device):
         dumped["inference"]["device"] = "cuda"  # whichever GPU it is
     digest = hashlib.sha256(orjson.dumps(dumped, option=orjson.OPT_SORT_KEYS))
-    model = Path(settings.inference.model or "").expanduser()
+    model = expanded(settings.inference.model or "")
     files = (
         [model] if model.is_file() else sorted(model.rglob("*")) if settings.inference.model and model.is_dir() else []
     )

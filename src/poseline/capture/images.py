@@ -31,6 +31,7 @@ from poseline.capture.recognise import (
 from poseline.capture.source import SourceInfo
 from poseline.errors import SourceError, redact
 from poseline.frame import Frame, Pixels
+from poseline.home import expanded
 
 if TYPE_CHECKING:
     from poseline.settings import CaptureSettings
@@ -109,9 +110,9 @@ def read_content(place: Path | str, timeout: float, wanted: Recognised | None = 
     if not str(place).strip():
         raise SourceError("the picture's name is empty")
     try:
-        content = Path(place).expanduser().read_bytes()
-    except (OSError, RuntimeError) as error:  # RuntimeError: a ~user that is not known
-        raise SourceError(f"{place}: {getattr(error, 'strerror', None) or error}") from error
+        content = expanded(place).read_bytes()
+    except OSError as error:
+        raise SourceError(f"{place}: {error.strerror or error}") from error
     if not content:
         raise SourceError(f"{place}: the file is empty")
     return content

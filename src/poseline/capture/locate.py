@@ -27,6 +27,7 @@ from poseline.capture.recognise import ANIMATED_WEBP, IMAGE_SUFFIXES, MOTION_JPE
 from poseline.capture.source import Source
 from poseline.capture.stream import NetworkStream, is_live
 from poseline.errors import SourceError, redact
+from poseline.home import expanded
 from poseline.words import counted
 
 if TYPE_CHECKING:
@@ -268,7 +269,7 @@ def _expand(source: str, recursive: bool) -> list[Location]:
         return [Location(f"camera-{int(source)}", camera=int(source))]
     if is_url(source):
         return [_address(source)]
-    path = Path(os.path.expanduser(source))  # unlike Path's, it leaves an unknown ~user as it is
+    path = expanded(source)
     if path.suffix.lower() in SUFFIXES:
         return _of_list(path, recursive)
     if os.path.isdir(path):  # unlike Path.is_dir, also says no to a name that is too long

@@ -17,6 +17,7 @@ import numpy as np
 from poseline.capture import read_image
 from poseline.errors import SettingsError, SourceError
 from poseline.formats.yolo import PICTURES, keypoint_names, labels_of
+from poseline.home import expanded
 from poseline.settings import CaptureSettings, read_yaml
 from poseline.skeleton import BODY_SHARE, Skeleton
 
@@ -101,7 +102,7 @@ def _yolo(path: Path, split: str) -> Dataset:
 
 def _yolo_pictures(path: Path, content: dict[str, Any], split: str) -> list[Path]:
     """The pictures of a part: of folders, of lists of files, or of several of them."""
-    root = path.parent / Path(str(content.get("path") or ".")).expanduser()
+    root = path.parent / expanded(str(content.get("path") or "."))
     if not root.is_dir():
         root = path.parent
     places = content[split] if isinstance(content[split], list) else [content[split]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Any
 
 from poseline.cache import cache_folder
 from poseline.errors import ModelError, PoselineError
+from poseline.home import expanded
 from poseline.inference import published, ultralytics_adapter
 from poseline.inference.spec import ModelSpec
 from poseline.plain_yaml import NotPlainError, load_plain
@@ -50,7 +50,7 @@ def find(model: str | None) -> Path:
         return _default()
     if model == BUILTIN:
         return _builtin()
-    path = Path(os.path.expanduser(model))  # unlike Path's, it leaves an unknown ~user as it is
+    path = expanded(model)
     if path.exists():
         return path
     if not path.suffix and published.PUBLISHED.fullmatch(f"{model}.pt"):  # as ultralytics lets it be left out
