@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
-from poseline.atomic import cause
 from poseline.corrections.acts import Act, Add, Change, Delete, Identify, Join, Place, Split, act_of, new_id, now
 from poseline.corrections.effects import Effects, Table
 from poseline.corrections.facts import Facts
 from poseline.corrections.journal import LogIdentity, append, corrections_path, read_journal, require_same
-from poseline.errors import SettingsError, SourceError
-from poseline.log_files import log_file
+from poseline.errors import SettingsError
+from poseline.log_files import first_record, log_file
 from poseline.pose import UNTRACKED
 from poseline.skeleton import Skeleton
 from poseline.words import counted
@@ -26,8 +24,6 @@ from poseline.words import counted
 if TYPE_CHECKING:
     from poseline.log import Rows, Tracks
 
-_FIRST_RECORD = 16_000_000
-"""Bytes at most of a log's first record."""
 _SHOWN = 5
 """Frames that a message names."""
 
@@ -68,7 +64,7 @@ class Corrections:
             SourceError: there is no such log, or its corrections cannot be read.
         """
         path = log_file(log)
-        return cls(corrections_path(path), _first_record(path), path.name)
+        return cls(corrections_path(path), first_record(path), path.name)
 
     def __len__(self) -> int:
         return len(self.acts)
@@ -292,17 +288,3 @@ def _names(change: Change) -> Iterator[str]:
 
 def _skeleton(run: Mapping[str, Any]) -> Skeleton:
     return Skeleton(tuple(str(name) for name in run["skeleton"]["names"]))
-
-
-def _first_record(log: Path) -> dict[str, Any]:
-    """A log's first record; `LogReader` says more of what may be wrong with it."""
-    try:
-        with log.open("rb") as lines:
-            run: dict[str, Any] = orjson.loads(lines.readline(_FIRST_RECORD))
-        if run["type"] != "run" or not run["skeleton"]["names"]:
-            raise ValueError
-    except OSError as error:
-        raise SourceError(f"{log}: the keypoint log cannot be read: {cause(error)}") from error
-    except (ValueError, KeyError, TypeError):
-        raise SourceError(f"{log}: not a keypoint log: its first line is no run record") from None
-    return run

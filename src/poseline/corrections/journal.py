@@ -29,7 +29,7 @@ SCHEMA = 1
 CORRECTIONS_NAME = "corrections.jsonl"
 """The corrections of a run's log."""
 _LARGEST = 64_000_000
-"""Bytes of the file, and of a log's first record, beyond which they are something else."""
+"""Bytes of the file, beyond which it is something else."""
 
 
 @dataclass(frozen=True)
