@@ -54,6 +54,8 @@ class Corrections:
         """The acts in force, in their order."""
         self.undone: tuple[Act, ...] = ()
         """Those that were undone, the last one to be undone last."""
+        self._applied: tuple[Tracks, Tracks] | None = None
+        """What `apply` was last given, and gave, while the acts are still the same."""
         self.reload()
 
     @classmethod
@@ -130,7 +132,12 @@ class Corrections:
         return self._turn("redo", self.undone, act or (self._redo[-1] if self._redo else None), by)
 
     def apply(self, tracks: Tracks) -> Tracks:
-        """The tracks of the log, read without corrections, after all acts in force."""
+        """The tracks of the log, read without corrections, after all acts in force; the same object each time."""
+        if self._applied is None or self._applied[0] is not tracks:
+            self._applied = tracks, self._corrected(tracks)
+        return self._applied[1]
+
+    def _corrected(self, tracks: Tracks) -> Tracks:
         rows, frames = tracks.rows, tracks.frames
         count = len(rows)
         table = Table(
@@ -161,8 +168,8 @@ class Corrections:
 
     def add(self, records: Sequence[Mapping[str, Any]]) -> bool:
         """Write records as they are, such as another journal's; those of acts that are there already are left out."""
-        written = append(self.path, self.identity, records)
-        self.reload()
+        held, written = append(self.path, self.identity, records)
+        self._take(held.records, held.skipped)
         return written
 
     def _turn(self, word: str, those: Sequence[Act], act: str | None, by: str) -> Act | None:
@@ -189,9 +196,11 @@ class Corrections:
                 del undone[number]
                 redo = [each for each in redo if each != number]
         self.journal, self.skipped, self._redo = records, skipped, redo
-        self.acts = tuple(act for number, act in made.items() if number not in undone)
         self.undone = tuple(undone.values())
-        self.__dict__.pop("_cached", None)
+        acts = tuple(act for number, act in made.items() if number not in undone)
+        if acts != self.acts:
+            self.acts, self._applied = acts, None
+            self.__dict__.pop("_cached", None)
 
 
 def corrected_frames(raw: Tracks, corrected: Tracks) -> NDArray[np.bool_]:
