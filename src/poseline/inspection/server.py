@@ -16,7 +16,7 @@ from aiohttp import web
 from poseline import serve
 from poseline.errors import OutputError, PoselineError, SettingsError, SourceError
 from poseline.inspection import wire
-from poseline.inspection.inspected import InspectedRun, State
+from poseline.inspection.inspected import InspectedRun, LogReplaced, State
 from poseline.inspection.pictures import Clip, Pictures, PictureThread, open_pictures
 from poseline.serve.address import Address
 from poseline.serve.page_server import PageServer, add_files, cancel, static_file
@@ -182,6 +182,8 @@ class InspectServer(PageServer):
             state = await asyncio.shield(asyncio.ensure_future(self._changed(work)))
         except SettingsError as error:
             raise web.HTTPBadRequest(text=f"{error}\n") from None
+        except LogReplaced as error:
+            raise web.HTTPConflict(text=f"{error}\n") from None
         except (OutputError, SourceError) as error:
             raise web.HTTPInsufficientStorage(text=f"{error}\n") from None
         return _json(self._told(state))
@@ -221,8 +223,8 @@ class InspectServer(PageServer):
         state = self.run.state
         return orjson.dumps({"type": "changed", "revision": state.revision, "frames": len(state.raw)}).decode()
 
-    async def _tell(self) -> None:
-        news = self._news()
+    async def _tell(self, news: str | None = None) -> None:
+        news = news or self._news()
         for page in tuple(self._pages):
             with contextlib.suppress(ConnectionError, RuntimeError):  # it leaves
                 await page.send_str(news)
@@ -239,6 +241,9 @@ class InspectServer(PageServer):
             await asyncio.sleep(_LOOK_SECONDS)
             try:
                 changed = await asyncio.get_running_loop().run_in_executor(self._writer, self.run.refresh)
+            except LogReplaced as error:  # again and again, for pages that are opened later
+                await self._tell(orjson.dumps({"type": "replaced", "why": str(error)}).decode())
+                continue
             except PoselineError:
                 continue  # a file that is being replaced, or was taken away; what was read before stays
             if changed:

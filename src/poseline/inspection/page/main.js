@@ -72,6 +72,7 @@ class Page {
   }
 
   notice(text) {
+    if (byId("notice").textContent === text) return;
     byId("notice").textContent = text;
     byId("notice").hidden = !text;
   }
@@ -89,6 +90,7 @@ class Page {
 
   // What another page or program has done.
   hear(news) {
+    if (news.type === "replaced") return this.notice(news.why);
     if (news.frames !== this.state.run.frames) return void this.load();
     if (news.revision === this.state.revision) return;
     getJson("api/corrections").then((answer) => this.told(answer)).catch(() => {});
