@@ -242,6 +242,19 @@ def test_separate_pictures(tmp_path: Path) -> None:
             assert number_in(found) == index + 5
 
 
+def test_separate_pictures_of_a_log_that_grows(tmp_path: Path) -> None:
+    frames = [{**frame_record(index), "source": f"{index}.png"} for index in range(3)]
+    for index in range(3):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), picture(index + 5, SIZE))
+    log = write_log(tmp_path / "keypoints.jsonl", [{**run_record(), "video": None, "source": "."}, *frames[:2]])
+    with inspecting(tmp_path) as server, WebSocketClient(server.address.port) as tab:
+        tab.words("changed")
+        with log.open("ab") as lines:
+            lines.write(orjson.dumps(frames[2]) + b"\n")
+        assert tab.words("changed")["frames"] == 3
+        assert number_in(decoded(get(server, "/api/picture/2"))) == 7
+
+
 # Acts.
 
 

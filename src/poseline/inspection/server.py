@@ -17,7 +17,7 @@ from poseline import serve
 from poseline.errors import OutputError, PoselineError, SettingsError, SourceError
 from poseline.inspection import wire
 from poseline.inspection.inspected import InspectedRun, LogReplaced, State
-from poseline.inspection.pictures import Clip, Pictures, PictureThread, open_pictures
+from poseline.inspection.pictures import Pictures, PictureThread, open_pictures
 from poseline.serve.address import Address
 from poseline.serve.page_server import PageServer, add_files, cancel, static_file
 
@@ -239,6 +239,7 @@ class InspectServer(PageServer):
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
+            before = self.run.state.raw
             try:
                 changed = await asyncio.get_running_loop().run_in_executor(self._writer, self.run.refresh)
             except LogReplaced as error:  # again and again, for pages that are opened later
@@ -247,9 +248,8 @@ class InspectServer(PageServer):
             except PoselineError:
                 continue  # a file that is being replaced, or was taken away; what was read before stays
             if changed:
-                if self._pictures is not None:
-                    raw = self.run.state.raw
-                    self._pictures.do(lambda pictures, raw=raw: _follow(pictures, raw))  # type: ignore[misc]
+                if self._pictures is not None and self.run.state.raw is not before:
+                    self._pictures.do(lambda pictures: pictures.follow(self.run.state.raw))
                 await self._tell()
 
 
@@ -261,11 +261,6 @@ def _pictures(run: InspectedRun, source: Path | None) -> tuple[Pictures | None, 
         if source is not None:
             raise
         return None, str(error).replace("--clip", "--source")
-
-
-def _follow(pictures: Any, raw: Any) -> None:
-    if isinstance(pictures, Clip):
-        pictures.follow(raw)
 
 
 def _json(content: Any) -> web.Response:
