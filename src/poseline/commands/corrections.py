@@ -29,14 +29,14 @@ def corrections(
 
     All commands that read the log apply corrections; with --raw they do not. docs/corrections.md describes all acts.
     """
-    from poseline.corrections import Corrections
+    from poseline.corrections import Corrections, by_whom
     from poseline.log import journal_of
 
     given = [name for name, value in (("--act", act), ("--undo", undo), ("--redo", redo), ("--merge", merge)) if value]
     if len(given) > 1:
         raise SettingsError(f"{' and '.join(given)}: one change at a time")
     journal = journal_of(log)
-    held, who = Corrections.of(journal), _user() if by is None else by
+    held, who = Corrections.of(journal), by_whom() if by is None else by
     if act:
         _make(held, journal, act, who)
     elif merge is not None:
@@ -147,12 +147,3 @@ def _anonymous(act: "Act") -> "Act":
     from dataclasses import replace
 
     return replace(act, by="")
-
-
-def _user() -> str:
-    from getpass import getuser
-
-    try:
-        return getuser()
-    except (OSError, KeyError, ImportError):  # a container's user may have no name
-        return ""

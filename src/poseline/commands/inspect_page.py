@@ -28,7 +28,8 @@ def serve_page(
     """
     for package in ("aiohttp", "simplejpeg"):
         require(package, "poseline inspect", install="poseline[serve]")
-    from poseline.inspection.inspected import InspectedRun, by_whom
+    from poseline.corrections import by_whom
+    from poseline.inspection.inspected import InspectedRun
     from poseline.inspection.server import InspectAddress, InspectServer
     from poseline.serve.address import is_host
 

@@ -23,6 +23,7 @@ from poseline.corrections.acts import (
     SwapPersons,
     SwapSides,
     act_of,
+    by_whom,
     change_of,
     new_id,
 )  # fmt: skip
@@ -67,6 +68,7 @@ __all__ = [
     "SwapSides",
     "Table",
     "act_of",
+    "by_whom",
     "change_of",
     "check",
     "corrected_frames",

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
+from getpass import getuser
 from typing import Any, ClassVar, Literal, TypeAlias, cast, get_args
 
 from poseline.errors import SettingsError
@@ -278,6 +279,14 @@ class Act:
 def new_id() -> str:
     """An id for an act, which nobody else has."""
     return os.urandom(6).hex()
+
+
+def by_whom() -> str:
+    """The name of who is at this computer; empty where the system tells none, as in some containers."""
+    try:
+        return getuser()
+    except (OSError, KeyError, ImportError):
+        return ""
 
 
 def now() -> str:

@@ -196,13 +196,3 @@ def _angles(tracks: Tracks, person: int) -> dict[str, Any]:
         "names": list(found.angles.names),
         "degrees": [[None if np.isnan(value) else round(float(value), 2) for value in row] for row in degrees],
     }
-
-
-def by_whom() -> str:
-    """The name of who is at this computer, for the journal; empty where the system tells none."""
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return ""
