@@ -7,10 +7,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import av
 import cv2
@@ -20,12 +21,17 @@ import pytest
 from output_worlds import SAMPLES, SHARED
 from poseline.inference import weights
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 REQUIRED = set(os.environ.get("POSELINE_REQUIRE", "").split(","))
 """Markers (shared, system, readers, formats, gpu, browser) whose tests must run: to be skipped is to fail."""
 READERS = os.environ.get("POSELINE_READERS", sys.executable)
 FORMAT_READERS = os.environ.get("POSELINE_FORMAT_READERS", sys.executable)
 """Pythons that have the programs which read what `analyze` and `export` write; by default the tests' own."""
+Told: TypeAlias = Callable[..., tuple[int, str, str]]
+"""The fixture `told`."""
 
 os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "True")  # whichever test imports ultralytics first
 
@@ -108,6 +114,41 @@ def no_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         finally:
             if user == 0:
                 os.seteuid(0)
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Told:
+    """Runs the command line: exit code, what it says, and what it says of errors."""
+    from poseline.cli import command
+    from poseline.interruption import Interruption
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["poseline", *map(str, arguments)])
+        code = command(Interruption())
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium; the test is marked `browser`."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A window of it, on a computer's screen."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(15_000)
+    yield context
+    context.close()
 
 
 def _unmet(mark: pytest.Mark) -> str | None:

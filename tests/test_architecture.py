@@ -74,7 +74,7 @@ MAY_IMPORT = {
     "comparison": BASE | {"analysis", "atomic", "log", "output", "overlay", "pipeline", "rendering"},
     "verification": BASE | ROOMS | {"analysis", "atomic"},
     "evaluation": BASE | ROOMS | {"formats", "log", "session"},
-    "inspection": BASE | {"analysis", "capture", "corrections", "log", "rendering", "serve"},
+    "inspection": BASE | {"analysis", "capture", "corrections", "log", "log_files", "rendering", "serve"},
     "commands": BASE
     | ROOMS
     | {"analysis", "atomic", "batch", "comparison", "corrections", "evaluation", "formats", "inspection", "log"}

@@ -41,6 +41,7 @@ from poseline.corrections import (
     SwapPersons,
     SwapSides,
     change_of,
+    corrections_path,
     merge,
     new_id,
 )
@@ -284,6 +285,32 @@ def test_corrections_of_another_log_are_refused_and_a_log_that_grew_is_not(log: 
     log.write_bytes(b"".join(lines[:20]))
     grown = read_tracks(log)
     assert (len(grown), grown.ids.tolist(), grown.ended) == (19, [2, 3], "killed")
+
+
+def test_names_that_are_no_unicode_hinder_no_correction(log: Path) -> None:
+    run, _, rest = log.read_text().partition("\n")
+    log.write_text(json.dumps({**json.loads(run), "source": "clip\ud800.mp4"}) + "\n" + rest)
+    of = LogReader(log).run
+    Corrections(corrections_path(log), of, "clip\udce9.jsonl").append(Delete(1), by="Zo\udceb")
+    assert [act.by for act in Corrections.of(log).acts] == ["Zo?"]
+    assert 1 not in read_tracks(log).ids
+    log.write_text(json.dumps({**of, "source": "clip\ud801.mp4"}) + "\n" + rest)
+    with pytest.raises(SourceError, match="of another log"):
+        read_tracks(log)
+
+
+def test_an_act_is_checked_against_what_was_worked_out_already(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    applied: list[int] = []
+    table = Effects.table
+    monkeypatch.setattr(Effects, "table", lambda *given: applied.append(1) or table(*given))  # type: ignore[func-returns-value]
+    tracks, corrections = read_tracks(log, raw=True), Corrections.of(log)
+    for number in range(3):
+        corrections.append(SwapSides(1, number, number), tracks=tracks)
+        assert corrections.apply(tracks) is corrections.apply(tracks)
+    assert len(applied) == 4, "before the first act, and once after each"
+    Corrections.of(log).append(Delete(2))
+    corrections.reload()
+    assert 2 not in corrections.apply(tracks).ids
 
 
 def test_a_log_of_another_name_has_corrections_of_its_own(tmp_path: Path) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +14,11 @@ import polars as pl
 import pytest
 
 from analysis_worlds import SAMPLES
+from conftest import Told
 from correction_worlds import scripted, scripted_log
 from log_worlds import real_log
 from poseline import analyze
 from poseline.analysis import Facing
-from poseline.cli import command
 from poseline.corrections import (
     Change,
     Corrections,
@@ -39,26 +37,11 @@ from poseline.corrections import (
 from poseline.errors import OutputError, SettingsError
 from poseline.formats.exporting import export_log
 from poseline.formats.importing import import_log
-from poseline.interruption import Interruption
 from poseline.log import read_tracks, write_tracks
 from poseline.output.folder import prepare
 from poseline.rendering import LoggedClip
 
 ANKLE = 15
-Told = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Told:
-    """Runs the command line: exit code, what it says, and what it says of errors."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["poseline", *map(str, arguments)])
-        code = command(Interruption())
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run
 
 
 @pytest.fixture

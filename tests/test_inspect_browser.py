@@ -16,8 +16,7 @@ import pytest
 pytest.importorskip("aiohttp", reason="needs poseline[serve]")
 pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
 
-from conftest import CHROMIUM
-from inspect_worlds import ANKLE, FRAMES, NAMES, frame_record, get_json, inspecting, make_run, points_of
+from inspect_worlds import ANKLE, FRAMES, NAMES, frame_record, get_json, inspecting, make_run, points_of, post
 from log_worlds import COMPLETE
 from media_worlds import BLOCK
 from poseline import read_tracks
@@ -35,24 +34,6 @@ MARKS = [
     Mark("jump", (1,), 80, 80, 0.5, "left ankle jumps", ("left_ankle",)),
     Mark("brief", (1,), 10, 12, 0.1, "seen for a moment"),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(15_000)
-    yield context
-    context.close()
 
 
 @pytest.fixture(scope="module")
@@ -488,6 +469,32 @@ def test_a_keypoint_without_a_place_is_set_by_a_click(context: BrowserContext, s
         assert not page.evaluate("poseline.stage.missing()")
 
 
+def test_a_position_that_was_undone_is_not_filled_in_from(context: BrowserContext, server: InspectServer) -> None:
+    with looking(context, server) as page:
+        page.click("#tab-correct")
+        page.click("#between")
+        hand = Hand(page, "mouse")
+
+        def drag(frame: int) -> list[str]:
+            """The frames in which the act sets the ankle."""
+            go(page, frame)
+            x, y = points_of(0, frame)[ANKLE]
+            hand.drag((x, y), (23, 11))
+            return list(hand.made(server)["at"])
+
+        go(page, 20)
+        hand.choose(1, ANKLE)
+        assert drag(20) == ["20"]
+        page.click("#undo")
+        saved(page)
+        hand.count = 0
+        assert drag(30) == ["30"]
+        page.click("#undo")
+        page.click("#redo")
+        saved(page)
+        assert drag(40) == ["30", "40"], "it is in force again"
+
+
 def test_zoom_by_wheel_keys_and_two_fingers(browser: Browser, server: InspectServer) -> None:
     context = browser.new_context(viewport={"width": 900, "height": 900}, has_touch=True)
     with looking(context, server) as page:
@@ -549,6 +556,32 @@ def test_other_tabs_are_told_and_draw_anew(context: BrowserContext, server: Insp
         other.click("#undo")
         one.bring_to_front()
         until(one, lambda: one.evaluate("poseline.state.run.main") is None)
+
+
+def test_an_answer_that_is_overtaken_sets_nothing_back(context: BrowserContext, server: InspectServer) -> None:
+    with looking(context, server) as page:
+        late: list[Any] = []
+        page.route("**/api/act", lambda route: late.append((route, route.fetch())))
+        page.focus("#view")
+        page.keyboard.press("s")
+        page.keyboard.press("e")
+        page.wait_for_selector("#ask[open]")
+        page.keyboard.press("Enter")
+        until(page, lambda: late)
+        post(server.address.port, "/api/act", {"act": "x", "do": "rename", "person": 2, "name": "Ada"})
+        until(page, lambda: page.evaluate("poseline.state.run.acts.length") == 2)
+        until(page, lambda: page.evaluate("!poseline.poses.coming.size"))
+        late[0][0].fulfill(response=late[0][1])
+        saved(page)
+        assert page.evaluate("poseline.state.run.acts.map((act) => act.do)") == ["swap_persons", "rename"]
+        assert page.evaluate("poseline.poses.at(0).map(({ id }) => id)") == [2, 1]
+
+
+def test_a_log_that_another_run_replaces_is_told(context: BrowserContext, server: InspectServer) -> None:
+    with looking(context, server) as page:
+        log = server.run.log
+        log.write_bytes(log.read_bytes().replace(b'"clip.mp4"', b'"clop.mp4"', 1))
+        until(page, lambda: "the log was replaced by that of another run" in page.inner_text("#notice"))
 
 
 def test_what_is_corrected_without_a_connection_is_sent_once_when_there_is_one(

@@ -242,6 +242,19 @@ def test_separate_pictures(tmp_path: Path) -> None:
             assert number_in(found) == index + 5
 
 
+def test_separate_pictures_of_a_log_that_grows(tmp_path: Path) -> None:
+    frames = [{**frame_record(index), "source": f"{index}.png"} for index in range(3)]
+    for index in range(3):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), picture(index + 5, SIZE))
+    log = write_log(tmp_path / "keypoints.jsonl", [{**run_record(), "video": None, "source": "."}, *frames[:2]])
+    with inspecting(tmp_path) as server, WebSocketClient(server.address.port) as tab:
+        tab.words("changed")
+        with log.open("ab") as lines:
+            lines.write(orjson.dumps(frames[2]) + b"\n")
+        assert tab.words("changed")["frames"] == 3
+        assert number_in(decoded(get(server, "/api/picture/2"))) == 7
+
+
 # Acts.
 
 
@@ -408,6 +421,57 @@ def test_what_another_program_corrects_and_a_log_that_grows_are_seen(run: Path) 
         assert (told["frames"], told["ended"]) == (FRAMES, "complete")
         assert number_in(decoded(get(server, "/api/picture/110"))) == 110
         assert [each["act"] for each in told["acts"]] == ["mine", "theirs"]
+
+
+def test_a_log_that_another_run_replaces_takes_no_acts_and_all_pages_are_told(run: Path) -> None:
+    with inspecting(run) as server, WebSocketClient(server.address.port) as tab:
+        act(server, swap("mine"))
+        (run / "corrections.jsonl").unlink()  # moved away, without which a run replaces no log
+        records = [{**run_record(), "started": "later"}, *(frame_record(index) for index in range(FRAMES))]
+        write_log(run / "keypoints.jsonl", records)
+        port = server.address.port
+        for path, record in (("act", swap("other")), ("undo", {"act": "mine"}), ("redo", {"act": "mine"})):
+            answer = post(port, f"/api/{path}", record)
+            assert answer.status == 409
+            assert "the log was replaced by that of another run; start poseline inspect again" in answer.body.decode()
+        assert "start poseline inspect again" in tab.words("replaced")["why"]
+        assert [each["act"] for each in get_json(server, "/api/corrections")["acts"]] == ["mine"]
+    assert not (run / "corrections.jsonl").exists()
+    assert read_tracks(run).corrections is None
+    InspectedRun(run).act(swap("again"))
+    assert len(read_tracks(run)) == FRAMES
+
+
+@pytest.mark.parametrize("name", ["clip.jsonl", "clip[1].jsonl"])
+def test_a_log_is_read_again_where_it_has_grown_alone(run: Path, name: str) -> None:
+    lines = (run / "keypoints.jsonl").read_bytes().splitlines(keepends=True)
+    log = run / name
+    log.write_bytes(b"".join(lines[:51]))
+    inspected = InspectedRun(log)
+    before = inspected.state.raw
+    (run / f"{log.stem}2.jsonl").write_bytes(b"of another clip\n")
+    InspectedRun(log, "another").act(swap("theirs"))
+    assert until(inspected.refresh)
+    assert [each.id for each in inspected.state.acts] == ["theirs"]
+    assert inspected.state.raw is before
+    assert not inspected.refresh()
+    with log.open("ab") as growing:
+        growing.write(b"".join(lines[51:]))
+    assert until(inspected.refresh)
+    assert len(inspected.state.raw) == FRAMES
+
+
+def test_the_parts_of_a_log_are_followed(run: Path) -> None:
+    head, *lines = (run / "keypoints.jsonl").read_bytes().splitlines(keepends=True)
+    (run / "keypoints.jsonl").write_bytes(b"".join([head, *lines[:60]]))
+    inspected = InspectedRun(run)
+    with (run / "keypoints.jsonl").open("ab") as first:
+        first.write(b'{"type":"next"}\n')
+    assert until(inspected.refresh)
+    second = orjson.dumps({**orjson.loads(head), "segment": 2}) + b"\n"
+    (run / "keypoints-2.jsonl").write_bytes(second + b"".join(lines[60:]))
+    assert until(inspected.refresh)
+    assert len(inspected.state.raw) == FRAMES
 
 
 def test_killed_while_acts_are_made_nothing_is_lost_and_nothing_doubled(run: Path) -> None:

@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
 
 import pytest
 
+from conftest import Told
 from log_worlds import real_log
 from marks_worlds import called, exchanged, moments, three, tracks
-from poseline.cli import command
 from poseline.inspection import find_marks
-from poseline.interruption import Interruption
 from poseline.log import read_tracks, write_tracks
-
-Inspect: TypeAlias = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def inspect(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Inspect:
-    """Runs `poseline inspect`: exit code, what it says, and what it says of errors."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["poseline", "inspect", *map(str, arguments)])
-        code = command(Interruption())
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run
 
 
 @pytest.fixture
@@ -43,8 +24,8 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_list_has_a_line_a_mark(inspect: Inspect, log: Path) -> None:
-    code, said, errors = inspect(log.parent, "--list")
+def test_the_list_has_a_line_a_mark(told: Told, log: Path) -> None:
+    code, said, errors = told("inspect", log.parent, "--list")
     assert (code, errors) == (0, "")
     head, *lines = said.splitlines()
     assert head.split() == ["time", "frames", "person", "kind", "severity", "why"]
@@ -56,8 +37,8 @@ def test_the_list_has_a_line_a_mark(inspect: Inspect, log: Path) -> None:
     assert [row[4] for row in rows] == sorted((row[4] for row in rows), reverse=True)
 
 
-def test_json_has_a_record_a_mark(inspect: Inspect, log: Path) -> None:
-    code, said, _ = inspect(log, "--json")
+def test_json_has_a_record_a_mark(told: Told, log: Path) -> None:
+    code, said, _ = told("inspect", log, "--json")
     assert code == 0
     records = [json.loads(line) for line in said.splitlines()]
     marks = find_marks(read_tracks(log))
@@ -69,24 +50,24 @@ def test_json_has_a_record_a_mark(inspect: Inspect, log: Path) -> None:
 
 
 def test_json_lines_are_whole_however_narrow_the_terminal(
-    inspect: Inspect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    code, said, _ = inspect(real_log(tmp_path, "yolo11n", "crowd"), "--json")
+    code, said, _ = told("inspect", real_log(tmp_path, "yolo11n", "crowd"), "--json")
     assert code == 0
     assert len([json.loads(line) for line in said.splitlines()]) > 40
-    code, said, _ = inspect(real_log(tmp_path, "yolo11n", "crowd"), "--list")
+    code, said, _ = told("inspect", real_log(tmp_path, "yolo11n", "crowd"), "--list")
     assert code == 0
     assert all(" s  " in line for line in said.splitlines()[1:])
 
 
-def test_a_run_without_marks(inspect: Inspect, tmp_path: Path) -> None:
+def test_a_run_without_marks(told: Told, tmp_path: Path) -> None:
     log = real_log(tmp_path, "builtin", "squat")
-    assert inspect(log, "--list") == (0, "nothing in this run deserves a look\n", "")
-    assert inspect(log, "--json") == (0, "", "")
+    assert told("inspect", log, "--list") == (0, "nothing in this run deserves a look\n", "")
+    assert told("inspect", log, "--json") == (0, "", "")
 
 
-def test_a_log_that_is_not_there(inspect: Inspect, tmp_path: Path) -> None:
-    code, _, errors = inspect(tmp_path / "nothing", "--list")
+def test_a_log_that_is_not_there(told: Told, tmp_path: Path) -> None:
+    code, _, errors = told("inspect", tmp_path / "nothing", "--list")
     assert code == 3
     assert "no such log" in errors

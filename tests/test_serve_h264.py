@@ -14,7 +14,6 @@ import pytest
 pytest.importorskip("aiohttp", reason="needs poseline[serve]")
 pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
 
-from conftest import CHROMIUM
 from media_worlds import until
 from poseline.frame import Frame, plane_pixels
 from poseline.overlay.writable import writable_yuv
@@ -24,7 +23,7 @@ from poseline.serve.server import Server
 from serve_worlds import HEIGHT, WIDTH, WebSocketClient, picture, seen, serving, standing
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 
 class Watching:
@@ -225,13 +224,8 @@ def test_it_stays_while_all_is_well() -> None:
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser.new_page(viewport={"width": 1000, "height": 800})
-        browser.close()
+def page(browser: Browser) -> Page:
+    return browser.new_page(viewport={"width": 1000, "height": 800})
 
 
 def shown(page: Page, x: float, y: float) -> list[int]:

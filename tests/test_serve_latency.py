@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -14,13 +13,12 @@ import pytest
 pytest.importorskip("aiohttp", reason="needs poseline[serve]")
 pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
 
-from conftest import CHROMIUM
 from poseline.frame import Pixels
 from poseline.serve import latency
 from serve_worlds import WebSocketClient, seen, serving
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 
 def screen(time: float, numbers: tuple[int, int] | None = None) -> Pixels:
@@ -83,13 +81,8 @@ def test_the_page_is_told_the_cameras_delay_and_that_of_processing() -> None:
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser.new_page(viewport={"width": 800, "height": 500})
-        browser.close()
+def page(browser: Browser) -> Page:
+    return browser.new_page(viewport={"width": 800, "height": 500})
 
 
 @pytest.mark.browser

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from poseline.errors import SourceError
 
 LOG_NAME = "keypoints.jsonl"
 """The log in a run's folder, or the first part of it."""
+_LONGEST_RECORD = 16_000_000
+"""Bytes at most of a log's first record."""
 _PART = re.compile(r"keypoints(?:-([2-9]|[1-9]\d+))?\.jsonl")
 
 
@@ -28,6 +33,32 @@ def part_after(path: Path) -> Path | None:
     number = part_number(path.name)
     following = path.with_name(part_name(number + 1)) if number else None
     return following if following is not None and following.is_file() else None
+
+
+def parts_from(path: Path) -> Iterator[Path]:
+    """The log, or part of one, at `path`, and all parts that follow it."""
+    part: Path | None = path
+    while part is not None:
+        yield part
+        part = part_after(part)
+
+
+def first_record(path: Path) -> dict[str, Any]:
+    """The first record of a log or of a part of one, which names at least one keypoint; `LogReader` checks the rest.
+
+    Raises:
+        SourceError: the file cannot be read, or does not begin as a keypoint log.
+    """
+    try:
+        with path.open("rb") as lines:
+            run: dict[str, Any] = json.loads(lines.readline(_LONGEST_RECORD).decode("utf-8"))
+        if run["type"] != "run" or not list(run["skeleton"]["names"]):
+            raise ValueError
+    except OSError as error:
+        raise SourceError(f"{path}: the keypoint log cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise SourceError(f"{path}: not a keypoint log: its first line is no run record") from None
+    return run
 
 
 def journal_of(path: str | Path) -> Path:

@@ -29,7 +29,7 @@ from poseline.corrections.acts import (
 from poseline.corrections.corrections import Corrections, check, corrected_frames, corrections_of
 from poseline.corrections.effects import HIDDEN_CONFIDENCE, Effects, Table, measured
 from poseline.corrections.facts import Facing, Facts, Stretch, line_points
-from poseline.corrections.journal import CORRECTIONS_NAME, SCHEMA, by_whom, corrections_path
+from poseline.corrections.journal import CORRECTIONS_NAME, SCHEMA, LogIdentity, by_whom, corrections_path
 from poseline.corrections.merge import Conflict, Merged, describe, merge
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "Hide",
     "Identify",
     "Join",
+    "LogIdentity",
     "Main",
     "Merged",
     "Place",

@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
-from poseline.atomic import cause
 from poseline.corrections.acts import Act, Add, Change, Delete, Identify, Join, Place, Split, act_of, new_id, now
 from poseline.corrections.effects import Effects, Table
 from poseline.corrections.facts import Facts
 from poseline.corrections.journal import LogIdentity, append, corrections_path, read_journal, require_same
-from poseline.errors import SettingsError, SourceError
-from poseline.log_files import log_file
+from poseline.errors import SettingsError
+from poseline.log_files import first_record, log_file
 from poseline.pose import UNTRACKED
 from poseline.skeleton import Skeleton
 from poseline.words import counted
@@ -26,8 +24,6 @@ from poseline.words import counted
 if TYPE_CHECKING:
     from poseline.log import Rows, Tracks
 
-_FIRST_RECORD = 16_000_000
-"""Bytes at most of a log's first record."""
 _SHOWN = 5
 """Frames that a message names."""
 
@@ -58,6 +54,8 @@ class Corrections:
         """The acts in force, in their order."""
         self.undone: tuple[Act, ...] = ()
         """Those that were undone, the last one to be undone last."""
+        self._applied: tuple[Tracks, Tracks] | None = None
+        """What `apply` was last given, and gave, while the acts are still the same."""
         self.reload()
 
     @classmethod
@@ -68,7 +66,7 @@ class Corrections:
             SourceError: there is no such log, or its corrections cannot be read.
         """
         path = log_file(log)
-        return cls(corrections_path(path), _first_record(path), path.name)
+        return cls(corrections_path(path), first_record(path), path.name)
 
     def __len__(self) -> int:
         return len(self.acts)
@@ -134,7 +132,12 @@ class Corrections:
         return self._turn("redo", self.undone, act or (self._redo[-1] if self._redo else None), by)
 
     def apply(self, tracks: Tracks) -> Tracks:
-        """The tracks of the log, read without corrections, after all acts in force."""
+        """The tracks of the log, read without corrections, after all acts in force; the same object each time."""
+        if self._applied is None or self._applied[0] is not tracks:
+            self._applied = tracks, self._corrected(tracks)
+        return self._applied[1]
+
+    def _corrected(self, tracks: Tracks) -> Tracks:
         rows, frames = tracks.rows, tracks.frames
         count = len(rows)
         table = Table(
@@ -165,8 +168,8 @@ class Corrections:
 
     def add(self, records: Sequence[Mapping[str, Any]]) -> bool:
         """Write records as they are, such as another journal's; those of acts that are there already are left out."""
-        written = append(self.path, self.identity, records)
-        self.reload()
+        held, written = append(self.path, self.identity, records)
+        self._take(held.records, held.skipped)
         return written
 
     def _turn(self, word: str, those: Sequence[Act], act: str | None, by: str) -> Act | None:
@@ -193,9 +196,11 @@ class Corrections:
                 del undone[number]
                 redo = [each for each in redo if each != number]
         self.journal, self.skipped, self._redo = records, skipped, redo
-        self.acts = tuple(act for number, act in made.items() if number not in undone)
         self.undone = tuple(undone.values())
-        self.__dict__.pop("_cached", None)
+        acts = tuple(act for number, act in made.items() if number not in undone)
+        if acts != self.acts:
+            self.acts, self._applied = acts, None
+            self.__dict__.pop("_cached", None)
 
 
 def corrected_frames(raw: Tracks, corrected: Tracks) -> NDArray[np.bool_]:
@@ -292,17 +297,3 @@ def _names(change: Change) -> Iterator[str]:
 
 def _skeleton(run: Mapping[str, Any]) -> Skeleton:
     return Skeleton(tuple(str(name) for name in run["skeleton"]["names"]))
-
-
-def _first_record(log: Path) -> dict[str, Any]:
-    """A log's first record; `LogReader` says more of what may be wrong with it."""
-    try:
-        with log.open("rb") as lines:
-            run: dict[str, Any] = orjson.loads(lines.readline(_FIRST_RECORD))
-        if run["type"] != "run" or not run["skeleton"]["names"]:
-            raise ValueError
-    except OSError as error:
-        raise SourceError(f"{log}: the keypoint log cannot be read: {cause(error)}") from error
-    except (ValueError, KeyError, TypeError):
-        raise SourceError(f"{log}: not a keypoint log: its first line is no run record") from None
-    return run

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -309,7 +309,6 @@ def _how(frames: Integers, at: Mapping[int, Any]) -> States:
     return np.where(np.isin(frames, list(at)), State.FILLED, State.INTERPOLATED).astype(np.uint8)
 
 
-_Changed = TypeVar("_Changed", bound=Change)
 _APPLY: dict[type[Change], Callable[[Table, Any, _Body, Integers], None]] = {
     Place: _place, Hide: _hide, Drop: _drop, SwapSides: _swap_sides, SwapPersons: _swap_persons, Join: _join,
     Split: _split, Delete: _delete, Add: _add, Identify: _identify,

@@ -9,6 +9,7 @@ of its own.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +30,7 @@ SCHEMA = 1
 CORRECTIONS_NAME = "corrections.jsonl"
 """The corrections of a run's log."""
 _LARGEST = 64_000_000
-"""Bytes of the file, and of a log's first record, beyond which they are something else."""
+"""Bytes of the file, beyond which it is something else."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,11 @@ class LogIdentity:
     def of(cls, run: Mapping[str, Any], name: str = "") -> LogIdentity:
         """Of a log by its first record."""
         stated = {key: value for key, value in run.items() if key != "segment"}
-        digest = hashlib.sha256(orjson.dumps(stated, option=orjson.OPT_SORT_KEYS)).hexdigest()
-        return cls(digest, name, str(run.get("source", "")))
+        try:
+            written = orjson.dumps(stated, option=orjson.OPT_SORT_KEYS)
+        except TypeError:  # half of a surrogate pair or a huge integer, of which orjson knows nothing
+            written = json.dumps(stated, sort_keys=True).encode()
+        return cls(hashlib.sha256(written).hexdigest(), name, str(run.get("source", "")))
 
 
 def corrections_path(log: Path) -> Path:
@@ -94,11 +98,11 @@ def read_journal(path: Path) -> Journal:
     return _parsed(path, data)
 
 
-def append(path: Path, identity: LogIdentity, records: Sequence[Mapping[str, Any]]) -> bool:
+def append(path: Path, identity: LogIdentity, records: Sequence[Mapping[str, Any]]) -> tuple[Journal, bool]:
     """Append records, in one write; those of acts that the file has already are left out.
 
     Returns:
-        Whether anything was written.
+        What the file holds now, and whether anything was written.
 
     Raises:
         SourceError: what is there is not the corrections of this log, or cannot be read.
@@ -113,16 +117,16 @@ def append(path: Path, identity: LogIdentity, records: Sequence[Mapping[str, Any
             known = {record["act"] for record in held.records if record["type"] == "act"}
             fresh = [record for record in records if record["type"] != "act" or record["act"] not in known]
             if not fresh:
-                return False
+                return held, False
+            lines = [_line(record) for record in fresh]
+            head = b"" if data.endswith(b"\n") else b"\n"  # behind a torn record
             if held.identity is None:  # empty, or a first record that was torn before any act was whole
                 os.ftruncate(handle, 0)
-                first = {"name": identity.name, "sha256": identity.sha256, "source": identity.source}
-                fresh.insert(0, {"type": "corrections", "schema": SCHEMA, "log": first, "created": now()})
-            elif not data.endswith(b"\n"):
-                os.write(handle, b"\n")  # behind a torn record
-            _write(handle, b"".join(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in fresh))
+                of = {"name": identity.name, "sha256": identity.sha256, "source": identity.source}
+                head = _line({"type": "corrections", "schema": SCHEMA, "log": of, "created": now()})
+            _write(handle, head + b"".join(lines))
             os.fsync(handle)
-            return True
+            return Journal(identity, [*held.records, *map(orjson.loads, lines)], held.skipped), True
     except OSError as error:
         if isinstance(error, SourceError):
             raise
@@ -201,6 +205,14 @@ def _record(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    """A record as it is written; half of a surrogate pair, as of a name that is not UTF-8, is a question mark."""
+    try:
+        return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        return json.dumps(record, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
 def _content(handle: int) -> bytes:

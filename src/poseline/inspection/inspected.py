@@ -12,15 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from poseline.corrections import Act, Corrections, act_of
+from poseline.corrections import Act, Corrections, LogIdentity, act_of
 from poseline.errors import SourceError
 from poseline.inspection.marks import Mark, find_marks
-from poseline.log import Tracks, journal_of, read_tracks
+from poseline.log import Tracks, read_tracks
+from poseline.log_files import first_record, journal_of, parts_from
 
 _CURVES = 8
 """Persons whose angles are kept."""
 _PATIENCE = 10
 """A log that grows is read again after so many times the time that reading it takes."""
+
+
+class LogReplaced(SourceError):
+    """Another log lies where the one that is looked at was: acts that are about its poses would be about others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +73,11 @@ class InspectedRun:
         Raises:
             SettingsError: it is no act, or one that the log does not allow; the text says why.
             OutputError: it cannot be written.
+            LogReplaced: the log is another one now.
         """
         made = act_of(record)
         with self._lock:
+            self._require_same_log()
             self._corrections.append(made.change, by=self.by, act=made.id, tracks=self.state.raw)
             return self._renewed()
 
@@ -80,8 +87,10 @@ class InspectedRun:
         Raises:
             SettingsError: there is no such act.
             OutputError: it cannot be written.
+            LogReplaced: the log is another one now.
         """
         with self._lock:
+            self._require_same_log()
             self._corrections.undo(act, by=self.by)
             return self._renewed()
 
@@ -91,18 +100,27 @@ class InspectedRun:
         Raises:
             SettingsError: there is no such act.
             OutputError: it cannot be written.
+            LogReplaced: the log is another one now.
         """
         with self._lock:
+            self._require_same_log()
             self._corrections.redo(act, by=self.by)
             return self._renewed()
 
     def refresh(self) -> bool:
-        """Look whether the log has grown, or another program has changed the corrections; True where something did."""
+        """Look whether the log has grown, or another program has changed the corrections; True where something did.
+
+        Raises:
+            LogReplaced: the log is another one now; what was read before stays.
+            SourceError: the log or its corrections cannot be read.
+        """
         stamps = self._stamps()
         if stamps == self._seen or time.monotonic() < self._due:
             return False
         with self._lock:
             grown = stamps[0] != self._seen[0]
+            if grown:
+                self._require_same_log()
             self._seen = stamps
             self._corrections.reload()
             before = self.state
@@ -131,6 +149,11 @@ class InspectedRun:
                     self._curves.popitem(last=False)
             return {"revision": state.revision, **self._curves[key]}
 
+    def _require_same_log(self) -> None:
+        """Raise where the log has been replaced, as by a run with --overwrite."""
+        if LogIdentity.of(first_record(self.log)).sha256 != self._corrections.identity.sha256:
+            raise LogReplaced(f"{self.log}: the log was replaced by that of another run; start poseline inspect again")
+
     def _renewed(self) -> State:
         """The state after something was written; the same where that changed nothing."""
         self._seen = self._seen[0], self._stamps()[1]
@@ -151,9 +174,8 @@ class InspectedRun:
         return tracks
 
     def _stamps(self) -> tuple[Any, Any]:
-        """Size and time of the log's files, and of the corrections."""
-        logs = tuple(_stamp(path) for path in sorted(self.log.parent.glob(f"{self.log.stem}*.jsonl")))
-        return logs, _stamp(self._corrections.path)
+        """Size and time of each part of the log, and of the corrections."""
+        return tuple(map(_stamp, parts_from(self.log))), _stamp(self._corrections.path)
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:

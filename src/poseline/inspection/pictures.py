@@ -12,10 +12,10 @@ import asyncio
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from poseline.capture import Location, open_source
 from poseline.errors import SourceError
@@ -62,6 +62,9 @@ class Pictures(Protocol):
 
     def ahead(self) -> bool:
         """Prepare one more frame that may be asked for next; False where there is none to prepare."""
+
+    def follow(self, tracks: Tracks) -> None:
+        """Know the frames of a log that has grown."""
 
     def close(self) -> None:
         """Nothing more is wanted."""
@@ -112,7 +115,7 @@ class Clip:
         self._most_passed = max(4, min(_BEHIND, _PASSED_BYTES // max(1, size[0] * size[1] * 3 // 2)))
 
     def follow(self, tracks: Tracks) -> None:
-        """Know the frames of a log that has grown."""
+        """See `Pictures`."""
         assert tracks.pts is not None
         self._times = tracks.times
         self._places: Mapping[int, int] = dict(zip(tracks.pts.tolist(), range(len(tracks)), strict=True))
@@ -232,7 +235,7 @@ class _Reading:
 class Separate:
     """Pictures that are files of their own."""
 
-    def __init__(self, log: Path, names: Any, folder: Path | None) -> None:
+    def __init__(self, log: Path, names: Sequence[str], folder: Path | None) -> None:
         self._log, self._names, self._folder = log, names, folder
         if folder is not None and not folder.is_dir():
             raise SourceError(f"{folder}: no such folder; --source is the folder of the pictures of the run")
@@ -269,6 +272,11 @@ class Separate:
     def ahead(self) -> bool:
         """See `Pictures`."""
         return False
+
+    def follow(self, tracks: Tracks) -> None:
+        """See `Pictures`."""
+        assert tracks.sources is not None
+        self._names = tracks.sources
 
     def close(self) -> None:
         """See `Pictures`."""

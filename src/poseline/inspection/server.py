@@ -16,8 +16,8 @@ from aiohttp import web
 from poseline import serve
 from poseline.errors import OutputError, PoselineError, SettingsError, SourceError
 from poseline.inspection import wire
-from poseline.inspection.inspected import InspectedRun, State
-from poseline.inspection.pictures import Clip, Pictures, PictureThread, open_pictures
+from poseline.inspection.inspected import InspectedRun, LogReplaced, State
+from poseline.inspection.pictures import Pictures, PictureThread, open_pictures
 from poseline.serve.address import Address
 from poseline.serve.page_server import PageServer, add_files, cancel, static_file
 
@@ -182,6 +182,8 @@ class InspectServer(PageServer):
             state = await asyncio.shield(asyncio.ensure_future(self._changed(work)))
         except SettingsError as error:
             raise web.HTTPBadRequest(text=f"{error}\n") from None
+        except LogReplaced as error:
+            raise web.HTTPConflict(text=f"{error}\n") from None
         except (OutputError, SourceError) as error:
             raise web.HTTPInsufficientStorage(text=f"{error}\n") from None
         return _json(self._told(state))
@@ -221,8 +223,8 @@ class InspectServer(PageServer):
         state = self.run.state
         return orjson.dumps({"type": "changed", "revision": state.revision, "frames": len(state.raw)}).decode()
 
-    async def _tell(self) -> None:
-        news = self._news()
+    async def _tell(self, news: str | None = None) -> None:
+        news = news or self._news()
         for page in tuple(self._pages):
             with contextlib.suppress(ConnectionError, RuntimeError):  # it leaves
                 await page.send_str(news)
@@ -237,14 +239,17 @@ class InspectServer(PageServer):
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
+            before = self.run.state.raw
             try:
                 changed = await asyncio.get_running_loop().run_in_executor(self._writer, self.run.refresh)
+            except LogReplaced as error:  # again and again, for pages that are opened later
+                await self._tell(orjson.dumps({"type": "replaced", "why": str(error)}).decode())
+                continue
             except PoselineError:
                 continue  # a file that is being replaced, or was taken away; what was read before stays
             if changed:
-                if self._pictures is not None:
-                    raw = self.run.state.raw
-                    self._pictures.do(lambda pictures, raw=raw: _follow(pictures, raw))  # type: ignore[misc]
+                if self._pictures is not None and self.run.state.raw is not before:
+                    self._pictures.do(lambda pictures: pictures.follow(self.run.state.raw))
                 await self._tell()
 
 
@@ -256,11 +261,6 @@ def _pictures(run: InspectedRun, source: Path | None) -> tuple[Pictures | None, 
         if source is not None:
             raise
         return None, str(error).replace("--clip", "--source")
-
-
-def _follow(pictures: Any, raw: Any) -> None:
-    if isinstance(pictures, Clip):
-        pictures.follow(raw)
 
 
 def _json(content: Any) -> web.Response:

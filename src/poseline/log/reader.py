@@ -17,7 +17,7 @@ from poseline.corrections import Corrections, Effects, Facts, Table, corrections
 from poseline.errors import SourceError
 from poseline.frame import Gap
 from poseline.log.records import SCHEMA, rounded_person
-from poseline.log_files import log_file, part_after
+from poseline.log_files import first_record, log_file, part_after
 from poseline.pose import Poses, States
 from poseline.short_repr import short_repr
 from poseline.skeleton import Skeleton
@@ -207,15 +207,8 @@ class LogReader:
             raise SourceError(f"{part}: the keypoint log cannot be read: {error.strerror}") from error
 
     def _first(self) -> dict[str, Any]:
-        with self._opened(self.path) as lines:
-            first = lines.readline(16_000_000)
-        try:
-            run: dict[str, Any] = json.loads(first.decode("utf-8"))
-            schema = run["schema"] if run["type"] == "run" else None
-            names = [str(name) for name in run["skeleton"]["names"]]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise SourceError(f"{self.path}: not a keypoint log: its first line is no run record") from None
-        if schema != SCHEMA or not names:
+        run = first_record(self.path)
+        if (schema := run.get("schema")) != SCHEMA:
             raise SourceError(f"{self.path}: a keypoint log of schema {schema}; this version reads schema {SCHEMA}")
         try:
             _check_header(run)

@@ -120,12 +120,14 @@ def _jumps(ids: Sequences) -> Iterator[Mark]:
     share = np.where(gap <= _LONGEST, np.nan_to_num(np.where(near, least, most) / limit), 0)
     left = ~near & np.roll(ids.at_side, 1) & ids.at_side  # and came back: a gap, and nothing was expected of them
     rows = np.flatnonzero((share > 1) & ~left)
+    by_place = rows[np.argsort(ids.place[rows], kind="stable")]
+    places = ids.place[by_place]
     used: set[int] = set()
     for row in rows[np.argsort(-share[rows], kind="stable")].tolist():
         if row in used:
             continue
-        together = rows[(ids.place[rows] == ids.place[row]) & (rows != row)]
-        other = _exchanged_with(ids, row, together, before)
+        together = by_place[slice(*np.searchsorted(places, [ids.place[row], ids.place[row] + 1]))]
+        other = _exchanged_with(ids, row, together[together != row], before)
         if other is not None:
             used |= {row, other}
             pair = tuple(sorted((int(ids.ids[row]), int(ids.ids[other]))))
@@ -158,8 +160,7 @@ def _one_jump(ids: Sequences, row: int, share: float, torsos: float) -> Mark:
 
 def _there(ids: Sequences, row: int) -> list[int]:
     """Ids, the nearest first, whose last pose in the half second before a jump was where it leads to."""
-    times = ids.times[ids.by_time]
-    recent = ids.by_time[slice(*np.searchsorted(times, [ids.times[row] - 2 * BREAK, ids.times[row]]))]
+    recent = ids.by_time[slice(*np.searchsorted(ids.sorted_times, [ids.times[row] - 2 * BREAK, ids.times[row]]))]
     away = np.nan_to_num(np.linalg.norm(ids.centre[recent] - ids.centre[row], axis=1) / ids.torso[row], nan=np.inf)
     order = np.argsort(away)[: int((away < _THERE).sum())]
     return list(dict.fromkeys(ids.ids[recent[order]].tolist()))

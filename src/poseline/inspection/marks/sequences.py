@@ -159,6 +159,12 @@ class Sequences:
         order: Integers = np.argsort(self.place, kind="stable")
         return order
 
+    @cached_property
+    def sorted_times(self) -> Doubles:
+        """(N,) seconds of the rows `by_time`."""
+        times: Doubles = self.times[self.by_time]
+        return times
+
     def runs(self, chosen: Bools, between: int = 0) -> list[tuple[int, int]]:
         """First and last row of each run in `chosen` (N,); runs with up to `between` rows between them are one.
 

@@ -14,7 +14,10 @@ export class Acts {
     Object.assign(this, { state, poses, told, refused, changed, sending: false, trouble: "" });
     this.store = "";
     this.queue = [];  // [path, record]
-    poses.patch = (chunk) => { for (const [path, record] of this.queue) if (path === "act") draw(record, [chunk], state); };
+    poses.patch = (chunk) => {
+      for (const [path, record] of this.queue) if (path === "act") draw(record, [chunk], state);
+      return this.queue.length > 0;
+    };
   }
 
   // Go on with what another page of this tab could not send before it was left. A run is known by its name and source.
@@ -79,6 +82,7 @@ export class Acts {
         this.trouble = "";
         this.keep();
         this.told(answer);
+        this.poses.settle();
         pause = FIRST_PAUSE;
       } catch (error) {
         if (error instanceof Refused && error.final) {

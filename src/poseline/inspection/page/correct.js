@@ -35,19 +35,20 @@ export class Correct {
   }
 
   make(change, said) {
-    this.acts.make(change);
+    const made = this.acts.make(change);
     this.say(said);
+    return made;
   }
 
   // Keypoints.
 
   set(person, keypoint, [x, y]) {
     const name = this.state.run.keypoints[keypoint], frame = this.frame, at = { [frame]: [x, y] };
-    const last = this.lastSet;
-    const filled = this.between && last && last.person === person && last.keypoint === keypoint && last.frame !== frame;
+    const last = this.lastSet, inForce = this.acts.effective.acts.some(({ act }) => act === last?.act);  // not undone, nor refused
+    const filled = this.between && inForce && last.person === person && last.keypoint === keypoint && last.frame !== frame;
     if (filled) at[last.frame] = last.at;
-    this.make({ do: "place", person, keypoint: name, at: Object.fromEntries(Object.entries(at).sort(([a], [b]) => a - b)) }, filled ? `${words(name)} set, and filled in from frame ${last.frame} to ${frame}` : `${words(name)} set`);
-    this.lastSet = { person, keypoint, frame, at: [x, y] };
+    const { act } = this.make({ do: "place", person, keypoint: name, at: Object.fromEntries(Object.entries(at).sort(([a], [b]) => a - b)) }, filled ? `${words(name)} set, and filled in from frame ${last.frame} to ${frame}` : `${words(name)} set`);
+    this.lastSet = { act, person, keypoint, frame, at: [x, y] };
   }
 
   move() { if (this.keypoint() !== null && !this.stage.move()) this.say("The person is not in this frame"); }

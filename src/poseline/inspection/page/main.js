@@ -42,7 +42,7 @@ class Page {
   async load() {
     try {
       const [run, bytes] = await Promise.all([getJson("api/run"), getBytes("api/frames")]), count = run.frames, { state } = this;
-      if (bytes.byteLength !== 32 * count) return this.load();  // it grew between the two
+      if (bytes.byteLength !== 32 * count || run.revision < state.revision) return this.load();  // it grew between the two, or an act was made
       state.times = new Float64Array(bytes, 0, count);
       state.numbers = new Float64Array(bytes, 8 * count, count);
       state.sizes = new Float64Array(bytes, 16 * count, 2 * count);
@@ -72,6 +72,7 @@ class Page {
   }
 
   notice(text) {
+    if (byId("notice").textContent === text) return;
     byId("notice").textContent = text;
     byId("notice").hidden = !text;
   }
@@ -79,7 +80,8 @@ class Page {
   // What the server says after an act of this page.
   told(answer) {
     const { state } = this, { revision, acts, undone, main, scale, floor, facings } = answer;
-    const changed = revision !== state.revision;
+    if (revision < state.revision) return;  // it was overtaken by a newer one
+    const changed = revision > state.revision;
     Object.assign(state.run, { acts, undone, main, scale, floor, facings });
     state.revision = revision;
     this.history.show();
@@ -89,6 +91,7 @@ class Page {
 
   // What another page or program has done.
   hear(news) {
+    if (news.type === "replaced") return this.notice(news.why);
     if (news.frames !== this.state.run.frames) return void this.load();
     if (news.revision === this.state.revision) return;
     getJson("api/corrections").then((answer) => this.told(answer)).catch(() => {});
@@ -130,7 +133,11 @@ class Page {
   linked(connected) {
     if (connected === this.connected) return;
     if (this.connected !== null) this.say(connected ? "connected to the server" : "no connection to the server");
-    if (connected && this.connected === false) getJson("api/corrections").then((answer) => this.told(answer)).catch(() => {});
+    if (connected && this.connected === false) {
+      this.state.revision = 0;  // perhaps to a server that was started anew, which counts from elsewhere
+      this.poses.forget();
+      getJson("api/corrections").then((answer) => this.told(answer)).catch(() => {});
+    }
     this.connected = connected;
     this.saving();
   }

@@ -5,9 +5,9 @@ import { getBytes, Refused } from "./api.js";
 const CHUNK = 64, KEPT = 160, PAUSE = 1000;
 
 export class Poses {
-  // `patch` draws what is corrected and not yet saved into a chunk that has come.
+  // `patch` draws what is corrected and not yet saved into a chunk that has come; true where there is any.
   constructor(state) {
-    Object.assign(this, { state, chunks: new Map(), coming: new Map(), patch: () => {} });
+    Object.assign(this, { state, chunks: new Map(), coming: new Map(), patch: () => false });
   }
 
   // The persons at a place, the surest first; null while they are on their way.
@@ -25,11 +25,11 @@ export class Poses {
       this.chunks.set(number, chunk);
     }
     const count = Math.min(CHUNK, this.state.run.frames - number * CHUNK);  // more where the log has grown
-    if (count > 0 && (chunk?.revision !== this.state.revision || chunk.count < count)) this.fetch(number);
+    if (count > 0 && (!(chunk?.revision >= this.state.revision) || chunk.count < count)) this.fetch(number);
     return chunk ?? null;
   }
 
-  // Every chunk is out of date: those in use are fetched again, and shown as they are until then.
+  // Chunks are out of date, but for those that were here before the news: those in use are fetched again, and shown until then.
   renew() {
     const shown = Math.floor(this.state.place / CHUNK);
     for (const number of [...this.chunks.keys()]) if (Math.abs(number - shown) > 1) this.chunks.delete(number);
@@ -40,6 +40,12 @@ export class Poses {
   forget() {
     for (const chunk of this.chunks.values()) chunk.revision = -1;
     this.renew();
+  }
+
+  // The server has answered to an act: chunks into which it was drawn may hold the act already, and a swap that is drawn twice is none.
+  settle() {
+    for (const chunk of this.chunks.values()) if (chunk.patched) chunk.revision = -1;
+    this.chunk(Math.floor(this.state.place / CHUNK));
   }
 
   async fetch(number) {
@@ -55,9 +61,8 @@ export class Poses {
       const chunk = new Chunk(await getBytes(`api/poses?from=${first}&to=${last}`), first, last - first + 1);
       this.chunks.set(number, chunk);
       while (this.chunks.size > KEPT) this.chunks.delete(this.chunks.keys().next().value);
-      this.patch(chunk);
-      if (chunk.revision > this.state.revision) this.state.revision = chunk.revision;
-      else if (chunk.revision < this.state.revision) setTimeout(() => this.chunk(number));
+      chunk.patched = this.patch(chunk);
+      if (chunk.revision < this.state.revision) setTimeout(() => this.chunk(number));
       this.state.tell("poses");
     } catch (error) {
       if (error instanceof Refused) return;
