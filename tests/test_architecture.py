@@ -210,4 +210,4 @@ command(Interruption())
     told = child(code, "run", str(clip), "-m", "builtin", "-o", str(tmp_path / "out"))
     loaded = set(told.rpartition("LOADED")[2].split())
     assert "openvino" in loaded
-    assert not loaded & {"yaml", "psutil", "scipy", "ssl", "http", "rich"}
+    assert not loaded & {"yaml", "psutil", "scipy", "ssl", "http", "rich", "poseline.corrections"}

@@ -12,6 +12,8 @@ from poseline.errors import SourceError
 
 LOG_NAME = "keypoints.jsonl"
 """The log in a run's folder, or the first part of it."""
+CORRECTIONS_NAME = "corrections.jsonl"
+"""What was corrected by hand in a run's log, beside it."""
 _LONGEST_RECORD = 16_000_000
 """Bytes at most of a log's first record."""
 _PART = re.compile(r"keypoints(?:-([2-9]|[1-9]\d+))?\.jsonl")

@@ -29,8 +29,9 @@ from poseline.corrections.acts import (
 from poseline.corrections.corrections import Corrections, check, corrected_frames, corrections_of
 from poseline.corrections.effects import HIDDEN_CONFIDENCE, Effects, Table, measured
 from poseline.corrections.facts import Facing, Facts, Stretch, line_points
-from poseline.corrections.journal import CORRECTIONS_NAME, SCHEMA, LogIdentity, by_whom, corrections_path
+from poseline.corrections.journal import SCHEMA, LogIdentity, by_whom, corrections_path
 from poseline.corrections.merge import Conflict, Merged, describe, merge
+from poseline.log_files import CORRECTIONS_NAME
 
 __all__ = [
     "CORRECTIONS_NAME",

@@ -23,12 +23,10 @@ import orjson
 from poseline.atomic import cause
 from poseline.corrections.acts import act_of, now
 from poseline.errors import OutputError, SettingsError, SourceError
-from poseline.log_files import part_number
+from poseline.log_files import CORRECTIONS_NAME, part_number
 
 SCHEMA = 1
 """Of the file; another number where a record changes its meaning."""
-CORRECTIONS_NAME = "corrections.jsonl"
-"""The corrections of a run's log."""
 _LARGEST = 64_000_000
 """Bytes of the file, beyond which it is something else."""
 

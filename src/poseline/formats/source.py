@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from poseline.corrections import corrected_frames
 from poseline.log import Tracks, read_tracks
 
 
@@ -32,6 +31,8 @@ class LogFile:
         """All of it as arrays; raises a SourceError where it cannot be read."""
         tracks = read_tracks(self.path, raw=self.raw)
         if self._corrected:
+            from poseline.corrections import corrected_frames
+
             raw = read_tracks(self.path, raw=True)
             tracks = tracks.kept(corrected_frames(raw, tracks))
         return tracks if self._every == 1 else tracks.kept(np.arange(len(tracks)) % self._every == 0)

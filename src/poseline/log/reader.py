@@ -8,12 +8,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 
 import numpy as np
 import orjson
 
-from poseline.corrections import Corrections, Effects, Facts, Table, corrections_of
 from poseline.errors import SourceError
 from poseline.frame import Gap
 from poseline.log.records import SCHEMA, rounded_person
@@ -21,6 +20,9 @@ from poseline.log_files import first_record, log_file, part_after
 from poseline.pose import Poses, States
 from poseline.short_repr import short_repr
 from poseline.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    from poseline.corrections import Corrections, Effects, Facts, Table
 
 Ending: TypeAlias = Literal["complete", "interrupted", "failed", "killed", "unknown"]
 """How a log's run ended: as its end record says; `killed` without one.
@@ -97,8 +99,12 @@ class LogReader:
         self._last_index: dict[str, int] = {}
         self._size: tuple[int | None, int | None] = _first_size(self.run)
         self._aspect = self.pixel_aspect
-        self.corrections: Corrections | None = None if raw else corrections_of(self.path, self.run)
+        self.corrections: Corrections | None = None
         """What was corrected by hand, and is applied to the frames; None where nothing was."""
+        if not raw:
+            from poseline.corrections import corrections_of  # which a run goes without: its start is quicker
+
+            self.corrections = corrections_of(self.path, self.run)
 
     @property
     def names(self) -> tuple[str, ...]:

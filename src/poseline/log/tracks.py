@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from poseline.corrections import Facts, corrections_of, measured
 from poseline.errors import PoselineError
 from poseline.frame import Gap
 from poseline.log.reader import LogReader
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import xarray as xr
+
+    from poseline.corrections import Facts
 
 Doubles: TypeAlias = NDArray[np.float64]
 
@@ -235,6 +236,8 @@ def read_tracks(path: str | Path, *, raw: bool = False) -> Tracks:
     Raises:
         SourceError: the file or its corrections cannot be read, or it is not a keypoint log of this schema.
     """
+    from poseline.corrections import corrections_of  # as in `LogReader`
+
     reader = LogReader(path, raw=True)
     corrections = None if raw else corrections_of(reader.path, reader.run)
     tracks = _tracks(reader)
@@ -263,6 +266,8 @@ def _tracks(reader: LogReader) -> Tracks:
 
 def _rows(seen: Sequence[Poses], keypoints: int) -> Rows:
     """The poses of frames that follow each other, one after another."""
+    from poseline.corrections import measured
+
     seen = seen or [Poses.none(keypoints)]
     points = np.concatenate([poses.keypoints for poses in seen])
     return Rows(

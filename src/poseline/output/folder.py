@@ -12,10 +12,10 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 
 from poseline.atomic import cause
-from poseline.corrections import CORRECTIONS_NAME
 from poseline.errors import OutputError, SourceError
 from poseline.formats import FORMATS
 from poseline.log import LOG_NAME, LogReader, part_name, part_number
+from poseline.log_files import CORRECTIONS_NAME
 from poseline.output.disk import START_RESERVE, free_bytes
 from poseline.output.lock import FolderLock
 from poseline.output.numbered import numbered
