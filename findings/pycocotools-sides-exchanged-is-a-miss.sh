@@ -3,8 +3,8 @@
 #
 # Every keypoint lies on a joint of the person, only the names of the sides are wrong. Object keypoint similarity falls
 # below 0.5, so COCOeval counts one person missed and one detection too many, as if the pose were somewhere else: its AP
-# and AR cannot tell a network that mixes up the sides of such a person from one that finds nobody. The same joints with the right names
-# are a perfect match.
+# and AR cannot tell a network that mixes up the sides of such a person from one that finds nobody. The same
+# joints with the right names are a perfect match.
 #
 # Seen with pycocotools 2.0.11, Python 3.11, Linux x86-64:
 #   right names: OKS 1.00, AP 1.00, AR 1.00; sides exchanged: OKS 0.19, AP 0.00, AR 0.00
