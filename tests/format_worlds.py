@@ -7,6 +7,7 @@ import sys
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -113,3 +114,9 @@ def command_line(*words: str | Path, cwd: Path | None = None) -> subprocess.Comp
     """`poseline` with these words, in a process of its own."""
     command = [sys.executable, "-m", "poseline", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, timeout=110, check=False, cwd=cwd, env=CHILD)
+
+
+def seen_or_hidden(tracks: Tracks) -> Any:
+    """The confidences of all keypoints after a format that only tells seen from hidden ones."""
+    confidence = tracks.rows.keypoints[:, :, 2]
+    return np.where(np.isnan(confidence), np.nan, np.where(confidence >= 0.5, 1, 0.25))

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from format_worlds import FPS, SIZE, assert_same, write_log, write_pictures_log
+from format_worlds import FPS, SIZE, assert_same, seen_or_hidden, write_log, write_pictures_log
 from poseline.errors import OutputError, SourceError
 from poseline.formats import FORMATS
 from poseline.formats.exporting import export_log
@@ -23,11 +23,6 @@ from poseline.log import Tracks, read_tracks
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     return write_log(tmp_path / "keypoints.jsonl")
-
-
-def seen_or_occluded(tracks: Tracks) -> Any:
-    confidence = tracks.rows.keypoints[:, :, 2]
-    return np.where(np.isnan(confidence), np.nan, np.where(confidence >= 0.5, 1, 0.25))
 
 
 def test_tracks_come_back_with_their_ids(log: Path) -> None:
@@ -42,7 +37,7 @@ def test_tracks_come_back_with_their_ids(log: Path) -> None:
         np.testing.assert_allclose(found, expected, atol=0.0101)
     order = [np.lexsort((tracks.rows.keypoints[:, 0, 0], tracks.rows.frame)) for tracks in (read, truth)]
     assert read.rows.id[order[0]].tolist() == truth.rows.id[order[1]].tolist()
-    np.testing.assert_array_equal(read.rows.keypoints[order[0], :, 2], seen_or_occluded(truth)[order[1]])
+    np.testing.assert_array_equal(read.rows.keypoints[order[0], :, 2], seen_or_hidden(truth)[order[1]])
 
 
 def _by_place(tracks: Tracks) -> list[Any]:

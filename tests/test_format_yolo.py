@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 from PIL import Image
 
-from format_worlds import FPS, SIZE, assert_same, people, write_log, write_pictures_log
+from format_worlds import FPS, SIZE, assert_same, people, seen_or_hidden, write_log, write_pictures_log
 from media_worlds import number_in, write_clip
 from poseline.errors import OutputError, SettingsError, SourceError
 from poseline.formats import FORMATS
 from poseline.formats.exporting import export_log
 from poseline.formats.importing import import_log
-from poseline.log import Tracks, read_tracks
+from poseline.log import read_tracks
 
 
 @pytest.fixture
@@ -24,11 +23,6 @@ def log(tmp_path: Path) -> Path:
     """A log, and the clip that it is of."""
     write_clip(tmp_path / "clip.mp4", list(range(12)), size=SIZE)
     return write_log(tmp_path / "keypoints.jsonl", source=str(tmp_path / "clip.mp4"))
-
-
-def seen_or_hidden(tracks: Tracks) -> Any:
-    confidence = tracks.rows.keypoints[:, :, 2]
-    return np.where(np.isnan(confidence), np.nan, np.where(confidence >= 0.5, 1, 0.25))
 
 
 def test_labels_come_back(log: Path) -> None:

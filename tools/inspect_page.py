@@ -9,10 +9,10 @@ act, and the memory of the page: of its scripts, and all of its process. Needs P
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from fractions import Fraction
@@ -124,8 +124,12 @@ def main() -> None:
     """Make the run, serve it, and look at it."""
     from playwright.sync_api import sync_playwright
 
-    numbers = [int(argument) for argument in sys.argv[1:]]
-    frames, persons, gop = [*numbers, *(10_000, 8, 250)[len(numbers) :]]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("frames", type=int, nargs="?", default=10_000)
+    parser.add_argument("persons", type=int, nargs="?", default=8)
+    parser.add_argument("gop", type=int, nargs="?", default=250, help="frames from one key frame to the next")
+    given = parser.parse_args()
+    frames, persons, gop = given.frames, given.persons, given.gop
     with tempfile.TemporaryDirectory() as name:
         make(Path(name), frames, persons, gop)
         print(f"{frames} frames of {SIZE[0]}x{SIZE[1]}, {persons} persons, a key frame every {gop} frames")
