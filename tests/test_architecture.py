@@ -194,14 +194,14 @@ print("LOADED")
 
 
 def test_a_start_imports_nothing_that_it_can_do_without(clip: Path, tmp_path: Path) -> None:
-    code = f"""
+    code = """
 import os, sys
 from poseline import batch
 from poseline.cli import command
 from poseline.interruption import Interruption
 def recorded(*_):
     print("LOADED")
-    {LOADED}
+    print(*sys.modules)
     sys.stdout.flush()
     os._exit(0)  # as a run ends: a thread is loading the network
 batch._recorded = recorded
