@@ -194,14 +194,14 @@ print("LOADED")
 
 
 def test_a_start_imports_nothing_that_it_can_do_without(clip: Path, tmp_path: Path) -> None:
-    code = """
+    code = f"""
 import os, sys
 from poseline import batch
 from poseline.cli import command
 from poseline.interruption import Interruption
 def recorded(*_):
     print("LOADED")
-    print(*sys.modules)
+    {LOADED}
     sys.stdout.flush()
     os._exit(0)  # as a run ends: a thread is loading the network
 batch._recorded = recorded
@@ -210,4 +210,19 @@ command(Interruption())
     told = child(code, "run", str(clip), "-m", "builtin", "-o", str(tmp_path / "out"))
     loaded = set(told.rpartition("LOADED")[2].split())
     assert "openvino" in loaded
-    assert not loaded & {"yaml", "psutil", "scipy", "ssl", "http", "rich", "poseline.corrections"}
+    assert not loaded & {"yaml", "psutil", "scipy", "ssl", "http", "rich"}
+
+
+def test_a_run_goes_without_what_readers_of_its_log_need(tmp_path: Path) -> None:
+    code = """
+import sys
+from poseline.cli import command
+from poseline.interruption import Interruption
+command(Interruption())
+print("LOADED", *sys.modules)
+"""
+    clip = Path(__file__).parents[1] / "samples" / "squat.mp4"
+    told = child(code, "run", str(clip), "-m", "builtin", "--imgsz", "160", "--to", "0.2", "-o", str(tmp_path / "out"))
+    loaded = set(told.rpartition("LOADED")[2].split())
+    assert "poseline.pipeline.run" in loaded
+    assert not loaded & {"poseline.corrections", "poseline.inspection", "poseline.cluster"}
