@@ -211,6 +211,27 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "poseline", *words]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"type": "source", "source": "clip.mp4"},
+        {"type": "source", "source": 5, "folder": "clip", "settings": "x"},
+        {"type": "source", "source": "clip.mp4", "folder": "clip", "settings": "x", "frames": "many"},
+        {"type": "source", "source": "clip.mp4", "folder": "clip", "settings": "x", "size": []},
+        {"type": "start"},
+        {"type": "start", "time": None},
+    ],
+)
+def test_a_line_that_was_garbled_is_passed_over(line: dict[str, Any], clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert start(clips, out) == (0, ["clip0", "clip1", "clip2"])
+    before = read_status(out)
+    with (out / MANIFEST_NAME).open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    assert read_status(out) == before
+    assert start(clips, out) == (0, []), "all are done"
+
+
 def test_many_sources_are_told_briefly_and_killed_starts_are_gone_on_with(tmp_path: Path) -> None:
     clips, out = tmp_path / "clips", tmp_path / "out"
     clips.mkdir()

@@ -235,14 +235,27 @@ def read_status(folder: Path) -> Status:
 
 
 def _records(content: bytes) -> list[dict[str, Any]]:
-    """All whole records; a line that a kill cut short is none."""
+    """All whole records; a line that a kill cut short, or that was garbled by hand, is none."""
     found = []
     for line in content.splitlines():
         with suppress(orjson.JSONDecodeError):
             record = orjson.loads(line)
-            if isinstance(record, dict):
+            if isinstance(record, dict) and _is_whole(record):
                 found.append(record)
     return found
+
+
+def _is_whole(record: Mapping[str, Any]) -> bool:
+    """Whether it has what its kind must have, and numbers where numbers belong."""
+    needed = {"source": ("source", "folder", "settings"), "start": ("time",)}.get(str(record.get("type")), ())
+    texts = ("source", "folder", "settings", "state", "error")
+    numbers = ("time", "frames", "persons", "seconds", "code", "log")
+    return (
+        all(name in record for name in needed)
+        and all(isinstance(record.get(name, ""), str) for name in texts)
+        and all(isinstance(record.get(name, 0), int | float) for name in numbers)
+        and all(isinstance(record.get(name), int | None) for name in ("size", "modified"))
+    )
 
 
 def _entries(records: Sequence[Mapping[str, Any]]) -> list[Entry]:
