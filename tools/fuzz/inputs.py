@@ -18,9 +18,7 @@ import pickle
 import random
 import sys
 import tempfile
-import time
 import zipfile
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +26,7 @@ from typing import Any, NamedTuple
 import yaml
 from damage import DAMAGES
 from pool import answers
+from tally import Tally
 
 ROOT = Path(__file__).parents[2]
 BUILTIN = ROOT / "src" / "poseline" / "builtin"
@@ -289,33 +288,20 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--verbose", action="store_true", help="what came of each case")
     chosen = parser.parse_args()
-    chance, started = random.Random(chosen.seed), time.monotonic()  # noqa: S311 # the same for a seed
+    chance, tally = random.Random(chosen.seed), Tally()  # noqa: S311 # the same for a seed
     wanted = set(chosen.kinds.split(",")) if chosen.kinds else set(SHARES)
-    faults: list[dict[str, str]] = []
-    table: dict[str, Counter[str]] = defaultdict(Counter)
     with tempfile.TemporaryDirectory() as place:
         os.environ["POSELINE_CACHE"] = str(Path(place) / "cache")
         made = (case for case in cases(Path(place), chosen.cases, chance) if case.kind in wanted)
         asked = answers(WORKER, made, lambda case: (f"{case.kind}\t{case.path}", SECONDS[case.kind]))
         for case, found in asked:
-            fault = fault_of(case, found)
-            row = table[case.kind]
-            row["cases"] += 1
-            row["refused" if "error" in found else "read"] += 1
-            row["faults"] += bool(fault)
+            tally.add(case.kind, f"{case.path.name} {case.how}", found, fault_of(case, found))
             if chosen.verbose:
                 print(f"{case.path.name} {case.how}: {found.get('error', 'read')}")
-            if fault:
-                faults.append({"case": f"{case.path.name} {case.how}", "fault": fault, "where": found.get("where", "")})
-    for name, row in table.items():
-        print(f"{name:10}" + "  ".join(f"{row[what]:5} {what}" for what in ("cases", "read", "refused", "faults")))
-    total = sum(row["cases"] for row in table.values())
-    print(f"{total} cases, {len(faults)} faults, seed {chosen.seed}, {time.monotonic() - started:.0f} s")
-    for each in faults:
-        print(f"{each['case']}: {each['fault']}\n{each['where']}", file=sys.stderr)
+    tally.show(chosen.seed)
     if chosen.json:
-        chosen.json.write_text(json.dumps({"table": table, "faults": faults}, indent=1))
-    return 1 if faults else 0
+        tally.write(chosen.json)
+    return tally.exit_code
 
 
 if __name__ == "__main__":

@@ -19,13 +19,10 @@ It prints a table and ends with 0 if there was no fault.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import sys
 import tempfile
-import time
-from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -37,6 +34,7 @@ from clips import Recipe, Truth, drawn, kinds, write
 from damage import DAMAGES
 from pool import answers
 from structure import packets_of, units_of
+from tally import Tally
 
 WORKER = Path(__file__).with_name("media_worker.py")
 SECONDS, SECONDS_PER_MEGABYTE, PATIENCE = 1.0, 20.0, 10.0
@@ -162,10 +160,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
     chance = random.Random(chosen.seed)  # noqa: S311 # the same for a seed
-    faults: list[dict[str, str]] = []
-    table: dict[str, Counter[str]] = defaultdict(Counter)
-    slowest, largest = (0.0, ""), (0.0, "")
-    started = time.monotonic()
+    tally, slowest, largest = Tally(), (0.0, ""), (0.0, "")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
 
@@ -178,29 +173,18 @@ def main() -> int:
 
         for case, found in answers(WORKER, made(), line_of, chosen.workers):
             fault = fault_of(case, found)
-            row = table[case.damage or "sound"]
-            row["cases"] += 1
-            row["refused" if "error" in found else "read"] += 1
-            row["faults"] += bool(fault)
+            tally.add(case.damage or "sound", case.path.name, found, fault)
             slowest = max(slowest, (found.get("seconds", 0.0), case.path.name))
             largest = max(largest, (found.get("megabytes", 0.0), case.path.name))
-            if fault:
-                faults.append({"file": case.path.name, "fault": fault, "where": found.get("where", "")})
-                if chosen.keep:
-                    chosen.keep.mkdir(parents=True, exist_ok=True)
-                    case.path.rename(chosen.keep / case.path.name)
+            if fault and chosen.keep:
+                chosen.keep.mkdir(parents=True, exist_ok=True)
+                case.path.rename(chosen.keep / case.path.name)
             case.path.unlink(missing_ok=True)
-    for name, row in table.items():
-        numbers = "  ".join(f"{row[what]:5} {what}" for what in ("cases", "read", "refused", "faults"))
-        print(f"{name:18}{numbers}")
-    cases, seconds = sum(row["cases"] for row in table.values()), time.monotonic() - started
-    print(f"{cases} cases, {len(faults)} faults, seed {chosen.seed}, {seconds:.0f} s")
+    tally.show(chosen.seed)
     print(f"longest {slowest[0]:.2f} s: {slowest[1]}; most memory {largest[0]:.0f} MB: {largest[1]}")
-    for each in faults:
-        print(f"{each['file']}: {each['fault']}\n{each['where']}", file=sys.stderr)
     if chosen.json:
-        chosen.json.write_text(json.dumps({"table": table, "faults": faults}, indent=1))
-    return 1 if faults else 0
+        tally.write(chosen.json)
+    return tally.exit_code
 
 
 if __name__ == "__main__":
