@@ -51,13 +51,16 @@ def run_served(
     server = _server(address, requests, jobs)
     from poseline.inference import Turns
 
+    feeds = [server.hub.add(request.source.name) for request in requests]  # before the first page can ask for them
     server.start()
     try:
         _show_addresses(server)
         several = len(requests) > 1
         turns = Turns() if several else None
         common = run_one, _OneAtATime(models), turns, several, recordings or Recordings()
-        cameras = [_Camera(server.hub.add(request.source.name), _in_memory(request), *common) for request in requests]
+        cameras = [
+            _Camera(feed, _in_memory(request), *common) for feed, request in zip(feeds, requests, strict=True)
+        ]
         _show_sockets(server, requests)
 
         def stop() -> None:
