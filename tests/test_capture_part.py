@@ -125,6 +125,15 @@ def test_it_is_sought_and_not_decoded_from_the_beginning(suffix: str, tmp_path: 
     assert source._decoder._given < 100
 
 
+def test_pictures_before_the_part_of_which_no_other_is_made_are_not_decoded(tmp_path: Path) -> None:
+    options = {"g": "250", "bf": "3", "b-adapt": "0", "b-pyramid": "none"}  # three of four are of no use to others
+    path = write_clip(tmp_path / "a.mp4", range(250), Fraction(1, 25), options=options)
+    source = VideoFile(path, CaptureSettings(start=8, end=8.2))
+    assert [number_in(frame.bgr) for frame in source.frames()] == [*range(200, 205)]
+    assert source._decoder._given < 250 // 3
+    assert source.notes == []
+
+
 def test_times_are_the_clips_own_and_the_info_tells_of_the_part(tmp_path: Path) -> None:
     path = clip(tmp_path / "a.mp4")
     source = VideoFile(path, CaptureSettings(start=2, end=3))

@@ -37,3 +37,14 @@ def units_of(content: bytes, size: int) -> list[bytes]:
         units.append(content[place + size : place + size + length])
         place += size + length
     return units if place == len(content) else []
+
+
+def is_reference(content: bytes, size: int) -> bool:
+    """Whether other pictures may be made of a packet of H.264, by its slices' `nal_ref_idc`; True where it has none.
+
+    Args:
+        content: of the packet.
+        size: as `length_size` says.
+    """
+    slices = [unit[0] for unit in units_of(content, size) if unit and 1 <= unit[0] & 31 <= 5]  # ITU-T H.264, table 7-1
+    return not slices or any(first >> 5 & 3 for first in slices)

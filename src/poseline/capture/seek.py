@@ -7,9 +7,10 @@ from contextlib import suppress
 from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeAlias
 
-from poseline.capture.announced import lists_all
+from poseline.capture.announced import lists_all, may_break
 from poseline.capture.container import DAMAGE, Opened
 from poseline.capture.decoder import Decoded, Decoder
+from poseline.capture.nal import is_reference, length_size
 
 if TYPE_CHECKING:
     import av
@@ -23,6 +24,8 @@ _FARTHER = (0.0, 2.0, 10.0, 60.0)
 """Seconds before the moment at which a key frame is looked for: where the container has no index, FFmpeg guesses."""
 _INCOMPLETE = frozenset({"mpeg"})
 """Formats that state only some pictures' times, as MPEG-PS: FFmpeg makes up the others by what it has read before."""
+_ALL = 0.1
+"""Seconds before the moment from which on every picture is decoded: the moment may have been rounded."""
 _COMPARED = 32
 """Packets behind a seek whose time stamps are compared with those of the scan."""
 
@@ -96,7 +99,7 @@ def pictures_from(
         except DAMAGE:
             return None
         decoder = Decoder(opened, again)
-        packets = _from_key_frame(decoder, target, scan)
+        packets = _from_key_frame(decoder, target, scan, _needed(opened, decoder, target))
         # Pictures that are shown before their key frame may need what lies before it: it must be no later itself.
         pictures = decoder.frames(packets) if packets is not None else iter(())
         begin = next(pictures, None)
@@ -106,17 +109,33 @@ def pictures_from(
     return None
 
 
-def _from_key_frame(decoder: Decoder, target: int, scan: Scan | None) -> Iterator[_Packet] | None:
-    """The packets from the first key frame on; None where that stands behind `target`, or is not to be trusted."""
+def _from_key_frame(
+    decoder: Decoder, target: int, scan: Scan | None, needed: Callable[[_Packet], bool]
+) -> Iterator[_Packet] | None:
+    """The first key frame, and what is needed behind it; None where it stands behind `target`, or is not trusted."""
     packets = decoder.read()
     for packet in packets:
         if packet.is_keyframe and not packet.is_discard:
             stamp = packet.dts if decoder.by_dts or packet.pts is None else packet.pts
             if stamp is None or stamp > target:
                 return None
-            ahead = [packet, *islice(packets, _COMPARED)]
-            return chain(ahead, packets) if scan is None or scan.agrees(ahead) else None
+            ahead = [*islice(packets, _COMPARED)]
+            if scan is not None and not scan.agrees([packet, *ahead]):
+                return None
+            return chain([packet], filter(needed, chain(ahead, packets)))
     return None
+
+
+def _needed(opened: Opened, decoder: Decoder, target: int) -> Callable[[_Packet], bool]:
+    """Which packets are to be decoded: not those before `target` of which no other picture is made, often half of them.
+
+    Only H.264 states which these are; and some formats' clocks must see the stamp of every picture.
+    """
+    context, time_base = opened.stream.codec_context, opened.stream.time_base
+    if context.name != "h264" or decoder.by_dts or may_break(opened.container) or time_base is None:
+        return lambda _: True
+    size, end = length_size(context), target - round(_ALL / time_base)
+    return lambda packet: packet.pts is None or packet.pts >= end or is_reference(bytes(packet), size)
 
 
 def _identity(packet: _Packet) -> _Identity:
