@@ -32,7 +32,7 @@ doctor._child = lambda *_: (0, "poseline: begin\\nposeline:|False|False|None")  
 
 def python(code: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, timeout=100,
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, timeout=280,
         env=ENVIRONMENT | {"COLUMNS": "300"} | environment,
     )  # fmt: skip
 
