@@ -86,10 +86,12 @@ class Display:
     def close(self) -> None:
         """Turn it off."""
         self._server.terminate()
-        self._server.wait(10)
+        self._server.wait(60)
 
     def _xdotool(self, *arguments: str) -> str:
-        done = subprocess.run(["xdotool", *arguments], capture_output=True, text=True, timeout=20, env=self.environment)
+        done = subprocess.run(
+            ["xdotool", *arguments], capture_output=True, text=True, timeout=280, env=self.environment
+        )
         return done.stdout
 
 

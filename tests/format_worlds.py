@@ -105,7 +105,7 @@ def assert_same(
 def read_by(python: str, code: str, *arguments: str | Path) -> str:
     """What a program prints that is run by the Python which has the readers."""
     command = [python, "-c", code, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False, env=CHILD)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False, env=CHILD)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -113,7 +113,7 @@ def read_by(python: str, code: str, *arguments: str | Path) -> str:
 def command_line(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """`poseline` with these words, in a process of its own."""
     command = [sys.executable, "-m", "poseline", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=110, check=False, cwd=cwd, env=CHILD)
+    return subprocess.run(command, capture_output=True, text=True, timeout=280, check=False, cwd=cwd, env=CHILD)
 
 
 def seen_or_hidden(tracks: Tracks) -> Any:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,10 @@ from poseline.inference.spec import ModelSpec
 from poseline.settings import CaptureSettings, InferenceSettings, Settings, load
 
 CAPTURE = CaptureSettings()
+WAIT = 60.0
+"""Seconds in which anything comes true on the slowest machine; who waits for a condition loses none of them."""
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PORTS = iter(range(10_000 + 1_000 * (_WORKER % 20) + os.getpid() % 500, 11_000 + 1_000 * (_WORKER % 20)))
 BITS = 8
 BLOCK = 8
 """Pixels of one bit's block; two rows of four."""
@@ -197,10 +202,16 @@ def stage_threads() -> set[str]:
 
 
 def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    """A port of loopback where nobody listens."""
-    with socket.socket(socket.AF_INET, kind) as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """A port of loopback where nobody listens, and where nobody will who does not ask for this one.
+
+    It lies below those that systems give to whoever asks for any port, or connects to one; each process of the tests
+    has some of its own, and gives none twice.
+    """
+    for port in _PORTS:
+        with socket.socket(socket.AF_INET, kind) as found, suppress(OSError):
+            found.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("every port is in use")
 
 
 def in_memory(kind: type) -> int:
@@ -208,7 +219,7 @@ def in_memory(kind: type) -> int:
     return sum(type(each) is kind for each in gc.get_objects())
 
 
-def until(condition: Callable[[], object], seconds: float = 20.0) -> bool:
+def until(condition: Callable[[], object], seconds: float = WAIT) -> bool:
     """Whether `condition` came true in time."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -29,7 +29,7 @@ def asked(code: str, folder: Path, **given: NDArray[Any]) -> Arrays:
     child = subprocess.run(
         [sys.executable, "-c", _FRAME.format(code=code), str(question), str(reply)],
         env=os.environ | {"YOLO_OFFLINE": "True", "YOLO_AUTOINSTALL": "False"},
-        capture_output=True, text=True, timeout=100,
+        capture_output=True, text=True, timeout=280,
     )  # fmt: skip
     assert child.returncode == 0, child.stderr
     with np.load(reply) as answer:

@@ -134,7 +134,7 @@ class TcpReceiver:
 
     def wait(self, connections: int = 1) -> None:
         """Until so many connections have ended."""
-        assert until(lambda: self.ended >= connections, 10)
+        assert until(lambda: self.ended >= connections)
 
     def _accept(self) -> None:
         while True:

@@ -20,6 +20,7 @@ import av
 import numpy as np
 import orjson
 
+from media_worlds import WAIT
 from poseline.capture import SourceInfo
 from poseline.frame import Frame, plane_pixels
 from poseline.log import RunHeader
@@ -117,7 +118,7 @@ class Answer:
     raw: bytes = field(repr=False, default=b"")
 
 
-def send(port: int, request: bytes, timeout: float = 10.0) -> Answer:
+def send(port: int, request: bytes, timeout: float = WAIT) -> Answer:
     """Send bytes, and read until the server has said all or closes; status 0 where it says nothing."""
     with socket.create_connection(("127.0.0.1", port), timeout) as connection:
         connection.sendall(request)
@@ -164,7 +165,7 @@ class WebSocketClient:
     """A WebSocket's other end, which says what it likes. `status` is 101 where it was let in."""
 
     def __init__(self, port: int, path: str = "/ws", **headers: str | None) -> None:
-        self._connection = socket.create_connection(("127.0.0.1", port), 10.0)
+        self._connection = socket.create_connection(("127.0.0.1", port), WAIT)
         chosen: dict[str, str | None] = {"Origin": f"http://127.0.0.1:{port}", **UPGRADE, **headers}
         self._connection.sendall(raw_request(port, path, **chosen))
         answer = read_answer(self._connection)
@@ -185,7 +186,7 @@ class WebSocketClient:
         hidden = (np.frombuffer(content, np.uint8) ^ np.resize(np.frombuffer(mask, np.uint8), size)).tobytes()
         self._connection.sendall(bytes([0x80 | opcode]) + length + mask + hidden)
 
-    def hear(self, timeout: float = 10.0) -> tuple[int, bytes]:
+    def hear(self, timeout: float = WAIT) -> tuple[int, bytes]:
         """The next frame's opcode and content; (8, ...) where the server ends."""
         self._connection.settimeout(timeout)
         try:
@@ -199,7 +200,7 @@ class WebSocketClient:
         except ConnectionError:
             return 8, b""
 
-    def picture(self, timeout: float = 10.0) -> tuple[dict[str, Any], bytes]:
+    def picture(self, timeout: float = WAIT) -> tuple[dict[str, Any], bytes]:
         """The next picture: what is said of it, and the JPEG."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -210,7 +211,7 @@ class WebSocketClient:
                 return orjson.loads(content[4 : 4 + size]), content[4 + size :]
         raise AssertionError("no picture came")
 
-    def words(self, kind: str, timeout: float = 10.0) -> dict[str, Any]:
+    def words(self, kind: str, timeout: float = WAIT) -> dict[str, Any]:
         """The next message of this type."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -221,7 +222,23 @@ class WebSocketClient:
                 return found
         raise AssertionError(f"no {kind} came")
 
-    def end(self, timeout: float = 10.0) -> int:
+    def pictures_until_pong(self) -> int:
+        """How many pictures come before the answer to a question that is asked now, and to one more after it.
+
+        By then what was said before is done, and a picture of what the camera has given by now was sent, if it ever is.
+        """
+        count = 0
+        for _ in range(2):
+            self.say({"ping": 1})
+            kind = ""
+            while kind != "pong":
+                opcode, content = self.hear()
+                assert opcode != 8, content
+                count += opcode == 2
+                kind = orjson.loads(content)["type"] if opcode == 1 else ""
+        return count
+
+    def end(self, timeout: float = WAIT) -> int:
         """The code with which the server closes; 0 where it just breaks off."""
         while True:
             opcode, content = self.hear(timeout)

@@ -85,7 +85,7 @@ def ffmpeg(*arguments: str, listening: int = 0) -> Iterator[None]:
     command = ["ffmpeg", "-v", "error", "-y", *arguments]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            assert not listening or until(lambda: _listens(process.pid, listening), 20)
+            assert not listening or until(lambda: _listens(process.pid, listening))
             yield
         finally:
             process.kill()

@@ -147,5 +147,5 @@ def test_ten_thousand_frames_take_a_few_seconds() -> None:
 
 def test_it_needs_no_model_no_video_and_no_scipy() -> None:
     code = "import sys, poseline.analysis; print(*{name.split('.')[0] for name in sys.modules})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=280, check=True)
     assert not {"openvino", "torch", "ultralytics", "onnxruntime", "av", "cv2", "scipy"} & set(done.stdout.split())

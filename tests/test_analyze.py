@@ -113,7 +113,7 @@ analysis.write(Path(sys.argv[2]), ["csv", "parquet", "trc", "mot"])
 print(*{name.split('.')[0] for name in sys.modules})
 """
     command = [sys.executable, "-c", code, str(SAMPLES / "crossing.truth.jsonl"), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=True)
     loaded = set(done.stdout.split())
     assert "polars" in loaded
     assert not loaded & {"openvino", "torch", "ultralytics", "onnxruntime", "scipy", "av", "cv2"}

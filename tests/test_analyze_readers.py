@@ -28,7 +28,7 @@ def told(python: str, folder: Path, *arguments: str | Path) -> Any:
         [python, str(SCRIPT), *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=280,
         check=False,
         cwd=folder,
     )

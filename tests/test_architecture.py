@@ -153,7 +153,7 @@ def test_the_public_names_are_sorted_and_all_there() -> None:
 
 def child(code: str, *arguments: str) -> str:
     """What a Python process prints."""
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=100)
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

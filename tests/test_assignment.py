@@ -48,7 +48,7 @@ import numpy as np
 from poseline.tracking.assignment import assign
 print(assign(np.eye(3, dtype=np.float32))[1].tolist(), [name for name in sys.modules if "scipy" in name])
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=280)
     assert (done.stdout, done.stderr) == ("[0, 1, 2] []\n", "")
 
 

@@ -242,7 +242,7 @@ def test_a_signal_leaves_no_process_behind(number: signal.Signals, builtin: Path
     )  # fmt: skip
     try:
         watched = psutil.Process(process.pid)
-        assert until(lambda: bool(list(tmp_path.glob("poseline-bench-*/run/keypoints.jsonl"))), 60)
+        assert until(lambda: bool(list(tmp_path.glob("poseline-bench-*/run/keypoints.jsonl"))))
         children = watched.children(recursive=True)
         assert children
         process.send_signal(number)
@@ -250,7 +250,7 @@ def test_a_signal_leaves_no_process_behind(number: signal.Signals, builtin: Path
     finally:
         process.kill()
     assert (process.returncode, told) == (130, "")
-    assert until(lambda: all(map(over, children)), 10), "a process is left behind"
+    assert until(lambda: all(map(over, children))), "a process is left behind"
     assert [path.name for path in tmp_path.iterdir()] == ["long.mp4"]
 
 

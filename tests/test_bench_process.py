@@ -59,7 +59,7 @@ def test_what_does_not_end_is_ended_with_all_that_it_started(tmp_path: Path) -> 
         watch(python("-c", code), tmp_path, 2, cwd=tmp_path)
     assert time.monotonic() - began < 30
     child = int((tmp_path / "child").read_text())
-    assert until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE, 5)
+    assert until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")

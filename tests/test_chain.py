@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from media_worlds import stage_threads, until
+from media_worlds import WAIT, stage_threads, until
 from poseline.errors import StageStalled
 from poseline.pipeline import Overflow, chain
 from poseline.pipeline.chain import Stage, Work
@@ -65,7 +65,7 @@ def consume(world: World, depth: int = 2, overflow: Overflow = Overflow.WAIT, en
     """Every item, as the caller's thread gets it; at item `end` the consumer itself raises."""
     seen: list[int] = []
     try:
-        with chain(world.source(), world.stages(), depth=depth, overflow=overflow, stall_timeout=20) as (items, _):
+        with chain(world.source(), world.stages(), depth=depth, overflow=overflow, stall_timeout=WAIT) as (items, _):
             for item in items:
                 if item == end:
                     raise Torn("output")
@@ -132,7 +132,7 @@ def test_only_the_first_channel_drops_and_what_comes_is_the_newest() -> None:
 
     def slow(items: Iterator[int]) -> Generator[int, None, None]:
         for item in items:
-            gate.wait(10)
+            gate.wait(WAIT)
             yield item
 
     stages = [Stage("inference", slow), Stage("tracking", World()._stage("tracking"))]
@@ -156,7 +156,7 @@ def test_a_slow_consumer_makes_a_file_wait() -> None:
 
     with chain(source(), world.stages(), depth=2) as (items, channels):
         next(items)
-        assert until(lambda: len(given) >= 8, 5)
+        assert until(lambda: len(given) >= 8)
         time.sleep(0.1)
         assert len(given) <= 1 + 3 * (2 + 1) + 1, "every queue is full, and one item is in every hand"
         assert next(items) == 1
@@ -171,30 +171,26 @@ def test_a_stage_that_hangs_is_found_and_named(hung: str, monkeypatch: pytest.Mo
     def hang(items: Iterator[int]) -> Generator[int, None, None]:
         for item in items:
             if item == 3:
-                release.wait(20)
+                release.wait(WAIT)
             yield item
 
     source = World().source()
     names = "inference", "tracking", "overlay"
     stages = [Stage(name, hang if name == hung else World().stages()[0].run) for name in names]
     after = {"capture": "inference", "inference": "tracking", "tracking": "overlay"}[hung]
-    flow = chain(hang(source) if hung == "capture" else source, stages, depth=2, stall_timeout=1)
+    flow = chain(hang(source) if hung == "capture" else source, stages, depth=2, stall_timeout=2)
     seen: list[int] = []
-    began = time.monotonic()
     with pytest.raises(StageStalled, match=f"nothing came to {after} for"), flow as (items, _):
         seen.extend(items)
-    assert time.monotonic() - began < 5
+    assert not release.is_set(), "it still hangs"
     release.set()
-    assert until(lambda: not stage_threads(), 5)
+    assert until(lambda: not stage_threads())
 
 
 def test_random_naps_change_nothing() -> None:
     """Each round tears one place at one item, every thread sleeping as it likes."""
     world_of_chance = np.random.default_rng(7)
-    deadline = time.monotonic() + 4
-    rounds = 0
-    while time.monotonic() < deadline and rounds < 400:
-        rounds += 1
+    for rounds in range(100):
         broken = str(world_of_chance.choice(["", "capture", *NAMES, "output"]))
         at, depth = int(world_of_chance.integers(0, 12)), int(world_of_chance.integers(1, 4))
         naps = iter(world_of_chance.choice([0.0, 0.0, 0.0, 0.0005, 0.002], 1000).tolist())
@@ -203,4 +199,3 @@ def test_random_naps_change_nothing() -> None:
         assert seen == ([*range(at), -1] if broken else list(range(12))), (rounds, broken, at, depth)
         assert sorted(world.left) == sorted(("capture", *NAMES))
         assert not stage_threads()
-    assert rounds > 20

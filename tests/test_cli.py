@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from media_worlds import until, write_clip
+from media_worlds import WAIT, until, write_clip
 from output_worlds import decoded, lines, seconds
 from test_capture_images import save
 
@@ -25,13 +25,13 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in 
 def poseline(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """What the command says, and its exit code."""
     command = [*POSELINE, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=cwd, env=ENVIRONMENT)
+    return subprocess.run(command, capture_output=True, text=True, timeout=4 * WAIT, cwd=cwd, env=ENVIRONMENT)
 
 
 def scripted(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """What a Python process of its own says that runs `code`, the command's parts put together otherwise."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
+    return subprocess.run(command, capture_output=True, text=True, timeout=4 * WAIT, env=ENVIRONMENT)
 
 
 def refused(*arguments: object, cwd: Path | None = None) -> tuple[int, str]:
@@ -294,21 +294,23 @@ def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Running:
     """A run in a process of its own, up to the moment when it has written so many frames."""
 
-    def __init__(self, clip: Path, model: Path, folder: Path, frames: int) -> None:
+    def __init__(
+        self, clip: Path, model: Path, folder: Path, frames: int, poseline: tuple[str, ...] = POSELINE
+    ) -> None:
         self.folder = folder
-        command = [*POSELINE, "run", str(clip), "-m", str(model), "-o", str(folder), "--live"]
+        command = [*poseline, "run", str(clip), "-m", str(model), "-o", str(folder), "--live"]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
         )
         journal = folder / "keypoints.jsonl"
-        came = until(lambda: journal.exists() and journal.read_bytes().count(b"\n") > frames, 60)
+        came = until(lambda: journal.exists() and journal.read_bytes().count(b"\n") > frames)
         if not came:
             self.process.kill()
             pytest.fail(f"it never wrote {frames} frames: {self.process.communicate()}")
 
-    def end(self, seconds: float = 20) -> tuple[int, str]:
+    def end(self) -> tuple[int, str]:
         """Exit code and what was said on stderr."""
-        _, told = self.process.communicate(timeout=seconds)
+        _, told = self.process.communicate(timeout=WAIT)
         return self.process.returncode, told
 
 
@@ -340,15 +342,14 @@ def test_a_signal_ends_a_run_in_good_order(
 def test_a_second_signal_ends_it_at_once(
     numbers: tuple[signal.Signals, signal.Signals], endless: Path, builtin: Path, tmp_path: Path
 ) -> None:
-    running = Running(endless, builtin, tmp_path / "out", 5)
-    began = time.monotonic()
+    patient = "from poseline import __main__ as poseline, watchdog; watchdog.GRACE = 60; poseline.main()"
+    running = Running(endless, builtin, tmp_path / "out", 5, (sys.executable, "-c", patient))
     for number in numbers:
         running.process.send_signal(number)
     time.sleep(0.02)
     running.process.send_signal(signal.SIGINT)
     code, told = running.end()
     assert (code, told) == (130, "")
-    assert time.monotonic() - began < 10
     assert lines(running.folder / "keypoints.jsonl")[-1]["type"] == "end"
     assert decoded(running.folder / "annotated.mp4") == len(logged(running.folder))
     assert not list(running.folder.glob("*.part"))
@@ -381,7 +382,7 @@ def test_a_signal_before_the_first_frame_leaves_nothing_torn(
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
     time.sleep(seconds)  # during imports, the loading of the model, or the first frames: wherever this machine is then
     process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=20)
+    _, told = process.communicate(timeout=WAIT)
     assert (process.returncode, told) == (130, "")
     assert not list(tmp_path.rglob("*.part"))
     assert all(lines(journal)[-1]["type"] == "end" for journal in tmp_path.rglob("keypoints.jsonl"))

@@ -306,10 +306,10 @@ def test_a_task_runs_its_unit_in_a_worker_that_stays_and_gives_up_after_some_tri
 
 
 @pytest.mark.system("ray")
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 def test_a_machine_and_the_batch_itself_die_in_the_middle() -> None:
     done = subprocess.run(
-        [sys.executable, str(TOOL), "--clips", "8", "--no-video"], capture_output=True, text=True, timeout=200
+        [sys.executable, str(TOOL), "--clips", "8", "--no-video"], capture_output=True, text=True, timeout=800
     )
     assert done.returncode == 0, done.stdout + done.stderr
     seen = json.loads(done.stdout.splitlines()[-1])
@@ -317,7 +317,7 @@ def test_a_machine_and_the_batch_itself_die_in_the_middle() -> None:
 
 
 @pytest.mark.system("ray")
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 def test_without_a_cluster_ray_runs_on_this_machine_and_ends_at_the_first_signal(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     out = tmp_path / "out"
@@ -327,7 +327,7 @@ def test_without_a_cluster_ray_runs_on_this_machine_and_ends_at_the_first_signal
     )
     assert until(lambda: [*out.glob(".cluster-*/crowd-*/annotated.mp4.part")], seconds=120)
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=800)
     assert process.returncode == 130, said
     assert "on this machine, where no cluster was found" in said
     assert not [*out.glob("**/*.jsonl")], "what was given up is begun anew"

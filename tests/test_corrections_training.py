@@ -39,7 +39,7 @@ def test_what_was_corrected_trains_a_network(shared: Path, tmp_path: Path) -> No
     model = str(shared / "models" / "yolo11n-pose.pt")
     done = subprocess.run(
         [sys.executable, "-c", TRAIN, model, str(folder / "data.yaml"), str(tmp_path / "trained")],
-        capture_output=True, text=True, timeout=300, cwd=tmp_path, env={**os.environ, "YOLO_CONFIG_DIR": str(tmp_path)},
+        capture_output=True, text=True, timeout=280, cwd=tmp_path, env={**os.environ, "YOLO_CONFIG_DIR": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     said = (done.stdout + done.stderr).splitlines()
@@ -47,6 +47,6 @@ def test_what_was_corrected_trains_a_network(shared: Path, tmp_path: Path) -> No
     assert any("1 images, 0 backgrounds, 0 corrupt" in line for line in said), "and to validate with"
     best, result = done.stdout.splitlines()[-1], tmp_path / "run"
     command = ["run", str(folder / "images" / "val"), "-m", best, "--imgsz", "64", "-o", str(result), "--no-video"]
-    again = subprocess.run([sys.executable, "-m", "poseline", *command], capture_output=True, text=True, timeout=200)
+    again = subprocess.run([sys.executable, "-m", "poseline", *command], capture_output=True, text=True, timeout=280)
     assert again.returncode == 0, again.stderr
     assert (result / "keypoints.jsonl").is_file()

@@ -26,13 +26,14 @@ main()
 """
 QUICK = """
 from poseline import doctor
-doctor._child = lambda *_: (0, "poseline: begin\\nposeline:|False|False|None")  # all that is there can be imported
+assert doctor._run_python
+doctor._run_python = lambda *_: (0, "poseline: begin\\nposeline:|False|False|None")  # all that is there can be imported
 """
 
 
 def python(code: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, timeout=100,
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, timeout=280,
         env=ENVIRONMENT | {"COLUMNS": "300"} | environment,
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from media_worlds import ScriptedSource, settings, until, write_clip
+from media_worlds import WAIT, ScriptedSource, settings, until, write_clip
 from poseline import OutputError, SourceError, read_log
 from poseline.formats import FORMATS, Format, from_journal
 from poseline.interruption import Interruption
@@ -53,15 +53,15 @@ def test_a_run_that_is_ended_from_outside(number: signal.Signals, tmp_path: Path
     folder = tmp_path / "out"
     with started(CLIP, folder, "--live") as process:
         journal = folder / "keypoints.jsonl"
-        came = until(lambda: journal.exists() and journal.read_bytes().count(b"\n") > 6, 60)
+        came = until(lambda: journal.exists() and journal.read_bytes().count(b"\n") > 6)
         process.send_signal(number)
-        said, _ = process.communicate(timeout=30)
+        said, _ = process.communicate(timeout=WAIT)
     assert came
     if number == signal.SIGKILL:
         log = read_log(journal)
         assert (log.ended, log.interrupted, log.end) == ("killed", True, None)
         assert not (folder / "summary.json").exists()
-        recovered = subprocess.run([*POSELINE[:3], "recover", str(folder)], capture_output=True, text=True, timeout=60)
+        recovered = subprocess.run([*POSELINE[:3], "recover", str(folder)], capture_output=True, text=True, timeout=280)
         first, lost, ended, *rest = recovered.stdout.splitlines()
         assert re.fullmatch(rf"{re.escape(str(folder))}/annotated\.mp4: playable, \d+ pictures?, \d+\.\d\d s", first)
         assert re.search(r"lost at its end", lost)
@@ -75,7 +75,7 @@ def test_a_run_that_is_ended_from_outside(number: signal.Signals, tmp_path: Path
 
 def test_a_run_that_comes_to_its_end(tmp_path: Path) -> None:
     with started(CLIP, tmp_path / "out", "--vid-stride", "20") as process:
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=WAIT)
     assert process.returncode == 0
     assert "fps\n" in said
     checked(tmp_path / "out", "complete", False)
@@ -102,7 +102,7 @@ def cut_short(content: bytes, given: int) -> Iterator[str]:
         thread.start()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/clip.mp4"
         listening.shutdown(socket.SHUT_RDWR)
-    thread.join(10)
+    thread.join(WAIT)
 
 
 def test_a_source_that_fails_in_the_middle(tmp_path: Path) -> None:
@@ -113,9 +113,9 @@ def test_a_source_that_fails_in_the_middle(tmp_path: Path) -> None:
     content = clip.read_bytes()
     with (
         cut_short(content, len(content) // 2) as address,
-        started(address, tmp_path / "out", "--timeout", "5") as process,
+        started(address, tmp_path / "out", "--timeout", "60") as process,
     ):
-        said, errors = process.communicate(timeout=60)
+        said, errors = process.communicate(timeout=WAIT)
     assert process.returncode == 3
     assert "fps (failed)" in said
     assert "the connection broke off after" in errors

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from media_worlds import number_in, one_person, picture
+from media_worlds import WAIT, number_in, one_person, picture
 from poseline.errors import ModelError
 from poseline.frame import Frame, Pixels
 from poseline.inference import ModelSpec, PoseEstimator, Request, ScriptedRuntime, infer
@@ -127,7 +127,7 @@ def test_what_was_prepared_is_used_and_its_error_is_raised_by_the_first_picture(
     request = estimator.runtime.request
 
     def slow(height: int, width: int, *_: object, **__: object) -> Request:
-        assert go_on.wait(10)
+        assert go_on.wait(WAIT)
         made.append((height, width))
         return request(height, width)
 

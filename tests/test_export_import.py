@@ -242,7 +242,7 @@ def test_nothing_of_a_format_is_imported_before_it_is_used() -> None:
         "import sys, poseline.output, poseline.cli; print(*(name for name in sys.modules if name.startswith("
         "'poseline.formats.') and name.rpartition('.')[2] not in ('options', 'registry', 'source')))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=280, check=True)
     assert done.stdout.strip() == ""
 
 

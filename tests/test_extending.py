@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from bench_worlds import run as measured_run
-from media_worlds import write_clip
+from media_worlds import WAIT, write_clip
 from poseline import PoseModel, stream
 from poseline.bench.advice import advise
 from poseline.bench.schema import Stage as MeasuredStage
@@ -131,7 +131,7 @@ def test_a_slow_sink_of_newest_frames_holds_nobody_up(tmp_path: Path, clip: Path
     assert 1 <= sink.seen < 20
     assert sink.thread == "counting"
     assert f"counting: {20 - sink.seen} frames made way for newer ones" in report.notes
-    assert time.monotonic() - began < 20 * 0.2 + 20, "and what waits is taken"
+    assert time.monotonic() - began < 20 * 0.2 + WAIT, "and what waits is taken"
 
 
 @pytest.mark.parametrize("overflow", list(Overflow))
@@ -198,7 +198,7 @@ def test_every_way_goes_through_a_session(way: str, clip: Path, tmp_path: Path) 
         "session.Session.__enter__ = barred\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", barred + clip_is + code], capture_output=True, text=True, cwd=tmp_path, timeout=60
+        [sys.executable, "-c", barred + clip_is + code], capture_output=True, text=True, cwd=tmp_path, timeout=280
     )
     assert "ZeroDivisionError: through a session" in done.stderr
 

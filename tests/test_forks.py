@@ -51,7 +51,7 @@ def fresh():
 def told(code: str) -> list[str]:
     """What a process prints, line by line."""
     done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + code], capture_output=True, text=True, timeout=115, check=True
+        [sys.executable, "-c", PRELUDE + code], capture_output=True, text=True, timeout=280, check=True
     )
     return done.stdout.splitlines()
 

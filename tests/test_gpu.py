@@ -30,7 +30,7 @@ from poseline.skeleton import COCO17, oks  # noqa: E402
 from test_capture_damage import clip_of, damaged  # noqa: E402
 from test_capture_orientation import with_matrix  # noqa: E402
 
-pytestmark = [pytest.mark.gpu, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.gpu, pytest.mark.timeout(900)]
 DEVICE = "cuda:0"
 DATA = Path(__file__).parent / "data"
 SIGMAS = np.array(COCO17.sigmas, np.float32)

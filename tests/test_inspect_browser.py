@@ -72,7 +72,7 @@ def looking(context: BrowserContext, server: InspectServer) -> Iterator[Page]:
 
 
 def until(page: Page, condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, "it never came to that"
         page.wait_for_timeout(30)

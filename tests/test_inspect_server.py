@@ -485,7 +485,7 @@ def test_killed_while_acts_are_made_nothing_is_lost_and_nothing_doubled(run: Pat
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:
-            assert until(lambda port=port: _answers(port), 60)  # type: ignore[misc]
+            assert until(lambda port=port: _answers(port))  # type: ignore[misc]
             if last is not None:  # the page sends again what was not answered
                 assert post(port, "/api/act", last).status == 200
                 acknowledged.append(last["act"])

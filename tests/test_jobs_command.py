@@ -22,7 +22,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def command(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     words = ["run", *words, "-o", str(folder / "out"), "--no-video", "--jobs", "2"]
-    return subprocess.run([sys.executable, "-m", "poseline", *words], capture_output=True, text=True, timeout=100)
+    return subprocess.run([sys.executable, "-m", "poseline", *words], capture_output=True, text=True, timeout=280)
 
 
 def test_the_model_is_told_once_and_each_source_has_its_report(clips: list[str], tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from media_worlds import write_clip
+from media_worlds import WAIT, until, write_clip
 from poseline import batch
 from poseline.errors import OutputError, SourceError
 from poseline.interruption import Interruption
@@ -244,7 +245,7 @@ def test_many_sources_are_told_briefly_and_killed_starts_are_gone_on_with(tmp_pa
     for _ in range(3):
         process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         ended = _ended(out)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + WAIT
         while process.poll() is None and _ended(out) <= ended + chance.randrange(4) and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
@@ -252,7 +253,7 @@ def test_many_sources_are_told_briefly_and_killed_starts_are_gone_on_with(tmp_pa
         if out.exists():
             _wait_for_workers(out)
     assert _ended(out) < 24, "killed before the end"
-    last = subprocess.run(words, capture_output=True, text=True, timeout=100)
+    last = subprocess.run(words, capture_output=True, text=True, timeout=280)
     assert last.returncode == 3
     assert len(last.stdout.splitlines()) <= 6, last.stdout
     assert "24 sources: 23 done" in last.stdout
@@ -264,7 +265,7 @@ def test_many_sources_are_told_briefly_and_killed_starts_are_gone_on_with(tmp_pa
     assert set(done.values()) == {1}, "nothing is done twice"
     for source in done:
         assert len(log_in(out / Path(source).stem).frames) == FRAMES
-    shown = subprocess.run(command("batch", "status", str(out)), capture_output=True, text=True, timeout=60)
+    shown = subprocess.run(command("batch", "status", str(out)), capture_output=True, text=True, timeout=280)
     assert shown.returncode == 0
     assert shown.stdout.startswith("24 sources: 23 done, 1 failed; 69 frames")
 
@@ -281,7 +282,7 @@ def test_many_sources_that_are_all_done_are_kept(
 
 
 def test_a_batch_needs_a_folder(clips: Path) -> None:
-    done = subprocess.run(command("batch", str(clips), "-m", "builtin"), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command("batch", str(clips), "-m", "builtin"), capture_output=True, text=True, timeout=280)
     assert done.returncode == 2
     assert "name the folder of the results with -o" in done.stderr
 
@@ -293,15 +294,18 @@ def _ended(out: Path) -> int:
 
 def _wait_for_workers(out: Path) -> None:
     """Until the workers of a killed start have ended: they finish their files."""
+    for folder in [path for path in out.iterdir() if path.is_dir()]:
+        assert until(partial(_is_free, folder))
+
+
+def _is_free(folder: Path) -> bool:
     from poseline.output.lock import FolderLock
 
-    for folder in [path for path in out.iterdir() if path.is_dir()]:
-        for _ in range(200):
-            try:
-                FolderLock(folder).release()
-                break
-            except OutputError:
-                time.sleep(0.05)
+    try:
+        FolderLock(folder).release()
+    except OutputError:
+        return False
+    return True
 
 
 def _located(clips: Path) -> list[Any]:

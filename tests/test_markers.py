@@ -42,7 +42,7 @@ def told(folder: Path, *options: str, required: str = "") -> tuple[int, list[str
         "POSELINE_SHARED": str(folder / "none"), "POSELINE_REQUIRE": required,
     }  # fmt: skip
     done = subprocess.run(
-        [*map(str, command), *options, str(folder)], capture_output=True, text=True, timeout=100, env=environment
+        [*map(str, command), *options, str(folder)], capture_output=True, text=True, timeout=280, env=environment
     )
     return done.returncode, done.stdout.splitlines()
 

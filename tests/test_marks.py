@@ -299,6 +299,6 @@ def test_the_faults_of_a_new_run_of_yolo11n_are_named(shared: Path, tmp_path: Pa
 def run(clip: Path, weights: Path, folder: Path) -> Tracks:
     """What a run of a clip logs."""
     arguments = ["run", clip, "-m", weights, "-o", folder / clip.stem, "--no-video"]
-    done = subprocess.run([sys.executable, "-m", "poseline", *map(str, arguments)], capture_output=True, timeout=100)
+    done = subprocess.run([sys.executable, "-m", "poseline", *map(str, arguments)], capture_output=True, timeout=280)
     assert done.returncode == 0, done.stderr
     return read_tracks(folder / clip.stem / "keypoints.jsonl")

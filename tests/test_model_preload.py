@@ -12,7 +12,7 @@ import openvino
 import pytest
 from openvino import opset13 as ov
 
-from media_worlds import write_clip
+from media_worlds import WAIT, write_clip
 from poseline.inference.runtimes import compiled
 from poseline.inference.runtimes.compiled import CompiledNetworks
 from poseline.startup.model_preload import ModelPreload
@@ -100,7 +100,7 @@ def test_a_network_that_fails_late_is_made_anew(folder: Path, monkeypatch: pytes
 
     class SlowCore:
         def import_model(self, *_: object) -> openvino.CompiledModel:
-            assert asked.wait(10)
+            assert asked.wait(WAIT)
             raise RuntimeError("the file ends too early")
 
     monkeypatch.setattr("poseline.openvino_core.core", SlowCore)
@@ -169,7 +169,7 @@ poseline.main()
     said = [
         subprocess.run(
             [sys.executable, "-c", code, "run", clip, "-m", builtin, "-o", out, "--overwrite", "--no-video"],
-            capture_output=True, text=True, check=True, timeout=120,
+            capture_output=True, text=True, check=True, timeout=280,
         ).stdout
         for _ in range(2)
     ]  # fmt: skip

@@ -22,7 +22,7 @@ from poseline.pose import Floats
 from poseline.settings import InferenceSettings
 from poseline.skeleton import COCO17, oks
 
-pytestmark = pytest.mark.timeout(300)  # the reference takes a minute on two busy cores
+pytestmark = pytest.mark.timeout(900)  # the reference takes a minute on two busy cores
 CLIPS = ("openpose_video.avi", "sports2d_demo.mp4", "p2s_multi_cam04.mp4")
 FRAMES = 20
 
@@ -78,7 +78,7 @@ def reference(shared: Path, weights: Path, pictures: list[Path]) -> dict[str, li
     child = subprocess.run(
         [sys.executable, "-c", REFERENCE, str(weights), str(FRAMES), clips, *map(str, pictures)],
         env=os.environ | {"YOLO_OFFLINE": "True", "YOLO_AUTOINSTALL": "False"},
-        capture_output=True, text=True, check=True, timeout=300,
+        capture_output=True, text=True, check=True, timeout=800,
     )  # fmt: skip
     answer: dict[str, list[list[object]]] = json.loads(child.stdout[child.stdout.index('{"') :])
     return answer

@@ -11,7 +11,7 @@ TOOL = Path(__file__).parents[1] / "tools" / "soak" / "races.py"
 
 def test_three_hundred_chains_end_as_they_should() -> None:
     done = subprocess.run(
-        [sys.executable, str(TOOL), "--runs", "300", "--seed", "11"], capture_output=True, text=True, timeout=110
+        [sys.executable, str(TOOL), "--runs", "300", "--seed", "11"], capture_output=True, text=True, timeout=280
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "300 runs, 0 faults" in done.stdout
@@ -31,6 +31,6 @@ def test_a_channel_that_loses_an_item_is_noticed() -> None:
         "sys.argv = ['races', '--runs', '60']\n"
         "sys.exit(races.main())\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=110)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=280)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "items" in done.stderr

@@ -293,7 +293,7 @@ def test_the_style_is_the_runs_but_for_what_is_given() -> None:
 def call(*arguments: object) -> tuple[int, str]:
     """The command's exit code and what it says."""
     done = subprocess.run(
-        [sys.executable, "-m", "poseline", "render", *map(str, arguments)], capture_output=True, text=True, timeout=100
+        [sys.executable, "-m", "poseline", "render", *map(str, arguments)], capture_output=True, text=True, timeout=280
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -321,7 +321,7 @@ raise SystemExit(code)
         "--blur",
         "persons",
     ]
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=100)
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     told, _, loaded = done.stdout.partition("LOADED")
     assert "12 frames in" in told

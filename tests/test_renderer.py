@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
-from media_worlds import estimator, joined, settings, write_clip
+from media_worlds import WAIT, estimator, joined, settings, write_clip
 from output_worlds import SKELETON, decoded, seconds, tone
 from poseline import session
 from poseline.capture import Location, VideoFile
@@ -215,7 +215,7 @@ def test_one_that_hangs_is_not_waited_for(
     began = time.monotonic()
     with pytest.raises(PoselineError, match="nothing was drawn|ended with -9"):
         drawer.close()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < WAIT
     assert drawer._worker.process.poll() is not None
 
 
@@ -239,6 +239,6 @@ def test_it_finishes_the_video_when_the_first_process_is_gone(annotation: Render
     for observation in observations[:16]:
         drawer.write(observation)
     drawer._worker.end_input()  # as if it were
-    assert drawer._worker.process.wait(30) == 0
+    assert drawer._worker.process.wait(WAIT) == 0
     drawer._worker.close()
     assert decoded(annotation.video) == 16

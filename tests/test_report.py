@@ -683,7 +683,7 @@ def test_no_engine_is_imported(tmp_path: Path) -> None:
         "print(sorted({'torch', 'openvino', 'ultralytics', 'onnxruntime'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "keypoints.jsonl"), str(tmp_path / "report.html")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=True)
     assert done.stdout.strip() == "[]"
     assert len(parsed((tmp_path / "report.html").read_text(encoding="utf-8")).all("img")) == 3
 
@@ -703,6 +703,6 @@ def test_one_person_prints_on_two_pages(name: str, request: pytest.FixtureReques
             browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
             "--no-pdf-header-footer", f"--print-to-pdf={tmp_path / 'report.pdf'}", path.as_uri(),
         ],
-        check=True, capture_output=True, timeout=100,
+        check=True, capture_output=True, timeout=280,
     )  # fmt: skip
     assert len(re.findall(rb"/Type\s*/Page\b(?!s)", (tmp_path / "report.pdf").read_bytes())) == 2

@@ -44,7 +44,7 @@ def child(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[Any, Any], dic
     subprocess.run(
         [sys.executable, worlds.__file__, str(path)],
         env=os.environ | {"YOLO_OFFLINE": "True", "YOLO_AUTOINSTALL": "False", "PYTHONPATH": os.pathsep.join(sys.path)},
-        check=True, capture_output=True, text=True, timeout=110,
+        check=True, capture_output=True, text=True, timeout=280,
     )  # fmt: skip
     found: tuple[dict[Any, Any], dict[Any, Any]] = pickle.loads(path.read_bytes())  # noqa: S301 - it has just been made
     return found
@@ -100,7 +100,7 @@ print("taken")
 def test_supervision_takes_results_as_ultralytics(readers: str) -> None:
     path = {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
-        [readers, "-c", SUPERVISION], env=os.environ | path, capture_output=True, text=True, timeout=100, check=False
+        [readers, "-c", SUPERVISION], env=os.environ | path, capture_output=True, text=True, timeout=280, check=False
     )
     assert done.stdout == "taken\n", done.stderr
 

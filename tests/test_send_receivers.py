@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media_worlds import ScriptedSource, free_port, until
+from media_worlds import WAIT, ScriptedSource, free_port, until
 from output_worlds import header
+from poseline.pipeline import Stage
+from poseline.pose import Observation
 from poseline.send import senders
 from poseline.send.mqtt import MqttSender
 from send_worlds import sent
@@ -38,7 +40,7 @@ def mosquitto(folder: Path, port: int, password: str = "") -> Iterator[subproces
     (folder / "mosquitto.conf").write_text("\n".join([*lines, "user root", ""]))
     command = ["mosquitto", "-c", str(folder / "mosquitto.conf")]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as broker:
-        assert until(lambda: _answers(port), 10)
+        assert until(lambda: _answers(port))
         try:
             yield broker
         finally:
@@ -66,7 +68,7 @@ def subscriber(port: int, password: str = "") -> Iterator[list[Any]]:
     client.on_message = lambda *given: got.append(given[2])
     client.connect("127.0.0.1", port)
     client.loop_start()
-    assert ready.wait(10)
+    assert ready.wait(WAIT)
     yield got
     client.disconnect()
     client.loop_stop()
@@ -81,12 +83,12 @@ def test_a_broker_gets_every_frame_with_the_logs_numbers(tmp_path: Path) -> None
     port = free_port()
     with mosquitto(tmp_path / "broker", port), subscriber(port) as got:
         ran = sent(tmp_path / "out", f"mqtt://127.0.0.1:{port}?rate=0", rate=100)
-        assert until(lambda: of(got, "state")[-1:] == [b"offline"], 10)
+        assert until(lambda: of(got, "state")[-1:] == [b"offline"])
         assert [json.loads(payload) for payload in of(got, "persons")] == ran.frames
         assert [json.loads(payload) for payload in of(got, "run")] == ran.records[:1]
         assert of(got, "state") == [b"online", b"offline"]
         with subscriber(port) as later:
-            assert until(lambda: len(of(later, "state")) > 0 and len(of(later, "run")) > 0, 10)
+            assert until(lambda: len(of(later, "state")) > 0 and len(of(later, "run")) > 0)
             assert {message.topic.rpartition("/")[2] for message in later} == {"state", "run"}, "what is kept"
 
 
@@ -119,10 +121,12 @@ def test_a_broker_that_comes_late_forgets_the_size_of_an_earlier_run() -> None:
 def test_a_broker_gets_a_few_frames_a_second(tmp_path: Path) -> None:
     port = free_port()
     with mosquitto(tmp_path / "broker", port), subscriber(port) as got:
+        began = time.monotonic()
         ran = sent(tmp_path / "out", f"mqtt://127.0.0.1:{port}/gym", frames=60, rate=50, live=True)
-        assert until(lambda: any(message.payload == b"offline" for message in got), 10)
+        took = time.monotonic() - began
+        assert until(lambda: any(message.payload == b"offline" for message in got))
     persons = [message for message in got if message.topic == "gym/cam/persons"]
-    assert 3 <= len(persons) <= 8, "five a second"
+    assert 3 <= len(persons) <= 5 * took + 1, "five a second"
     assert "dropped" not in str(ran.report.notes)
 
 
@@ -135,7 +139,7 @@ def test_a_password_opens_a_broker_and_is_told_nowhere(
         address = f"mqtt://me:open%2Fsesame@127.0.0.1:{port}"
         good = sent(tmp_path / "good", address, frames=5, rate=50)
         bad = sent(tmp_path / "bad", address.replace("open", "shut"), frames=5, rate=50)
-        assert until(lambda: len(of(got, "persons")) > 0, 10)
+        assert until(lambda: len(of(got, "persons")) > 0)
     assert good.report.error is bad.report.error is None
     assert any("not connected at the end: the broker refuses: Not authorized" in note for note in bad.report.notes)
     files = b"".join(path.read_bytes() for path in (tmp_path / "good").iterdir() if path.is_file())
@@ -157,15 +161,16 @@ def test_a_broker_that_goes_away_slows_nothing_and_is_found_again(tmp_path: Path
             if number == 40:
                 context = mosquitto(tmp_path / "second", port)
                 again.extend((context, context.__enter__()))
+            if number == 199:
+                with subscriber(port) as later:
+                    assert until(lambda: len(of(later, "run")) > 0), "the broker that came later knows of the run"
             return [1]
 
-        ran = sent(tmp_path / "out", f"mqtt://127.0.0.1:{port}?rate=0", frames=250, rate=80, who=who)
-        with subscriber(port) as later:
-            assert until(lambda: len(of(later, "run")) > 0, 10), "the broker that came later knows of the run"
+        ran = sent(tmp_path / "out", f"mqtt://127.0.0.1:{port}?rate=0", frames=200, rate=80, who=who)
         again[0].__exit__(None, None, None)
     assert ran.report.error is None
-    assert ran.report.counts.processed == 250
-    assert 20 <= ran.report.meters[-1].dropped < 250
+    assert ran.report.counts.processed == 200
+    assert 0 < ran.report.meters[-1].dropped < 200
 
 
 @pytest.mark.system("paho")
@@ -184,16 +189,18 @@ def test_lsl_gets_frames_with_the_logs_numbers_and_their_times(tmp_path: Path) -
     samples: list[list[float]] = []
     stamps: list[float] = []
     labels: list[str] = []
-    over = threading.Event()
+    listening, over = threading.Event(), threading.Event()
 
     def receive() -> None:
-        found = pylsl.resolve_byprop("name", name, timeout=10)
+        found = pylsl.resolve_byprop("name", name, timeout=WAIT)
         inlet = pylsl.StreamInlet(found[0], recover=False)
         info = inlet.info(5)
         channel = info.desc().child("channels").child("channel")
         while not channel.empty():
             labels.append(channel.child_value("label"))
             channel = channel.next_sibling()
+        inlet.open_stream(WAIT)
+        listening.set()
         try:
             while not over.is_set():
                 sample, stamp = inlet.pull_sample(0.2)
@@ -207,11 +214,24 @@ def test_lsl_gets_frames_with_the_logs_numbers_and_their_times(tmp_path: Path) -
     thread.start()
     began = pylsl.local_clock()
     address = f"lsl:{name.replace(' ', '%20')}?persons=2"
-    ran = sent(tmp_path, address, frames=150, rate=50, who=lambda number: [7, 9] if number % 3 else [9])
+    arrivals: list[float] = []
+
+    def note_arrival(observations: Iterator[Observation]) -> Generator[Observation, None, None]:
+        for seen in observations:
+            arrivals.append(seen.frame.arrival)
+            yield seen
+
+    def who(number: int) -> list[int]:
+        if number == 0:
+            assert listening.wait(WAIT)
+        if number == 119:
+            assert until(lambda: len(samples) > 75), "and the stream ends with the run"
+        return [7, 9] if number % 3 else [9]
+
+    ran = sent(tmp_path, address, frames=120, rate=50, who=who, stages=[Stage("arrivals", note_arrival)])
     over.set()
-    thread.join(15)
+    thread.join(WAIT)
     assert ran.report.error is None
-    assert len(samples) > 75, "a receiver takes a moment to find a stream"
     assert labels[:3] == ["person0_nose_x", "person0_nose_y", "person0_nose_c"]
     assert len(labels) == len(samples[0]) == 2 * 51
     for sample in samples:
@@ -221,7 +241,8 @@ def test_lsl_gets_frames_with_the_logs_numbers_and_their_times(tmp_path: Path) -
     steps = np.diff(stamps)
     assert (steps > 0).all()
     assert began < stamps[0] < stamps[-1] < pylsl.local_clock()
-    assert abs(np.median(steps) - 1 / 50) < 0.005
+    ahead = np.array(stamps) - arrivals[: len(stamps)]
+    assert np.ptp(ahead) < 0.001, "each is the frame's arrival, in another clock"
 
 
 def _same(places: NDArray[np.float64], persons: list[Any]) -> bool:

@@ -6,6 +6,7 @@ import itertools
 import socket
 import threading
 import time
+from collections import deque
 from typing import Any
 
 import av
@@ -17,7 +18,7 @@ import pytest
 pytest.importorskip("aiohttp", reason="needs poseline[serve]")
 pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
 
-from media_worlds import until
+from media_worlds import WAIT, until
 from poseline.errors import OutputError, SettingsError
 from poseline.frame import Frame
 from poseline.pose import Poses
@@ -117,16 +118,12 @@ def test_without_credit_nothing_is_sent_and_then_the_newest() -> None:
     with serving() as server, WebSocketClient(server.address.port) as client:
         feed = server.hub.feeds[0]
         client.say({"watch": {"0": 320}})
-        numbers = []
-        for index in range(10):
+        for index in range(2):
             feed.put(seen(index))
-            time.sleep(0.02)
-        with pytest.raises(TimeoutError):
-            while True:
-                opcode, content = client.hear(0.3)
-                if opcode == 2:
-                    numbers.append(orjson.loads(content[4 : 4 + int.from_bytes(content[:4], "little")])["number"])
-        assert numbers == [1, 2], "two in flight, and no more"
+            assert client.picture()[0]["number"] == index + 1
+        for index in range(2, 10):
+            feed.put(seen(index))
+        assert client.pictures_until_pong() == 0, "two in flight, and no more"
         client.say({"ack": [0, 2]})
         assert client.picture()[0]["number"] == 10, "nobody wants those between"
 
@@ -142,9 +139,10 @@ def test_nothing_is_encoded_while_nobody_watches(monkeypatch: pytest.MonkeyPatch
         client.say({"ack": [0, head["number"]]})
         client.picture()
         client.say({"watch": {}})
-        time.sleep(0.2)
-        before = len(encoded)
-        time.sleep(0.3)
+        client.pictures_until_pong()
+        before, filmed = len(encoded), server.hub.feeds[0].processed
+        assert until(lambda: server.hub.feeds[0].processed > filmed + 10)
+        assert client.pictures_until_pong() == 0
         assert len(encoded) == before, "and hidden again"
 
 
@@ -208,7 +206,7 @@ def test_a_cameras_own_jpeg_is_passed_on_untouched_to_who_wants_all_of_it(monkey
         assert request(port, "/api/latest.jpg").body == own
         assert request(port, f"/api/latest.jpg?width={WIDTH // 2}").body != own
         assert request(port, "/api/snapshot").body.endswith(own)
-        with socket.create_connection(("127.0.0.1", port), 5.0) as connection:
+        with socket.create_connection(("127.0.0.1", port), WAIT) as connection:
             connection.sendall(raw_request(port, "/api/stream.mjpg"))
             received = b""
             while own not in received:
@@ -250,28 +248,25 @@ def test_the_clocks_can_be_compared_and_the_age_be_known() -> None:
 
 
 def test_a_viewer_on_a_slow_link_gets_smaller_pictures_and_others_do_not() -> None:
-    """2 Mbit/s for 640x360 of noise, which needs more than 20 for the best quality at 30 frames a second."""
+    """2 Mbit/s for 640x360 of noise, which needs more than 20 for the best quality at 30 frames a second.
+
+    A picture of the best quality would be more than half a second on its way.
+    """
     with serving() as server, Filming(server.hub.feeds[0], size=(640, 360)):
         quick, slow = Watching(server.address.port), Watching(server.address.port, bytes_a_second=0.25e6)
-        time.sleep(4)
-        for viewer in (quick, slow):
-            viewer.since = time.monotonic()
-        time.sleep(2)
-        for viewer in (quick, slow):
-            viewer.stop()
-    assert float(np.median(slow.ages)) < 0.4
-    assert float(np.median(quick.ages)) < float(np.median(slow.ages))
-    assert slow.width < quick.width
+        try:
+            assert until(lambda: slow.age < 0.4 and slow.width < quick.width), (slow.age, slow.width, quick.width)
+        finally:
+            quick.stop()
+            slow.stop()
 
 
 class Watching:
     """A viewer on a thread of its own that takes only so many bytes a second."""
 
     def __init__(self, port: int, bytes_a_second: float = 1e12) -> None:
-        self.ages: list[float] = []
-        self.width = 0
+        self._ages: deque[float] = deque(maxlen=15)
         self._jpeg = b""
-        self.since = float("inf")
         self._client = WebSocketClient(port)
         self._rate, self._stopped = bytes_a_second, threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -283,18 +278,25 @@ class Watching:
             head, jpeg = self._client.picture()
             time.sleep(len(jpeg) / self._rate)
             self._client.say({"ack": [0, head["number"]]})
-            now = time.monotonic()
-            if now > self.since:
-                self.ages.append(now - head["arrival"] / 1000)
+            self._ages.append(time.monotonic() - head["arrival"] / 1000)
             self._jpeg = jpeg
+
+    @property
+    def age(self) -> float:
+        """Seconds from a picture's arrival until it was drawn: the median of the last."""
+        ages = sorted(self._ages.copy())
+        return ages[len(ages) // 2] if len(ages) == self._ages.maxlen else float("inf")
+
+    @property
+    def width(self) -> int:
+        """Pixels across the newest picture."""
+        pixels = cv2.imdecode(np.frombuffer(self._jpeg, np.uint8), cv2.IMREAD_GRAYSCALE) if self._jpeg else None
+        return 0 if pixels is None else pixels.shape[1]
 
     def stop(self) -> None:
         self._stopped.set()
-        self._thread.join(5)
+        self._thread.join()
         self._client.close()
-        pixels = cv2.imdecode(np.frombuffer(self._jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
-        assert pixels is not None
-        self.width = pixels.shape[1]
 
 
 def test_a_viewer_that_breaks_off_leaves_nothing() -> None:
@@ -323,14 +325,14 @@ def test_events_are_told_also_to_who_comes_later() -> None:
 def test_mjpeg_is_shown_at_once_and_is_read_by_ffmpeg() -> None:
     with serving() as server:
         feed = server.hub.feeds[0]
-        with socket.create_connection(("127.0.0.1", server.address.port), 5.0) as connection:
+        with socket.create_connection(("127.0.0.1", server.address.port), WAIT) as connection:
             connection.sendall(raw_request(server.address.port, "/api/stream.mjpg"))
             feed.put(seen(0))
             received = b""
             while received.count(b"Content-Type: image/jpeg") < 2:  # without a second picture
                 received += connection.recv(65536)
         url = f"http://127.0.0.1:{server.address.port}/api/front/stream.mjpg"
-        with Filming(feed), av.open(url, format="mpjpeg", timeout=10) as media:
+        with Filming(feed), av.open(url, format="mpjpeg", timeout=WAIT) as media:
             sizes = [(frame.width, frame.height) for frame in itertools.islice(media.decode(video=0), 5)]
         assert sizes == [(WIDTH, HEIGHT)] * 5
         assert until(lambda: server._streams == 0)
@@ -380,12 +382,11 @@ def test_an_end_closes_every_connection_soon() -> None:
     with serving() as server, Filming(server.hub.feeds[0]):
         client = WebSocketClient(server.address.port)
         client.say({"watch": {"0": 320}})
-        stream = socket.create_connection(("127.0.0.1", server.address.port), 5.0)
+        stream = socket.create_connection(("127.0.0.1", server.address.port), WAIT)
         stream.sendall(raw_request(server.address.port, "/api/stream.mjpg"))
         client.picture()
-        began = time.monotonic()
         server.stop()
-        assert time.monotonic() - began < 3
+        assert until(lambda: not server._thread.is_alive())
         assert client.end() in (0, 1001)
         client.close()
         stream.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -13,6 +12,7 @@ import pytest
 pytest.importorskip("aiohttp", reason="needs poseline[serve]")
 pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
 
+from media_worlds import WAIT, until
 from poseline.serve import page_server
 from poseline.serve import server as server_module
 from poseline.serve.access import Access
@@ -266,6 +266,7 @@ def test_a_flood_of_messages_ends_the_connection(local: Server, monkeypatch: pyt
 def test_too_many_viewers_are_refused_and_those_who_watch_are_not(
     local: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert until(lambda: not local.hub.viewers), "those of earlier tests have left"
     monkeypatch.setattr(server_module, "MOST_VIEWERS", 2)
     with WebSocketClient(port(local)) as first, WebSocketClient(port(local)) as second:
         first.words("status")
@@ -274,9 +275,7 @@ def test_too_many_viewers_are_refused_and_those_who_watch_are_not(
             assert third.status == 503
         first.say({"watch": {"0": 320}})
         assert first.picture()[0]["camera"] == 0
-    deadline = time.monotonic() + 5
-    while local.hub.viewers and time.monotonic() < deadline:
-        time.sleep(0.02)
+    assert until(lambda: not local.hub.viewers)
     with WebSocketClient(port(local)) as again:
         assert again.status == 101, "their places are free again"
 
@@ -285,19 +284,17 @@ def test_too_many_connections_are_closed_at_once(local: Server, monkeypatch: pyt
     monkeypatch.setattr(page_server, "_MOST_CONNECTIONS", 5)
     held = [socket.create_connection(("127.0.0.1", port(local))) for _ in range(5)]
     try:
-        time.sleep(0.2)
+        assert until(lambda: sum(each.transport is not None for each in local._silent.copy()) >= 5)  # type: ignore[attr-defined] # aiohttp's
         assert request(port(local)).status == 0
     finally:
         for connection in held:
             connection.close()
-    deadline = time.monotonic() + 5
-    while request(port(local)).status != 200:
-        assert time.monotonic() < deadline
+    assert until(lambda: request(port(local)).status == 200)
 
 
 def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page_server, "_GREETING_SECONDS", 0.3)
-    with serving() as server, socket.create_connection(("127.0.0.1", port(server)), 5.0) as silent:
+    with serving() as server, socket.create_connection(("127.0.0.1", port(server)), WAIT) as silent:
         silent.sendall(b"GET / HTTP/1.1\r\nHost: ")
         with suppress(ConnectionError):
             assert silent.recv(10) == b"", "closed without a word"

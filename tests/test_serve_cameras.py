@@ -22,6 +22,7 @@ import pytest
 pytest.importorskip("aiohttp", reason="needs poseline[serve]")
 pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
 
+from media_worlds import WAIT, free_port, until
 from output_worlds import SAMPLES
 from poseline import read_log
 from poseline.batch import run_batch
@@ -29,15 +30,10 @@ from poseline.inference import Turn, Turns
 from poseline.interruption import Interruption
 from poseline.pipeline import Channel, Overflow
 from poseline.serve.address import Address
+from poseline.serve.hub import Hub
 from poseline.serve.server import Server
 from poseline.settings import Settings, load
 from serve_worlds import INFO, Filming, header, request
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")
@@ -74,29 +70,33 @@ def settings(folder: Path, **capture: Any) -> Settings:
 
 
 def test_turns_are_given_in_order_one_at_a_time() -> None:
-    turns, counts, inside, most = Turns(), Counter[int](), list[int](), list[int]()
-    ends = time.monotonic() + 0.6
+    turns, order, inside, most = Turns(), list[int](), list[int](), list[int]()
 
     def use(number: int) -> None:
         turn = Turn(turns)
-        while time.monotonic() < ends:
+        for _ in range(20):
             turn.begin()
             turn.begin()  # twice is once
             inside.append(number)
+            order.append(number)
             most.append(len(inside))
-            time.sleep(0.005)
+            time.sleep(0.001)
             inside.remove(number)
-            counts[number] += 1
             turn.end()
             turn.end()
 
+    first = Turn(turns)
+    first.begin()
     threads = [threading.Thread(target=use, args=(number,)) for number in range(3)]
-    for thread in threads:
+    for number, thread in enumerate(threads):
         thread.start()
+        assert until(lambda number=number: turns._next == number + 2)  # type: ignore[misc] # it waits for its turn
+    first.end()
     for thread in threads:
         thread.join()
     assert max(most) == 1
-    assert max(counts.values()) - min(counts.values()) <= 1
+    assert order[:3] == [0, 1, 2], "whoever has waited longest"
+    assert Counter(order) == {0: 20, 1: 20, 2: 20}
 
 
 def test_who_waits_for_its_turn_gets_the_newest_frame_then() -> None:
@@ -112,7 +112,7 @@ def test_who_waits_for_its_turn_gets_the_newest_frame_then() -> None:
         time.sleep(0.02)
     assert not taken
     other.end()
-    reader.join(5)
+    reader.join(WAIT)
     assert taken == [4]
     assert channel.dropped == 4
 
@@ -127,28 +127,40 @@ def test_one_without_frames_takes_no_turn() -> None:
     for _ in range(50):
         other.begin()
         other.end()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30
     channel.finish()
-    reader.join(5)
+    reader.join(WAIT)
 
 
 # Runs.
 
 
-def test_two_cameras_and_a_dead_third(clips: list[Path], tmp_path: Path) -> None:
+def test_two_cameras_and_a_dead_third(clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     port, codes, told = free_port(), list[int](), dict[str, set[tuple[str, bool]]]()
+    wake = Hub.wake
+
+    def note(name: str, state: str, text: str) -> None:
+        told.setdefault(name, set()).add((state, "trying again in" in text))
+
+    def note_states(hub: Hub) -> None:
+        """Called at every change of a camera; who asks by HTTP may miss a state that ends soon."""
+        for feed in tuple(hub.feeds):
+            note(feed.name, *feed.state)
+        wake(hub)
+
+    monkeypatch.setattr(Hub, "wake", note_states)
     sources = [str(clips[0]), "rtsp://me:secret@127.0.0.1:1/gym", str(clips[1])]
     run = threading.Thread(
         target=lambda: codes.append(
-            run_batch(sources, settings(tmp_path / "out", max_outage=1.0), Interruption(), serve=f"127.0.0.1:{port}")
+            run_batch(sources, settings(tmp_path / "out", max_outage=3.0), Interruption(), serve=f"127.0.0.1:{port}")
         )
     )
     run.start()
     while run.is_alive():
         try:
             for camera in orjson.loads(request(port, "/api/cameras").body):
-                told.setdefault(camera["name"], set()).add((camera["state"], "trying again in" in camera["text"]))
                 assert "secret" not in str(camera)
+                note(camera["name"], camera["state"], camera["text"])
         except OSError:
             pass
         time.sleep(0.05)
@@ -157,13 +169,13 @@ def test_two_cameras_and_a_dead_third(clips: list[Path], tmp_path: Path) -> None
     assert ("lost", True) in told[dead]
     assert ("failed", False) in told[dead]
     for clip in clips:
-        assert ("live", False) in told[clip.stem]
+        assert told[clip.stem] & {("live", False), ("late", False)}, "late, where this computer is"
         log = read_log(tmp_path / "out" / clip.stem / "keypoints.jsonl")
         assert log.end is not None
         assert log.end["ended"] == "complete"
         counts = log.end["counts"]
         assert counts["processed"] + counts["dropped"] == 60
-        assert counts["processed"] >= 5
+        assert counts["processed"] >= 2
         ids = {number for frame in log.frames for number in frame.poses.ids.tolist() if number > 0}
         assert min(ids) == 1, "each counts its own persons"
         assert (tmp_path / "out" / clip.stem / "summary.json").exists()
@@ -175,7 +187,7 @@ def test_a_camera_that_comes_later_is_taken_in(clips: list[Path], tmp_path: Path
     sources = [f"http://127.0.0.1:{late}/api/stream.mjpg", str(clips[0])]
     run = threading.Thread(
         target=lambda: codes.append(
-            run_batch(sources, settings(tmp_path / "out", max_outage=20.0), asked, serve=f"127.0.0.1:{port}")
+            run_batch(sources, settings(tmp_path / "out", max_outage=WAIT), asked, serve=f"127.0.0.1:{port}")
         )
     )
     run.start()
@@ -186,7 +198,7 @@ def test_a_camera_that_comes_later_is_taken_in(clips: list[Path], tmp_path: Path
     with Filming(camera.hub.feeds[0]):
         until_state(port, "live")
         asked(signal.SIGINT)
-        run.join(30)
+        run.join(WAIT)
     camera.stop()
     assert codes == [130]
 
@@ -194,7 +206,7 @@ def test_a_camera_that_comes_later_is_taken_in(clips: list[Path], tmp_path: Path
 def until_state(port: int, wanted: str) -> None:
     """Waits until the first camera of the run on `port` is in this state."""
     states: set[str] = set()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + WAIT
     while wanted not in states:
         assert time.monotonic() < deadline, states
         with contextlib.suppress(OSError):
@@ -209,7 +221,7 @@ def test_ctrl_c_finishes_all_files(clips: list[Path], tmp_path: Path) -> None:
                "-o", str(tmp_path / "out")]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + WAIT
             processed: list[int] = []
             while min(processed, default=0) < 2:  # of 60 frames each, two a second
                 assert time.monotonic() < deadline
@@ -217,7 +229,7 @@ def test_ctrl_c_finishes_all_files(clips: list[Path], tmp_path: Path) -> None:
                     processed = [camera["processed"] for camera in orjson.loads(request(port, "/api/cameras").body)]
                 time.sleep(0.05)
             process.send_signal(signal.SIGINT)
-            printed, _ = process.communicate(timeout=30)
+            printed, _ = process.communicate(timeout=WAIT)
         finally:
             process.kill()
     assert process.returncode == 130, printed
@@ -235,7 +247,7 @@ def test_ctrl_c_finishes_all_files(clips: list[Path], tmp_path: Path) -> None:
 
 def told(*arguments: str, before: str = "") -> tuple[int, str]:
     code = f"{before}\nimport sys\nsys.argv[0] = 'poseline'\nfrom poseline.__main__ import main\nmain()"
-    done = subprocess.run([sys.executable, "-c", code, "run", *arguments], capture_output=True, text=True, timeout=100)
+    done = subprocess.run([sys.executable, "-c", code, "run", *arguments], capture_output=True, text=True, timeout=280)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -290,5 +302,5 @@ assert command(Interruption()) == 0
 """
     arguments = ["run", str(clips[0]), "-m", "builtin", "--imgsz", "160", "--no-video", "-o", str(tmp_path / "out")]
     for text in (code, f"import poseline\n{loaded}"):
-        done = subprocess.run([sys.executable, "-c", text, *arguments], capture_output=True, text=True, timeout=100)
+        done = subprocess.run([sys.executable, "-c", text, *arguments], capture_output=True, text=True, timeout=280)
         assert done.stdout.splitlines()[-1] == "LOADED", done.stdout + done.stderr

@@ -87,28 +87,33 @@ def page(browser: Browser) -> Page:
 
 @pytest.mark.browser
 def test_what_the_page_shows_is_filmed_and_the_whole_delay_told(page: Page) -> None:
-    """The camera is a screenshot that arrives 250 ms after it was taken, at the earliest."""
+    """The camera is a screenshot that arrives a second after it was taken, at the earliest.
+
+    How late the page draws, and how well it knows the server's clock, depends on how busy this computer is.
+    """
     with serving() as server:
         page.goto(f"{server.urls()[0]}latency")
         page.wait_for_function("document.getElementById('code').width > 0")
         page.wait_for_timeout(500)
-        delays = []
-        for index in range(6):
+        delays: list[float] = []
+        for index in range(20):
             before = time.monotonic()
             taken = cv2.imdecode(np.frombuffer(page.locator("#code").screenshot(), np.uint8), cv2.IMREAD_COLOR)
             after = time.monotonic()
             assert taken is not None
-            arrival = after + 0.25
+            arrival = after + 1.0
             frame = seen(index, arrival=arrival, shown=filmed(cv2.resize(np.asarray(taken), (480, 260)), 4)).frame
             found = latency.delay(frame)
             if found is not None:
-                assert 250 - 40 <= found <= 250 + 1000 * (after - before) + 60
+                assert 1000 - 300 <= found <= 1000 + 1000 * (after - before) + 300
                 delays.append(found)
             page.wait_for_timeout(max(0.0, 1000 * (arrival - time.monotonic())))
             server.hub.feeds[0].put(seen(index, arrival=arrival, shown=frame.picture))
-        assert len(delays) >= 3
+            if len(delays) == 3:
+                break
+        assert len(delays) == 3
         page.wait_for_selector("#rows td")
         cells = page.locator("#rows td").all_inner_texts()
         assert cells[0] == "front"
         whole, of_camera = (int(cells[column].split()[0]) for column in (1, 2))
-        assert whole >= of_camera >= 200
+        assert whole >= of_camera >= 700

@@ -184,7 +184,7 @@ def test_equal_names_are_found_before_the_run(tmp_path: Path) -> None:
     path = written(tmp_path, "names: [a, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]")
     clip = Path(__file__).parents[1] / "samples" / "squat.mp4"
     words = ["run", str(clip), "-m", "builtin", "--skeleton", str(path), "-o", str(tmp_path / "out"), "--log", "csv"]
-    done = subprocess.run([sys.executable, "-m", "poseline", *words], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-m", "poseline", *words], capture_output=True, text=True, timeout=280)
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: {path}: skeleton: 'a' is the name of more than one keypoint")
     assert not (tmp_path / "out").exists()

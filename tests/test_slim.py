@@ -27,7 +27,7 @@ def poseline(*arguments: object, cache: Path) -> subprocess.CompletedProcess[str
     """The command where the large packages are not installed."""
     return subprocess.run(
         [sys.executable, "-c", WITHOUT, ",".join(LARGE.values()), *map(str, arguments)],
-        env=os.environ | {"COLUMNS": "200", "POSELINE_CACHE": str(cache)}, capture_output=True, text=True, timeout=110,
+        env=os.environ | {"COLUMNS": "200", "POSELINE_CACHE": str(cache)}, capture_output=True, text=True, timeout=280,
     )  # fmt: skip
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from media_worlds import ScriptedSource, settings
-from output_worlds import SAMPLES, lines
+from output_worlds import lines
 from poseline.errors import SettingsError
 from poseline.frame import Frame, Gap, Picture
 from poseline.output import prepare
@@ -23,7 +22,6 @@ from poseline.pipeline import Sink, Stage, run
 from poseline.pose import Observation, Poses
 from poseline.send import senders
 from poseline.settings import SmoothingSettings, load
-from poseline.skeleton import COCO17
 from poseline.smooth import OneEuro, smooth
 from send_worlds import UdpReceiver, seventeen
 
@@ -162,84 +160,6 @@ def test_a_crowd_costs_little_more_than_one() -> None:
 def test_smoothing_needs_ids() -> None:
     with pytest.raises(SettingsError, match=r"--smooth.* needs tracking"):
         load(overrides={"smoothing": {"enabled": True}, "tracking": {"enabled": False}})
-
-
-@dataclass
-class Compared:
-    """One person of a clip: (T,) times, (T, 17, 2) truth, measured and smoothed pixels, (T,) areas."""
-
-    times: Points
-    truth: Points
-    measured: Points
-    smoothed: Points
-    areas: Points
-
-    def oks(self, points: Points) -> float:
-        """Mean OKS against the truth."""
-        scale = 2 * self.areas[:, None] * (2 * np.array(COCO17.sigmas)) ** 2
-        return float(np.exp(-((points - self.truth) ** 2).sum(axis=2) / scale).mean())
-
-    def still(self) -> NDArray[np.bool_]:
-        """(T - 1, 17): whether a keypoint has been at rest for the last seven steps."""
-        rest = np.linalg.norm(np.diff(self.truth, axis=0), axis=2) < 0.3
-        return np.array([rest[max(0, at - 6) : at + 1].all(axis=0) & (at >= 6) for at in range(len(rest))])
-
-    def trembles(self, points: Points) -> float:
-        """Pixels from frame to frame (root mean square) of keypoints at rest."""
-        return float(np.sqrt((np.linalg.norm(np.diff(points, axis=0), axis=2)[self.still()] ** 2).mean()))
-
-
-@cache
-def compared(name: str) -> list[Compared]:
-    """Who the built-in model finds in a sample, beside who truly is there."""
-    truth = [json.loads(line) for line in (SAMPLES / f"{name}.truth.jsonl").read_text().splitlines()]
-    frames = {record["frame"]: record for record in truth if record["type"] == "frame"}
-    rows: dict[tuple[int, int], list[tuple[float, Points, Points, Points, float]]] = {}
-    for seen in smooth(_observations(name), SmoothingSettings(enabled=True)):
-        assert seen.smoothed is not None
-        for person in frames[seen.frame.index]["persons"]:
-            true = np.array(person["keypoints"])[:, :2]
-            x1, y1, x2, y2 = person["box"]
-            far = np.linalg.norm(seen.poses.keypoints[..., :2] - true, axis=2).mean(axis=1)
-            area = (x2 - x1) * (y2 - y1)
-            if len(far) and far.min() < 0.15 * np.sqrt(area):
-                who = int(far.argmin())
-                measured, smoothed = (
-                    found.keypoints[who, :, :2].astype(np.float64) for found in (seen.poses, seen.smoothed)
-                )
-                row = (seen.frame.time, true, measured, smoothed, area)
-                rows.setdefault((person["id"], int(seen.poses.ids[who])), []).append(row)
-    return [
-        Compared(*(np.array(column, np.float64) for column in zip(*one, strict=True)))
-        for one in rows.values()
-        if len(one) >= 10
-    ]
-
-
-def _observations(name: str) -> Iterator[Observation]:
-    from poseline.capture import locate
-    from poseline.request import RunRequest
-    from poseline.session import Models, Session
-
-    chosen = load(overrides={"inference": {"model": "builtin"}})
-    with Session(RunRequest(locate([SAMPLES / f"{name}.mp4"])[0], chosen), Models()) as session:
-        yield from session.observations()
-
-
-@pytest.mark.parametrize("name", ["squat", "sprint"])
-def test_on_the_samples_accuracy_stays_and_delay_is_small(name: str) -> None:
-    for person in compared(name):
-        measured, smoothed = person.oks(person.measured), person.oks(person.smoothed)
-        assert measured > 0.85
-        assert smoothed > measured - 0.005
-        late = delay(person.truth, person.smoothed, person.times) - delay(person.truth, person.measured, person.times)
-        assert late < 10
-
-
-def test_on_a_sample_who_stands_still_trembles_three_times_less() -> None:
-    (person,) = compared("squat")
-    assert person.still().sum() > 300
-    assert person.trembles(person.measured) > 3 * person.trembles(person.smoothed)
 
 
 def test_what_is_drawn_and_sent_is_smoothed_and_the_log_is_not(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ before = state()
 
 def child(code: str) -> str:
     """What a Python process prints; what it states of itself is checked there."""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from media_worlds import WAIT
 from output_worlds import SKELETON
 from poseline import PoseModel, openvino_core, stream
 from poseline.capture import VideoFile
@@ -50,7 +51,7 @@ def at_once(works: Sequence[Callable[[], Any]]) -> list[Any]:
     barrier = threading.Barrier(len(works))
 
     def begin(work: Callable[[], Any]) -> Any:
-        barrier.wait(20)
+        barrier.wait(WAIT)
         return work()
 
     with ThreadPoolExecutor(len(works)) as pool:
@@ -163,10 +164,10 @@ def test_calls_beside_a_stream_change_nothing_in_it(model: PoseModel, picture: P
 
     with ThreadPoolExecutor(1) as pool:
         disturbed = pool.submit(disturb)
-        assert begun.wait(20)
+        assert begun.wait(WAIT)
         found = at_once([lambda: streamed(20), lambda: streamed(20, conf=0.8)])
         ended.set()
-        assert disturbed.result(20) >= 2
+        assert disturbed.result(WAIT) >= 2
     assert found == [usual, strict]
 
 

@@ -14,16 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from media_worlds import over, until, write_clip
+from media_worlds import WAIT, over, until, write_clip
 from output_worlds import CHILD, decoded, lines
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 
 SIGINT, SIGTERM, KILLED = signal.SIGINT, signal.SIGTERM, -signal.SIGKILL
-WAIT = 30.0
-"""Seconds, for a machine that has much to do."""
-AT_ONCE = 2.4
-"""2 s, and some more for such a machine."""
 ENDED = "poseline: ended before its files were finished; `poseline recover FOLDER` makes a .part video playable\n"
 
 BLOCKED = """
@@ -63,20 +59,43 @@ class Started:
         assert self.process.stdout is not None
         while blocked:
             blocked -= self.process.stdout.readline() == "blocked\n"
-        time.sleep(0.2)  # up to the call itself
+        own = psutil.Process(self.process.pid)
+        assert until(lambda: rests([own, *own.children(recursive=True)])), "it does not come to the call itself"
         self.family = psutil.Process(self.process.pid).children(recursive=True)
 
     def send(self, *numbers: signal.Signals) -> None:
         """Signals, each after the one before was heard."""
         for number in numbers:
             self.process.send_signal(number)
+            assert until(lambda: not pending(self.process.pid))
             time.sleep(0.1)
 
-    def end(self, seconds: float = WAIT) -> tuple[int, str]:
-        """Exit code, which must come in time, and stderr."""
-        self.process.wait(seconds)
+    def end(self) -> tuple[int, str]:
+        """Exit code, and stderr; it would wait for ever if nobody ended it."""
+        self.process.wait(WAIT)
         _, told = self.process.communicate(timeout=WAIT)
         return self.process.returncode, told
+
+
+def rests(processes: list[psutil.Process]) -> bool:
+    """Whether none of the processes has anything to do for a fifth of a second."""
+
+    def used() -> list[tuple[float, float]]:
+        times = [process.cpu_times() for process in processes]
+        return [(each.user, each.system) for each in times]
+
+    before = used()
+    time.sleep(0.2)
+    return used() == before and all(process.status() == psutil.STATUS_SLEEPING for process in processes)
+
+
+def pending(process: int) -> bool:
+    """Whether a signal has been sent to the process that it has not taken yet, on Linux; it may have ended by it."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return False
+    return any(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("ShdPnd"))
 
 
 @contextmanager
@@ -85,7 +104,7 @@ def started(code: str, *arguments: object, blocked: int = 1) -> Iterator[Started
     running = Started(code, *arguments, blocked=blocked)
     try:
         yield running
-        assert until(lambda: all(map(over, running.family)), 10), "a process is left behind"
+        assert until(lambda: all(map(over, running.family))), "a process is left behind"
     finally:
         running.process.kill()
         for child in running.family:
@@ -105,7 +124,7 @@ def test_the_second_signal_ends_a_process_that_is_blocked_in_native_code(
         began = time.monotonic()
         running.send(*numbers)
         assert running.end() == (code, ENDED)
-        assert 1 < time.monotonic() - began < AT_ONCE
+        assert time.monotonic() - began > 1, "it had time to end by itself"
 
 
 def test_the_first_signal_waits_for_good_order() -> None:
@@ -117,8 +136,9 @@ def test_the_first_signal_waits_for_good_order() -> None:
 
 
 def test_who_ends_in_good_order_after_the_second_is_let_be() -> None:
-    body = "interruption._shielded = True; os.write(1, b'blocked\\n'); time.sleep(0.7); time.sleep(0.7); return 3"
-    with started(COMMAND.format(body=body)) as running:
+    body = "interruption._shielded = True; os.write(1, b'blocked\\n'); time.sleep(1); time.sleep(1); return 3"
+    patient = "import poseline.watchdog\nposeline.watchdog.GRACE = 60\n"  # as long as this machine may need to end
+    with started(patient + COMMAND.format(body=body)) as running:
         running.send(SIGINT, SIGINT)
         assert running.end() == (3, "")
 
@@ -137,7 +157,7 @@ def test_without_a_guard_a_thread_keeps_watch(missing: str) -> None:
         assert len(running.family) == (missing == "killed")
         for guard in running.family:
             guard.kill()
-        assert until(lambda: all(map(over, running.family)), WAIT)
+        assert until(lambda: all(map(over, running.family)))
         running.send(SIGINT, SIGINT)
         assert running.end() == (130, ENDED)
 
@@ -147,7 +167,7 @@ def test_an_import_that_never_ends_is_ended(tmp_path: Path) -> None:
     code = "import sys\nsys.path.insert(0, sys.argv.pop(1))\nfrom poseline.__main__ import main\nmain()"
     with started(code, tmp_path, "run", "clip.mp4") as running:
         running.send(SIGINT, SIGINT)
-        assert running.end(AT_ONCE) == (KILLED, ENDED)
+        assert running.end() == (KILLED, ENDED)
 
 
 RUN = (
@@ -181,9 +201,11 @@ if __name__ == "__main__":
 
 CHILD_OF_A_RUN = """
 import time
+from pathlib import Path
 
 def convert():
-    time.sleep(60)
+    Path(__file__).with_name("begun").touch()
+    time.sleep(300)
 """
 
 
@@ -192,12 +214,13 @@ def test_a_child_that_converts_a_model_leaves_with_its_parent(tmp_path: Path) ->
     code = BLOCKED + (
         "import threading\nfrom poseline.inference.subprocess_task import run_in_subprocess\n"
         "sys.path.insert(0, sys.argv[1])\nfrom converting import convert\n"
-        "given = dict(seconds=60, environment={})\n"
+        "given = dict(seconds=300, environment={})\n"
         "threading.Thread(target=run_in_subprocess, args=('convert', convert), kwargs=given, daemon=True).start()\n"
-        "time.sleep(1)\nblock('CDLL')"
+        "import os\nwhile not os.path.exists(sys.argv[1] + '/begun'): time.sleep(0.01)\nblock('CDLL')"
     )
     with started(code, tmp_path) as running:
-        assert "poseline.workers" in running.family[0].cmdline()[-1]
+        (converting,) = [child for child in running.family if "poseline.workers" in child.cmdline()[-1]]
+        assert not over(converting)
         running.process.kill()
 
 
@@ -209,7 +232,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_blocked_run_leaves_its_journal_and_a_video_to_be_recovered(clip: Path, tmp_path: Path) -> None:
     with started(RUN, "PyDLL", "one", "run", clip, "-m", "builtin", "-o", tmp_path / "out") as running:
         running.send(SIGINT, SIGINT)
-        assert running.end(AT_ONCE) == (KILLED, ENDED)
+        assert running.end() == (KILLED, ENDED)
     records = lines(tmp_path / "out" / "keypoints.jsonl")
     assert [record["type"] for record in records] == ["run"] + ["frame"] * 41
     assert (tmp_path / "out" / "annotated.mp4.part").exists()
@@ -222,7 +245,7 @@ def test_the_process_that_draws_finishes_the_video_and_goes(clip: Path, tmp_path
     with started(RUN, "CDLL", "apart", "run", clip, "-m", "builtin", "-o", tmp_path / "out") as running:
         assert len(running.family) > 1
         running.send(SIGINT, SIGINT)
-        assert running.end(AT_ONCE) == (130, ENDED)
+        assert running.end() == (130, ENDED)
     assert 32 <= decoded(tmp_path / "out" / "annotated.mp4") <= 41
 
 
@@ -251,4 +274,4 @@ def test_blocked_workers_end_with_the_second_signal_too(tmp_path: Path) -> None:
     with started(code, tmp_path, blocked=2) as running:
         assert len(running.family) >= 1 + 2 * 2, "two workers, and a watchdog each"
         running.send(SIGTERM, SIGTERM)
-        assert running.end(AT_ONCE) == (130, ENDED)
+        assert running.end() == (130, ENDED)
