@@ -38,7 +38,8 @@ class DiskSync:
         self.error: OSError | None = None
         """What was written is lost, and why; nothing is sent after that."""
         self._handle = handle
-        self._sync: Callable[[int], object] = sync or getattr(os, "fdatasync", os.fsync)
+        default: Callable[[int], object] = getattr(os, "fdatasync", os.fsync)
+        self._sync = default if sync is None else sync
         self._asked = threading.Event()
         self._closing = False
         self._thread: threading.Thread | None = None
