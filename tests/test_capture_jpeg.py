@@ -7,14 +7,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, cast
 
 import av
 import cv2
 import pytest
 
 from media_worlds import number_in, picture, write_clip
-from poseline.capture import open_source
+from poseline.capture import NetworkStream, decoder, open_source
 from poseline.capture.jpeg import whole_jpeg
 from poseline.settings import CaptureSettings
 
@@ -100,7 +100,8 @@ def camera(pictures: Iterator[bytes]) -> Iterator[str]:
 def test_a_network_cameras_jpegs_come_with_their_own_frames() -> None:
     given = [jpeg(number) for number in range(256)]
     with camera(itertools.cycle(given)) as address:
-        source = open_source(address, CaptureSettings())
+        source = cast("NetworkStream", open_source(address, CaptureSettings()))
+        source.keeps_jpegs = True
         frames = list(itertools.islice(source.frames(), 20))
         source.stop()
     assert [frame.jpeg for frame in frames] == [given[number_in(frame.bgr)] for frame in frames]
@@ -112,13 +113,23 @@ def test_a_picture_that_came_torn_has_none_and_those_around_it_their_own() -> No
     given = [jpeg(number) for number in range(256)]
     torn = [content if number % 5 else content[: len(content) * 2 // 3] for number, content in enumerate(given)]
     with camera(itertools.cycle(torn)) as address:
-        source = open_source(address, CaptureSettings())
+        source = cast("NetworkStream", open_source(address, CaptureSettings()))
+        source.keeps_jpegs = True
         frames = list(itertools.islice(source.frames(), 20))
         source.stop()
     numbers = [number_in(frame.bgr) for frame in frames if frame.jpeg is not None]
     assert [frame.jpeg for frame in frames if frame.jpeg is not None] == [given[number] for number in numbers]
     assert len(numbers) >= 12
     assert all(number % 5 for number in numbers)
+
+
+def test_none_is_copied_where_nobody_asks_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoder, "whole_jpeg", lambda _: pytest.fail("a JPEG was copied"))
+    with camera(itertools.cycle([WHOLE])) as address:
+        source = open_source(address, CaptureSettings())
+        frames = list(itertools.islice(source.frames(), 5))
+        source.stop()
+    assert {frame.jpeg for frame in frames} == {None}
 
 
 def test_other_sources_have_none(tmp_path: Any) -> None:

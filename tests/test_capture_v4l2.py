@@ -48,6 +48,7 @@ v4l2.DEVICES = folder
 told = {"frames": [], "error": None, "notes": []}
 try:
     camera = Camera(0, CaptureSettings(**wanted))
+    camera.keeps_jpegs = True
     told["info"] = [camera.info.width, camera.info.height, float(camera.info.frame_rate or 0)]
     for frame in camera.frames():
         gap = frame.gap and [frame.gap.start, frame.gap.end]

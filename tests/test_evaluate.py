@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from poseline.evaluation import (
     identities,
     of_run,
     read_dataset,
+    read_labels,
     read_truth,
 )
 from poseline.evaluation.dataset import matched_classes
@@ -117,9 +119,10 @@ def test_two_numbers_a_keypoint_and_a_list_of_files_are_read_too(tmp_path: Path)
 
 @pytest.mark.parametrize(("change", "message"), [
     ({"val": "nowhere"}, "nowhere is not there"), ({"val": None}, "has no 'val'"),
-    ({"kpt_shape": [5, 3]}, "line 1: has 56 numbers, and kpt_shape asks for 20"),
+    ({"kpt_shape": [5, 3]}, "line 1: has 56 numbers, not 20"),
     ({"names": {3: "dog"}}, "line 1: a class that the dataset does not name"),
-    ({"names": None}, "not a YOLO pose dataset"),
+    ({"names": None}, "not a YOLO pose dataset"), ({"kpt_shape": "many"}, "has no kpt_shape"),
+    ({"names": 7}, "no names of classes"), ({"kpt_names": ["nose"]}, "has 17 keypoints, and 1 names"),
 ])  # fmt: skip
 def test_what_is_wrong_with_a_dataset_is_said(
     yolo: Path, tmp_path: Path, change: dict[str, object], message: str
@@ -133,7 +136,7 @@ def test_what_is_wrong_with_a_dataset_is_said(
 
 def test_a_dataset_that_is_no_yaml_is_a_source_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "data.yaml").write_text("names: [person\n")
-    with pytest.raises(SourceError, match="not valid YAML"):
+    with pytest.raises(SourceError, match="is not YAML"):
         read_dataset(tmp_path / "data.yaml")
 
 
@@ -333,6 +336,64 @@ def test_posetrack_is_compared_by_the_keypoints_of_the_same_name(tmp_path: Path)
     (tmp_path / "posetrack.json").write_text(json.dumps(content))
     found = identities(read_truth(tmp_path / "posetrack.json"), walkers(lambda _: (1, 2)))
     assert (found.idf1, found.measure, found.people) == (1, "oks", 2)
+
+
+@TRACKEVAL
+def test_frames_that_nobody_labelled_are_not_compared(tmp_path: Path) -> None:
+    """PoseTrack has labels for some frames of a video alone: whoever is found in the others is not false."""
+    names, truth, annotations = list(COCO17.names), walkers(lambda _: (1, 2)), []
+    for index, frame in truth.frames.items():
+        assert frame.keypoints is not None
+        for number, points in zip(frame.ids.tolist(), frame.keypoints.tolist(), strict=True):
+            if index % 4 == 0:
+                annotations.append({"image_id": index, "track_id": number, "keypoints": np.ravel(points).tolist()})
+    images = [{"id": index, "file_name": f"{index:06}.jpg", "is_labeled": index % 4 == 0} for index in truth.frames]
+    content = {"images": images, "annotations": annotations, "categories": [{"name": "person", "keypoints": names}]}
+    (tmp_path / "posetrack.json").write_text(json.dumps(content))
+    found = identities(read_truth(tmp_path / "posetrack.json"), truth)
+    assert (found.frames, found.false, found.missed, found.hota) == (5, 0, 0, 1)
+
+
+def test_motchallenge_counted_from_zero_and_its_length(tmp_path: Path) -> None:
+    (tmp_path / "gt").mkdir()
+    (tmp_path / "gt" / "gt.txt").write_text("0,1,1,1,5,5,1,1,1\n1,1,1,1,5,5,1,1,1\n")
+    (tmp_path / "seqinfo.ini").write_text("[Sequence]\nframeRate=25\nseqLength=9\n")
+    truth = read_truth(tmp_path)
+    assert (sorted(truth.frames), truth.length, truth.rate) == ([0, 1], 9, 25)
+
+
+TORN: dict[str, object] = {
+    "images": [{"id": 1, "file_name": "a.jpg"}],
+    "categories": [{"id": 1, "name": "person", "keypoints": ["nose"]}],
+}
+
+
+@pytest.mark.parametrize("annotation", [
+    {"track_id": 1, "image_id": 7, "keypoints": [1, 2, 2]}, {"track_id": "x", "image_id": 1, "keypoints": [1, 2, 2]},
+    {"track_id": 1, "image_id": 1, "keypoints": [1, 2]}, {"track_id": 1},
+    {"image_id": 1, "category_id": 1, "keypoints": None}, {"image_id": 1}, 5,
+])  # fmt: skip
+def test_labels_that_are_torn_are_a_source_that_cannot_be_read(annotation: object, tmp_path: Path) -> None:
+    (tmp_path / "torn.json").write_text(json.dumps({**TORN, "annotations": [annotation]}))
+    with pytest.raises(SourceError, match=r"torn\.json: is not .*, or not whole"):
+        read_labels(tmp_path / "torn.json")
+
+
+def test_labels_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from poseline.evaluation import labels
+
+    person = {"image_id": 1, "category_id": 1, "keypoints": [1, 2, 2], "bbox": [1, 2, 3, 4]}
+    Image.new("RGB", SIZE).save(tmp_path / "a.jpg")
+    (tmp_path / "coco.json").write_text(json.dumps({**TORN, "annotations": [person]}))
+    asked: list[Path] = []
+
+    def read_json(path: Path) -> Any:
+        asked.append(path)
+        return json.loads(path.read_text())
+
+    monkeypatch.setattr(labels, "read_json", read_json)
+    assert isinstance(read_labels(tmp_path / "coco.json"), Dataset)
+    assert asked == [tmp_path / "coco.json"]
 
 
 @TRACKEVAL

@@ -56,8 +56,16 @@ def test_ground_truth_of_a_sequence_has_its_rate_and_size(tmp_path: Path) -> Non
     assert read.tracks.rows.frame.tolist() == [0, 3]
     assert "left out what is not to count: 2 lines" in read.notes
     (tmp_path / "seqinfo.ini").write_text("[Sequence]\nframeRate=fast\n")
-    with pytest.raises(SourceError, match=r"seqinfo.ini: does not say"):
+    with pytest.raises(SourceError, match=r"seqinfo.ini: frameRate=fast is not a number above 0"):
         import_log(tmp_path, "mot")
+
+
+def test_a_box_after_the_stated_length_is_a_frame_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "gt").mkdir()
+    (tmp_path / "gt" / "gt.txt").write_text("1,3,11,21,30,40,1,1,1\n4,3,11,21,30,40,1,1,1\n")
+    (tmp_path / "seqinfo.ini").write_text("[Sequence]\nframeRate=25\nseqLength=2\nimWidth=640\nimHeight=480\n")
+    read = import_log(tmp_path, "mot").tracks
+    assert (read.frames.tolist(), read.rows.frame.tolist(), read.times[-1]) == ([0, 1, 2, 3], [0, 3], 3 / 25)
 
 
 def test_frames_from_zero_are_told(tmp_path: Path) -> None:

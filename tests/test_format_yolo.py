@@ -165,6 +165,19 @@ def test_a_dataset_of_pictures_of_other_sizes_and_names(tmp_path: Path) -> None:
     np.testing.assert_allclose(read.tracks.rows.keypoints, points, atol=1e-4)
 
 
+def test_a_list_of_pictures_and_pictures_of_one_name_in_two_folders(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        for kind in ("images", "labels"):
+            (tmp_path / kind / folder).mkdir(parents=True)
+        Image.new("RGB", (100, 50)).save(tmp_path / "images" / folder / "one.png")
+        (tmp_path / "labels" / folder / "one.txt").write_text(f"0 0.5 0.5 1 1 0.1 0.{folder == 'a':d} 2\n")
+    (tmp_path / "list.txt").write_text("images/a/one.png\n\nimages/b/one.png\n")
+    for part in ("list.txt", "images"):
+        (tmp_path / "own.yaml").write_text(yaml.safe_dump({"train": part, "test": "nowhere", "kpt_shape": [1, 3]}))
+        tracks = import_log(tmp_path, "yolo").tracks
+        assert tracks.rows.keypoints[:, 0, :2].tolist() == [[10, 5], [10, 0]]
+
+
 def test_separate_pictures_are_copied(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in ("a.jpg", "b.png"):

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -345,6 +347,67 @@ def test_a_disk_that_fills_up_closes_the_recording_well(tmp_path: Path, monkeypa
     assert decoded(tmp_path / "out.mp4") == 11
     with pytest.raises(OutputError, match="MB are free"):
         writer.write(next(frames))
+
+
+def test_a_disk_that_takes_long_does_not_hold_up_the_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "_INTERVAL", 0.0)
+    began, written, in_time = threading.Event(), threading.Event(), []
+
+    def slow(_: int) -> None:
+        began.set()
+        in_time.append(written.wait(20))
+
+    monkeypatch.setattr(os, "fdatasync", slow, raising=False)
+    writer = VideoWriter(tmp_path / "out.mp4", SETTINGS)
+    frames = pictures(range(20), THIRTIETH)
+    writer.write(next(frames))
+    assert began.wait(60)
+    for picture in frames:
+        writer.write(picture)
+    written.set()
+    writer.close()
+    assert in_time
+    assert all(in_time), "the pictures waited for the disk"
+    assert decoded(tmp_path / "out.mp4") == 20
+    assert "disk-sync" not in [thread.name for thread in threading.enumerate()]
+
+
+@pytest.mark.parametrize("then", ["write", "close"])
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a file that is only read cannot be sent to its disk")
+def test_what_the_disk_lost_is_an_error_of_the_next_picture_or_of_the_end(
+    then: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk, "_INTERVAL", 0.0)
+    told = threading.Event()
+
+    def full(_: int) -> None:
+        told.set()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fdatasync", full, raising=False)
+    writer = VideoWriter(tmp_path / "out.mp4", SETTINGS)
+    frames = pictures(range(20), THIRTIETH)
+    writer.write(next(frames))
+    assert told.wait(60)
+    if then == "write":
+        for thread in [each for each in threading.enumerate() if each.name == "disk-sync"]:
+            thread.join(60)
+    with pytest.raises(OutputError, match=os.strerror(errno.ENOSPC)):
+        writer.write(next(frames)) if then == "write" else writer.close()
+    assert (tmp_path / "out.mp4.part").exists()
+
+
+def test_a_file_system_that_knows_no_sync_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "_INTERVAL", 0.0)
+    asked = []
+
+    def refused(_: int) -> None:
+        asked.append(True)
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(os, "fdatasync", refused, raising=False)
+    write(tmp_path / "out.mp4", pictures(range(5), THIRTIETH))
+    assert decoded(tmp_path / "out.mp4") == 5
 
 
 FULL_DISK = """

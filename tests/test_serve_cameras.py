@@ -10,9 +10,11 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -26,12 +28,16 @@ from media_worlds import WAIT, free_port, until
 from output_worlds import SAMPLES
 from poseline import read_log
 from poseline.batch import run_batch
+from poseline.capture import locate
 from poseline.inference import Turn, Turns
 from poseline.interruption import Interruption
 from poseline.pipeline import Channel, Overflow
+from poseline.request import RunRequest
 from poseline.serve.address import Address
+from poseline.serve.cameras import run_served
 from poseline.serve.hub import Hub
 from poseline.serve.server import Server
+from poseline.session import Models
 from poseline.settings import Settings, load
 from serve_worlds import INFO, Filming, header, request
 
@@ -270,6 +276,18 @@ def test_what_cannot_be_served_is_told_at_once(
     code, text = told(*(str(names.get(each, each)) for each in arguments), "-o", str(tmp_path / "out"))
     assert (code, words in text) == (2, True), text
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_served_is_asked_for_its_own_jpegs(clips: list[Path], tmp_path: Path) -> None:
+    camera = SimpleNamespace(keeps_jpegs=False)
+
+    def run_one(*_: object, on_open: Callable[[Any, Path], None], **__: object) -> Any:
+        on_open(camera, tmp_path)
+        return SimpleNamespace(error=None, exit_code=0)
+
+    requests, models = [RunRequest(locate([clips[0]])[0], settings(tmp_path))], Models()
+    assert run_served(requests, f"127.0.0.1:{free_port()}", 1, run_one, models, Interruption()) == 0
+    assert camera.keeps_jpegs
 
 
 def test_what_is_not_installed_is_told_with_how_to_get_it(clips: list[Path], tmp_path: Path) -> None:

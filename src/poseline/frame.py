@@ -121,7 +121,7 @@ class Frame:
     pixel_aspect: Fraction | None = None
     """Width of a pixel over its height, as the picture is to be shown; None: as `SourceInfo` says for all."""
     jpeg: bytes | None = None
-    """The picture as a live source of JPEGs gave it, whole and upright; None of any other."""
+    """The picture as a live source of JPEGs gave it, whole and upright, where that was asked for (`keeps_jpegs`)."""
     orientation: Orientation | None = None
     """How a picture in a GPU's memory lies there; None where it is upright, as it is everywhere else."""
 

@@ -19,6 +19,17 @@ States: TypeAlias = NDArray[np.uint8]
 UNTRACKED = -1
 
 
+def boxes_around(keypoints: NDArray[np.floating]) -> Floats:
+    """(N, 4) float32 x1 y1 x2 y2 of the boxes around (N, K, 2 or 3) keypoints; 0 where all of a pose's are NaN."""
+    places = keypoints[:, :, :2]
+    known = np.isfinite(places)
+    low = np.where(known, places, np.inf).min(axis=1, initial=np.inf)
+    high = np.where(known, places, -np.inf).max(axis=1, initial=-np.inf)
+    boxes = np.concatenate([low, high], axis=1)
+    result: Floats = np.where(np.isfinite(boxes), boxes, 0).astype(np.float32)
+    return result
+
+
 class State(IntEnum):
     """Where a keypoint's position comes from."""
 

@@ -91,6 +91,8 @@ class Camera:
             log.warning(self.notes[0])
         self._stopped = threading.Event()
         self.outage = Outage(f"camera {index}", settings.max_outage, self._stopped)
+        self.keeps_jpegs = False
+        """Whether frames have the camera's own JPEG, where it gives JPEGs; to be set before `frames`."""
 
     @property
     def bad(self) -> int:
@@ -152,7 +154,7 @@ class Camera:
 
     def _watched(self, device: Connected) -> Watched[_Taken]:
         if isinstance(device, V4l2Device):
-            self._reading = device
+            self._reading, device.keeps_jpegs = device, self.keeps_jpegs
             return Watched(device.picture, device.release)
         return Watched(lambda: _arrived(device), device.release)
 

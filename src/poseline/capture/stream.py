@@ -90,6 +90,8 @@ class NetworkStream:
         self._receiver: Receiver | None = None
         self._stopped = threading.Event()
         self.outage = Outage(url, settings.max_outage, self._stopped)
+        self.keeps_jpegs = False
+        """Whether frames have the source's own JPEG, where it gives JPEGs; to be set before `frames`."""
         self._bad = 0
         self._began = self._last = -1
         """Times, in ticks, of the first frame of this connection and of the newest."""
@@ -159,7 +161,8 @@ class NetworkStream:
         stream.codec_context.thread_count = _threads(opened)
         self._clock.connected(stamped=not form.flags & _UNSTAMPED, from_zero=form.name == _COUNTS_FROM_ZERO)
         self._bad, self._decoder = self.bad, Decoder(opened)
-        self._decoder.keep_jpegs()
+        if self.keeps_jpegs:
+            self._decoder.keep_jpegs()
         self._began = -1
         self._receiver = receiver = Receiver(opened, self._decoder, self._clock)
         tick, pace = stream.time_base or TICKS, self._clock.pace

@@ -85,6 +85,8 @@ class V4l2Device:
         """Pictures that could not be decoded."""
         self.fourcc = ""
         """The pixel format that it gives."""
+        self.keeps_jpegs = False
+        """Whether `picture` gives the camera's own JPEG too."""
 
     def start(self, size: tuple[int, int] | None, rate: float | None, fourcc: str | None, seconds: float) -> None:
         """Open it: with `fourcc` if that is given, else with MJPG, else with what the driver likes best.
@@ -176,7 +178,7 @@ class V4l2Device:
                 frame = frames[-1]
                 planar = frame.format.name in ("yuv420p", "yuvj420p")
                 as_given = self.fourcc == _PREFERRED and not (frame.is_corrupt or frame.interlaced_frame)
-                jpeg = whole_jpeg(packet) if as_given else None
+                jpeg = whole_jpeg(packet) if as_given and self.keeps_jpegs else None
                 return (frame if planar else reformatted(frame, "yuv420p")), taken, jpeg
         return None
 

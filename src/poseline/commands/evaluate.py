@@ -10,7 +10,8 @@ import typer
 from poseline.settings import Precision, RuntimeName
 
 if TYPE_CHECKING:
-    from poseline.evaluation import Identities, PoseScores
+    from poseline.evaluation import Dataset, Identities, PoseScores, Tracked
+    from poseline.settings import Settings
 
 WHAT, MODEL, WRITE = "What", "Model", "Output"
 _VALIDATED_CONF = 0.001
@@ -37,49 +38,36 @@ def evaluate(
 
     Poses are scored by COCO's evaluation (pycocotools), ids by TrackEval; pip install 'poseline[evaluate]'.
     """
+    from poseline.evaluation import Dataset, read_labels
     from poseline.settings import load
 
+    read = read_labels(labels, pictures=pictures, split=split, clip=clip)
     given: dict[str, Any] = {
         "model": model, "device": device, "runtime": runtime, "precision": precision, "imgsz": imgsz, "iou": iou,
     }  # fmt: skip
+    if conf is None and isinstance(read, Dataset):
+        conf = _VALIDATED_CONF
+    settings = load(overrides={"inference": given if conf is None else {**given, "conf": conf}})
     result: Any
-    if _labels_ids(labels):
-        if conf is not None:
-            given["conf"] = conf
-        settings = load(overrides={"inference": given})
-        result = ids = _identities(model, labels, settings, clip, measure, raw)
-        _show_identities(ids)
-    else:
-        given["conf"] = _VALIDATED_CONF if conf is None else conf
-        result = scores = _scores(model, labels, load(overrides={"inference": given}), pictures, split, raw)
+    if isinstance(read, Dataset):
+        result = scores = _scores(model, read, settings, raw)
         _show_scores(scores)
+    else:
+        result = ids = _identities(model, read, settings, measure, raw)
+        _show_identities(ids)
     if json is not None:
         _write(json, {"schema": 1, "model": model, "labels": str(labels)}, result)
         typer.echo(f"  {json}")
 
 
-def _labels_ids(labels: Path) -> bool:
-    """Whether labels are of ids in a clip, rather than of poses in pictures."""
-    if labels.suffix.lower() in (".yaml", ".yml"):
-        return False
-    if labels.suffix.lower() == ".json":
-        from poseline.evaluation.dataset import read_json
-
-        content = read_json(labels, "the labels")
-        annotations = (content.get("annotations") if isinstance(content, dict) else None) or [{}]
-        return "track_id" in annotations[0]
-    return True
-
-
-def _scores(model: str, labels: Path, settings: Any, pictures: Path | None, split: str, raw: bool) -> "PoseScores":
+def _scores(model: str, dataset: "Dataset", settings: "Settings", raw: bool) -> "PoseScores":
     from poseline.commands.common import show_corrections
-    from poseline.evaluation import average_precision, of_model, of_run, read_dataset
+    from poseline.evaluation import average_precision, of_model, of_run
     from poseline.evaluation.dataset import matched_classes
     from poseline.inference import load_estimator
     from poseline.log import LogReader, journal_of
     from poseline.terminal import show_model
 
-    dataset = read_dataset(labels, pictures, split)
     if _is_run(model):
         log = journal_of(model)
         show_corrections(log, raw)
@@ -92,15 +80,14 @@ def _scores(model: str, labels: Path, settings: Any, pictures: Path | None, spli
 
 
 def _identities(
-    model: str, labels: Path, settings: Any, clip: Path | None, measure: Literal["auto", "oks", "box"], raw: bool
+    model: str, truth: "Tracked", settings: "Settings", measure: Literal["auto", "oks", "box"], raw: bool
 ) -> "Identities":
     from poseline.commands.common import show_corrections
-    from poseline.evaluation import identities, read_truth, tracked_by_model, tracked_in_run
+    from poseline.evaluation import identities, tracked_by_model, tracked_in_run
     from poseline.inference import load_estimator
     from poseline.log import journal_of
     from poseline.terminal import show_model
 
-    truth = read_truth(labels, clip)
     if _is_run(model):
         log = journal_of(model)
         show_corrections(log, raw)

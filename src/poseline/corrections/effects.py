@@ -30,7 +30,7 @@ from poseline.corrections.acts import (
     SwapPersons,
     SwapSides,
 )  # fmt: skip
-from poseline.pose import UNTRACKED, Floats, Integers, Poses, State, States
+from poseline.pose import UNTRACKED, Floats, Integers, Poses, State, States, boxes_around
 from poseline.skeleton import Skeleton
 
 Bools: TypeAlias = NDArray[np.bool_]
@@ -280,15 +280,11 @@ def _identify(table: Table, change: Identify, _: _Body, __: Integers) -> None:
 
 def _boxes(frames: Integers, given: Mapping[int, Box], points: Floats) -> Floats:
     """(N, 4) the boxes of added poses: between those that are given, else around the keypoints."""
-    places = points[:, :, :2]
-    known = np.isfinite(places)
-    low = np.where(known, places, np.inf).min(axis=1)
-    high = np.where(known, places, -np.inf).max(axis=1)
-    around = np.hstack([low, high])
-    if given:
-        inside = (frames >= min(given)) & (frames <= max(given))
-        around = np.where(inside[:, None], _between(frames, given), around)
-    result: Floats = np.where(np.isfinite(around), around, 0).astype(np.float32)
+    boxes = boxes_around(points)
+    if not given:
+        return boxes
+    inside = (frames >= min(given)) & (frames <= max(given))
+    result: Floats = np.nan_to_num(np.where(inside[:, None], _between(frames, given), boxes)).astype(np.float32)
     return result
 
 

@@ -6,19 +6,17 @@ labelled, 1 labelled but hidden, 2 seen), all in pixels.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from poseline.capture import read_image
 from poseline.errors import SettingsError, SourceError
-from poseline.formats.yolo import PICTURES, keypoint_names, labels_of
-from poseline.home import expanded
-from poseline.settings import CaptureSettings, read_yaml
+from poseline.formats.files import read_json, reading
+from poseline.formats.skeletons import skeleton_of
+from poseline.formats.yolo_dataset import Label, YoloDataset, picture_size
 from poseline.skeleton import BODY_SHARE, Skeleton
 
 
@@ -63,119 +61,73 @@ def read_dataset(path: Path, pictures: Path | None = None, split: str = "val") -
     """
     if path.suffix.lower() in (".yaml", ".yml"):
         return _yolo(path, split)
-    return _coco(path, pictures)
+    return coco_dataset(path, read_json(path), pictures)
 
 
 # YOLO
 
 
 def _yolo(path: Path, split: str) -> Dataset:
-    try:
-        content = read_yaml(path, "the dataset")
-    except SettingsError as error:
-        raise SourceError(str(error)) from None
-    if not isinstance(content, dict) or "kpt_shape" not in content or "names" not in content:
+    source = YoloDataset.load(path)
+    if not source.classes:
         raise SourceError(f"{path}: not a YOLO pose dataset: it needs `names`, `kpt_shape` and `{split}`")
-    if not content.get(split):
+    if not source.places(split):
         raise SourceError(f"{path}: has no {split!r}; name another part with --split")
-    count, values = (int(number) for number in content["kpt_shape"])
-    names = content["names"]
-    classes = {
-        int(number): str(name)
-        for number, name in (names if isinstance(names, dict) else dict(enumerate(names))).items()
-    }
-    files = _yolo_pictures(path, content, split)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     pictures: list[Labelled] = []
-    for number, file in enumerate(files, 1):
-        height, width = read_image(file, CaptureSettings().max_pixels).shape[:2]
-        images.append({"id": number, "file_name": file.name, "width": width, "height": height})
-        pictures.append(Labelled(number, file))
-        for row in _yolo_rows(labels_of(file.parent) / f"{file.stem}.txt", count, values, classes):
-            annotations.append(_annotation(len(annotations) + 1, number, row, width, height, values))
-    skeleton = _yolo_skeleton(content, count)
-    categories = [{"id": number, "name": name, "keypoints": list(skeleton.names)} for number, name in classes.items()]
-    coco = {"images": images, "annotations": annotations, "categories": categories}
-    return Dataset(path.name, tuple(pictures), coco, classes, skeleton)
-
-
-def _yolo_pictures(path: Path, content: dict[str, Any], split: str) -> list[Path]:
-    """The pictures of a part: of folders, of lists of files, or of several of them."""
-    root = path.parent / expanded(str(content.get("path") or "."))
-    if not root.is_dir():
-        root = path.parent
-    places = content[split] if isinstance(content[split], list) else [content[split]]
-    files: list[Path] = []
-    for place in (root / str(place) for place in places):
-        if place.is_dir():
-            files += sorted(file for file in place.rglob("*") if file.suffix.lower() in PICTURES)
-        elif place.is_file():
-            lines = place.read_text(encoding="utf-8").splitlines()
-            files += [place.parent / line.strip() for line in lines if line.strip()]
-        else:
-            raise SourceError(f"{path}: {split}: {place} is not there; `path` is relative to the file's own folder")
-    if not files:
+    for label in source.labels(split):
+        size = picture_size(label.picture)
+        if size is None:
+            raise SourceError(f"{path}: {split}: {label.picture} is not there, or is no picture")
+        number = len(images) + 1
+        images.append({"id": number, "file_name": label.picture.name, "width": size[0], "height": size[1]})
+        pictures.append(Labelled(number, label.picture))
+        annotations += _annotations(source, label, number, size)
+    if not images:
         raise SourceError(f"{path}: {split}: holds no picture")
-    return files
+    for number, annotation in enumerate(annotations, 1):
+        annotation["id"] = number
+    skeleton = _scored(source.skeleton(), source.content.get("kpt_oks_sigmas") or ())
+    categories = [
+        {"id": number, "name": name, "keypoints": list(skeleton.names)} for number, name in source.classes.items()
+    ]
+    coco = {"images": images, "annotations": annotations, "categories": categories}
+    return Dataset(path.name, tuple(pictures), coco, source.classes, skeleton)
 
 
-def _yolo_rows(path: Path, count: int, values: int, classes: dict[int, str]) -> list[np.ndarray[Any, Any]]:
-    """Class, box and keypoints of each labelled instance, as shares of the picture; none where there is no file."""
-    if not path.is_file():
-        return []
-    rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row = np.array([float(word) for word in line.split()])
-        except ValueError:
-            raise SourceError(f"{path}, line {number}: not numbers alone: {line[:60]!r}") from None
-        if len(row) != 5 + count * values:
-            raise SourceError(
-                f"{path}, line {number}: has {len(row)} numbers, and kpt_shape asks for {5 + count * values}"
-            )
-        if not np.isfinite(row).all() or int(row[0]) not in classes:
-            raise SourceError(
-                f"{path}, line {number}: a class that the dataset does not name, or a number that is none"
-            )
-        rows.append(row)
-    return rows
-
-
-def _annotation(
-    number: int, picture: int, row: np.ndarray[Any, Any], width: int, height: int, values: int
-) -> dict[str, Any]:
-    x, y, across, down = row[1:5] * (width, height, width, height)
-    points = row[5:].reshape(-1, values)
-    seen = points[:, 2] if values == 3 else np.where((points[:, :2] > 0).any(axis=1), 2, 0)
-    places = np.where(seen[:, None] > 0, points[:, :2] * (width, height), 0)
-    return {
-        "id": number,
-        "image_id": picture,
-        "category_id": int(row[0]),
-        "bbox": [x - across / 2, y - down / 2, across, down],
-        "area": across * down * BODY_SHARE,
-        "iscrowd": 0,
-        "keypoints": np.column_stack((places, seen)).ravel().tolist(),
-        "num_keypoints": int(np.count_nonzero(seen)),
-    }
-
-
-def _yolo_skeleton(content: dict[str, Any], count: int) -> Skeleton:
-    """Names and sigmas of the labels, where the file states them; COCO's for 17 keypoints."""
-    standard = Skeleton.for_count(count)
-    names = tuple(keypoint_names(content))
-    sigmas = tuple(float(sigma) for sigma in content.get("kpt_oks_sigmas") or standard.sigmas)
-    return Skeleton(names if len(names) == count else standard.names, standard.edges, sigmas)
+def _annotations(source: YoloDataset, label: Label, picture: int, size: tuple[int, int]) -> list[dict[str, Any]]:
+    """The persons in one picture, (width, height) in pixels, as COCO has them."""
+    table = label.table(source.length)
+    found = []
+    for line, row, points in zip(label.lines, table, source.points(table), strict=True):
+        if int(row[0]) not in source.classes:
+            raise SourceError(f"{label.file}, line {line}: a class that the dataset does not name: {row[0]:g}")
+        x, y, width, height = (row[1:5] * (*size, *size)).tolist()
+        places = np.where(points[:, 2:] > 0, points[:, :2] * size, 0)
+        found.append({
+            "image_id": picture, "category_id": int(row[0]), "bbox": [x - width / 2, y - height / 2, width, height],
+            "area": width * height * BODY_SHARE, "iscrowd": 0,
+            "keypoints": np.column_stack((places, points[:, 2])).ravel().tolist(),
+            "num_keypoints": int(np.count_nonzero(points[:, 2])),
+        })  # fmt: skip
+    return found
 
 
 # COCO
 
 
-def _coco(path: Path, folder: Path | None) -> Dataset:
-    content = read_json(path, "the labels")
+def coco_dataset(path: Path, content: Any, folder: Path | None) -> Dataset:
+    """The dataset that the content of COCO's JSON is, which is changed; `path` is where it lies.
+
+    Raises:
+        SourceError: it is not COCO's, or a picture is not there.
+    """
+    with reading(path, "COCO's labels of keypoints"):
+        return _coco(path, content, folder)
+
+
+def _coco(path: Path, content: Any, folder: Path | None) -> Dataset:
     if not isinstance(content, dict) or not all(
         isinstance(content.get(key), list) for key in ("images", "annotations")
     ):
@@ -198,25 +150,14 @@ def _coco(path: Path, folder: Path | None) -> Dataset:
     pictures = tuple(
         Labelled(int(each["id"]), _picture(path, folder, str(each["file_name"]))) for each in content["images"]
     )
-    count = counts.pop()
-    standard = Skeleton.for_count(count)
-    skeleton = Skeleton(tuple(map(str, categories[0]["keypoints"])), standard.edges, standard.sigmas)
+    skeleton = _scored(skeleton_of(path, [str(name) for name in categories[0]["keypoints"]]), ())
     coco = {"images": content["images"], "annotations": annotations, "categories": categories}
     return Dataset(path.name, pictures, coco, classes, skeleton)
 
 
-def read_json(path: Path, what: str) -> Any:
-    """The content of a JSON file, which is `what`, in words.
-
-    Raises:
-        SourceError: it cannot be read, or is no JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path}: {what} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise SourceError(f"{path}: {what}: not valid JSON: {error}") from error
+def _scored(skeleton: Skeleton, sigmas: Sequence[Any]) -> Skeleton:
+    """The same with the sigmas that OKS is computed with: those stated, COCO's for 17 keypoints, else one for all."""
+    return replace(skeleton, sigmas=tuple(float(sigma) for sigma in sigmas) or Skeleton.for_count(len(skeleton)).sigmas)
 
 
 def _picture(path: Path, folder: Path | None, name: str) -> Path:

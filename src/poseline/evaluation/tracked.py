@@ -6,9 +6,8 @@ PoseTrack's JSON. Boxes are x1 y1 x2 y2, keypoints x, y and visibility, in pixel
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,11 +17,14 @@ from numpy.typing import NDArray
 
 from poseline.capture import locate, read_image
 from poseline.errors import SourceError
-from poseline.evaluation.dataset import first_file, read_json
+from poseline.evaluation.dataset import first_file
+from poseline.formats import mot, posetrack
+from poseline.formats.files import read_json, reading
+from poseline.formats.skeletons import skeleton_of
 from poseline.frame import Frame
 from poseline.inference import PoseEstimator, infer
 from poseline.log import LogReader
-from poseline.pose import UNTRACKED, Floats, Integers, Observation
+from poseline.pose import UNTRACKED, Floats, Integers, Observation, boxes_around
 from poseline.request import RunRequest
 from poseline.session import Models, Session
 from poseline.settings import CaptureSettings, Settings
@@ -33,8 +35,6 @@ Bools: TypeAlias = NDArray[np.bool_]
 
 _HIDDEN = 0.1
 """Share of a person that is seen, below which the truth does not ask for them."""
-_PEDESTRIAN = 1
-"""MOTChallenge's class of people who walk; the others are not asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +66,10 @@ class Tracked:
     """The pictures, frame after frame, where the clip is a row of them."""
     rate: float | None = None
     """Frames a second of the pictures."""
-    length: int = field(default=0)
+    length: int = 0
     """Frames, where that is known; else 0."""
+    unlabelled: frozenset[int] = frozenset()
+    """Numbers of the frames of a truth of which it does not say who is in them; they are not compared."""
 
 
 def read_truth(path: Path, clip: Path | None = None) -> Tracked:
@@ -87,7 +89,7 @@ def read_truth(path: Path, clip: Path | None = None) -> Tracked:
     if path.suffix == ".txt":
         return _of_mot(path, clip)
     if path.suffix == ".json":
-        return _of_posetrack(path, clip)
+        return posetrack_truth(path, read_json(path), clip)
     raise SourceError(f"{path}: a truth of identities is a .jsonl of ours, MOTChallenge's gt.txt or PoseTrack's .json")
 
 
@@ -163,40 +165,24 @@ def _of_log(path: Path, clip: Path | None) -> Tracked:
     return Tracked(path.name, frames, reader.skeleton, found, length=len(frames))
 
 
-# MOTChallenge: frame, id, left, top, width, height, asked for (0 or 1), class, visibility
+# MOTChallenge
 
 
 def _of_mot(path: Path, clip: Path | None) -> Tracked:
-    try:
-        rows = np.loadtxt(path, delimiter=",", ndmin=2)
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{path}: not MOTChallenge's gt.txt: {error}") from error
-    if rows.shape[1] < 7:
-        raise SourceError(f"{path}: has {rows.shape[1]} numbers in a line; MOTChallenge's gt.txt has 9")
-    kinds = rows[:, 7] if rows.shape[1] > 7 else np.full(len(rows), _PEDESTRIAN)
-    ignored = (rows[:, 6] == 0) | ((kinds != _PEDESTRIAN) & (kinds != -1))
+    found, info = mot.read_boxes(path), mot.read_info(path)
     frames = {}
-    for number in np.unique(rows[:, 0]).astype(int):
-        chosen = rows[:, 0] == number
-        left, top, width, height = rows[chosen, 2:6].T
-        boxes = np.stack((left - 1, top - 1, left - 1 + width, top - 1 + height), axis=1).astype(np.float32)
-        frames[int(number) - 1] = TrackedFrame(rows[chosen, 1].astype(np.int64), boxes, None, ignored[chosen])
+    for number in np.unique(found.frames).tolist():
+        chosen = found.frames == number
+        boxes = found.boxes[chosen].astype(np.float32)
+        frames[number] = TrackedFrame(found.ids[chosen], boxes, None, ~found.counts[chosen])
     folder = path.parent.parent
-    rate, pictures = _sequence(folder / "seqinfo.ini"), tuple[Path, ...]()
+    pictures = tuple[Path, ...]()
     if clip is None and (folder / "img1").is_dir():
         pictures = _pictures(folder / "img1")
     elif clip is not None and clip.is_dir():
         pictures = _pictures(clip)
-    length = int(rows[:, 0].max(initial=0))
-    return Tracked(folder.name or path.name, frames, None, clip, pictures, rate, max(length, len(pictures)))
-
-
-def _sequence(path: Path) -> float | None:
-    """The frame rate in a sequence's seqinfo.ini."""
-    if not path.is_file():
-        return None
-    found = re.search(r"^\s*frameRate\s*=\s*([\d.]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-    return float(found[1]) if found else None
+    length = max(max(frames) + 1, info.length or 0, len(pictures))
+    return Tracked(folder.name or path.name, frames, None, clip, pictures, info.rate, length)
 
 
 def _pictures(folder: Path) -> tuple[Path, ...]:
@@ -206,40 +192,45 @@ def _pictures(folder: Path) -> tuple[Path, ...]:
 # PoseTrack
 
 
-def _of_posetrack(path: Path, clip: Path | None) -> Tracked:
-    content = read_json(path, "the truth")
-    annotations: list[dict[str, Any]] = content.get("annotations", []) if isinstance(content, dict) else []
+def posetrack_truth(path: Path, content: Any, clip: Path | None) -> Tracked:
+    """The truth that the content of PoseTrack's JSON is, which is changed; `path` is where it lies.
+
+    Raises:
+        SourceError: it is not PoseTrack's.
+    """
+    with reading(path, "PoseTrack's JSON"):
+        return _of_posetrack(path, posetrack.as_coco(path, content), clip)
+
+
+def _of_posetrack(path: Path, content: dict[str, Any], clip: Path | None) -> Tracked:
+    annotations: list[dict[str, Any]] = content["annotations"]
     if not annotations or "track_id" not in annotations[0]:
         raise SourceError(f"{path}: not PoseTrack's JSON: its annotations have no `track_id`")
-    names = tuple(map(str, content["categories"][0]["keypoints"]))
+    skeleton = skeleton_of(path, [str(name) for name in content["categories"][0]["keypoints"]])
     images: list[dict[str, Any]] = sorted(content["images"], key=lambda image: str(image["file_name"]))
     places = {int(image["id"]): place for place, image in enumerate(images)}
     by_frame: dict[int, list[dict[str, Any]]] = {}
     for annotation in annotations:
         by_frame.setdefault(places[int(annotation["image_id"])], []).append(annotation)
-    frames = {place: _posetrack_frame(persons, len(names)) for place, persons in by_frame.items()}
+    frames = {place: _posetrack_frame(persons, len(skeleton)) for place, persons in by_frame.items()}
+    unlabelled = frozenset(place for place, image in enumerate(images) if not posetrack.is_labelled(image))
     files = tuple(_beside(path, clip, str(image["file_name"])) for image in images)
     pictures = tuple(file for file in files if file is not None)
     pictures = pictures if len(pictures) == len(images) else ()
     video = clip if clip is not None and clip.is_file() else None
-    return Tracked(path.stem, frames, Skeleton(names), video, () if video else pictures, length=len(images))
+    return Tracked(
+        path.stem, frames, skeleton, video, () if video else pictures, length=len(images), unlabelled=unlabelled
+    )
 
 
 def _posetrack_frame(persons: list[dict[str, Any]], count: int) -> TrackedFrame:
     keypoints = np.array([person["keypoints"] for person in persons], np.float32).reshape(-1, count, 3)
-    sides = np.array([person.get("bbox") or _around(points) for person, points in zip(persons, keypoints, strict=True)])
-    boxes = np.concatenate((sides[:, :2], sides[:, :2] + sides[:, 2:]), axis=1).astype(np.float32)
-    ignored: Bools = np.asarray((keypoints[:, :, 2] <= 0).all(axis=1))
+    labelled = keypoints[:, :, 2:] > 0
+    sides = np.array([person.get("bbox") or [np.nan] * 4 for person in persons], np.float32)
+    stated = np.concatenate((sides[:, :2], sides[:, :2] + sides[:, 2:]), axis=1)
+    boxes = np.where(np.isnan(stated), boxes_around(np.where(labelled, keypoints, np.nan)), stated)
+    ignored: Bools = np.logical_not(labelled.any(axis=(1, 2)))
     return TrackedFrame(np.array([int(person["track_id"]) for person in persons]), boxes, keypoints, ignored)
-
-
-def _around(points: Floats) -> list[float]:
-    """x, y, width, height of a box around the labelled keypoints."""
-    seen = points[points[:, 2] > 0, :2]
-    if not len(seen):
-        return [0.0, 0.0, 0.0, 0.0]
-    low, high = seen.min(axis=0), seen.max(axis=0)
-    return [*low.tolist(), *(high - low).tolist()]
 
 
 def _beside(path: Path, clip: Path | None, name: str) -> Path | None:

@@ -78,6 +78,17 @@ def read_json(path: Path) -> Any:
 
 
 @contextmanager
+def reading(path: Path, kind: str) -> Iterator[None]:
+    """Within, an error of Python's that a garbled file causes becomes a SourceError: the file is no `kind`."""
+    try:
+        yield
+    except PoselineError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError) as error:
+        raise SourceError(f"{path}: is not {kind}, or not whole: {error!r}") from None
+
+
+@contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
     """A new empty folder beside `path` to fill; on leaving it takes the place of `path`, whatever that held.
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from poseline.log import Rows, State, Tracks
-from poseline.pose import UNTRACKED
+from poseline.pose import UNTRACKED, boxes_around
 from poseline.skeleton import Skeleton
 
 
@@ -52,7 +52,7 @@ def gathered(
     given = _floats(np.full(len(numbers), np.nan) if scores is None else scores)
     score = _instead(given, _means(points[:, :, 2]))
     held = _floats(np.full((len(numbers), 4), np.nan) if boxes is None else boxes)
-    box = _instead(held.reshape(-1, 4), _around(points))
+    box = _instead(held.reshape(-1, 4), boxes_around(points))
     named = np.full(len(numbers), UNTRACKED, np.int64) if ids is None else np.asarray(ids, np.int64)
     place = np.searchsorted(every, numbers)
     rows = Rows(place, named, score, box, points, np.where(found, State.MEASURED, State.MISSING).astype(np.uint8))
@@ -94,15 +94,4 @@ def _means(confidences: NDArray[np.float32]) -> NDArray[np.float32]:
     known = np.isfinite(confidences)
     total: NDArray[np.float32] = np.where(known, confidences, 0).sum(axis=1)
     result: NDArray[np.float32] = total / np.maximum(known.sum(axis=1), 1).astype(np.float32)
-    return result
-
-
-def _around(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, 4) the box around each pose's points; 0 where there are none."""
-    places = points[:, :, :2]
-    known = np.isfinite(places)
-    low = np.where(known, places, np.inf).min(axis=1, initial=np.inf)
-    high = np.where(known, places, -np.inf).max(axis=1, initial=-np.inf)
-    box = np.concatenate([low, high], axis=1)
-    result: NDArray[np.float32] = np.where(np.isfinite(box[:, :1]), box, 0).astype(np.float32)
     return result

@@ -13,8 +13,9 @@ import numpy as np
 
 from poseline import __version__
 from poseline.atomic import make_folder, replacing
-from poseline.errors import OutputError, PoselineError, SettingsError, SourceError
+from poseline.errors import OutputError, SettingsError, SourceError
 from poseline.formats.clip import ClipFrames, read_clip
+from poseline.formats.files import reading
 from poseline.formats.options import ImportOptions
 from poseline.formats.registry import Format, Read, format_of
 from poseline.log import LOG_NAME, Tracks, write_tracks
@@ -95,12 +96,8 @@ def import_log(
 def _read(chosen: Format, path: Path, options: ImportOptions) -> Read:
     """What the file holds, in its order and with numbers that can be."""
     assert chosen.read is not None
-    try:
+    with reading(path, chosen.name):
         read = chosen.read(path, options)
-    except PoselineError:
-        raise
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError) as error:
-        raise SourceError(f"{path}: is not {chosen.name}, or not whole: {error!r}") from None  # whatever a file holds
     frames, times = read.tracks.frames, read.tracks.times
     if not len(frames):
         raise SourceError(f"{path}: holds no frame")

@@ -8,9 +8,11 @@ place of the confidence, then its class and how visible it is; `seqinfo.ini` has
 from __future__ import annotations
 
 from collections.abc import Sequence
-from configparser import ConfigParser
+from configparser import ConfigParser, SectionProxy
 from configparser import Error as ConfigError
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +24,7 @@ from poseline.formats.gather import gathered
 from poseline.formats.options import ExportOptions, ImportOptions
 from poseline.formats.registry import Read
 from poseline.log import Tracks
-from poseline.pose import UNTRACKED
+from poseline.pose import UNTRACKED, Integers
 from poseline.skeleton import COCO17
 from poseline.words import counted
 
@@ -63,37 +65,120 @@ def read(path: Path, options: ImportOptions) -> Read:
     """Read a file of boxes, or the folder of a sequence with `gt/gt.txt` and `seqinfo.ini`."""
     skeleton = options.skeleton or COCO17
     file = path / "gt" / "gt.txt" if path.is_dir() else path
-    table = _table(file)
-    if not len(table):
-        raise SourceError(f"{file}: holds no box")
+    found, info = read_boxes(file), read_info(file)
     notes = ["boxes only: all keypoints are missing"]
-    if table.shape[1] >= 8 and (table[:, 7] > 0).all():  # ground truth: whether it counts, and the class
-        counts = (table[:, 6] > 0) & (table[:, 7] == _PEDESTRIAN)
-        if not counts.all():
-            notes.append(f"left out what is not to count: {counted(int((~counts).sum()), 'line')}")
-        table = table[counts]
-        table[:, 6] = 1
-    if table[:, 0].min() == 0:
+    chosen, scores = np.ones(len(found.frames), np.bool_), found.scores
+    if (found.classes > 0).all():  # ground truth, whose scores say what counts
+        chosen, scores = found.counts, np.ones(len(found.frames))
+        if not chosen.all():
+            notes.append(f"left out what is not to count: {counted(int((~chosen).sum()), 'line')}")
+    if found.from_zero:
         notes.append("frames are counted from 0 in it")
-        table[:, 0] += 1
-    scores = table[:, 6] if table.shape[1] > 6 else np.ones(len(table))
-    boxes = np.hstack([table[:, 2:4], table[:, 2:4] + table[:, 4:6]]) - 1
-    info = _info(file)
+    every = None if info.length is None else np.arange(max(info.length, int(found.frames.max()) + 1))
     tracks = gathered(
-        table[:, 0].astype(np.int64) - 1,
-        np.full((len(table), len(skeleton), 3), np.nan),
+        found.frames[chosen],
+        np.full((int(chosen.sum()), len(skeleton), 3), np.nan),
         skeleton,
-        ids=np.where(table[:, 1] >= 0, table[:, 1], UNTRACKED).astype(np.int64),
-        scores=scores,
-        boxes=boxes,
-        size=(int(info.get("imwidth", 0)), int(info.get("imheight", 0))),
-        all_frames=np.arange(int(info["seqlength"])) if "seqlength" in info else None,
-        times=np.arange(int(info["seqlength"])) / float(info["framerate"])
-        if {"seqlength", "framerate"} <= set(info)
-        else None,
-        header={"source": info.get("name", ""), "video": {"fps": float(info["framerate"])}} if info else {},
+        ids=found.ids[chosen],
+        scores=scores[chosen],
+        boxes=found.boxes[chosen],
+        size=info.size,
+        all_frames=every,
+        times=None if every is None or info.rate is None else every / info.rate,
+        header={"source": info.name, **({"video": {"fps": info.rate}} if info.rate is not None else {})},
     )
     return Read(tracks, notes, sparse=True)
+
+
+class Boxes(NamedTuple):
+    """The N lines of a file."""
+
+    frames: Integers
+    """(N,) from 0."""
+    ids: Integers
+    """(N,) -1 for nobody's."""
+    boxes: NDArray[np.float64]
+    """(N, 4) x1 y1 x2 y2 in pixels."""
+    scores: NDArray[np.float64]
+    """(N,) confidences; in ground truth 0 for a box that does not count."""
+    classes: NDArray[np.float64]
+    """(N,) of ground truth, -1 where a line has none."""
+    from_zero: bool
+    """Whether the file counts frames from 0 rather than from 1."""
+
+    @property
+    def counts(self) -> NDArray[np.bool_]:
+        """(N,) of ground truth, which boxes are asked for: pedestrians who are not marked by 0."""
+        asked: NDArray[np.bool_] = (self.scores != 0) & np.isin(self.classes, (_PEDESTRIAN, -1))
+        return asked
+
+
+class SequenceInfo(NamedTuple):
+    """What a `seqinfo.ini` says; the defaults where it says nothing, or is not there."""
+
+    name: str = ""
+    rate: float | None = None
+    """Frames a second."""
+    length: int | None = None
+    """Frames."""
+    size: tuple[int, int] = (0, 0)
+    """(width, height) of the picture in pixels."""
+
+
+def read_boxes(path: Path) -> Boxes:
+    """Read the lines of results or of ground truth.
+
+    Raises:
+        SourceError: the file cannot be read, a line is none of MOTChallenge, or there is none.
+    """
+    table = _table(path)
+    if not len(table):
+        raise SourceError(f"{path}: holds no box")
+    from_zero = bool(table[:, 0].min() == 0)
+    scores, classes = (table[:, column] if table.shape[1] > column else missing for column, missing in (
+        (6, np.ones(len(table))), (7, np.full(len(table), -1.0))
+    ))  # fmt: skip
+    return Boxes(
+        frames=table[:, 0].astype(np.int64) - (not from_zero),
+        ids=np.where(table[:, 1] >= 0, table[:, 1], UNTRACKED).astype(np.int64),
+        boxes=np.hstack([table[:, 2:4], table[:, 2:4] + table[:, 4:6]]) - 1,
+        scores=scores,
+        classes=classes,
+        from_zero=from_zero,
+    )
+
+
+def read_info(file: Path) -> SequenceInfo:
+    """Read the `seqinfo.ini` of the sequence whose boxes are in `file`, its `gt/gt.txt` or `det/det.txt`.
+
+    Raises:
+        SourceError: it is not as it should be.
+    """
+    path = file.parent.parent / "seqinfo.ini"
+    if file.parent.name not in ("gt", "det") or not path.is_file():
+        return SequenceInfo()
+    parser = ConfigParser(interpolation=None)
+    try:
+        parser.read_string(read_text(path))
+        stated = parser["Sequence"]
+    except (ConfigError, KeyError) as error:
+        raise SourceError(f"{path}: is no sequence's description: {error}") from None
+    rate, length, width, height = (
+        _positive(path, stated, key) for key in ("frameRate", "seqLength", "imWidth", "imHeight")
+    )
+    size = (int(width), int(height)) if width and height else (0, 0)
+    return SequenceInfo(stated.get("name", ""), rate, None if length is None else int(length), size)
+
+
+def _positive(path: Path, stated: SectionProxy, key: str) -> float | None:
+    """A number of `seqinfo.ini`; None where it is not there."""
+    text = stated.get(key)
+    if text is None:
+        return None
+    with suppress(ValueError):
+        if 0 < (number := float(text)) < _LARGEST:
+            return number
+    raise SourceError(f"{path}: {key}={text} is not a number above 0")
 
 
 def _table(path: Path) -> NDArray[np.float64]:
@@ -111,19 +196,3 @@ def _table(path: Path) -> NDArray[np.float64]:
             raise SourceError(f"{path}, line {number}: is no line of MOTChallenge: {line[:60]!r}")
         rows.append(row)
     return np.array(rows, np.float64).reshape(len(rows), len(rows[0]) if rows else 10)
-
-
-def _info(file: Path) -> dict[str, str]:
-    """What `seqinfo.ini` in the sequence's folder says, by names in lower case; nothing where there is none."""
-    path = file.parent.parent / "seqinfo.ini"
-    if file.parent.name not in ("gt", "det") or not path.is_file():
-        return {}
-    parser = ConfigParser(interpolation=None)
-    try:
-        parser.read_string(read_text(path))
-        found = dict(parser["Sequence"])
-        if not all(float(found[name]) > 0 for name in ("framerate", "seqlength", "imwidth", "imheight")):
-            raise ValueError("a number is missing")
-    except (ConfigError, KeyError, ValueError) as error:
-        raise SourceError(f"{path}: does not say a sequence's rate, length and size: {error}") from None
-    return found

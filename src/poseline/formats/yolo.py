@@ -12,35 +12,28 @@ them the person's and its id where these were asked for, and are numbered from 1
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePath
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from poseline.errors import OutputError, SourceError
 from poseline.formats.coco import OF_HIDDEN, OF_SEEN, labelled
-from poseline.formats.files import read_text, replacing_folder
+from poseline.formats.files import replacing_folder
 from poseline.formats.gather import gathered
 from poseline.formats.options import ExportOptions, ImportOptions
 from poseline.formats.pictures import numbered, picture_names, picture_sizes, write_pictures
 from poseline.formats.registry import Read
-from poseline.formats.skeletons import skeleton_of
+from poseline.formats.yolo_dataset import SPLITS, Label, YoloDataset, labels_in, labels_of, picture_size
 from poseline.log import Tracks
-from poseline.plain_yaml import NotPlainError, load_plain
 from poseline.skeleton import Skeleton
 from poseline.words import counted
 
-Label: TypeAlias = tuple[PurePath, list[list[str]]]
-"""A picture's name, by its file or its labels, and the words of its lines."""
-Labels: TypeAlias = Sequence[Label]
 YAML = "data.yaml"
 _VALIDATION = 5
 """One of so many frames is for validation."""
-_SPLITS = "train", "val", "test"
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-"""Suffixes of what counts as a picture of a dataset."""
 
 
 def write(tracks: Tracks, target: Path, options: ExportOptions) -> Sequence[str]:
@@ -56,7 +49,7 @@ def write(tracks: Tracks, target: Path, options: ExportOptions) -> Sequence[str]
         notes.append(f"{counted(outside, 'point')} outside of the picture left out")
     with replacing_folder(target) as folder:
         for kind in ("images", "labels"):
-            for split in _SPLITS[:2]:
+            for split in SPLITS[:2]:
                 (folder / kind / split).mkdir(parents=True)
         for name, split, text in zip(names, splits, texts, strict=True):  # of thousands of files, so without a `Path`
             with open(f"{folder}/labels/{split}/{name.stem}.txt", "wb", buffering=0) as file:
@@ -73,11 +66,10 @@ def write(tracks: Tracks, target: Path, options: ExportOptions) -> Sequence[str]
 def validate(target: Path) -> None:
     """Raise an OutputError unless the folder is a dataset of poses, all of whose lines are whole."""
     try:
-        data = _data(target / YAML)
-        count, dimensions = (int(number) for number in data["kpt_shape"])
-        for each in _label_files(target, data):
-            _table([each], {5 + count * dimensions}, target)
-    except (SourceError, KeyError, TypeError, ValueError) as error:
+        dataset = YoloDataset.load(target / YAML)
+        for label in _labels(dataset):
+            label.table(dataset.length)
+    except SourceError as error:
         raise OutputError(f"{target}: is no dataset of YOLO poses: {error}") from None
 
 
@@ -86,16 +78,14 @@ def read(path: Path, options: ImportOptions) -> Read:
     yaml = _yaml_of(path)
     if yaml is None:
         return _read_results(path, options)
-    data = _data(yaml)
-    try:
-        count, dimensions = (int(number) for number in data["kpt_shape"])
-    except (KeyError, TypeError, ValueError):
-        raise SourceError(f"{yaml}: has no kpt_shape such as [17, 3]: it is no dataset of poses") from None
-    skeleton = _skeleton(yaml, data, count, options)
-    labels = list(_label_files(yaml.parent, data))
-    table = _table(labels, {5 + count * dimensions}, path)
-    points = table[:, 5:].reshape(len(table), count, dimensions)
-    seen = points[:, :, 2] if dimensions == 3 else np.where((points < 0).any(axis=2), 0.0, 2.0)
+    dataset = YoloDataset.load(yaml)
+    skeleton = options.skeleton or dataset.skeleton()
+    if len(skeleton) != dataset.keypoints:
+        raise SourceError(f"{yaml}: has {dataset.keypoints} keypoints, and --skeleton names {len(skeleton)}")
+    labels = _labels(dataset)
+    table = _table(labels, dataset.length)
+    points = dataset.points(table)
+    seen = points[:, :, 2]
     keypoints = np.dstack([points[:, :, :2], np.where(seen >= 2, OF_SEEN, OF_HIDDEN)])
     keypoints[seen <= 0] = np.nan
     notes = [
@@ -150,87 +140,27 @@ def _yaml_of(path: Path) -> Path | None:
     return found[0] if found else None
 
 
-def _data(path: Path) -> dict[str, Any]:
-    try:
-        data = load_plain(read_text(path))
-    except NotPlainError as error:
-        raise SourceError(f"{path}: is not YAML: {error}") from None
-    if not isinstance(data, dict):
-        raise SourceError(f"{path}: is not the YAML of a dataset")
-    return data
+def _labels(dataset: YoloDataset) -> list[Label]:
+    """Of all parts that are there (few datasets come with all that their YAML names), also labels without a picture."""
+    found: list[Label] = []
+    for split in SPLITS:
+        places = dataset.places(split)
+        if any(place.exists() or labels_of(place).is_dir() for place in places):
+            pictures = list(dataset.labels(split))
+            known = {label.file for label in pictures}
+            others = [label for place in places for label in labels_in(labels_of(place), known)]
+            found += sorted([*pictures, *others], key=lambda label: label.file)
+    return found
 
 
-def _skeleton(path: Path, data: dict[str, Any], count: int, options: ImportOptions) -> Skeleton:
-    if options.skeleton is not None:
-        skeleton = options.skeleton
-    elif names := keypoint_names(data):
-        skeleton = skeleton_of(path, names)
-    else:
-        skeleton = Skeleton.for_count(count)
-    if len(skeleton) != count:
-        raise SourceError(f"{path}: has {count} keypoints, and {len(skeleton)} names")
-    return skeleton
-
-
-def keypoint_names(data: Mapping[str, Any]) -> list[str]:
-    """The names of keypoints in a dataset's YAML, where each class may have its own: the first one's; else none."""
-    named = data.get("kpt_names")
-    names = next(iter(named.values()), None) if isinstance(named, dict) else named
-    return [str(name) for name in names or ()]
-
-
-def _label_files(root: Path, data: dict[str, Any]) -> Iterator[Label]:
-    """The labels of every picture, also of those without a file of labels."""
-    if (below := data.get("path")) and (root / str(below)).is_dir():
-        root = root / str(below)
-    for split in _SPLITS:
-        entries = data.get(split) or []
-        for entry in [entries] if isinstance(entries, str) else entries:
-            folder = root / str(entry)
-            if folder.suffix == ".txt":
-                raise SourceError(f"{folder}: lists of pictures are not read; put them into folders")
-            labels = labels_of(folder)
-            pictures = {each.stem: each for each in _listed(folder) if each.suffix.lower() in PICTURES}
-            texts = {each.stem: each for each in _listed(labels) if each.suffix == ".txt"}
-            for stem in sorted(pictures | texts):
-                yield pictures.get(stem, labels / f"{stem}.jpg"), _lines(texts[stem]) if stem in texts else []
-
-
-def labels_of(images: Path) -> Path:
-    """The folder of labels beside one of pictures, as ultralytics finds it: `images` in its path is `labels`."""
-    parts = list(images.parts)
-    for place in range(len(parts) - 1, -1, -1):
-        if parts[place] == "images":
-            parts[place] = "labels"
-            break
-    return Path(*parts)
-
-
-def _listed(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("*.*")) if folder.is_dir() else []
-
-
-def _lines(path: Path) -> list[list[str]]:
-    return [words for line in read_text(path).splitlines() if (words := line.split())]
-
-
-def _table(labels: Labels, lengths: set[int], path: Path) -> NDArray[np.float64]:
+def _table(labels: Sequence[Label], length: int) -> NDArray[np.float64]:
     """All lines as numbers."""
-    for name, lines in labels:
-        for number, line in enumerate(lines, 1):
-            if len(line) not in lengths:
-                expected = " or ".join(map(str, sorted(lengths)))
-                raise SourceError(f"{name.stem}.txt, line {number}: has {len(line)} numbers, not {expected}")
-    try:
-        rows = [[float(word) for word in line] for _, lines in labels for line in lines]
-    except ValueError as error:
-        raise SourceError(f"{path}: holds a label that is no number: {error}") from None
-    return np.array(rows, np.float64).reshape(len(rows), len(rows[0]) if rows else max(lengths))
+    return np.vstack([np.zeros((0, length)), *(label.table(length) for label in labels)])
 
 
 def _tracks(
     root: Path,
-    labels: Labels,
+    labels: Sequence[Label],
     table: NDArray[np.float64],
     keypoints: NDArray[np.float64],
     skeleton: Skeleton,
@@ -239,11 +169,11 @@ def _tracks(
     **found: Any,
 ) -> Tracks:
     """The lines, in pixels; `first` is the number of the first frame."""
-    names = [name.name for name, _ in labels]
+    names = [label.picture.name for label in labels]
     frames = [number - first for number in numbered(names) or range(first, first + len(names))]
     order = np.argsort(frames, kind="stable")
-    sizes = np.array([_size(root, Path(name), options) for name, _ in labels], np.float64).reshape(-1, 2)
-    of_row = np.repeat(np.arange(len(labels)), [len(lines) for _, lines in labels])
+    sizes = np.array([_size(root, label.picture, options) for label in labels], np.float64).reshape(-1, 2)
+    of_row = np.repeat(np.arange(len(labels)), [len(label.lines) for label in labels])
     scale = sizes[of_row]
     keypoints[:, :, :2] *= scale[:, None, :]
     centre, half = table[:, 1:3] * scale, table[:, 3:5] * scale / 2
@@ -263,24 +193,18 @@ def _tracks(
 
 def _size(root: Path, picture: Path, options: ImportOptions) -> tuple[int, int]:
     """(width, height) of a picture; as it was given where there is no file."""
-    if picture.suffix.lower() in PICTURES and picture.is_file():
-        from PIL import Image
-
-        with Image.open(picture) as image:
-            turned = image.getexif().get(0x0112, 1) >= 5
-            return (image.height, image.width) if turned else (image.width, image.height)
-    if options.size is None:
+    size = picture_size(picture) or options.size
+    if size is None:
         raise SourceError(
             f"{root}: has no picture {picture.name}, and labels are shares of its size: give --video, or --size WxH"
         )
-    return options.size
+    return size
 
 
 def _read_results(path: Path, options: ImportOptions) -> Read:
     """Labels that ultralytics' `save_txt` wrote: confidences, the person's and its id where they were asked for."""
-    files = [each for each in _listed(path) if each.suffix == ".txt"]
-    labels: Labels = [(each.with_suffix(".jpg"), _lines(each)) for each in files]
-    length = max((len(line) for _, lines in labels for line in lines), default=0)
+    labels = labels_in(path)
+    length = max((len(words) for label in labels for words in label.lines.values()), default=0)
     if length < 8:
         raise SourceError(f"{path}: holds no YAML of a dataset, and no text files of poses as ultralytics saves them")
     count, rest = divmod(length - 5, 3)
@@ -288,14 +212,14 @@ def _read_results(path: Path, options: ImportOptions) -> Read:
     if len(skeleton) != count:
         raise SourceError(f"{path}: has {count} keypoints, and --skeleton names {len(skeleton)}")
     tracked = rest == 2 or (rest == 1 and _ends_in_ids(labels, length))
-    table = _table(_with_ids(labels, length) if tracked else labels, {length}, path)
+    table = _table([_with_ids(label, length) for label in labels] if tracked else labels, length)
     keypoints = table[:, 5 : 5 + 3 * count].reshape(len(table), count, 3)
     keypoints[(keypoints[:, :, :2] == 0).all(axis=2)] = np.nan
     scored = rest == 2 or (rest == 1 and not tracked)
     found: dict[str, Any] = {"scores": table[:, 5 + 3 * count] if scored else np.full(len(table), np.nan)}
     if tracked:
         found["ids"] = table[:, -1].astype(np.int64)
-    numbers = numbered([name.name for name, _ in labels])
+    numbers = numbered([label.picture.name for label in labels])
     first = 1 if numbers and min(numbers) >= 1 else 0
     notes = ["no times; frames in which nobody is are not in it"]
     if first:
@@ -303,12 +227,15 @@ def _read_results(path: Path, options: ImportOptions) -> Read:
     return Read(_tracks(path, labels, table, keypoints, skeleton, options, first, **found), notes, sparse=True)
 
 
-def _ends_in_ids(labels: Labels, length: int) -> bool:
+def _ends_in_ids(labels: Sequence[Label], length: int) -> bool:
     """Whether the one number behind the keypoints is an id, which not everybody has, and no confidence."""
-    lines = [line for _, lines in labels for line in lines]
-    return any(len(line) < length for line in lines) or all(line[-1].isdecimal() for line in lines)
+    lines = [words for label in labels for words in label.lines.values()]
+    return any(len(words) < length for words in lines) or all(words[-1].isdecimal() for words in lines)
 
 
-def _with_ids(labels: Labels, length: int) -> Labels:
+def _with_ids(label: Label, length: int) -> Label:
     """The same with -1 at the end of lines without an id: of persons whom the tracker does not follow yet."""
-    return [(name, [line if len(line) == length else [*line, "-1"] for line in lines]) for name, lines in labels]
+    lines = {
+        number: [*words, "-1"] if len(words) == length - 1 else words for number, words in label.lines.items()
+    }  # fmt: skip
+    return label._replace(lines=lines)

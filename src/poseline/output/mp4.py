@@ -154,9 +154,9 @@ class Mp4:
 
     def abandon(self) -> None:
         """Let go of the file and leave the `.part` as it is, for `recover`."""
-        with suppress(av.error.FFmpegError, OSError, ValueError):  # the first error is what counts, and is on its way
-            self._container.close()
-        self._watch.close()
+        for close in (self._container.close, self._watch.close):
+            with suppress(av.error.FFmpegError, OSError, ValueError):  # the first error is what counts, on its way
+                close()
 
     def _prepared(self, picture: av.VideoFrame) -> av.VideoFrame:
         """8-bit planar YUV of even size: H.264 with half-size chroma knows no odd one."""

@@ -142,6 +142,8 @@ class _Camera(threading.Thread):
 
         feed = self._feed
         feed.outage = getattr(source, "outage", None)  # files have none
+        if hasattr(source, "keeps_jpegs"):
+            source.keeps_jpegs = True  # a page shows them as they are
         feed.recorder = Recorder(
             feed.name, folder / "recordings", self._recordings, feed.run_record, feed.note_recording
         )
