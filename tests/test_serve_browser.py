@@ -149,6 +149,7 @@ def test_states_are_told_in_words_and_colour(
 
         class Outage:
             retry_at: float | None = None
+            cause = ""
 
         outage = feed.outage = Outage()
         with Filming(feed):
