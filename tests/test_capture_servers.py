@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -106,6 +107,27 @@ def test_rtsp_passwords(units: Path, clip: Path) -> None:
             assert "UDP" not in str(caught.value), "no other transport helps"
 
 
+def test_a_password_that_was_changed_is_told_and_tried_until_it_fits_again(units: Path, clip: Path) -> None:
+    frames: list[Frame] = []
+    options = "--port", str(free_port()), "--login"
+    with rtsp_server(units, clip, *options, "me:first") as host:
+        source = open_source(f"rtsp://me:first@{host}/live", PATIENT.model_copy(update={"max_outage": 300.0}))
+        assert isinstance(source, NetworkStream)
+        watching = threading.Thread(target=lambda: frames.extend(source.frames()), daemon=True)  # one after another
+        watching.start()
+        assert until(lambda: frames, 60)
+    with rtsp_server(units, clip, *options, "me:second"):
+        assert until(lambda: "401" in source.outage.cause, 60)
+        assert source.outage.cause.startswith("over TCP: the server wants a user name and password, or refuses")
+    with rtsp_server(units, clip, *options, "me:first"):
+        assert until(lambda: any(frame.gap for frame in frames), 60)
+        source.stop()
+        watching.join(60)
+    (gap,) = [frame.gap for frame in frames if frame.gap]
+    assert gap.reason.startswith("disconnected, then: over TCP: the server wants a user name and password, or refuses")
+    assert source.outage.cause == "", "over"
+
+
 def test_rtsp_of_another_path_is_told(units: Path, clip: Path) -> None:
     with (
         rtsp_server(units, clip) as host,
@@ -124,8 +146,9 @@ def test_a_recording_over_rtsp_comes_in_its_own_time_and_ends(units: Path, clip:
     assert source.notes == []
 
 
-def test_a_pause_beyond_the_time_out_is_an_outage(units: Path, clip: Path) -> None:
-    with rtsp_server(units, clip, "--pause-at", "30", "--pause", "60") as host:
+@pytest.mark.parametrize("pause", ["60", "3.4"])  # FFmpeg keeps the first time-out to itself, and would wait once more
+def test_a_pause_beyond_the_time_out_is_an_outage(pause: str, units: Path, clip: Path) -> None:
+    with rtsp_server(units, clip, "--pause-at", "30", "--pause", pause) as host:
         source = open_source(f"rtsp://{host}/live", PATIENT.model_copy(update={"read_timeout": 2.0}))
         frames = watched(source, 40)
     assert numbers(frames) == [*range(30), *range(10)], "a new session begins with the first picture"

@@ -404,7 +404,8 @@ def test_a_motion_jpeg_of_no_known_rate_runs_at_its_own_pace_and_its_end_is_no_f
         written = [frame.time for frame in video.decode(video=0)]
     assert written == pytest.approx(times, abs=0.001)
     notes = json.loads((out / "summary.json").read_text())["notes"]
-    assert [note.partition(": ")[2] for note in notes if note.startswith("outage")] == ["disconnected"]
+    (outage,) = [note.partition(": ")[2] for note in notes if note.startswith("outage")]
+    assert outage == "disconnected, then: the server does not know this address (404)"
 
 
 @pytest.fixture

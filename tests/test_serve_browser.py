@@ -153,6 +153,7 @@ def test_states_are_told_in_words_and_colour(
 
         class Outage:
             retry_at: float | None = None
+            cause = ""
 
         outage = feed.outage = Outage()
         page.evaluate(NOTE_ANNOUNCEMENTS)

@@ -33,6 +33,7 @@ class Clock:
 
 class Retrying:
     retry_at: float | None = None
+    cause = ""
 
 
 @pytest.fixture
@@ -77,6 +78,8 @@ def test_an_outage_is_lost_at_once_and_counts_down(feed: Feed, clock: Clock) -> 
     feed.put(seen(0, arrival=100.0))
     clock.now, outage.retry_at = 101.0, 104.0
     assert feed.state == ("lost", "no picture for 1 s (trying again in 3 s)")
+    outage.cause = "the server wants a password (401)"
+    assert feed.state == ("lost", "no picture for 1 s: the server wants a password (401) (trying again in 3 s)")
     clock.now, outage.retry_at = 102.0, None
     feed.put(seen(1, arrival=102.0))
     assert feed.state.name == "live"

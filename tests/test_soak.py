@@ -1,4 +1,4 @@
-"""tools/soak/live.py for a short while: two cameras that break off, and a dead third."""
+"""The soaks of tools/soak for a short while: cameras that break off, a dead one, and an RTSP camera in trouble."""
 
 from __future__ import annotations
 
@@ -6,20 +6,42 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("aiohttp", reason="needs poseline[serve]")
 pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
 
-TOOL = Path(__file__).parents[1] / "tools" / "soak" / "live.py"
+from stream_worlds import needs_gstreamer
+
+TOOLS = Path(__file__).parents[1] / "tools" / "soak"
 
 
-def test_two_cameras_that_break_off_and_a_dead_third(tmp_path: Path) -> None:
-    command = [sys.executable, str(TOOL), "--seconds", "15", "--json", str(tmp_path / "found.json")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+def soaked(tool: str, tmp_path: Path, *options: str) -> Any:
+    """What a soak found, which ended well."""
+    command = [sys.executable, str(TOOLS / tool), *options, "--json", str(tmp_path / "found.json")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["faults"] == []
+    return found
+
+
+def test_two_cameras_that_break_off_and_a_dead_third(tmp_path: Path) -> None:
+    found = soaked("live.py", tmp_path, "--seconds", "15")
     assert set(found["states, looks"]["dead"]) == {"lost"}
     assert {"live", "lost"} <= set(found["states, looks"]["front"])
+
+
+@pytest.mark.system
+@pytest.mark.browser
+@pytest.mark.timeout(700)
+def test_a_minute_of_an_rtsp_camera_in_trouble_ten_times_as_often(tmp_path: Path) -> None:
+    needs_gstreamer()
+    found = soaked("hours.py", tmp_path, "--seconds", "60", "--pace", "10")
+    assert len(found["troubles"]) >= 4, "of six; a busy computer has no time for all of them"
+    assert found["end"]["ended"] == "interrupted"
+    _, after = found["first and last"]
+    assert after["outages made"] == after["gap records"] >= 2
+    assert after["visits"] >= 2

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import math
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -179,11 +182,16 @@ class Decoder:
             self._repeated = _Repeated(self._last_stamp, self._given - self._sent)
         return again
 
-    def read(self) -> Iterator[av.Packet[VideoStream]]:
-        """The stream's packets, in decoding order, with those passed over that cannot be read."""
-        packets, errors = self._container.demux(self._stream), 0
+    def read(self, patience: float = math.inf) -> Iterator[av.Packet[VideoStream]]:
+        """The stream's packets, in decoding order, with those passed over that cannot be read.
+
+        It ends with a packet that took `patience` seconds, the read timeout: FFmpeg keeps that error to itself where
+        its parser holds a picture, gives this one instead, and would wait once more.
+        """
+        packets, errors, asked = self._container.demux(self._stream), 0, 0.0
         while errors < _MOST_DEMUX_ERRORS:
             try:
+                asked = time.monotonic()
                 packet = next(packets)
             except StopIteration:
                 return
@@ -197,7 +205,11 @@ class Decoder:
             errors, self.failure = 0, None
             if packet.size:  # the empty packet that ends a demux would end the decoder too, before a later retry
                 self.packets += not packet.is_discard
+                waited = time.monotonic() - asked
                 yield packet
+                if waited >= patience:
+                    self.failure = av.error.ExitError(errno.ETIMEDOUT, "no packet came in time")
+                    return
 
     def _decode(self, packet: av.Packet[VideoStream] | None) -> Iterable[VideoFrame]:
         if self._keeps_jpegs and packet is not None:

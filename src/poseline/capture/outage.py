@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from poseline.errors import SourceError
+from poseline.errors import SourceError, redact
 
 T = TypeVar("T")
 
@@ -23,6 +23,8 @@ class Outage:
         self._since: float | None = None
         self.retry_at: float | None = None
         """When the next attempt is due, in `time.monotonic()` seconds; None where the source is well."""
+        self.cause = ""
+        """Why the last attempt failed, in words; empty where none has."""
         self._pause = _FIRST_PAUSE
         self._last_error = "it opens, but gives no picture"
 
@@ -32,7 +34,7 @@ class Outage:
 
     def over(self) -> None:
         """A frame has come."""
-        self._since, self.retry_at, self._pause = None, None, _FIRST_PAUSE
+        self._since, self.retry_at, self.cause, self._pause = None, None, "", _FIRST_PAUSE
 
     def until(self, attempt: Callable[[], T]) -> T | None:
         """The first success of `attempt`; None when stopped meanwhile.
@@ -52,4 +54,5 @@ class Outage:
                 return attempt()
             except SourceError as error:
                 self._last_error = str(error)
+                self.cause = self._last_error.removeprefix(f"{redact(self._name)}: ")
         raise SourceError(f"{self._name}: gone for {self._limit:g} s; the last attempt: {self._last_error}")

@@ -164,7 +164,7 @@ class NetworkStream:
         if self.keeps_jpegs:
             self._decoder.keep_jpegs()
         self._began = -1
-        self._receiver = receiver = Receiver(opened, self._decoder, self._clock)
+        self._receiver = receiver = Receiver(opened, self._decoder, self._clock, self._settings.read_timeout)
         tick, pace = stream.time_base or TICKS, self._clock.pace
         with closing(receiver):
             if self._stopped.is_set():  # before there was a receiver to stop
@@ -186,7 +186,7 @@ class NetworkStream:
             interruptions.popleft()
             gap = Gap(before / TICKS.denominator, self._last / TICKS.denominator, "the stream's time stamps began anew")
         if self._outage:
-            since, reason = self._outage
+            since, reason = self._outage[0], self._outage_reason()
             gap, self._outage = Gap(since, self._last / TICKS.denominator, reason), None
             self.notes.append(f"outage at {since:.1f} s: {reason}")
         return gap
@@ -200,6 +200,12 @@ class NetworkStream:
         since = self._outage[0] if self._outage else self._last / TICKS.denominator
         self._outage = since, reason
 
+    def _outage_reason(self) -> str:
+        """Why the stream broke off, and why it could not be opened again, where that is another reason."""
+        assert self._outage is not None
+        reason, cause = self._outage[1], self.outage.cause
+        return reason if cause in ("", reason) else f"{reason}, then: {cause}"
+
     def _reason(self) -> str:
         failure = self._decoder.failure if self._decoder else None
         # FFmpeg's EIO: a server that announced no length closed the connection, in order or not.
@@ -209,7 +215,7 @@ class NetworkStream:
 
     def _conclude(self) -> None:
         if self._outage:
-            self.notes.append("outage at {:.1f} s: {}".format(*self._outage))
+            self.notes.append(f"outage at {self._outage[0]:.1f} s: {self._outage_reason()}")
         self.notes += self._clock.notes() + (self._decoder.notes if self._decoder else [])
         if self._longest_delay > _NOTED_DELAY:
             delay = f"{self._longest_delay:.1f}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,9 +10,7 @@ from typing import Any
 
 from poseline.pipeline.chain import Flow, Stage, Work
 from poseline.pipeline.channel import Cancelled
-
-_REMEMBERED = 10_000
-"""Durations kept for percentiles; the newest, so that a run of any length needs the same memory."""
+from poseline.pipeline.newest import Newest
 
 
 @dataclass
@@ -31,9 +28,9 @@ class Meter:
     """Seconds of the clock, in all."""
     cpu: float = 0.0
     """Seconds of its own thread on a core; threads of native libraries are not in it."""
-    recent: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    recent: Newest = field(default_factory=Newest)
     """Wall seconds of the newest items."""
-    recent_cpu: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    recent_cpu: Newest = field(default_factory=Newest)
     """Their seconds on a core."""
     dropped: int = 0
     """Items that an output did not get, or gave up, because newer ones came."""

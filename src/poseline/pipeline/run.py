@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -21,6 +20,7 @@ from poseline.output import OutputFolder, write_summary
 from poseline.overlay import Overlay
 from poseline.pipeline.chain import Stage
 from poseline.pipeline.meter import Meter
+from poseline.pipeline.newest import Newest
 from poseline.pipeline.pose_stream import ENCODING_ADVICE, PoseStream, open_pose_stream, overlay_stage
 from poseline.pipeline.renderer import RenderResult
 from poseline.pipeline.report import OnFrame, RunReport
@@ -29,9 +29,6 @@ from poseline.pipeline.sinks import Sinks
 from poseline.pose import Observation
 from poseline.settings import Settings
 from poseline.words import often, were
-
-_AGES = 10_000
-"""Frame ages kept for percentiles; the newest."""
 
 
 def run(
@@ -164,8 +161,7 @@ def _record(
         source.stop()
         recorder.resume()
 
-    ages: deque[float] = deque(maxlen=_AGES)
-    drawn: deque[float] = deque(maxlen=_AGES)
+    ages, drawn = Newest(), Newest()
     try:
         with interruption.stopping(stop_gracefully):
             for item in interruption.interruptible(stream.items):

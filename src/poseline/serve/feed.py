@@ -46,6 +46,10 @@ class Retrying(Protocol):
     def retry_at(self) -> float | None:
         """When the next attempt is due, in `time.monotonic()` seconds; None where none is."""
 
+    @property
+    def cause(self) -> str:
+        """Why the last attempt failed, in words and without a password; empty where none has."""
+
 
 class State(NamedTuple):
     """How a camera is, in a word and in words."""
@@ -204,7 +208,7 @@ class Feed:
         if self._ending:
             return self._ending
         now = self._clock()
-        at = self.outage.retry_at if self.outage else None
+        at, cause = (self.outage.retry_at, self.outage.cause) if self.outage else (None, "")
         if self._trouble:
             return State("lost", f"{self._trouble}{_again(at, now)}")
         if self.newest is None:
@@ -212,7 +216,7 @@ class Feed:
         silent = now - self.newest.observation.frame.arrival
         interval = 1 / (self.info.frame_rate or 30) if self.info else 1 / 30
         if at is not None or silent > _LOST:
-            return State("lost", f"no picture for {silent:.0f} s{_again(at, now)}")
+            return State("lost", f"no picture for {silent:.0f} s{': ' * bool(cause)}{cause}{_again(at, now)}")
         if silent > max(_LATE, _LATE_PERIODS * interval):
             return State("late", f"no picture for {silent:.1f} s")
         return State("live", "live")
