@@ -66,7 +66,7 @@ MAY_IMPORT = {
     "analysis": BASE | {"atomic", "capture", "corrections", "log", "overlay"},
     "recording": BASE | ROOMS | {"pipeline", "session"},
     "results": BASE | {"overlay", "output"},
-    "pipeline": BASE | ROOMS | {"forks", "formats", "startup", "log", "workers"},
+    "pipeline": BASE | ROOMS | {"atomic", "forks", "formats", "startup", "log", "workers"},
     "calls": BASE | ROOMS | {"pipeline", "results", "session"},
     "model": BASE | ROOMS | {"calls", "forks", "results", "session"},
     "machine": {"errors", "settings"},

@@ -17,7 +17,7 @@ from poseline import machine
 from poseline.batch import run_batch
 from poseline.errors import DeviceError
 from poseline.interruption import Interruption
-from poseline.output import VideoWriter, choose_encoder, encoder, encodes, mp4
+from poseline.output import VideoWriter, choose_encoder, encoder, encodes, encoding_mp4
 from poseline.output.encoder import encoder_options, x264_threads
 from poseline.settings import OutputSettings
 from test_run import recorded
@@ -78,7 +78,7 @@ def test_a_run_on_a_card_says_what_encoded(
     works: bool, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(encoder, "encodes", lambda _: works)
-    monkeypatch.setattr(mp4, "CODECS", {"x264": "libx264", "nvenc": "mpeg4"})  # it stands for a card's encoder
+    monkeypatch.setattr(encoding_mp4, "CODECS", {"x264": "libx264", "nvenc": "mpeg4"})  # it stands for a card's encoder
     model = estimator()
     model.runtime.device = "cuda:0 a card"
     report = recorded(ScriptedSource(12), tmp_path / "out", model)
@@ -93,7 +93,7 @@ def test_a_run_on_a_card_says_what_encoded(
 def test_a_cards_encoder_is_given_the_one_format_that_it_takes(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mp4, "CODECS", {"nvenc": "mpeg4"})
+    monkeypatch.setattr(encoding_mp4, "CODECS", {"nvenc": "mpeg4"})
     with VideoWriter(tmp_path / "out.mp4", OutputSettings(), encoder="nvenc", frame_rate=Fraction(30)) as writer:
         for index in range(8):
             picture = flat(90, name=name)
@@ -186,7 +186,7 @@ def test_no_more_is_held_back_than_may_be_lost(
     monkeypatch.setattr(machine, "cores", lambda: 16)
     stream = pictures(range(40), Fraction(1, rate), (64, 512))
     first = next(stream)
-    file = mp4.Mp4(
+    file = encoding_mp4.EncodingMp4(
         tmp_path / "out.mp4", first, Fraction(1, rate), preset(name), encoder="x264", live=live,
         frame_rate=Fraction(rate), template=None,
     )  # fmt: skip

@@ -450,3 +450,16 @@ def test_a_full_disk_is_told_and_what_was_written_is_recovered(tmp_path: Path) -
     saved = recover(path.with_name("annotated.mp4.part"))
     assert int(written) - saved.frames <= 15, "half a second"
     assert decoded(path) == saved.frames > 0
+
+
+def test_time_stamps_are_exact_where_the_rate_varies_and_sound_ends_fragments(tmp_path: Path) -> None:
+    stamps = np.cumsum(np.random.default_rng(0).integers(100, 900, 100)).tolist()
+    with av.open(str(tone(tmp_path / "tone.m4a", "aac", "ipod", 6.0))) as sound:
+        stream = sound.streams.audio[0]
+        with VideoWriter(
+            tmp_path / "out.mp4", OutputSettings(), frame_rate=Fraction(25), audio=sound.demux(stream),
+            audio_template=stream,
+        ) as writer:  # fmt: skip
+            for picture in pictures(stamps, Fraction(1, 12_800)):
+                writer.write(picture)
+    assert seconds(tmp_path / "out.mp4") == [Fraction(stamp, 12_800) for stamp in stamps]

@@ -143,7 +143,7 @@ def test_frames_that_only_one_of_two_decoders_gives(annotation: RenderTask) -> N
     strange = [(pts + 1, poses) for pts, poses in told[5:8]]
     result = renderer.render(annotation, iter([*told[:5], *strange, *told[10:]]))
     assert decoded(annotation.video) == 25, "what was not told of is left out, as it is not in the log"
-    assert result.notes == ["3 frames are not in the video: the CPU's decoder did not give them"]
+    assert result.remarks == ["3 frames are not in the video: the CPU's decoder did not give them"]
 
 
 @pytest.mark.parametrize(
@@ -159,15 +159,15 @@ def test_time_stamps_that_repeat_or_begin_anew(stamps: list[int]) -> None:
         Frame(np.zeros((2, 2, 3), np.uint8), index, pts, Fraction(1, 30), 0.0, 0.0) for index, pts in enumerate(stamps)
     ]
     nobody = estimator().estimate(frames[0]).poses
-    notes: list[str] = []
+    result = renderer.RenderResult()
     told = ((frame.pts, nobody) for frame in frames)
-    drawn = [seen.frame.index for seen in renderer._observed((frame for frame in frames), told, notes)]
+    drawn = [seen.frame.index for seen in renderer._observed((frame for frame in frames), told, result)]
     assert drawn == list(range(len(stamps)))
     told = ((frame.pts, nobody) for frame in frames)
     few = (frame for frame in frames if frame.index != 7)
-    drawn = [seen.frame.index for seen in renderer._observed(few, told, notes)]
+    drawn = [seen.frame.index for seen in renderer._observed(few, told, result)]
     assert drawn == [index for index in range(len(stamps)) if index != 7]
-    assert notes == ["1 frame is not in the video: the CPU's decoder did not give it"]
+    assert result.remarks == ["1 frame is not in the video: the CPU's decoder did not give it"]
 
 
 def test_errors_come_over_as_they_are(annotation: RenderTask, tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ from poseline.workers import Outcome, ProcessExecutor, Work
 
 _TOGETHER = 32
 """Frames in one message of a worker."""
+_AHEAD = 4
+"""Pieces for each worker that are begun before the first of them is tracked and written: their poses are kept."""
 _SHORTEST = 4.0
 """Seconds of video that are worth a piece of their own: seeking and filling the network take their time."""
 
@@ -132,9 +134,14 @@ class JoinedPieces:
         self.info: SourceInfo = whole.info
         self.notes = list(whole.notes)
         self.bad = 0
+        self.cuts, self.workers = cuts, workers
         self._requests, self._work = _requests(request, cuts), work
         cards = worker_cards(request.settings.inference.device)
-        self._executor = ProcessExecutor(min(workers, len(self._requests)), divide_cores=True, cards=cards)
+        self._begun = 0
+        self._executor = ProcessExecutor(
+            min(workers, len(self._requests)), divide_cores=True, cards=cards,
+            may_begin=lambda piece: piece < self._begun + _AHEAD * workers,
+        )  # fmt: skip
         self._ended = threading.Event()
         self._interruption = Interruption()
         self._seen: Queue[Observation] = Queue()
@@ -147,7 +154,8 @@ class JoinedPieces:
         runner.start()
         index = 0
         try:
-            for results in self._results:
+            for piece, results in enumerate(self._results):
+                self._begun = piece
                 while isinstance(found := results.get(), Found):
                     for seen in found.observations(self.info.name, index):
                         if self._ended.is_set():

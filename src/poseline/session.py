@@ -165,7 +165,7 @@ class Session:
         cards = worker_cards(self._request.settings.inference.device)
         workers = worker_count(self._workers, self.estimator.runtime.device, len(cards))
         try:
-            if drawn_on and not (may_be_drawn and may_render_in_subprocess(self._request)):
+            if drawn_on and not (may_be_drawn and may_render_elsewhere(self._request)):
                 raise Uncuttable("the pictures are wanted in this process")
             if workers > 1:
                 self.source = joined(self.source, self._request, PieceWork(), workers)
@@ -242,6 +242,14 @@ def _senders(request: RunRequest, others: Sequence[Sink]) -> Sequence[Sink]:
 def may_render_in_subprocess(request: RunRequest) -> bool:
     """Whether a second process may draw a file's pictures, so that a GPU can keep them: this one has no time.
 
+    Not where there are few cores; nor where none `may_render_elsewhere`.
+    """
+    return may_render_elsewhere(request) and cores() >= _CORES_TO_RENDER
+
+
+def may_render_elsewhere(request: RunRequest) -> bool:
+    """Whether other processes than this one can draw a file's pictures.
+
     Not beside a window, which shows each picture when its poses are found; not with --jobs, where Python runs in many
     processes already; not for some of a file's frames, since drawing is not what takes the time then; and not where the
     video is cut into segments, which this process does at the same frames as in the log.
@@ -250,7 +258,7 @@ def may_render_in_subprocess(request: RunRequest) -> bool:
     drawn = request.source.video and output.video and not output.show and not request.settings.overlay.hud
     whole = output.segment is None
     every = not capture.live and capture.vid_stride == 1
-    return bool(drawn) and every and whole and cores() >= _CORES_TO_RENDER and not in_worker()
+    return bool(drawn) and every and whole and not in_worker()
 
 
 def _open(location: Location, settings: Settings, drawn_on: bool) -> Source:

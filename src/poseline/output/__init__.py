@@ -4,7 +4,7 @@ from poseline.output.closeable import Closeable
 from poseline.output.encoder import choose_encoder, encodes
 from poseline.output.folder import OutputFolder, given_folder, new_folder, numbered_folder, prepare
 from poseline.output.images import free_file, image_file, save_image
-from poseline.output.mp4 import mp4_can_hold
+from poseline.output.mp4 import EncodedPicture, mp4_can_hold
 from poseline.output.recover import Recovered, recover
 from poseline.output.screen import ScriptedScreen
 from poseline.output.segments import Keep, Segments
@@ -14,6 +14,7 @@ from poseline.output.window import Window
 
 __all__ = [
     "Closeable",
+    "EncodedPicture",
     "Keep",
     "OutputFolder",
     "Recovered",

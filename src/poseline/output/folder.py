@@ -22,7 +22,8 @@ from poseline.output.numbered import numbered
 
 RUNS = Path("runs")
 _VIDEO = r"annotated(?:-(\d+))?\.mp4"
-_OURS = re.compile(rf"{_VIDEO}(\.part)?|summary\.json")
+_PIECE = r"annotated(?:-\d+)?\.piece-\d+"
+_OURS = re.compile(rf"(?:{_VIDEO}|{_PIECE})(\.part)?|summary\.json")
 MOST_FOLDERS = 10_000
 """Of one name, with numbers behind it."""
 
@@ -118,6 +119,11 @@ def video_number(name: str) -> int | None:
     """Which of a run's videos is called so, from 1; None for another file. Each change of size begins the next one."""
     found = re.fullmatch(_VIDEO, name)
     return found and int(found[1] or 1)
+
+
+def piece_file(video: Path, number: int) -> Path:
+    """Where the piece of this number, from 1, of a run's video is made; it does not stay."""
+    return video.with_suffix(f".piece-{number}")
 
 
 def _forget(path: Path, created: bool) -> None:

@@ -13,8 +13,10 @@ import av
 from poseline.atomic import cause
 from poseline.errors import OutputError
 from poseline.output.closeable import Closeable
+from poseline.output.copied_mp4 import CopiedMp4
 from poseline.output.encoder import EncoderName
-from poseline.output.mp4 import Mp4, part_of
+from poseline.output.encoding_mp4 import EncodingMp4
+from poseline.output.mp4 import EncodedPicture, Mp4, part_of
 from poseline.output.numbered import numbered
 from poseline.settings import OutputSettings
 
@@ -93,12 +95,13 @@ class VideoWriter(Closeable):
         self._clock: _Clock | None = None
         self._error: OutputError | None = None
 
-    def write(self, picture: av.VideoFrame, pixel_aspect: Fraction | None = None) -> None:
+    def write(self, picture: av.VideoFrame | EncodedPicture, pixel_aspect: Fraction | None = None) -> None:
         """Append `picture` at its own `pts` and `time_base`; its `pict_type` is reset.
 
         With another `pixel_aspect` than before, a new file begins.
 
-        yuv420p goes to the encoder as it is, other formats are converted; odd sizes are padded by one pixel.
+        yuv420p goes to the encoder as it is, other formats are converted; odd sizes are padded by one pixel. Pictures
+        that were encoded before are copied; where they were encoded in another way, a new file begins.
         """
         if self._error is not None:
             raise self._error
@@ -125,6 +128,17 @@ class VideoWriter(Closeable):
         if self._audio is not None:
             self._audio.move(seconds, begin)
 
+    @property
+    def shift(self) -> Fraction:
+        """Seconds that were added to the pictures' time; 0 before the first one."""
+        return self._clock.shift if self._clock else Fraction(0)
+
+    def abandon(self) -> None:
+        """Let go of the file, and leave its `.part` as it is, for `recover`; after that the writer is empty."""
+        if self._file is not None:
+            self._file.abandon()
+            self._file = None
+
     def close(self) -> None:
         """Finish the file and give it its name; after that the writer is empty. A second call does nothing."""
         if self._file is None:
@@ -137,7 +151,7 @@ class VideoWriter(Closeable):
         except _FAILURES as error:
             raise self._failed(error) from error
 
-    def _write(self, picture: av.VideoFrame, pixel_aspect: Fraction) -> None:
+    def _write(self, picture: av.VideoFrame | EncodedPicture, pixel_aspect: Fraction) -> None:
         if self._clock is None:
             self._clock = _Clock(picture, self._frame_rate, self._latest_start)
         pts = self._clock.place(picture)
@@ -147,17 +161,21 @@ class VideoWriter(Closeable):
         cut, self._cut = self._cut and self._file is not None, False
         if cut:
             self._copy_audio(self._clock.now)  # none of what belongs before the next file's beginning is left for it
-        if self._file is not None and (cut or reshaped or self._file.size != (picture.width, picture.height)):
+        if self._file is not None and (cut or reshaped or not self._file.takes(picture)):
             self._finish_file()
         if self._file is None:
             self._file = self._open_file(picture, self._clock.time_base, begin=pts if cut else 0)
         self._copy_audio(self._clock.now)
-        self._file.encode(picture, pts)
+        self._file.write(picture, pts)
         self.frames += 1
 
-    def _open_file(self, first: av.VideoFrame, time_base: Fraction, begin: int) -> Mp4:
-        return Mp4(
-            numbered(self._path, len(self.segments) + 1),
+    def _open_file(self, first: av.VideoFrame | EncodedPicture, time_base: Fraction, begin: int) -> Mp4:
+        path = numbered(self._path, len(self.segments) + 1)
+        template = self._template if self._audio is not None and self._audio.more() else None
+        if isinstance(first, EncodedPicture):
+            return CopiedMp4(path, first, time_base, template=template, begin=begin)
+        return EncodingMp4(
+            path,
             first,
             time_base,
             self._settings,
@@ -165,7 +183,7 @@ class VideoWriter(Closeable):
             live=self._live,
             frame_rate=self._frame_rate,
             pixel_aspect=self._pixel_aspect,
-            template=self._template if self._audio is not None and self._audio.more() else None,
+            template=template,
             begin=begin,
         )
 
@@ -200,7 +218,7 @@ class VideoWriter(Closeable):
 class _Clock:
     """Turns the pictures' time stamps into ones that MP4 can hold: unchanged where they move on, from 0 or later."""
 
-    def __init__(self, first: av.VideoFrame, frame_rate: Fraction | None, latest_start: int) -> None:
+    def __init__(self, first: av.VideoFrame | EncodedPicture, frame_rate: Fraction | None, latest_start: int) -> None:
         self.time_base = first.time_base or (1 / frame_rate if frame_rate else Fraction(1, 30))
         self.repaired = 0
         self._step = max(1, round(1 / (frame_rate * self.time_base))) if frame_rate else 1
@@ -218,7 +236,7 @@ class _Clock:
         """Seconds that were added to the source's time."""
         return self._shift * self.time_base
 
-    def place(self, picture: av.VideoFrame) -> int:
+    def place(self, picture: av.VideoFrame | EncodedPicture) -> int:
         """Where `picture` goes, in units of `time_base`."""
         pts = None if picture.pts is None else self._rescaled(picture.pts, picture.time_base) + self._shift
         if self._last is None:

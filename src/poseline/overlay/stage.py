@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from math import exp
+from typing import TypeAlias
 
 from poseline.frame import Frame, Picture, Pixels
 from poseline.overlay.canvas import BgrCanvas, YuvCanvas
@@ -16,6 +17,9 @@ from poseline.overlay.writable import writable_yuv
 from poseline.pose import Observation, Poses
 from poseline.settings import OverlaySettings
 from poseline.skeleton import Skeleton
+
+Past: TypeAlias = "tuple[Poses, float]"
+"""The poses of a frame, and its time in seconds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +46,19 @@ class Overlay:
     ) -> None:
         self._settings, self._skeleton, self._names, self._clock = settings, skeleton, names, clock
 
-    def stage(self, observations: Iterator[Observation]) -> Generator[Drawn, None, None]:
-        """Draw each observation on a copy of its own picture."""
+    def stage(self, observations: Iterator[Observation], before: Sequence[Past] = ()) -> Generator[Drawn, None, None]:
+        """Draw each observation on a copy of its own picture.
+
+        Args:
+            observations: of one source, in order.
+            before: who was where in the frames before the first one, for trails.
+        """
         trails, status = Trails(self._settings.trail), _Status(self._clock)
         style: Style | None = None
         if self._settings.labels or self._settings.hud:
             load_letters()  # while the network looks at the first picture
+        for poses, seconds in before:
+            trails.update(poses, seconds)
         for observation in observations:
             frame, poses = observation.frame, observation.shown
             if style is None or style.size != (frame.width, frame.height):

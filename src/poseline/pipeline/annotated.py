@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 
 from poseline.capture import AudioTrack, SourceInfo
 from poseline.frame import Frame
-from poseline.output import VideoWriter, mp4_can_hold
+from poseline.output import EncodedPicture, VideoWriter, mp4_can_hold
 from poseline.output.encoder import EncoderName
 from poseline.settings import Settings
 from poseline.words import counted, were
@@ -71,7 +71,7 @@ class AnnotatedVideo:
         """The finished files, so far."""
         return self._writer.segments
 
-    def write(self, picture: VideoFrame, frame: Frame) -> None:
+    def write(self, picture: VideoFrame | EncodedPicture, frame: Frame) -> None:
         """Append the drawn picture of `frame`."""
         if self._part is not None and not self._writer.frames and picture.pts is not None:
             self._begin_part(picture.pts * frame.time_base, frame)
@@ -80,9 +80,18 @@ class AnnotatedVideo:
             self._writer.move_audio((picture.pts - frame.pts) * frame.time_base, picture.pts * frame.time_base)
         self._writer.write(picture, frame.pixel_aspect)
 
+    @property
+    def shift(self) -> Fraction:
+        """Seconds that were added to the pictures' time; 0 before the first one."""
+        return self._writer.shift
+
     def cut(self) -> None:
         """Have the next picture begin another file."""
         self._writer.cut()
+
+    def abandon(self) -> None:
+        """Let go of the file, and leave its `.part` as it is, for `recover`."""
+        self._writer.abandon()
 
     def _begin_part(self, begin: Fraction, frame: Frame) -> None:
         """Take in when, in the file's own time, the part begins and ends: its first picture tells."""

@@ -95,6 +95,15 @@ class Meter:
         yield
         self.add(time.perf_counter() - wall, time.thread_time() - cpu)
 
+    def include(self, other: Meter) -> None:
+        """Count what another meter of the same stage has counted in too."""
+        self.items += other.items
+        self.taken += other.taken
+        self.wall += other.wall
+        self.cpu += other.cpu
+        self.recent.extend(other.recent)
+        self.recent_cpu.extend(other.recent_cpu)
+
     def add(self, wall: float, cpu: float) -> None:
         """Count one item's seconds."""
         self.items += 1

@@ -41,6 +41,11 @@ def overlay_stage(draw: Work) -> Stage:
 class Estimated(Protocol):
     """What a source has whose frames come with what is seen in them; it takes the place of the network."""
 
+    cuts: Sequence[float]
+    """Times at which it is cut, rising, in seconds from the recording's first frame."""
+    workers: int
+    """Most pieces between them in work at once."""
+
     def observations(self, frames: Iterator[Frame]) -> Generator[Observation, None, None]:
         """What is seen in each of the source's frames."""
 

@@ -1,7 +1,8 @@
 """Renderer: a second process that draws poses on a file's frames and encodes the annotated video.
 
 One Python interpreter can find the poses of a thousand frames a second on a GPU, or draw on some hundreds, but not
-both. So the second process decodes the file itself, on the CPU, and only poses are sent to it.
+both. So the second process decodes the file itself, on the CPU, and only poses are sent to it. `VideoPieces` has
+several of them, each for a piece of a recording.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import inf
 from pathlib import Path
 from queue import Empty
+from typing import NamedTuple
 
 from av.video.frame import VideoFrame
 
@@ -21,7 +25,7 @@ from poseline.errors import OutputError, PoselineError, StageStalled
 from poseline.frame import Frame
 from poseline.output import Closeable
 from poseline.output.encoder import EncoderName
-from poseline.overlay import Drawn, Overlay
+from poseline.overlay import Drawn, Overlay, Past
 from poseline.pipeline.annotated import AnnotatedVideo
 from poseline.pipeline.chain import Stage, chain
 from poseline.pipeline.meter import Meter, measured
@@ -54,27 +58,64 @@ class RenderTask:
     encoder: EncoderName
     skeleton: Skeleton
     names: dict[int, str]
+    before: list[Past] = field(default_factory=list)
+    """Who was where in the frames before the first one, for trails."""
+
+
+class Begin(NamedTuple):
+    """Where the first frame that was drawn stands in its source; see `Frame`."""
+
+    pts: int
+    time_base: Fraction
+    time: float
 
 
 @dataclass
 class RenderResult:
     """What came of it."""
 
+    files: list[Path] = field(default_factory=list)
+    """The finished videos: one for each size of the pictures."""
+    begin: Begin | None = None
+    """None where no frame was drawn."""
+    shift: Fraction = Fraction(0)
+    """Seconds that were added to the pictures' time."""
+    missing: int = 0
+    """Frames whose poses were sent, but that the CPU's decoder did not give."""
     notes: list[str] = field(default_factory=list)
     meters: list[Meter] = field(default_factory=list)
     queues: dict[str, float] = field(default_factory=dict)
     cpu: float = 0.0
     """Seconds of all its threads on cores."""
 
+    @property
+    def remarks(self) -> list[str]:
+        """What the user should know of it."""
+        if not self.missing:
+            return self.notes
+        are, them = ("is", "it") if self.missing == 1 else ("are", "them")
+        lost = f"{counted(self.missing, 'frame')} {are} not in the video: the CPU's decoder did not give {them}"
+        return [lost, *self.notes]
+
+
+def rendering_worker() -> Worker:
+    """A process that draws. No signal ends it, but the end of its input: then it finishes the video."""
+    return Worker(_render, ignore_signals=True, stop_timeout=_STALL_TIMEOUT)
+
 
 class Renderer(Closeable):
     """The renderer as the first process sees it: observations in, an annotated video out.
+
+    Args:
+        task: what is to be drawn.
+        worker: an idle one, which takes all observations at once and stays as it is; None: one of its own, for which
+            `write` waits while it is behind.
 
     Raises (from `write` and `close`):
         PoselineError: what went wrong in the second process. The first error is kept and raised again by later writes.
     """
 
-    def __init__(self, task: RenderTask) -> None:
+    def __init__(self, task: RenderTask, worker: Worker | None = None) -> None:
         self.result = RenderResult()
         """Complete once it is closed."""
         self.waited = 0.0
@@ -83,9 +124,9 @@ class Renderer(Closeable):
         self._collected: list[tuple[int, Poses]] = []
         self._unread = 0
         self._error: PoselineError | None = None
-        self._ended = self._closed = False
-        # No signal ends it, but the end of its input: then it finishes the video.
-        self._worker = Worker(_render, ignore_signals=True, stop_timeout=_STALL_TIMEOUT)
+        self._ended = self._complete = self._closed = False
+        self._own, self._ahead = worker is None, _AHEAD if worker is None else inf
+        self._worker = worker or rendering_worker()
         self._worker.send(task)
 
     def write(self, observation: Observation) -> None:
@@ -95,24 +136,44 @@ class Renderer(Closeable):
             self._send(self._collected)
             self._collected = []
 
+    def complete(self) -> None:
+        """No further observation comes: the video is finished meanwhile. A second call does nothing."""
+        if self._complete:
+            return
+        self._complete = True
+        if self._collected:
+            self._send(self._collected)
+        self._send(None)  # the end
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has come to its end, good or bad, so that `close` waits for nothing."""
+        while not self._ended and not self._worker.events.empty():
+            self._receive()
+        return self._ended
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has ended with an error, which `close` raises."""
+        return self.ended and self._error is not None
+
     def close(self) -> None:
         """Wait until all is drawn and the video is finished. A second call does nothing."""
         if self._closed:
             return
         self._closed = True
         try:
-            if self._collected:
-                self._send(self._collected)
-            self._send(None)  # the end
+            self.complete()
             while not self._ended:
                 self._receive()
         finally:
-            self._worker.close()
+            if self._own:
+                self._worker.close()
         if self._error is not None:
             raise self._error
 
     def _send(self, content: list[tuple[int, Poses]] | None) -> None:
-        while self._unread >= _AHEAD and not self._ended:
+        while self._unread >= self._ahead and not self._ended:
             self._receive()
         if not self._ended:
             began = time.perf_counter()
@@ -141,7 +202,8 @@ class Renderer(Closeable):
             self._unread -= 1
             return
         self._ended, self._error = True, message.error
-        self._worker.end_input()
+        if self._own:
+            self._worker.end_input()
         if isinstance(message.error, WorkerDied):
             code = message.error.process_exit_code
             self._error = OutputError(
@@ -182,12 +244,12 @@ def render(task: RenderTask, found: Iterator[tuple[int, Poses]]) -> RenderResult
         stages = [
             Stage(
                 "decoding",
-                lambda found: _observed(source.frames(), found, result.notes),
+                lambda found: _observed(source.frames(), found, result),
                 "decoding what is drawn on",
                 READING[1],
             ),
-            overlay_stage(overlay.stage),
-            Stage("encoding", lambda pictures: _encoded(pictures, video), "encoding", ENCODING_ADVICE),
+            overlay_stage(lambda seen: overlay.stage(seen, task.before)),
+            Stage("encoding", lambda pictures: _encoded(pictures, video, result), "encoding", ENCODING_ADVICE),
         ]
         stages, result.meters = measured(stages)
         with chain((each for each in found), stages, depth=_DEPTH) as (encoded, channels):
@@ -195,28 +257,28 @@ def render(task: RenderTask, found: Iterator[tuple[int, Poses]]) -> RenderResult
                 pass
             result.queues = {channel.name: channel.fill for channel in channels}
         result.notes += video.conclude()
+        result.files, result.shift = list(video.files), video.shift
     result.cpu = time.process_time() - used
     return result
 
 
-def _encoded(pictures: Iterator[Drawn], video: AnnotatedVideo) -> Generator[Drawn, None, None]:
+def _encoded(pictures: Iterator[Drawn], video: AnnotatedVideo, result: RenderResult) -> Generator[Drawn, None, None]:
     for drawn in pictures:
+        frame = drawn.observation.frame
         assert isinstance(drawn.picture, VideoFrame)
-        video.write(drawn.picture, drawn.observation.frame)
+        video.write(drawn.picture, frame)
+        if result.begin is None:
+            result.begin = Begin(frame.pts, frame.time_base, frame.time)
         yield drawn
 
 
 def _observed(
-    frames: Generator[Frame, None, None], found: Iterator[tuple[int, Poses]], notes: list[str]
+    frames: Generator[Frame, None, None], found: Iterator[tuple[int, Poses]], result: RenderResult
 ) -> Generator[Observation, None, None]:
     """Each frame whose poses were sent, with them. On a damaged clip two decoders may give different frames."""
-    missing = 0
     with closing(frames):
         for frame, (_, poses) in matched(frames, found, lambda one: one[0]):
             if frame is None:
-                missing += 1
+                result.missing += 1
             else:
                 yield Observation(frame, poses)
-    if missing:
-        are, them = ("is", "it") if missing == 1 else ("are", "them")
-        notes.append(f"{counted(missing, 'frame')} {are} not in the video: the CPU's decoder did not give {them}")

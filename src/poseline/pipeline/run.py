@@ -21,7 +21,7 @@ from poseline.overlay import Overlay
 from poseline.pipeline.chain import Stage
 from poseline.pipeline.meter import Meter
 from poseline.pipeline.newest import Newest
-from poseline.pipeline.pose_stream import ENCODING_ADVICE, PoseStream, open_pose_stream, overlay_stage
+from poseline.pipeline.pose_stream import ENCODING_ADVICE, Estimated, PoseStream, open_pose_stream, overlay_stage
 from poseline.pipeline.renderer import RenderResult
 from poseline.pipeline.report import OnFrame, RunReport
 from poseline.pipeline.sink import Sink
@@ -56,7 +56,8 @@ def run(
         folder: prepared, empty.
         on_frame: called after each frame was recorded.
         interruption: receives the user's signals.
-        render_in_subprocess: draw and encode the pictures of a file in a second process; nothing is drawn in this one.
+        render_in_subprocess: draw and encode the pictures of a file in a second process, or those of a recording in
+            pieces in several; nothing is drawn in this one.
         sinks: where results go beside the folder; none of them may need a picture with `render_in_subprocess`.
         stages: further stages, behind tracking, from observations to observations.
         turn: for runs that share the estimator.
@@ -78,6 +79,8 @@ def run(
             settings,
             sinks,
             render_in_subprocess=estimator.spec if render_in_subprocess else None,
+            cuts=source.cuts if isinstance(source, Estimated) else (),
+            processes=source.workers if isinstance(source, Estimated) else 1,
         ) as recorder:
             with _noting_errors(report):
                 _drive(source, estimator, settings, recorder, report, on_frame, interruption, stages, turn)

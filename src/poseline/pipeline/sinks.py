@@ -21,6 +21,7 @@ from poseline.overlay import Drawn
 from poseline.pipeline.annotated import AnnotatedVideo
 from poseline.pipeline.renderer import Renderer, RenderTask
 from poseline.pipeline.sink import Sink, SinkWriter
+from poseline.pipeline.video_pieces import VideoPieces
 from poseline.pose import Observation
 from poseline.settings import Settings
 from poseline.words import counted
@@ -60,22 +61,35 @@ class VideoSink(Sink):
 
 
 class SubprocessVideoSink(Sink):
-    """Annotated video, drawn and encoded by a second process, which decodes the file for itself."""
+    """Annotated video, drawn and encoded by a second process, which decodes the file for itself; or by several.
+
+    Args:
+        path: of the video.
+        settings: of the run.
+        spec: the model whose poses are drawn.
+        cuts: times between which pieces of the recording are drawn at the same time; none: it is drawn whole.
+        processes: most of them at once.
+    """
 
     name = "video"
 
-    def __init__(self, path: Path, settings: Settings, spec: ModelSpec) -> None:
+    def __init__(
+        self, path: Path, settings: Settings, spec: ModelSpec, cuts: Sequence[float], processes: int
+    ) -> None:  # fmt: skip
         self._path, self._settings, self._spec = path, settings, spec
+        self._cuts, self._processes = cuts, processes
         self._closing = ExitStack()
         self._notes: list[str] = []
 
     def open(self, header: RunHeader, info: SourceInfo) -> None:
-        """Start the process."""
+        """Start the processes."""
         assert info.path is not None
         encoder, note = choose_encoder(self._settings.output.encoder, header.device)
         self._notes = [note] if note else []
         task = RenderTask(info.path, self._path, self._settings, encoder, self._spec.skeleton, self._spec.names)
-        self.renderer = self._closing.enter_context(Renderer(task))
+        self.renderer: Renderer | VideoPieces
+        self.renderer = VideoPieces(task, info, self._cuts, self._processes) if self._cuts else Renderer(task)
+        self._closing.enter_context(self.renderer)
 
     def write(self, observation: Observation, picture: Picture | None) -> None:
         """Send the poses to the renderer."""
@@ -83,10 +97,10 @@ class SubprocessVideoSink(Sink):
         self.renderer.write(observation)
 
     def close(self) -> list[str]:
-        """Wait until the process has finished the file."""
+        """Wait until the file is finished."""
         with self._closing:
             self.renderer.close()
-            return [*self._notes, *self.renderer.result.notes]
+            return [*self._notes, *self.renderer.result.remarks]
 
 
 class ImageSink(Sink):
@@ -161,18 +175,21 @@ class Sinks:
         settings: which of the run's own sinks there are.
         others: of the caller's making.
         render_in_subprocess: the model whose poses a second process is to draw; None: drawn by this one.
+        cuts: times between which several processes draw; none: one draws all.
+        processes: most of them at once.
     """
 
     def __init__(
         self, folder: OutputFolder, header: RunHeader, info: SourceInfo, settings: Settings,
-        others: Sequence[Sink] = (), *, render_in_subprocess: ModelSpec | None = None,
+        others: Sequence[Sink] = (), *, render_in_subprocess: ModelSpec | None = None, cuts: Sequence[float] = (),
+        processes: int = 1,
     ) -> None:  # fmt: skip
         self.notes: list[str] = []
         self._folder = folder
         self._segments = Segments.of(settings.output.segment, settings.output.keep)
         if self._segments is not None and not info.width:
             raise SettingsError("--segment cuts videos, and separate pictures are none; leave it out")
-        self.video = _video(folder, info, settings, render_in_subprocess)
+        self.video = _video(folder, info, settings, render_in_subprocess, cuts, processes)
         self.window = WindowSink() if settings.output.show else None
         self._own = [sink for sink in (self.video, self.window) if sink is not None]
         self._open: list[Sink] = []
@@ -188,8 +205,8 @@ class Sinks:
             self._closing = self._closing.pop_all()
         self.others = [SinkWriter(sink) for sink in others]
         self._images = self.video if isinstance(self.video, ImageSink) else None
-        self.renderer: Renderer | None = self.video.renderer if isinstance(self.video, SubprocessVideoSink) else None
-        """The second process, where one draws."""
+        self.renderer = self.video.renderer if isinstance(self.video, SubprocessVideoSink) else None
+        """The second process, where one draws, or several."""
 
     @property
     def waited(self) -> float:
@@ -274,14 +291,19 @@ class Sinks:
 
 
 def _video(
-    folder: OutputFolder, info: SourceInfo, settings: Settings, render_in_subprocess: ModelSpec | None
+    folder: OutputFolder,
+    info: SourceInfo,
+    settings: Settings,
+    render_in_subprocess: ModelSpec | None,
+    cuts: Sequence[float],
+    processes: int,
 ) -> Sink | None:
     if not settings.output.video:
         return None
     if not info.width:  # separate pictures
         return ImageSink(folder)
     if render_in_subprocess is not None and info.path is not None:
-        return SubprocessVideoSink(folder.video, settings, render_in_subprocess)
+        return SubprocessVideoSink(folder.video, settings, render_in_subprocess, cuts, processes)
     return VideoSink(folder.video, settings)
 
 

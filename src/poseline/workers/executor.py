@@ -71,10 +71,15 @@ class ProcessExecutor(Executor):
         most: workers at the same time.
         divide_cores: give each worker cores of its own, where there are as many as workers.
         cards: GPUs, as CUDA_VISIBLE_DEVICES calls them, of which each worker sees one, as its first; none: all see all.
+        may_begin: asked with a unit's index, again and again while a worker has nothing to do, before the unit is
+            begun.
     """
 
-    def __init__(self, most: int, *, divide_cores: bool = False, cards: Sequence[str] = ()) -> None:
-        self._most = most
+    def __init__(
+        self, most: int, *, divide_cores: bool = False, cards: Sequence[str] = (),
+        may_begin: Callable[[int], bool] = lambda _: True,
+    ) -> None:  # fmt: skip
+        self._most, self._may_begin = most, may_begin
         shares = _shares(most) if divide_cores else [None] * most
         seen = islice(cycle([{"CUDA_VISIBLE_DEVICES": card} for card in cards] or [{}]), most)
         self._places = deque(zip(shares, seen, strict=True))
@@ -102,11 +107,11 @@ class ProcessExecutor(Executor):
                         stop()  # also one that was just starting
                         waiting.clear()
                         deadline = min(deadline, time.monotonic() + STOP_TIMEOUT)
-                    while waiting and len(busy) < self._most:
+                    while waiting and len(busy) < self._most and self._may_begin(waiting[0]):
                         worker = idle.pop() if idle else self._new(work, events)
                         busy[worker] = waiting.popleft()
                         worker.send(units[busy[worker]])
-                    if not busy:
+                    if not busy and not waiting:
                         return
                     if time.monotonic() > deadline:
                         for worker in busy:

@@ -1,0 +1,249 @@
+"""VideoPieces: the annotated video of a recording in pieces, which several renderers draw and encode at the same time.
+
+Each piece is a file of its own, without sound. This process copies their packets into the video one after another, and
+the sound beside them; nothing is encoded again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+
+from poseline.atomic import cause
+from poseline.capture import SourceInfo
+from poseline.errors import OutputError, PoselineError
+from poseline.frame import Frame, black_pixels
+from poseline.output import Closeable, EncodedPicture
+from poseline.output.folder import piece_file
+from poseline.output.mp4 import part_of
+from poseline.overlay import Past
+from poseline.pipeline.annotated import AnnotatedVideo
+from poseline.pipeline.renderer import Renderer, RenderResult, RenderTask, rendering_worker
+from poseline.pose import Observation
+from poseline.settings import Settings
+from poseline.workers import Worker
+
+_STEPS = 1_000_000
+"""Steps in a second to which times are rounded, as where a part of a recording is chosen."""
+_MOST_ON_CARD = 3
+"""Renderers that encode on a GPU: some cards' drivers open no more encoders than that."""
+
+
+class _Piece(NamedTuple):
+    renderer: Renderer
+    worker: Worker
+    file: Path
+
+
+class VideoPieces(Closeable):
+    """Observations in, an annotated video out, as from a `Renderer`.
+
+    As many pieces are drawn at once as there are processes. `write` waits for the first of them where another piece
+    begins, so that no more than their poses are kept.
+
+    Args:
+        task: the whole video.
+        info: of the whole recording, or of the part of it that is wanted.
+        cuts: times at which it is cut, rising, in seconds from the recording's first frame.
+        processes: most pieces at once.
+
+    Raises (from `write` and `close`):
+        PoselineError: what went wrong in one of the processes, or in joining. The video then keeps its name `.part`,
+            and holds the pieces before.
+    """
+
+    def __init__(self, task: RenderTask, info: SourceInfo, cuts: Sequence[float], processes: int) -> None:
+        self.result = RenderResult()
+        """Of all pieces together; complete once it is closed."""
+        self._task, self._cuts = task, deque(cuts)
+        self._processes = min(processes, len(cuts) + 1, _MOST_ON_CARD if task.encoder == "nvenc" else processes)
+        self._past = _RecentPast(task.settings.overlay.trail)
+        self._waited = 0.0
+        self._begun = self._joined = 0
+        self._error: PoselineError | None = None
+        self._closed = self._whole = False
+        self._pieces: deque[_Piece] = deque()
+        self._video = AnnotatedVideo(task.video, info, task.settings, task.encoder)
+        self._workers = [rendering_worker() for _ in range(self._processes)]
+        self._idle = list(self._workers)
+
+    @property
+    def waited(self) -> float:
+        """Seconds spent waiting for the other processes."""
+        return self._waited + sum(piece.renderer.waited for piece in self._pieces)
+
+    def write(self, observation: Observation) -> None:
+        """Have it drawn and encoded."""
+        if self._error is not None:
+            raise self._error
+        try:
+            if self._begins_piece(observation.frame.time) or not self._pieces:
+                self._begin_piece(observation.frame.time)
+            self._pieces[-1].renderer.write(observation)
+        except PoselineError as error:
+            raise self._failed(error) from error
+        self._past.add(observation)
+
+    def close(self) -> None:
+        """Wait until all pieces are drawn, and finish the video. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._error is None:
+                self._finish()
+        except PoselineError as error:
+            raise self._failed(error) from error
+        finally:
+            self._release()
+
+    def _begins_piece(self, time: float) -> bool:
+        begins = False
+        while self._cuts and round(self._cuts[0] * _STEPS) <= round(time * _STEPS):
+            self._cuts.popleft()
+            begins = True
+        return begins
+
+    def _begin_piece(self, time: float) -> None:
+        if self._pieces:
+            self._pieces[-1].renderer.complete()
+        for piece in self._pieces:
+            if piece.renderer.failed:
+                piece.renderer.close()  # raises its error
+        while self._pieces and (not self._idle or self._pieces[0].renderer.ended):
+            self._join_first()
+        self._begun += 1
+        file, worker = piece_file(self._task.video, self._begun), self._idle.pop()
+        settings = _of_piece(self._task.settings, time if self._begun > 1 else None)
+        task = replace(self._task, video=file, settings=settings, before=self._past.all())
+        self._pieces.append(_Piece(Renderer(task, worker), worker, file))
+
+    def _finish(self) -> None:
+        if self._pieces:
+            self._pieces[-1].renderer.complete()
+        while self._pieces:
+            self._join_first()
+        self.result.notes += self._video.conclude()
+        self._whole = True
+        self.result.files = list(self._video.files)
+        for meter in self.result.meters:
+            meter.wall /= self._processes  # they work side by side: the run waits for so much of it
+        self.result.queues = {name: fill / max(1, self._joined) for name, fill in self.result.queues.items()}
+
+    def _join_first(self) -> None:
+        """Wait for the first piece, and append it to the video."""
+        piece = self._pieces[0]
+        piece.renderer.close()
+        self._waited += piece.renderer.waited
+        self._pieces.popleft()
+        self._idle.append(piece.worker)
+        result = piece.renderer.result
+        _include(self.result, result)
+        try:
+            for file in result.files:
+                self._append(file, result)
+        except (av.error.FFmpegError, OSError) as error:
+            if isinstance(error, PoselineError):
+                raise
+            raise OutputError(f"{piece.file}: cannot be joined: {cause(error)}") from error
+        self._joined += 1
+
+    def _append(self, file: Path, result: RenderResult) -> None:
+        assert result.begin is not None
+        with av.open(str(file), format="mp4") as container:
+            stream = container.streams.video[0]
+            frame = Frame(
+                black_pixels(stream.width, stream.height), 0, result.begin.pts, result.begin.time_base,
+                result.begin.time, 0.0, pixel_aspect=stream.sample_aspect_ratio or Fraction(1),
+            )  # fmt: skip
+            for packet in container.demux(stream):
+                if packet.size and packet.pts is not None:
+                    pts = round((packet.pts * packet.time_base - result.shift) / frame.time_base)
+                    self._video.write(EncodedPicture(packet, pts, frame.time_base, stream), frame)
+        file.unlink(missing_ok=True)
+
+    def _failed(self, error: PoselineError) -> PoselineError:
+        """Keep the first error, told of the video, and what was joined before."""
+        if self._error is None:
+            self._error = self._told(error)
+            self._video.abandon()
+        return self._error
+
+    def _told(self, error: PoselineError) -> PoselineError:
+        if not isinstance(error, OutputError) or not self._begun:
+            return error
+        text = str(error).partition("; ")[0]
+        for number in range(self._joined + 1, self._begun + 1):
+            text = text.removeprefix(f"{piece_file(self._task.video, number)}: ")
+        part = part_of(self._task.video)
+        kept = f"; what was joined before is in {part}, try `poseline recover`" if part.exists() else ""
+        return OutputError(f"{self._task.video}: {text.removeprefix(f'{self._task.video}: ')}{kept}")
+
+    def _release(self) -> None:
+        """End the processes, and remove those of their files that are in no video."""
+        for worker in self._workers:
+            worker.end_input()
+            if not self._whole:
+                worker.process.kill()
+        for worker in self._workers:
+            worker.close()
+        if not self._whole:
+            self._video.abandon()
+        with self._video:
+            pass
+        for number in range(self._joined + 1, self._begun + 1):
+            for file in _files_of(piece_file(self._task.video, number)):
+                file.unlink(missing_ok=True)
+
+
+class _RecentPast:
+    """Who was where in the last `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._past: deque[Past] = deque()
+
+    def add(self, seen: Observation) -> None:
+        """Take in the next frame."""
+        if not self._seconds:
+            return
+        time = seen.frame.time
+        self._past.append((seen.shown, time))
+        while self._past[0][1] < time - self._seconds:
+            self._past.popleft()
+
+    def all(self) -> list[Past]:
+        """The frames, in order."""
+        return list(self._past)
+
+
+def _of_piece(settings: Settings, start: float | None) -> Settings:
+    """What a piece is drawn by that begins at `start`, in seconds; None: at the beginning of all that is wanted."""
+    capture, output = settings.capture, settings.output.model_copy(update={"audio": False})
+    if start is not None:
+        capture = capture.model_copy(update={"start": start})
+    return settings.model_copy(update={"capture": capture, "output": output})
+
+
+def _include(whole: RenderResult, piece: RenderResult) -> None:
+    whole.missing += piece.missing
+    whole.cpu += piece.cpu
+    whole.notes += [note for note in piece.notes if note not in whole.notes]
+    if not whole.meters:
+        whole.meters = piece.meters
+    else:
+        for meter, other in zip(whole.meters, piece.meters, strict=True):
+            meter.include(other)
+    for name, fill in piece.queues.items():
+        whole.queues[name] = whole.queues.get(name, 0.0) + fill
+
+
+def _files_of(piece: Path) -> Iterator[Path]:
+    yield from piece.parent.glob(f"annotated*{piece.suffix}")
+    yield from piece.parent.glob(f"annotated*{piece.suffix}.part")
