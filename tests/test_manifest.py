@@ -19,6 +19,7 @@ import pytest
 
 from media_worlds import WAIT, until, write_clip
 from poseline import batch
+from poseline.capture import Location
 from poseline.errors import OutputError, SourceError
 from poseline.interruption import Interruption
 from poseline.log import Log, read_log
@@ -91,6 +92,33 @@ def test_what_has_changed_is_run_again(change: str, clips: Path, tmp_path: Path)
         settings = chosen(out, overwrite=True)
     assert start(clips, out, settings=settings) == (0, again)
     assert len(log_in(out / "clip1").frames) == FRAMES + (change == "file")
+
+
+def test_pictures_are_known_by_all_their_names_sizes_and_times(tmp_path: Path) -> None:
+    pictures = {name: tmp_path / f"{name}.png" for name in "abc"}
+    for number, path in enumerate(pictures.values()):
+        path.write_bytes(bytes(10 + number))
+        os.utime(path, ns=(0, 10**9 * number))
+    sources = [
+        Location(name, pictures=(pictures["a"], pictures[other])) for name, other in (("one", "b"), ("two", "c"))
+    ]
+    settings = chosen(tmp_path / "out")
+    with Manifest(tmp_path / "out") as manifest:
+        planned = manifest.plan(sources, settings)
+        assert [location.name for location in planned] == ["one", "two"]
+        for location in planned:
+            manifest.record(location, "done")
+    with Manifest(tmp_path / "out") as manifest:
+        assert manifest.plan(sources, settings) == []
+    first, second = (path.stat() for path in (pictures["a"], pictures["b"]))
+    for path, other in (
+        (pictures["a"], second),
+        (pictures["b"], first),
+    ):  # as many bytes, same latest time
+        path.write_bytes(bytes(other.st_size))
+        os.utime(path, ns=(0, other.st_mtime_ns))
+    with Manifest(tmp_path / "out") as manifest:
+        assert [location.name for location in manifest.plan(sources[:1], settings)] == ["one"]
 
 
 def test_a_models_own_file_is_part_of_the_settings(tmp_path: Path, clips: Path) -> None:

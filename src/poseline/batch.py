@@ -26,8 +26,8 @@ from poseline.workers import (
     Outcome,
     ProcessExecutor,
     SerialExecutor,
+    UnitLost,
     Work,
-    WorkerDied,
 )
 
 # All else is imported where it is first wanted: the network is compiled on a thread of its own as soon as the source
@@ -300,7 +300,7 @@ def _run(
             return not outcome.result.interrupted
         if len(requests) == 1 and not on_end:
             raise error
-        died = isinstance(error, WorkerDied)
+        died = isinstance(error, UnitLost)
         own = _is_own(outcome)
         if brief and own and not outcome.traceback:
             pass  # it is in the list at the end
@@ -320,7 +320,7 @@ def _run(
 
 def _is_own(outcome: Outcome) -> bool:
     """Whether an error is one of this source alone, and not of the model or the settings."""
-    return isinstance(outcome.error, SourceError | OutputError | WorkerDied) or bool(outcome.traceback)
+    return isinstance(outcome.error, SourceError | OutputError | UnitLost) or bool(outcome.traceback)
 
 
 class SourceResult(NamedTuple):

@@ -3,9 +3,9 @@
 `batch.jsonl` in the batch's folder holds one JSON record a line; of several about one source, the last counts.
 
 - `{"type":"start","time":s,"sources":n,"kept":n}`: a start of the batch; `time` is Unix time.
-- `{"type":"source","source":...,"folder":...,"state":...,"size":bytes,"modified":ns,"settings":...}`: `state` is
-  `waiting` (not yet run, or cut off), `done`, `failed` or `interrupted`. One that ended has `time`, `frames`,
-  `persons`, `seconds`, `code` (the exit code), `log` (bytes of its log) and `error` as well.
+- `{"type":"source","source":...,"folder":...,"state":...,"size":bytes,"modified":ns,"pictures":hash,"settings":...}`:
+  `state` is `waiting` (not yet run, or cut off), `done`, `failed` or `interrupted`. One that ended has `time`,
+  `frames`, `persons`, `seconds`, `code` (the exit code), `log` (bytes of its log) and `error` as well.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ class Entry:
     """Bytes of the file, or of all its pictures; None of an address."""
     modified: int | None = None
     """When the file, or the latest of its pictures, was changed: nanoseconds of Unix time."""
+    pictures: str = ""
+    """A hash of the size and time of each picture, where there are several."""
     state: str = WAITING
     time: float = 0.0
     """When it ended: Unix time."""
@@ -68,7 +70,8 @@ class Entry:
 
     def is_of(self, other: Entry) -> bool:
         """Whether both are about the same content under the same settings."""
-        return (self.size, self.modified, self.settings) == (other.size, other.modified, other.settings)
+        content = self.size, self.modified, self.pictures, self.settings
+        return content == (other.size, other.modified, other.pictures, other.settings)
 
 
 @dataclass(frozen=True)
@@ -248,7 +251,7 @@ def _records(content: bytes) -> list[dict[str, Any]]:
 def _is_whole(record: Mapping[str, Any]) -> bool:
     """Whether it has what its kind must have, and numbers where numbers belong."""
     needed = {"source": ("source", "folder", "settings"), "start": ("time",)}.get(str(record.get("type")), ())
-    texts = ("source", "folder", "settings", "state", "error")
+    texts = ("source", "folder", "settings", "pictures", "state", "error")
     numbers = ("time", "frames", "persons", "seconds", "code", "log")
     return (
         all(name in record for name in needed)
@@ -269,6 +272,8 @@ def _entries(records: Sequence[Mapping[str, Any]]) -> list[Entry]:
 
 def _as_record(entry: Entry) -> dict[str, Any]:
     fields = {name: getattr(entry, name) for name in Entry.__dataclass_fields__}
+    if not entry.pictures:
+        del fields["pictures"]
     if entry.state == WAITING:
         for name in ("time", "frames", "persons", "seconds", "code", "log", "error"):
             del fields[name]
@@ -276,25 +281,31 @@ def _as_record(entry: Entry) -> dict[str, Any]:
 
 
 def _identity(location: Location) -> str:
-    """What a source is known by: its absolute path, or its address; of several pictures, the first and their number."""
+    """What a source is known by: its absolute path or address; of several pictures, the first's and a hash of all."""
     if location.video:
         return str(location.video.absolute())
     if location.url is not None:
         return redact(location.url)
-    first = location.pictures[0]
-    name = str(first.absolute()) if isinstance(first, Path) else redact(first)
-    return name if len(location.pictures) == 1 else f"{name} and {len(location.pictures) - 1} more"
+    names = [str(place.absolute()) if isinstance(place, Path) else redact(place) for place in location.pictures]
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more, {_hash(names)}"
 
 
 def _entry(location: Location, fingerprint: str) -> Entry:
     states = []
     with suppress(OSError):  # whoever reads it says so better
         states = [path.stat() for path in location.inputs]
+    each = [(state.st_size, state.st_mtime_ns) for state in states]
     return Entry(
         _identity(location), location.name, fingerprint,
-        size=sum(state.st_size for state in states) if states else None,
-        modified=max(state.st_mtime_ns for state in states) if states else None,
+        size=sum(size for size, _ in each) if each else None,
+        modified=max(modified for _, modified in each) if each else None,
+        pictures=_hash(each) if len(each) > 1 else "",
     )  # fmt: skip
+
+
+def _hash(value: object) -> str:
+    """16 letters by which values of JSON's kinds are told apart."""
+    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
 def _fingerprint(settings: Settings) -> str:

@@ -1,7 +1,7 @@
 """Workers: units of work, one after another or at once in processes of their own."""
 
 from poseline.workers.executor import Executor, ProcessExecutor, SerialExecutor
-from poseline.workers.worker import Context, Outcome, Work, Worker, WorkerDied, in_worker
+from poseline.workers.worker import Context, Outcome, UnitLost, Work, Worker, WorkerDied, in_worker
 
 __all__ = [
     "Context",
@@ -9,6 +9,7 @@ __all__ = [
     "Outcome",
     "ProcessExecutor",
     "SerialExecutor",
+    "UnitLost",
     "Work",
     "Worker",
     "WorkerDied",

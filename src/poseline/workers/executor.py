@@ -17,7 +17,8 @@ from typing import Any, TypeAlias
 from poseline.interruption import Interruption
 from poseline.workers.worker import STOP_TIMEOUT, Context, Outcome, Work, Worker, WorkerDied, attempt
 
-_POLL_SECONDS = 0.2
+POLL_SECONDS = 0.2
+"""How often an executor that waits for its units looks whether all are to be stopped."""
 Ended: TypeAlias = Generator[tuple[int, Outcome], None, None]
 OnProgress: TypeAlias = Callable[[int, Any], None]
 
@@ -117,7 +118,7 @@ class ProcessExecutor(Executor):
                         for worker in busy:
                             worker.process.kill()
                     try:
-                        worker, content = events.get(timeout=_POLL_SECONDS)
+                        worker, content = events.get(timeout=POLL_SECONDS)
                     except Empty:
                         continue
                     if not isinstance(content, Outcome):

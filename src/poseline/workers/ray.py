@@ -26,12 +26,11 @@ from poseline import __version__
 from poseline.errors import PoselineError, SettingsError
 from poseline.interruption import SIGNALS, Interruption
 from poseline.optional import require
-from poseline.workers.executor import Ended, Executor, OnProgress
-from poseline.workers.worker import Outcome, Work, Worker, WorkerDied
+from poseline.workers.executor import POLL_SECONDS, Ended, Executor, OnProgress
+from poseline.workers.worker import Outcome, UnitLost, Work, Worker, WorkerDied
 
 _OLDEST = 2, 60
 _CONNECT_SECONDS = 10.0
-_POLL_SECONDS = 0.2
 _RETRIES = 3
 """How often Ray runs a unit again whose machine died."""
 _IN_FLIGHT = 500
@@ -44,15 +43,8 @@ _HEAD = {"node:__internal_head__": 0.001}
 """Keeps an actor on the cluster's first machine, whose end is the cluster's."""
 
 
-class MachineDied(WorkerDied):
+class MachineDied(UnitLost):
     """The machine that a unit ran on was lost, as often as Ray would try again."""
-
-    def __init__(self, why: str) -> None:
-        PoselineError.__init__(self, f"its machine was lost: {why}")
-        self.process_exit_code, self.last_line = 1, why
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.last_line,)
 
 
 class RayCluster:
@@ -147,7 +139,7 @@ class RayExecutor(Executor):
                     while unsent and len(running) < self._most:
                         index = unsent.popleft()
                         running[task.remote(job, [kept], units[index], index, mailbox)] = index
-                    ended, _ = ray.wait([*running], timeout=_POLL_SECONDS)
+                    ended, _ = ray.wait([*running], timeout=POLL_SECONDS)
                     messages = _messages(mailbox)
                     for index, content in messages:
                         on_progress(index, content)
@@ -232,7 +224,10 @@ def run_unit(job: _Job, kept: list[Any], unit: Any, index: int, mailbox: Any) ->
     import ray
 
     if ray.get(mailbox.begin.remote(index)) > 1 + _RETRIES:  # Ray itself sets no limit where memory runs out
-        return Outcome(error=MachineDied(f"its process was ended {1 + _RETRIES} times, as where memory runs out"))
+        times = 1 + _RETRIES
+        return Outcome(
+            error=MachineDied(f"its process was ended {times} times, as where its machine's memory runs out")
+        )
     worker = _worker(job, kept)
     worker.send(unit)
     while True:
@@ -317,7 +312,7 @@ def _outcome(task: Any) -> Outcome:
             )
         return Outcome(error=PoselineError(_brief(error)), traceback=str(error))
     except ray.exceptions.RayError as error:
-        return Outcome(error=MachineDied(_brief(error)))
+        return Outcome(error=MachineDied(f"its machine was lost: {_brief(error)}"))
     return outcome
 
 

@@ -43,7 +43,11 @@ _PARENT_SECONDS = 0.5
 _in_worker = False
 
 
-class WorkerDied(PoselineError):
+class UnitLost(PoselineError):
+    """What worked on a unit came to an end before the unit did, which may be the unit's fault or not."""
+
+
+class WorkerDied(UnitLost):
     """A worker's process ended in the middle of a unit."""
 
     def __init__(self, process_exit_code: int, last_line: str) -> None:
@@ -64,7 +68,7 @@ class Outcome:
     result: Any = None
     """What the work returned."""
     error: PoselineError | None = None
-    """What it raised, or a `WorkerDied`."""
+    """What it raised, or an `UnitLost`."""
     traceback: str = ""
     """Where it was raised in a worker, if it is a bug."""
     started: bool = True
