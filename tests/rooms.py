@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TypeAlias
@@ -20,10 +21,11 @@ Graph: TypeAlias = Mapping[str, set[str]]
 """What each room imports."""
 
 
-def rooms() -> set[str]:
+@cache
+def rooms() -> frozenset[str]:
     """Names of all rooms."""
     folders = {path.parent.name for path in SRC.glob("*/*.py")}
-    return folders | {path.stem for path in SRC.glob("*.py")} - {"__init__"}
+    return frozenset(folders | {path.stem for path in SRC.glob("*.py")} - {"__init__"})
 
 
 def part(module: str) -> str:
@@ -31,13 +33,18 @@ def part(module: str) -> str:
     return ".".join(module.split(".")[1:2])
 
 
-def imports(path: Path) -> Iterator[tuple[str, int]]:
+@cache
+def imports(path: Path) -> list[tuple[str, int]]:
     """Every module that a file imports and the line, wherever in it, but for what is for the type checker alone."""
+    return list(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[tuple[str, int]]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     skipped = {
         id(inner)
         for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
         for child in node.body
         for inner in ast.walk(child)
     }

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from media_worlds import WAIT, until, write_clip
+from conftest import Told
+from media_worlds import WAIT, joined, until, write_clip
 from output_worlds import decoded, lines, seconds
 from test_capture_images import save
 
@@ -65,7 +66,7 @@ def main_job(clip: Path, model: object, folder: Path, frames: int, persons: int)
 
 
 def test_the_main_job(clip: Path, tmp_path: Path) -> None:
-    main_job(clip, "builtin", tmp_path / "out", 200, 6)
+    main_job(joined(tmp_path / "crowd.mp4", clip, packets=60), "builtin", tmp_path / "out", 60, 6)
 
 
 def test_the_main_job_with_other_weights_on_a_real_clip(shared: Path, tmp_path: Path) -> None:
@@ -106,95 +107,115 @@ def test_what_is_logged_is_one_line_where_nobody_watches() -> None:
         (["-c", "mine.yaml"], "unknown setting 'inference.konf'"),
     ],
 )
-def test_a_bad_option_is_2(arguments: list[str], words: str, tmp_path: Path) -> None:
+def test_a_bad_option_is_2(
+    arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
+) -> None:
     (tmp_path / "mine.yaml").write_text("inference:\n  konf: 0.5\n")
-    code, text = refused("run", "clip.mp4", *arguments, cwd=tmp_path)
-    assert code == 2
+    monkeypatch.chdir(tmp_path)
+    code, said, text = told("run", "clip.mp4", *arguments)
+    assert (code, said) == (2, "")
     assert words in text
+    assert re.fullmatch("error: .*\n", text)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
 
 
 @pytest.mark.parametrize(
     "arguments", [["run", "clip.mp4", "-o", "-"], ["skeleton", "-o", "-"], ["bench", "clip.mp4", "--json", "-"]]
 )
-def test_nothing_is_made_that_is_called_as_standard_output_is(arguments: list[str], tmp_path: Path) -> None:
-    code, text = refused(*arguments, cwd=tmp_path)
+def test_nothing_is_made_that_is_called_as_standard_output_is(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, text = told(*arguments)
     assert code == 2
     assert "standard output" in text
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("source", ["", "  "])
-def test_an_empty_source_is_3_and_not_the_whole_folder(source: str, tmp_path: Path) -> None:
+def test_an_empty_source_is_3_and_not_the_whole_folder(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
+) -> None:
     write_clip(tmp_path / "clip.mp4", range(3))
-    code, text = refused("run", source, "-m", "builtin", cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    code, _, text = told("run", source, "-m", "builtin")
     assert code == 3
     assert "a SOURCE is empty" in text
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
 
 
-def test_a_folder_is_searched_to_the_bottom_where_that_is_asked_for(tmp_path: Path) -> None:
+def test_a_folder_is_searched_to_the_bottom_where_that_is_asked_for(tmp_path: Path, told: Told) -> None:
     (tmp_path / "clips" / "sub").mkdir(parents=True)
     write_clip(tmp_path / "clips" / "a.mp4", range(3))
     write_clip(tmp_path / "clips" / "sub" / "a.mp4", range(3))
     (tmp_path / "clips" / "notes.txt").write_text("x")
     run = ("run", tmp_path / "clips", "-m", "builtin", "--imgsz", "64", "--no-video", "--deinterlace", "no")
-    done = poseline(*run, "-o", tmp_path / "flat")
-    assert "clips: 1 file passed over: .txt; 1 folder not searched: sub (--recursive searches folders)" in done.stdout
+    _, said, _ = told(*run, "-o", tmp_path / "flat")
+    assert "clips: 1 file passed over: .txt; 1 folder not searched: sub (--recursive searches folders)" in said
     assert (tmp_path / "flat" / "keypoints.jsonl").exists()
     assert '"deinterlace":"no"' in (tmp_path / "flat" / "keypoints.jsonl").read_text(encoding="utf-8").splitlines()[0]
-    done = poseline(*run, "-o", tmp_path / "deep", "--recursive")
-    assert done.returncode == 0
-    assert "clips: 1 file passed over: .txt\n" in done.stdout
+    code, said, _ = told(*run, "-o", tmp_path / "deep", "--recursive")
+    assert code == 0
+    assert "clips: 1 file passed over: .txt\n" in said
     assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["a", "batch.jsonl", "sub-a"]
 
 
 @pytest.mark.parametrize("arguments", [["run"], ["run", "x", "--nonsense"], ["run", "x", "--crf", "low"], ["nonsense"]])
-def test_bad_usage_is_2(arguments: list[str]) -> None:
-    done = poseline(*arguments)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
+def test_bad_usage_is_2(arguments: list[str], told: Told) -> None:
+    code, said, text = told(*arguments)
+    assert (code, said) == (2, "")
+    assert "Traceback" not in text
 
 
-def test_a_source_that_cannot_be_read_is_3_before_anything_is_made(tmp_path: Path) -> None:
+def test_bad_usage_and_a_bad_option_are_2_for_whoever_started_the_process() -> None:
+    assert poseline("nonsense").returncode == 2
+    assert refused("run", "clip.mp4", "--conf", "2")[0] == 2
+
+
+def test_a_source_that_cannot_be_read_is_3_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
+) -> None:
     (tmp_path / "text.mp4").write_text("no film")
+    assert refused("run", "none.mp4", "-m", "none.pt", cwd=tmp_path)[0] == 3
+    monkeypatch.chdir(tmp_path)
     for source, words in (("none.mp4", "no such file"), ("text.mp4", "not a video"), ("concat:a|b", "no such file")):
-        code, text = refused("run", source, "-m", "none.pt", cwd=tmp_path)
+        code, _, text = told("run", source, "-m", "none.pt")
         assert code == 3
         assert words in text
     assert [path.name for path in tmp_path.iterdir()] == ["text.mp4"]
 
 
-def test_a_model_that_cannot_be_read_is_5(tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_read_is_5(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told) -> None:
     write_clip(tmp_path / "clip.mp4", range(3))
     (tmp_path / "text.pt").write_text("no weights")
+    assert refused("run", "clip.mp4", "-m", "none.pt", cwd=tmp_path)[0] == 5
+    monkeypatch.chdir(tmp_path)
     for model in ("none.pt", "text.pt", "clip.mp4"):
-        code, text = refused("run", "clip.mp4", "-m", model, cwd=tmp_path)
+        code, _, text = told("run", "clip.mp4", "-m", model)
         assert code == 5
         assert model in text
     assert not (tmp_path / "runs").exists()
 
 
-def test_results_are_not_replaced_unasked_and_the_input_never(builtin: Path, tmp_path: Path) -> None:
+def test_results_are_not_replaced_unasked_and_the_input_never(builtin: Path, tmp_path: Path, told: Told) -> None:
     clip = write_clip(tmp_path / "annotated.mp4", range(3))
     before = clip.read_bytes()
     code, text = refused("run", clip, "-m", builtin, "-o", tmp_path, "--overwrite")
     assert code == 4
     assert "would overwrite the input" in text
     assert clip.read_bytes() == before
-    assert poseline("run", clip, "-m", builtin, "-o", tmp_path / "out").returncode == 0
-    code, text = refused("run", clip, "-m", builtin, "-o", tmp_path / "out")
+    assert told("run", clip, "-m", builtin, "-o", tmp_path / "out")[0] == 0
+    code, _, text = told("run", clip, "-m", builtin, "-o", tmp_path / "out")
     assert code == 4
     assert "already holds annotated.mp4" in text
-    assert poseline("run", clip, "-m", builtin, "-o", tmp_path / "out", "--overwrite").returncode == 0
+    assert told("run", clip, "-m", builtin, "-o", tmp_path / "out", "--overwrite")[0] == 0
 
 
-def test_a_place_that_cannot_be_written_is_4(builtin: Path, tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_4(builtin: Path, tmp_path: Path, told: Told) -> None:
     clip = write_clip(tmp_path / "clip.mp4", range(3))
     place = Path("/proc/poseline") if Path("/proc").is_dir() else clip / "out"
     for folder in (place, clip):
-        code, text = refused("run", clip, "-m", builtin, "-o", folder)
+        code, _, text = told("run", clip, "-m", builtin, "-o", folder)
         assert code == 4
         assert str(folder) in text
 
@@ -208,15 +229,15 @@ def test_a_source_that_fails_on_the_way_is_no_success(builtin: Path, tmp_path: P
     assert "none of 2" in lines(tmp_path / "out" / "keypoints.jsonl")[-1]["error"]
 
 
-def test_several_sources_have_a_folder_each_even_under_one_name(builtin: Path, tmp_path: Path) -> None:
+def test_several_sources_have_a_folder_each_even_under_one_name(builtin: Path, tmp_path: Path, told: Told) -> None:
     for name in "ab":
         (tmp_path / name).mkdir()
         write_clip(tmp_path / name / "clip.mp4", range(3))
     sources = [tmp_path / "a" / "clip.mp4", tmp_path / "b" / "clip.mp4"]
     for _ in range(2):  # the second time over the first's results
-        assert poseline("run", *sources, "-m", builtin, "-o", tmp_path / "out", "--overwrite").returncode == 0
-    told = {path.parent.name: lines(path)[0]["source"] for path in (tmp_path / "out").rglob("keypoints.jsonl")}
-    assert told == {"clip": str(sources[0]), "clip-2": str(sources[1])}
+        assert told("run", *sources, "-m", builtin, "-o", tmp_path / "out", "--overwrite")[0] == 0
+    kept = {path.parent.name: lines(path)[0]["source"] for path in (tmp_path / "out").rglob("keypoints.jsonl")}
+    assert kept == {"clip": str(sources[0]), "clip-2": str(sources[1])}
 
 
 def test_one_bad_source_among_several_stops_none_of_the_others(builtin: Path, tmp_path: Path) -> None:
@@ -230,14 +251,13 @@ def test_one_bad_source_among_several_stops_none_of_the_others(builtin: Path, tm
     assert len(logged(tmp_path / "out" / "c")) == 1
 
 
-def test_no_password_is_told_anywhere(builtin: Path) -> None:
+def test_no_password_is_told_anywhere(builtin: Path, told: Told) -> None:
     for password in ("hunter2", "a/hunter2[1]"):
-        done = poseline("run", f"rtsp://admin:{password}@127.0.0.1:1/x", "-m", builtin)
-        told = done.stdout + done.stderr
-        assert done.returncode == 3
-        assert "error: rtsp://***@127.0.0.1:1/x: " in told
-        assert "admin" not in told
-        assert "hunter2" not in told
+        code, said, text = told("run", f"rtsp://admin:{password}@127.0.0.1:1/x", "-m", builtin)
+        assert code == 3
+        assert "error: rtsp://***@127.0.0.1:1/x: " in text
+        assert "admin" not in said + text
+        assert "hunter2" not in said + text
 
 
 def test_a_fault_of_ours_is_1_with_its_traceback_and_no_password() -> None:
@@ -253,17 +273,22 @@ def test_a_fault_of_ours_is_1_with_its_traceback_and_no_password() -> None:
     assert "secret'" not in done.stderr.replace("raise ZeroDivisionError('rtsp://me:secret", "")
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--version"], ["--help"], ["run", "--help"], ["recover", "-h"], ["skeleton", "-h"]]
-)
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"]])
 def test_help_is_there(arguments: list[str]) -> None:
     done = poseline(*arguments)
     assert (done.returncode, done.stderr) == (0, "")
     assert "poseline" in done.stdout
 
 
-def test_every_option_of_run_has_a_word_of_help() -> None:
-    told = poseline("run", "--help").stdout
+@pytest.mark.parametrize("arguments", [["run", "--help"], ["recover", "-h"], ["skeleton", "-h"]])
+def test_each_command_has_its_help(arguments: list[str], told: Told) -> None:
+    code, said, text = told(*arguments)
+    assert (code, text) == (0, "")
+    assert "poseline" in said
+
+
+def test_every_option_of_run_has_a_word_of_help(told: Told) -> None:
+    _, said, _ = told("run", "--help")
     for option in (
         "--model",
         "--live",
@@ -274,7 +299,7 @@ def test_every_option_of_run_has_a_word_of_help() -> None:
         "--fourcc",
         "--log",
     ):
-        assert option in told
+        assert option in said
 
 
 def test_doctor_and_skeleton(tmp_path: Path) -> None:
