@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 _KEPT = 10_000
 
@@ -23,6 +23,11 @@ class Newest:
         """Take the newest value in."""
         self._ring[self._count % self._kept] = value
         self._count += 1
+
+    def extend(self, values: Iterable[float]) -> None:
+        """Take these in, the oldest first."""
+        for value in values:
+            self.append(value)
 
     def __len__(self) -> int:
         return min(self._count, self._kept)
