@@ -243,17 +243,17 @@ def test_formats_are_checked() -> None:
         parse_formats("csv,xls")
 
 
-def test_ten_thousand_frames_take_a_few_seconds(tmp_path: Path) -> None:
-    """From the log to all files: measured 3.2 s of one core; the limit is for a machine more than twice slower."""
+def test_four_thousand_frames_take_a_second_or_two(tmp_path: Path) -> None:
+    """From the log to all files: measured 1.3 s of one core; the limit is for a machine ten times slower."""
     short = disturbed(truth("squat"), 0)
-    repeats = 10_000 // len(short) + 1
-    points = np.concatenate([short.points] * repeats)[:10_000]
-    confidence = np.tile(short.confidence, (repeats, 1))[:10_000]
-    long = motion(np.arange(10_000) / 25, points, (540, 960), confidence=confidence)
+    repeats = 4_000 // len(short) + 1
+    points = np.concatenate([short.points] * repeats)[:4_000]
+    confidence = np.tile(short.confidence, (repeats, 1))[:4_000]
+    long = motion(np.arange(4_000) / 25, points, (540, 960), confidence=confidence)
     log = log_of(tmp_path / "k.jsonl", long)
     began = time.process_time()
     analysis = analyze(log, height=1.8)
     analysis.write(tmp_path / "out", ["csv", "parquet", "trc", "mot"])
-    assert time.process_time() - began < 8
-    assert 130 <= analysis.main.counts["squat"] <= 150
+    assert time.process_time() - began < 13
+    assert 52 <= analysis.main.counts["squat"] <= 60
     assert math.isclose(analysis.rate, 25)
