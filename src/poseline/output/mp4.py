@@ -19,7 +19,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from poseline.frame import plane_pixels, reformatted
 from poseline.output.disk import DiskWatch
-from poseline.output.encoder import CODECS, PLAIN, EncoderName, encoder_options, x264_threads
+from poseline.output.encoder import CODECS, PLAIN, EncoderName, encoder_setup, fragment_seconds
 from poseline.settings import OutputSettings
 
 if TYPE_CHECKING:
@@ -32,9 +32,8 @@ _CONTAINER = {
     # delay_moov: the beginning is written with the first fragment, when it is known where each stream starts; without
     # it a file that is not closed loses the true start of its streams, or pictures of its first fragment
     "movflags": "+hybrid_fragmented+delay_moov",
-    "frag_duration": "200000",  # microseconds; a fragment is what a killed run loses
     "flush_packets": "1",  # or FFmpeg keeps the last 256 KiB in the process
-    "max_interleave_delta": "100000",  # microseconds to wait for audio that has fallen silent
+    "max_interleave_delta": "1",  # microseconds that a picture waits for sound; 0 would be for ever
 }
 
 
@@ -88,14 +87,17 @@ class Mp4:
         self._begin = begin
         if os.path.lexists(path) or os.path.lexists(self.part):
             raise FileExistsError(f"{path.name} or {self.part.name} is already there")
-        options = {**_CONTAINER, **clock_options(time_base, template)}
-        self._container = av.open(str(self.part), "w", format="mp4", options=options)
         self._reformatter, self._plain = VideoReformatter(), PLAIN[encoder]
         self._even = (first.width % 2 == 0, first.height % 2 == 0)
         prepared = self._prepared(first)
         # Not beyond a frame a tick: the last frame would last no tick, and FFmpeg's reader leaves such a one out.
         rate = min(frame_rate or Fraction(30), 1 / time_base)
-        video = self._container.add_stream(CODECS[encoder], rate=rate, options=encoder_options(encoder, settings, live))
+        sound = template is not None
+        setup = encoder_setup(encoder, settings, live=live, height=prepared.height, rate=rate, sound=sound)
+        fragment = max(1, int(1_000_000 * fragment_seconds(rate, sound, setup.held)))  # 0 would be no limit
+        options = {**_CONTAINER, "frag_duration": str(fragment), **clock_options(time_base, template)}
+        self._container = av.open(str(self.part), "w", format="mp4", options=options)
+        video = self._container.add_stream(CODECS[encoder], rate=rate, options=setup.options)
         assert isinstance(video, av.VideoStream)
         self._video = video
         context = self._video.codec_context
@@ -106,10 +108,8 @@ class Mp4:
         context.gop_size = _MOST_BETWEEN_KEYS
         self._second = max(1, round(1 / time_base))
         self._key_due: int | None = None
-        if encoder == "x264":
-            context.thread_count, context.thread_type = x264_threads(
-                settings, live=live, height=prepared.height, rate=rate
-            )
+        if setup.threads:
+            context.thread_count, context.thread_type = setup.threads, setup.thread_type
         context.color_range, context.colorspace = prepared.color_range, prepared.colorspace
         context.color_primaries, context.color_trc = prepared.color_primaries, prepared.color_trc
         self._audio = None if template is None else self._container.add_stream_from_template(template)
