@@ -76,7 +76,7 @@ def boxes(content: bytes) -> Iterator[tuple[str, int, int]]:
         ("veryfast", "many cores", 140),
     ],
 )
-def test_a_killed_run_loses_half_a_second_at_most(preset: str, kind: str, frames: int, tmp_path: Path) -> None:
+def test_a_killed_run_loses_a_fifth_of_a_second_at_most(preset: str, kind: str, frames: int, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     command = [sys.executable, "-c", RECORDER, str(folder), preset, kind]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=CHILD) as child:
@@ -97,7 +97,7 @@ def test_a_killed_run_loses_half_a_second_at_most(preset: str, kind: str, frames
     assert stamps(saved.video) == list(range(saved.frames)), "in the source's own ticks"
     assert saved.lost_seconds == pytest.approx((len(whole) - saved.frames) / 30, abs=1e-5)
     assert saved.lost_seconds is not None
-    assert 0 <= saved.lost_seconds <= 0.5
+    assert 0 <= saved.lost_seconds <= 0.2 + 1e-5
     heard = min(seconds(saved.video)[-1], seconds(SAMPLES / "sprint.mp4", "a")[-1])
     assert seconds(saved.video, "a")[-1] > heard - Fraction(1, 10)
     assert hashlib.sha256(damaged.read_bytes()).digest() == before
@@ -142,7 +142,7 @@ def test_a_file_cut_anywhere_gives_all_its_whole_fragments_or_says_why_not(part:
             assert frames >= most
             most = frames
             torn.with_name("torn.mp4").unlink()
-    assert most >= 100 - 8
+    assert most >= 100 - 6
     assert sorted(path.name for path in part.parent.iterdir()) == ["annotated.mp4.part", "other.mp4", "torn.mp4.part"]
 
 

@@ -11,7 +11,7 @@ from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from poseline.frame import plane_pixels, reformatted
-from poseline.output.encoder import CODECS, PLAIN, EncoderName, encoder_options, x264_threads
+from poseline.output.encoder import CODECS, PLAIN, EncoderName, encoder_setup, fragment_seconds
 from poseline.output.mp4 import EncodedPicture, Mp4
 from poseline.settings import OutputSettings
 
@@ -39,13 +39,18 @@ class EncodingMp4(Mp4):
         template: AudioStream | None,
         begin: int = 0,
     ) -> None:
-        super().__init__(path, (first.width, first.height), time_base, template=template, begin=begin)
         self._reformatter, self._plain = VideoReformatter(), PLAIN[encoder]
         self._even = (first.width % 2 == 0, first.height % 2 == 0)
         prepared = self._prepared(first)
         # Not beyond a frame a tick: the last frame would last no tick, and FFmpeg's reader leaves such a one out.
         rate = min(frame_rate or Fraction(30), 1 / time_base)
-        video = self._container.add_stream(CODECS[encoder], rate=rate, options=encoder_options(encoder, settings, live))
+        sound = template is not None
+        setup = encoder_setup(encoder, settings, live=live, height=prepared.height, rate=rate, sound=sound)
+        fragment = fragment_seconds(rate, sound, setup.held)
+        super().__init__(
+            path, (first.width, first.height), time_base, template=template, begin=begin, fragment=fragment
+        )
+        video = self._container.add_stream(CODECS[encoder], rate=rate, options=setup.options)
         assert isinstance(video, av.VideoStream)
         self._video = video
         context = self._video.codec_context
@@ -56,10 +61,8 @@ class EncodingMp4(Mp4):
         context.gop_size = _MOST_BETWEEN_KEYS
         self._second = max(1, round(1 / time_base))
         self._key_due: int | None = None
-        if encoder == "x264":
-            context.thread_count, context.thread_type = x264_threads(
-                settings, live=live, height=prepared.height, rate=rate
-            )
+        if setup.threads:
+            context.thread_count, context.thread_type = setup.threads, setup.thread_type
         context.color_range, context.colorspace = prepared.color_range, prepared.colorspace
         context.color_primaries, context.color_trc = prepared.color_primaries, prepared.color_trc
         self._start()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import av
 
 from poseline.output.disk import DiskWatch
+from poseline.output.encoder import LONGEST_FRAGMENT
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -28,9 +29,8 @@ _CONTAINER = {
     # delay_moov: the beginning is written with the first fragment, when it is known where each stream starts; without
     # it a file that is not closed loses the true start of its streams, or pictures of its first fragment
     "movflags": "+hybrid_fragmented+delay_moov",
-    "frag_duration": "200000",  # microseconds; a fragment is what a killed run loses
     "flush_packets": "1",  # or FFmpeg keeps the last 256 KiB in the process
-    "max_interleave_delta": "100000",  # microseconds to wait for audio that has fallen silent
+    "max_interleave_delta": "1",  # microseconds that a picture waits for sound; 0 would be for ever
 }
 
 
@@ -82,14 +82,15 @@ class Mp4(ABC):
     """One file of one picture size; audio if there is a `template`. A subclass says how pictures get into it.
 
     Its own time begins `begin` ticks of `time_base` after that of the recording, in which `write` and `mux_audio` are
-    told what comes when.
+    told what comes when. A `fragment` is of so many seconds; 0 for one of a single picture.
 
     Whatever fails in here raises the error of PyAV or of the system; `VideoWriter` says what it means.
     """
 
     def __init__(
-        self, path: Path, size: tuple[int, int], time_base: Fraction, *, template: AudioStream | None, begin: int = 0
-    ) -> None:
+        self, path: Path, size: tuple[int, int], time_base: Fraction, *, template: AudioStream | None, begin: int = 0,
+        fragment: Fraction = LONGEST_FRAGMENT,
+    ) -> None:  # fmt: skip
         self.path = path
         self.part = part_of(path)
         self.size = size
@@ -97,7 +98,8 @@ class Mp4(ABC):
         self._begin = begin
         if os.path.lexists(path) or os.path.lexists(self.part):
             raise FileExistsError(f"{path.name} or {self.part.name} is already there")
-        options = {**_CONTAINER, **clock_options(time_base, template)}
+        microseconds = max(1, int(1_000_000 * fragment))  # 0 would be no limit
+        options = {**_CONTAINER, "frag_duration": str(microseconds), **clock_options(time_base, template)}
         self._container = av.open(str(self.part), "w", format="mp4", options=options)
         self._template = template
         self._last: av.Packet[VideoStream] | None = None
@@ -118,10 +120,14 @@ class Mp4(ABC):
         """Write one picture that the file `takes` at `pts` in units of `time_base`."""
 
     def _mux(self, packet: av.Packet[VideoStream]) -> None:
-        """Write the picture before this one, in order of presentation: only now it is known for how long it is shown.
+        """Write a picture; beside sound the one before it: only now it is known for how long that is shown.
 
-        Where a fragment ends, FFmpeg places the next picture by that. What encoders state is the frame rate's interval.
+        Where a packet of sound ends a fragment, FFmpeg places the next picture by the duration of the one before. What
+        encoders state is the frame rate's interval.
         """
+        if self._audio is None:
+            self._container.mux(packet)
+            return
         if self._last is not None:
             assert packet.pts is not None
             assert self._last.pts is not None
