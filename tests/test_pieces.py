@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from media_worlds import write_clip
+from output_worlds import decoded, seconds
 from poseline import batch, pieces, session
 from poseline.capture import VideoFile, locate
 from poseline.capture.key_frames import Uncuttable, cuts, key_times
@@ -63,14 +64,15 @@ def test_cuts_stand_at_key_frames_and_are_not_too_near(tmp_path: Path) -> None:
 
 
 def run(
-    clip: Path, out: Path, workers: int = 1, capture: dict[str, Any] | None = None
+    clip: Path, out: Path, workers: int = 1, capture: dict[str, Any] | None = None, **drawn: bool
 ) -> tuple[list[dict[str, Any]], Any]:
     """The log's records, and the report."""
     settings = load(
         overrides={
             "inference": {"model": "builtin", "imgsz": 320},
             "capture": capture or {},
-            "output": {"directory": out, "video": False},
+            "output": {"directory": out, "video": bool(drawn)},
+            "overlay": drawn,
         }
     )
     [location] = locate([str(clip)])
@@ -93,14 +95,19 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("short")
-def test_the_log_is_that_of_an_undivided_run(tmp_path: Path) -> None:
+def test_the_log_is_that_of_an_undivided_run_and_so_are_the_times_of_the_video(tmp_path: Path) -> None:
     assert len(cuts(key_times(CROSSING, CaptureSettings()), 1.0)) >= 2
-    whole, report = run(CROSSING, tmp_path / "whole")
-    divided, other = run(CROSSING, tmp_path / "divided", workers=2)
+    whole, report = run(CROSSING, tmp_path / "whole", labels=False)
+    divided, other = run(CROSSING, tmp_path / "divided", workers=2, labels=False)
     assert len({person["id"] for record in whole[1:-1] for person in record["persons"]}) >= 3
     assert without_times(divided) == without_times(whole)
     assert other.counts == report.counts
     assert other.notes == report.notes == []
+    one, many = (tmp_path / name / "annotated.mp4" for name in ("whole", "divided"))
+    assert seconds(one) == seconds(many)
+    assert decoded(many) == report.counts.processed
+    assert [path.name for path in other.files] == [path.name for path in report.files]
+    assert any(meter.name == "encoding" for meter in other.meters), "it was drawn elsewhere"
 
 
 @pytest.mark.usefixtures("short")
@@ -137,13 +144,20 @@ def test_what_could_not_be_decoded_is_told_of_all_pieces_together(tmp_path: Path
     assert other.notes == report.notes
 
 
-@pytest.mark.parametrize(("capture", "reason"), [({"vid_stride": 2}, "--vid-stride"), ({}, "no key frame to cut at")])
+@pytest.mark.parametrize(
+    ("capture", "drawn", "reason"),
+    [
+        ({"vid_stride": 2}, {}, "--vid-stride"),
+        ({}, {}, "no key frame to cut at"),
+        ({}, {"hud": True}, "the pictures are wanted in this process"),
+    ],
+)
 def test_what_cannot_be_cut_runs_whole_and_says_why(
-    capture: dict[str, Any], reason: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    capture: dict[str, Any], drawn: dict[str, bool], reason: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     clip = write_clip(tmp_path / "a.mp4", range(20), options={**PLAIN, "g": "100"})
     with caplog.at_level(logging.INFO, "poseline"):
-        records, report = run(clip, tmp_path / "out", workers=2, capture=capture)
+        records, report = run(clip, tmp_path / "out", workers=2, capture=capture, **drawn)
     assert report.error is None
     assert sum(record["type"] == "frame" for record in records) == 20 // capture.get("vid_stride", 1)
     assert any("one process reads it" in message and reason in message for message in caplog.messages)

@@ -78,6 +78,15 @@ def test_outcomes_keep_the_jobs_order_and_workers_keep_what_is_theirs() -> None:
     }
 
 
+def test_a_unit_begins_when_it_may() -> None:
+    ended: list[int] = []
+    executor = ProcessExecutor(2, may_begin=lambda index: index <= len(ended))
+    outcomes = executor.run(
+        ["count 1", "count 1"], Scripted(), Interruption(), lambda *_: None, lambda index, _: ended.append(index)
+    )
+    assert [outcome.result[1] for outcome in outcomes] == [1, 2], "one worker did both, one after the other"
+
+
 def test_a_worker_that_dies_takes_no_other_job_with_it() -> None:
     outcomes, _, ended = run(["count 1", "die", "count 2", "die", "count 3"], 1)
     codes = [getattr(outcome.error, "process_exit_code", None) for outcome in outcomes]
