@@ -274,3 +274,15 @@ def test_hls_loses_no_frame_to_newer_ones_and_ends_with_its_list(clip: Path, tmp
     shown = np.array(numbers(seen))
     assert np.diff(times) * RATE == pytest.approx(np.diff(shown) % (3 * RATE), abs=0.01), "each frame has its own time"
     assert not [note for note in source.notes if "outage" in note], "its list was closed"
+
+
+def test_hls_may_be_silent_for_a_segment_beside_the_time_out(clip: Path, tmp_path: Path) -> None:
+    needs_ffmpeg()
+    playlist = tmp_path / "live.m3u8"
+    how = ["-c", "copy", "-f", "hls", "-hls_time", "3", "-hls_list_size", "3", str(playlist)]
+    with web_server(tmp_path) as address, ffmpeg("-re", "-stream_loop", "4", "-i", str(clip), *how):
+        assert until(playlist.exists, 20)
+        source = open_source(f"{address}/live.m3u8", PATIENT.model_copy(update={"read_timeout": 1.0}))
+        frames = watched(source, 7 * RATE)
+    assert not [frame.gap for frame in frames if frame.gap]
+    assert np.diff(numbers(frames)) % (3 * RATE) == pytest.approx(1)

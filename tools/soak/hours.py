@@ -293,7 +293,8 @@ def note(soak: Soak, watching: Watching, visitors: list[Visitor], figures: Path 
     grows = slope(soak.looks, SETTLING)
     line = {
         "seconds": round(now.at),
-        "MB": round(now.megabytes, 1),
+        "MB allocated": round(now.megabytes, 1),
+        "MB resident": round(now.resident, 1),
         "MB an hour after 10 minutes": None if grows is None else round(grows, 2),
         "threads": now.threads,
         "open files": now.files,

@@ -17,7 +17,9 @@ class Look:
     at: float
     """Seconds since the start."""
     megabytes: float
-    """PSS of all: pages that several processes share are counted once."""
+    """Memory that they have allocated; pages that several share are counted once."""
+    resident: float
+    """Megabytes with libraries and other files, of which the system keeps as much as it likes."""
     threads: int
     files: int
     """Open ones, and sockets."""
@@ -33,12 +35,22 @@ def look(began: float, process: psutil.Process, folder: Path) -> Look:
     times = [each.cpu_times() for each in all_of_them]
     return Look(
         time.monotonic() - began,
-        sum(each.memory_full_info().pss for each in all_of_them) / 1e6,
+        sum(map(allocated, all_of_them)) / 1e6,
+        sum(each.memory_info().rss for each in all_of_them) / 1e6,
         sum(each.num_threads() for each in all_of_them),
         sum(each.num_fds() for each in all_of_them),
         sum(1 for path in folder.rglob("*") if path.is_file()),
         sum(each.user + each.system for each in times),
     )
+
+
+def allocated(process: psutil.Process) -> int:
+    """Bytes of a process that are not a file's: its part of anonymous and shared memory, as Linux counts them."""
+    found = 0
+    for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith(("Pss_Anon:", "Pss_Shmem:", "SwapPss:")):
+            found += 1024 * int(line.split()[1])
+    return found
 
 
 def slope(looks: list[Look], after: float) -> float | None:

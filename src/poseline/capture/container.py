@@ -113,7 +113,7 @@ def _av_open(
     return av.open(
         address,
         format=form,
-        timeout=(settings.open_timeout, settings.read_timeout),
+        timeout=(settings.open_timeout, network.read_timeout(address, settings.read_timeout)),
         metadata_errors="replace",
         options=options,
         hwaccel=hardware,

@@ -26,6 +26,10 @@ _RTMP_PROBE = "1000000"
 """Microseconds for which FFmpeg looks for further tracks of RTMP, which says at once what it has; usually 5 s."""
 _NEWEST_SEGMENT = "-1"
 """Where a live stream in segments begins; usually the third from the end, which is as many segments older."""
+_SEGMENTS = re.compile(r"^https?://[^?#]*\.m3u8?([?#]|$)", re.IGNORECASE)
+"""Addresses of HLS: FFmpeg takes no other for it, unless the server states the type."""
+_LONGEST_SEGMENT = 20.0
+"""Seconds of a segment, of which nothing comes until it is finished; most have 2 to 10."""
 _DATAGRAM_BUFFER = str(4 * 2**20)
 """Bytes that the system keeps of datagrams until they are read, if it lets us."""
 
@@ -65,6 +69,11 @@ def stream_options(url: str, transport: str) -> dict[str, str]:
 def another_transport_may_help(url: str, error: BaseException) -> bool:
     """Whether an RTSP server that failed like this over one transport may do better over another."""
     return not isinstance(error, _SAME_BY_EVERY_TRANSPORT) and _answers(url)
+
+
+def read_timeout(url: str, wanted: float) -> float:
+    """Seconds to wait for a packet: `wanted`, and in a list of segments also for the next one to be finished."""
+    return wanted + (_LONGEST_SEGMENT if _SEGMENTS.search(url) else 0.0)
 
 
 def check_address(url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -32,14 +33,12 @@ class Receiver:
         opened: the connection; from now on the receiver's.
         decoder: reads its packets here; whoever decodes them may do so on another thread.
         clock: knows when they are to be shown.
-        patience: seconds to wait for a packet, at most; the container's read timeout.
     """
 
-    def __init__(self, opened: Opened, decoder: Decoder, clock: StreamClock, patience: float) -> None:
+    def __init__(self, opened: Opened, decoder: Decoder, clock: StreamClock) -> None:
         self.arrival = 0.0
         """When the packet that was taken last came, in `time.monotonic()` seconds."""
         self._container, self._decoder, self._clock = opened.container, decoder, clock
-        self._patience = patience
         self._waiting: deque[tuple[Packet[VideoStream], float]] = deque()
         self._bytes = 0
         self._changed = threading.Condition()
@@ -81,7 +80,7 @@ class Receiver:
     def _read(self) -> None:
         error: BaseException | None = None
         try:
-            for packet in self._decoder.read(self._patience):
+            for packet in self._decoder.read(float(self._container.read_timeout or math.inf)):
                 if not self._keep(packet, time.monotonic()):
                     break
         except Exception as failure:  # noqa: BLE001 # carried to whoever takes the packets
