@@ -26,7 +26,7 @@ main()
 """
 QUICK = """
 from poseline import doctor
-doctor._child = lambda *_: (0, "poseline: begin\\nposeline:|False|False|None")  # all that is there can be imported
+doctor._run_python = lambda *_: (0, "poseline: begin\\nposeline:|False|False|None")  # all that is there can be imported
 """
 
 
@@ -89,6 +89,18 @@ def test_it_names_packages_that_cannot_be_imported_and_survives_those_that_crash
     assert len(found["packages"].splitlines()) == 3
     assert "cannot be examined" in found["openvino"]
     assert "PyAV" in found["ffmpeg"]
+
+
+@pytest.mark.parametrize(("version", "named"), [("19.0.2", True), ("16.1", True), ("17", False), ("18.99.1", False)])
+def test_it_names_a_package_of_a_version_that_does_not_fit(version: str, named: bool, tmp_path: Path) -> None:
+    metadata = tmp_path / f"av-{version}.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text(f"Metadata-Version: 2.1\nName: av\nVersion: {version}\n")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = python(QUICK + WITHOUT, "torch", "doctor", PYTHONPATH=path)
+    said = findings(done.stdout)["packages"]
+    assert (f"av {version} is not a version that Poseline works with → pip install 'av" in said) is named
+    assert said.count("is not a version") == named
 
 
 @pytest.mark.parametrize("module", ["typer", "av", "pydantic"])
