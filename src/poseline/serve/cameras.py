@@ -58,9 +58,7 @@ def run_served(
         several = len(requests) > 1
         turns = Turns() if several else None
         common = run_one, _OneAtATime(models), turns, several, recordings or Recordings()
-        cameras = [
-            _Camera(feed, _in_memory(request), *common) for feed, request in zip(feeds, requests, strict=True)
-        ]
+        cameras = [_Camera(feed, _in_memory(request), *common) for feed, request in zip(feeds, requests, strict=True)]
         _show_sockets(server, requests)
 
         def stop() -> None:
