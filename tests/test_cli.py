@@ -270,7 +270,7 @@ def test_a_fault_of_ours_is_1_with_its_traceback_and_no_password() -> None:
     assert done.returncode == 1
     assert "Traceback" in done.stderr
     assert "ZeroDivisionError: rtsp://***@host/x" in done.stderr
-    assert "secret'" not in done.stderr.replace("raise ZeroDivisionError('rtsp://me:secret", "")
+    assert "secret" not in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"]])

@@ -238,6 +238,7 @@ def test_ray_that_is_missing_or_too_old_is_named(fake_ray: Any, monkeypatch: pyt
         ("ray://me:secret@127.0.0.1:{free}", "", "nothing answers at 127.0.0.1:{free}"),
         ("ray", "me:secret@127.0.0.1:{free}", "nothing answers at 127.0.0.1:{free}"),
         ("ray", "ray://me:secret@[::1]:{free}", "nothing answers at"),
+        ("ray", "me:secret@head", "head is no HOST:PORT"),
     ],
 )
 def test_an_address_where_nothing_answers_is_named_at_once_without_its_password(

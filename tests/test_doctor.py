@@ -92,6 +92,18 @@ def test_it_names_packages_that_cannot_be_imported_and_survives_those_that_crash
     assert "PyAV" in found["ffmpeg"]
 
 
+@pytest.mark.parametrize(("version", "named"), [("19.0.2", True), ("16.1", True), ("17", False), ("18.99.1", False)])
+def test_it_names_a_package_of_a_version_that_does_not_fit(version: str, named: bool, tmp_path: Path) -> None:
+    metadata = tmp_path / f"av-{version}.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text(f"Metadata-Version: 2.1\nName: av\nVersion: {version}\n")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = python(QUICK + WITHOUT, "torch", "doctor", PYTHONPATH=path)
+    said = findings(done.stdout)["packages"]
+    assert (f"av {version} is not a version that Poseline works with → pip install 'av" in said) is named
+    assert said.count("is not a version") == named
+
+
 @pytest.mark.parametrize("module", ["typer", "av", "pydantic"])
 def test_a_run_without_a_package_says_which_and_who_knows_more(module: str, tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").touch()

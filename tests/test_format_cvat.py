@@ -178,3 +178,17 @@ def test_what_is_not_cvats_is_refused(text: str, log: Path, tmp_path: Path) -> N
     if "annotations/" not in text:
         with pytest.raises(OutputError, match="is not CVAT's"):
             FORMATS["cvat"].validate(folder)
+
+
+@pytest.mark.parametrize("bomb", ["claims", "text", "none"])
+def test_an_archive_that_unpacks_to_gigabytes_is_refused(
+    bomb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("poseline.formats.cvat._LARGE", 3 << 20)
+    path = tmp_path / "bomb.zip"
+    content = b"<annotations><meta><task><source>" + b" " * ((4 if bomb == "claims" else 2) << 20)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("other.xml" if bomb == "none" else "annotations.xml", content)
+    said = {"claims": "more than CVAT's hold", "text": "a text of more than 10000 letters", "none": "holds no annot"}
+    with pytest.raises(SourceError, match=said[bomb]):
+        import_log(path, "cvat", fps=FPS, size=SIZE)

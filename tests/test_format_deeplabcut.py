@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,25 @@ def test_a_file_from_elsewhere_runs_no_code(log: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="it holds posix.mkdir"):
         import_log(path, "deeplabcut-h5", fps=10, size=SIZE)
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.system("h5py")
+@pytest.mark.parametrize(
+    "content", [b"\x80\x02Nr\xff\xff\xff\x7f.", b"\x80\x04\x95" + 7 * b"\xff" + b"\x0f", b"", b"("]
+)
+def test_a_header_that_asks_for_all_memory_or_is_cut_is_refused(content: bytes, log: Path) -> None:
+    """The first numbers one value 2,147,483,647: the unpickler that is written in C makes room for all before it."""
+    import h5py
+
+    path = export_log(log, "deeplabcut-h5").paths[0]
+    with h5py.File(path, "r+") as file:
+        file["df_with_missing/table"].attrs["values_block_0_kind"] = np.void(content or b"\0")
+    tracemalloc.start()
+    with pytest.raises(SourceError, match="is not DeepLabCut's"):
+        import_log(path, "deeplabcut-h5", fps=10, size=SIZE)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 50e6
 
 
 READ = """

@@ -86,6 +86,38 @@ def test_other_files_are_refused_and_torn_ones_not_valid(name: str, log: Path, t
         import_log(tmp_path / "other.h5", name, fps=25, size=SIZE)
 
 
+@pytest.mark.parametrize("made", ["huge", "external", "virtual", "link", "cycle", "soft"])
+def test_arrays_that_are_huge_or_in_another_file_are_refused(made: str, log: Path, tmp_path: Path) -> None:
+    import h5py
+
+    path = export_log(log, "sleap-analysis").paths[0]
+    secret = tmp_path / "secret.h5"
+    with h5py.File(secret, "w") as file:
+        file["tracks"] = np.zeros((1, 2, 17, 5))
+    with h5py.File(path, "r+") as file:
+        shape = file["tracks"].shape
+        if made in ("cycle", "soft"):
+            file["self"] = file["/"] if made == "cycle" else h5py.SoftLink("/nowhere")
+        else:
+            del file["tracks"]
+        if made == "huge":
+            file.create_dataset("tracks", (*shape[:3], 10**10), "f8", chunks=(1, 1, 1, 1000))
+        elif made == "external":
+            file.create_dataset("tracks", shape, "f8", external=[(str(secret), 0, 8 * int(np.prod(shape)))])
+        elif made == "virtual":
+            layout = h5py.VirtualLayout(shape, "f8")
+            layout[0, 0, 0, :5] = h5py.VirtualSource(str(secret), "tracks", (1, 2, 17, 5))[0, 0, 0, :]
+            file.create_virtual_dataset("tracks", layout)
+        elif made == "link":
+            file["tracks"] = h5py.ExternalLink(str(secret), "tracks")
+    if made in ("cycle", "soft"):
+        assert len(import_log(path, "sleap-analysis", fps=25, size=SIZE).tracks) == COUNT
+        return
+    said = "more than the file can hold" if made == "huge" else "its tracks is in another file, which is not opened"
+    with pytest.raises(SourceError, match=said):
+        import_log(path, "sleap-analysis", fps=25, size=SIZE)
+
+
 def test_several_videos_or_skeletons_are_refused(log: Path) -> None:
     import h5py
 

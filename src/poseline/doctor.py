@@ -118,7 +118,11 @@ def _packages() -> Iterator[Finding]:
         elif module in broken:
             text = f"{name} cannot be imported: {broken[module]}"
             yield Finding("packages", text, f"pip install --force-reinstall '{_requirement(name)}'")
-    if not missing and not broken:
+    unfit = [name for name in packages if name not in missing and not _fits(name)]
+    for name in unfit:
+        text = f"{name} {version(name)} is not a version that Poseline works with"
+        yield Finding("packages", text, f"pip install '{_requirement(name)}'")
+    if not missing and not broken and not unfit:
         yield Finding("packages", "all there")
 
 
@@ -130,6 +134,22 @@ def _requirement(name: str) -> str:
             if re.fullmatch(rf"{re.escape(name)}\s*[<>=!~].*", specifier):
                 return specifier
     return name
+
+
+def _fits(name: str) -> bool:
+    """Whether the installed version is one that Poseline takes; pip sees to it, unless it is told `--no-deps`."""
+    try:
+        here = _numbers(version(name))
+    except PackageNotFoundError:  # another package has its module, such as opencv-python-headless
+        return True
+    bounds = re.findall(r"(>=|<)\s*([\d.]+)", _requirement(name))
+    return all(here >= _numbers(bound) if sign == ">=" else here < _numbers(bound) for sign, bound in bounds)
+
+
+def _numbers(version: str) -> list[int]:
+    """What versions are compared by: `18.1.0rc1` is 18, 1; zeros at the end mean nothing."""
+    leading = re.match(r"[\d.]*\d", version)
+    return [int(number) for number in re.sub(r"(\.0+)+$", "", leading[0]).split(".")] if leading else []
 
 
 def _is_there(module: str) -> bool:

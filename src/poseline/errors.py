@@ -12,32 +12,97 @@ PoselineError                      1
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from typing import Any
 
 _WORD = re.compile(r"\S+")
-_QUERY_VALUE = re.compile(r"([?&;])([\w-]+)=([^&;\s'\"#]+)")
 _SECRET = re.compile(r"(?i)pas|pwd|token|secret|auth|sig|credential|^(?:api)?key$|[_-](?:api)?key$")
 """What the names of such values have in them. All patterns take time in proportion to the text: it may be a file's."""
+_VALUE_END = re.compile(r"""[&#]|;(?=[\w.%\[\]-]+=)|['"](?=[\s,:;)\]}]|$)""")
+"""What ends a value: the next one's name, or the quote around the address."""
+_HEADER = re.compile(
+    r"""(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|x-(?:api-key|auth-token))(["']?\s*[:=])[^\r\n]+"""
+)
+"""A header of HTTP that proves who somebody is; up to the end of its line."""
 
 _LONGEST = 1800
 """Letters of an error's text."""
 
 
 def redact(text: str) -> str:
-    """Hide the user name and password of every URL in `text`, and secrets in its query."""
-    if "://" in text and "@" in text:
+    """Hide the user name and password of every URL in `text`, and secrets in its query, its path and its headers."""
+    if "@" in text and ":/" in text:
         text = _WORD.sub(_without_credentials, text)
-    return _QUERY_VALUE.sub(_without_secret, text) if "=" in text else text
+    if ":" in text or "=" in text:
+        text = _HEADER.sub(r"\1\2 ***", text)
+    return _WORD.sub(_without_secrets, text) if "=" in text else text
+
+
+def redact_error(error: BaseException) -> BaseException:
+    """The error itself, with the same hidden in what it shows: it may stand as the cause of another one.
+
+    Those of FFmpeg and the system have the address that failed in their texts.
+    """
+    error.args = tuple(map(redacted, error.args))  # FFmpeg's have all in these: the address, and what it said last
+    for name in ("filename", "filename2"):
+        with suppress(AttributeError):  # not the system's
+            setattr(error, name, redacted(getattr(error, name)))
+    return error
+
+
+def redacted(part: Any) -> Any:
+    """The value with passwords hidden, where it is a text or a tuple of texts."""
+    if isinstance(part, tuple):
+        return tuple(map(redacted, part))
+    return redact(part) if isinstance(part, str) else part
 
 
 def _without_credentials(word: re.Match[str]) -> str:
     """Up to the last @ of a word, since a password may hold / : # and @ itself: hiding too much is the safe side."""
-    before, mark, rest = word[0].partition("://")
-    _, at, host = rest.rpartition("@")
-    return f"{before}{mark}***@{host}" if at else word[0]
+    text = word[0]
+    begin = text.find(":/")
+    while begin >= 0 and not _is_behind_a_scheme(text, begin):
+        begin = text.find(":/", begin + 1)
+    if begin < 0:
+        return text
+    begin += 3 if text.startswith("://", begin) else 2
+    at = text.rfind("@", begin)
+    if at < 0:
+        return text
+    if _is_in_a_secret(text[begin:at]):
+        found = _VALUE_END.search(text, at)
+        at = len(text) if found is None else found.start()
+    return f"{text[:begin]}***{text[at:]}"
 
 
-def _without_secret(value: re.Match[str]) -> str:
-    return f"{value[1]}{value[2]}=***" if _SECRET.search(value[2]) else value[0]
+def _is_in_a_secret(before: str) -> bool:
+    """Whether an @ behind this part of an address, from its host on, belongs to a value of its query that is secret."""
+    host = re.split(r"[/?#]", before, maxsplit=1)[0].rpartition("@")[2]
+    name, equals, _ = re.split(r"[?&;]", before)[-1].partition("=")
+    return bool(equals and _SECRET.search(name)) and (":" not in host or host.rpartition(":")[2].isdecimal())
+
+
+def _is_behind_a_scheme(text: str, colon: int) -> bool:
+    """Whether it is an address's; a drive of Windows has one letter. Path() makes one slash of an address's two."""
+    return text.startswith("://", colon) or (colon >= 2 and text[colon - 2 : colon].isalnum())
+
+
+def _without_secrets(word: re.Match[str]) -> str:
+    """The values of an address's query, or of its path: some cameras want `/user=NAME_password=WORD_channel=1`."""
+    text = word[0]
+    if not any(sign in text for sign in (":/", "?", "&", ";")):
+        return text
+    shown, begin = list[str](), 0
+    while (equals := text.find("=", begin)) >= 0:
+        name = re.split(r"[?&;/#|,]", text[begin:equals])[-1]
+        shown.append(text[begin : equals + 1])
+        begin = equals + 1
+        if _SECRET.search(name):
+            found = _VALUE_END.search(text, begin)
+            end = len(text) if found is None else found.start()
+            shown.append("***" if end > begin else "")
+            begin = end
+    return "".join([*shown, text[begin:]])
 
 
 def _shortened(text: str) -> str:

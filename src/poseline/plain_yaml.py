@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from poseline.errors import redact
+
 _BRACKET = re.compile(r"[\[\]{}]")
 _MOST_VALUES = 100_000
 """Values in a file, where those that are referred to again count again."""
@@ -35,10 +37,20 @@ def load_plain(text: str) -> Any:
     except RecursionError:
         raise NotPlainError("it is nested too deeply") from None
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, OverflowError) as error:  # a date of month 13, too
-        raise NotPlainError(" ".join(str(error).split())[:_MOST_LETTERS]) from error
+        raise NotPlainError(redact(" ".join(_words(error).split()))[:_MOST_LETTERS]) from None
     if _is_over_limit(value):
         raise NotPlainError(f"it holds more than {_MOST_VALUES} values, or refers to itself")
     return value
+
+
+def _words(error: Exception) -> str:
+    """What is wrong, and where: PyYAML's own text quotes a piece of the line, which may begin within a password."""
+    problem, mark = getattr(error, "problem", None), getattr(error, "problem_mark", None)
+    if not problem:
+        return str(error)
+    context = getattr(error, "context", None)
+    where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+    return f"{context}, {problem}{where}" if context else f"{problem}{where}"
 
 
 def _depth(text: str) -> int:

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from poseline.amounts import bytes_in, seconds_in
-from poseline.errors import SettingsError
+from poseline.errors import SettingsError, redact, redacted
 from poseline.plain_yaml import NotPlainError, load_plain
 from poseline.words import did_you_mean
 
@@ -158,9 +158,9 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
-        """For `repr`: what is not as it is by default."""
+        """For `repr`: what is not as it is by default, with passwords hidden."""
         defaults = {name: field.default for name, field in type(self).model_fields.items()}
-        return ((name, value) for name, value in self if value != defaults[name])
+        return ((name, redacted(value)) for name, value in self if value != defaults[name])
 
     def __str__(self) -> str:
         return repr(self)
@@ -472,10 +472,10 @@ def _words(problem: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """The value as Python writes it; of a long one the beginning."""
-    text = repr(value)
+    """The value as Python writes it; of a long one the beginning, of which nobody could see that it is a password."""
+    text = redact(repr(value))
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 def _where(problem: Any) -> str:
-    return ".".join(str(part)[:_MOST_SHOWN] for part in problem["loc"])
+    return ".".join(redact(str(part))[:_MOST_SHOWN] for part in problem["loc"])

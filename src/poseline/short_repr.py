@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from poseline.errors import redact
+
 _LENGTH = 60
 """Characters of one field; what is longer is told by its kind and size."""
 _FEW = 20
@@ -26,14 +28,14 @@ def _short(value: Any) -> str:
         return f"<{'x'.join(map(str, value.shape))} {value.dtype}>"
     if isinstance(value, Collection) and not isinstance(value, str | bytes):
         return _of_collection(value)
-    text = repr(value)
+    text = redact(repr(value))
     if len(text) <= _LENGTH:
         return text
     return f"{type(value).__name__}(...)" if is_dataclass(value) else f"{text[: _LENGTH - 3]}..."
 
 
 def _of_collection(values: Collection[Any]) -> str:
-    if len(values) <= _FEW and len(text := repr(values)) <= _LENGTH:
+    if len(values) <= _FEW and len(text := redact(repr(values))) <= _LENGTH:
         return text
     if isinstance(values, dict):
         return f"<{len(values)} keys>"

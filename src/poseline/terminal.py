@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
 
-from poseline.errors import PoselineError
+from poseline.errors import PoselineError, redact
 from poseline.pose import describe
 from poseline.words import counted
 
@@ -57,7 +57,8 @@ class _Stream:
         return stream is not None and (stream.isatty() or not _ASKED.isdisjoint(os.environ)) and self.rich.is_terminal
 
     def show(self, text: str, style: str = "", lead: str = "", lead_style: str = "") -> None:
-        """A line as it is: no word of it is markup, and no path is broken in two. `lead` comes before it."""
+        """A line: no word of it is markup, no path is broken in two, passwords are hidden. `lead` comes before it."""
+        text = redact(text)
         if self.is_terminal:
             from rich.text import Text
 

@@ -31,6 +31,11 @@ def often(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
+def cell(text: str) -> str:
+    """A text for a CSV: with a quote before it where a spreadsheet would take it for a formula, and run it."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
 _ALIKE, _STEMS_ALIKE = 0.6, 0.7
 """Parts of two names that agree, by difflib's measure, from which one may be meant by the other."""
 _MOST_FILES = 10_000

@@ -138,7 +138,9 @@ def main() -> int:
             print(f"run {number} ({run.ending}): {fault}", file=sys.stderr)
         endings[run.ending] += 1
     faulthandler.cancel_dump_traceback_later()
-    print(f"{chosen.runs} runs, {faults} faults, seed {chosen.seed}, {time.monotonic() - begun:.0f} s; {dict(endings)}")
+    gil = "with" if getattr(sys, "_is_gil_enabled", lambda: True)() else "without"
+    seconds = time.monotonic() - begun
+    print(f"{chosen.runs} runs {gil} the GIL, {faults} faults, seed {chosen.seed}, {seconds:.0f} s; {dict(endings)}")
     return 1 if faults else 0
 
 

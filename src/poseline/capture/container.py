@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from poseline.capture import network
 from poseline.capture.fragments import forged_count
 from poseline.capture.recognise import ANIMATED_WEBP, MOTION_JPEG, Kind, recognise
-from poseline.errors import SourceError
+from poseline.errors import SourceError, redact_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,7 +150,7 @@ def _connected(url: str, settings: CaptureSettings, form: str | None) -> tuple[I
         try:
             container = _av_open(url, settings, options, form=form)
         except DAMAGE as error:
-            failure: BaseException = error
+            failure = redact_error(error)
             refused = transport and getattr(error, "errno", None) == errno.EPROTONOSUPPORT
             waited = time.monotonic() - started
             reason = "the server does not offer it" if refused else explain(error, waited, settings.open_timeout)

@@ -32,7 +32,7 @@ def is_image_address(url: str) -> bool:
 
 def image_name(url: str) -> str:
     """A short name of the picture at an address, without suffix; empty where its path has none."""
-    return path_of(url).stem
+    return path_of(url).stem.rpartition("@")[2]  # before it, a password that holds a /
 
 
 def not_one_picture(name: str, found: Recognised) -> str:

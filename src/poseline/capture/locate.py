@@ -21,13 +21,14 @@ from poseline.capture.file import NoFrame, SimulatedCamera, VideoFile, check_rea
 from poseline.capture.folder import Search, listed, matching, shortened
 from poseline.capture.http_address import NotAnImage, image_name, is_http, is_image_address
 from poseline.capture.images import Images
-from poseline.capture.network import STREAM_SCHEMES, may_be_live
+from poseline.capture.network import STREAM_SCHEMES, may_be_live, named_host
 from poseline.capture.part import NoPart, refuse_part
 from poseline.capture.recognise import ANIMATED_WEBP, IMAGE_SUFFIXES, MOTION_JPEG, Kind, Recognised, recognise
 from poseline.capture.source import Source
 from poseline.capture.stream import NetworkStream, is_live
 from poseline.errors import SourceError, redact
 from poseline.home import expanded
+from poseline.short_repr import short_repr
 from poseline.words import counted
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("poseline")
 
 _YOUTUBE = r"(www\.|m\.)?(youtube\.com|youtu\.be)/"
+_WITHOUT_SCHEME = re.compile(r"[^\s/:@]{2,}:\S+@[\w.-]+(:\d+)?(/\S*)?")
+"""`user:password@host`."""
 _NO_VIDEO = (av.error.ArgumentError, av.error.InvalidDataError, av.error.PatchWelcomeError)
 """What FFmpeg says of a picture behind an address."""
 
@@ -53,6 +56,8 @@ class Location:
     """Files, and addresses of pictures."""
     own: tuple[tuple[str, Any], ...] = ()
     """Settings of this source alone, by the names of `CaptureSettings`; they win."""
+
+    __repr__ = short_repr  # which hides passwords
 
     @property
     def live(self) -> bool:
@@ -279,6 +284,10 @@ def _expand(source: str, recursive: bool) -> list[Location]:
         if "**" in source:  # what folders hold is matched already
             matches = [match for match in matches if not match.is_dir()]
         return _folder(path, matches, recursive)
+    if _WITHOUT_SCHEME.fullmatch(source) and not os.path.lexists(path):  # it is not repeated: it may hold a password
+        raise SourceError(
+            f"an address begins with its scheme, such as rtsp://; the one of {source.rpartition('@')[2]} has none"
+        )
     check_readable(path)
     return [_file(path)]
 
@@ -293,9 +302,7 @@ def _address(url: str) -> Location:
         raise SourceError(f"{url}: is a page, not a video; fetch the video first: yt-dlp -o clip.mp4 ADDRESS")
     if is_image_address(url) and (name := image_name(url)):
         return Location(name, pictures=(url,))
-    # Not urlsplit: a password may hold / # ? and [ too, and must not become a part of the folder's name.
-    host = re.split(r"[/?#]", rest.rpartition("@")[2])[0]
-    host = re.sub(r"[^\w.-]+", "-", host).strip("-") or "stream"
+    host = re.sub(r"[^\w.-]+", "-", named_host(url)).strip("-") or "stream"
     return Location(f"{scheme}-{host}", url=url)
 
 

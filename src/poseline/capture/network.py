@@ -107,6 +107,14 @@ def check_host(url: str) -> None:
         raise SourceError(f"{url}: the host{named} is not known (is its name right?){hint}") from error
 
 
+def named_host(url: str) -> str:
+    """Host and port of an address, for a name: nothing of a password, which may hold / # ? @ and [ as they are."""
+    rest = url.partition("://")[2]
+    if _misplaced(rest):
+        return re.split(r"[/?#&;=]", rest.rpartition("@")[2])[0]
+    return _authority(url).rpartition("@")[2]
+
+
 def password_hint(url: str) -> str:
     """What to try where an address that failed may have an @ in its user name or password; else nothing."""
     return f"; in a user name or password {_ESCAPES}" if url.count("@") > 1 else ""

@@ -15,6 +15,7 @@ from poseline.atomic import cause, replacing
 from poseline.comparison.align import Aligned, Alignment, align
 from poseline.comparison.dtw import Doubles
 from poseline.errors import OutputError, SettingsError
+from poseline.words import cell
 
 FILES = ("angles.csv", "events.csv", "compare.json")
 SCHEMA = 1
@@ -220,4 +221,6 @@ def _who(analysis: Analysis) -> dict[str, Any]:
 
 
 def _cell(value: object) -> object:
+    if isinstance(value, str):
+        return cell(value)
     return f"{value:.6g}" if isinstance(value, float) else "" if value is None else value

@@ -34,6 +34,10 @@ from poseline.skeleton import COCO17, Skeleton
 
 XML, LABELS = "annotations.xml", "labels.json"
 _LABEL = "person"
+_LARGE, _DENSEST = 256 << 20, 200
+"""Bytes of the XML in an archive that may be, whatever its size; and how much smaller deflate makes such lines."""
+_LONGEST = 10_000
+"""Letters between two tags: names, numbers and white space."""
 
 
 def write(tracks: Tracks, target: Path, _: ExportOptions) -> Sequence[str]:
@@ -250,6 +254,8 @@ class _Parsed:
     def text(self, part: str) -> None:
         """A piece of an element's text."""
         self._text += part
+        if len(self._text) > _LONGEST:
+            raise ValueError(f"a text of more than {_LONGEST} letters")
 
     def end(self, tag: str) -> None:
         """End an element."""
@@ -303,7 +309,14 @@ def _opened(path: Path) -> IO[bytes]:
     if path.is_dir():
         path = path / XML
     if path.suffix.lower() == ".zip":
-        return zipfile.ZipFile(path).open(XML)
+        archive = zipfile.ZipFile(path)
+        try:
+            held = archive.getinfo(XML)
+        except KeyError:
+            raise SourceError(f"{path}: holds no {XML}") from None
+        if held.file_size > max(_LARGE, _DENSEST * held.compress_size):
+            raise SourceError(f"{path}: its {XML} claims {held.file_size} bytes, more than CVAT's hold")
+        return archive.open(held)
     return path.open("rb")
 
 

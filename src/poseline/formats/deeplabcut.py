@@ -23,6 +23,7 @@ from poseline.formats.options import ExportOptions, ImportOptions
 from poseline.formats.registry import Read
 from poseline.log import Tracks
 from poseline.log.tracks import Doubles
+from poseline.words import cell
 
 SCORER = "poseline"
 _COORDS = ("x", "y", "likelihood")
@@ -95,7 +96,7 @@ def write(tracks: Tracks, target: Path, _: ExportOptions) -> Sequence[str]:
     head = io.StringIO()
     lines = csv.writer(head, lineterminator="\n")
     for index, level in enumerate(table.levels):
-        lines.writerow([level, *(column[index] for column in table.columns)])
+        lines.writerow([level, *(cell(column[index]) for column in table.columns)])
     with replacing(target) as temporary, temporary.open("wb") as file:
         file.write(head.getvalue().encode())
         pl.DataFrame(columns).with_columns(pl.col(pl.Float64).fill_nan(None)).write_csv(file, include_header=False)

@@ -155,6 +155,8 @@ def _persons(path: Path) -> list[_Person]:
     from ndx_pose import PoseEstimation
     from pynwb import NWBHDF5IO
 
+    with opened(path, "NWB's file of poses", "processing"):
+        pass
     try:
         with warnings.catch_warnings(), NWBHDF5IO(str(path), "r", load_namespaces=True) as file:
             warnings.simplefilter("ignore")  # of namespaces that are cached in the file, and here too

@@ -145,7 +145,7 @@ _ALL = (
     _own("coco", suffix=".coco.json", takes_pictures=True),
     _own("coco-results", suffix=".coco-results.json"),
     _own("cvat", folder=True),
-    _own("deeplabcut", suffix=".dlc.csv"),
+    _own("deeplabcut", suffix=".dlc.csv", needs=("polars",)),
     _own("deeplabcut-h5", suffix=".dlc.h5", needs=("h5py",)),
     _own("movement", suffix=".movement.nc", needs=("h5py",)),
     _own("mot", suffix=".mot.txt"),
@@ -155,7 +155,7 @@ _ALL = (
     _own("rerun", suffix=".rrd", reads=False, takes_pictures=True, needs=("rerun",)),
     _own("sleap", suffix=".slp", needs=("h5py",)),
     _own("sleap-analysis", suffix=".analysis.h5", needs=("h5py",)),
-    _own("trc", writes=False),
+    _own("trc", writes=False, needs=("polars",)),
     _own("yolo", folder=True, takes_pictures=True),
 )
 FORMATS: dict[str, Format] = {each.name: each for each in _ALL}

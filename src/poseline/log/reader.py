@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 import numpy as np
 import orjson
 
-from poseline.errors import SourceError
+from poseline.errors import SourceError, redact
 from poseline.frame import Gap
 from poseline.log.records import SCHEMA, rounded_person
 from poseline.log_files import first_record, log_file, part_after
@@ -219,7 +219,9 @@ class LogReader:
         try:
             _check_header(run)
         except (ValueError, TypeError, AttributeError, OverflowError) as error:
-            raise SourceError(f"{self.path}: the keypoint log's first line is garbled: {str(error)[:200]}") from error
+            raise SourceError(
+                f"{self.path}: the keypoint log's first line is garbled: {redact(str(error))[:200]}"
+            ) from error
         return run
 
     def _parse(self, line: bytes) -> tuple[dict[str, Any], LoggedFrame] | None:

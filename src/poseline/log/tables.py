@@ -9,7 +9,7 @@ where the model knows more than one class, `class`; where the log is not of one 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from poseline.atomic import cause, replacing
 from poseline.errors import OutputError
 from poseline.log.reader import LoggedFrame, LogReader
+from poseline.words import cell
 
 if TYPE_CHECKING:
     import polars as pl
@@ -81,7 +82,7 @@ def _require_columns(path: Path, columns: Sequence[str]) -> None:
 def _sink(log_path: Path, path: Path, kind: str, raw: bool) -> None:
     import polars as pl
 
-    table = _scan(LogReader(log_path, raw=raw))
+    table = _scan(LogReader(log_path, raw=raw), cell if kind == "csv" else str)
     with replacing(path) as temporary:
         try:
             table.sink_csv(temporary) if kind == "csv" else table.sink_parquet(temporary)
@@ -89,14 +90,14 @@ def _sink(log_path: Path, path: Path, kind: str, raw: bool) -> None:
             raise OutputError(f"{path}: the table cannot be written: {cause(error)}") from error
 
 
-def _scan(reader: LogReader) -> pl.LazyFrame:
-    """A table that polars draws from the log chunk by chunk while it writes."""
+def _scan(reader: LogReader, text: Callable[[str], str]) -> pl.LazyFrame:
+    """A table that polars draws from the log chunk by chunk while it writes; `text` makes a cell of a name."""
     import polars as pl
     from polars.io.plugins import register_io_source
 
     sizes_differ, aspects_differ = reader.differing()
     changing = [*(("width", "height") if sizes_differ else ()), *(("pixel_aspect",) if aspects_differ else ())]
-    schema = pl.Schema(_columns(reader, changing))
+    schema = pl.Schema({text(name): kind for name, kind in _columns(reader, changing).items()})
 
     def chunks(
         columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
@@ -104,7 +105,7 @@ def _scan(reader: LogReader) -> pl.LazyFrame:
         del predicate, n_rows, batch_size  # they may be asked for only in a query, and this is a copy
         records = reader.records()
         while batch := list(islice(records, _CHUNK)):
-            rows = chain.from_iterable(_rows(record, frame, reader, changing) for record, frame in batch)
+            rows = chain.from_iterable(_rows(record, frame, reader, changing, text) for record, frame in batch)
             table = pl.DataFrame(list(rows), schema=schema, orient="row")
             yield table if columns is None else table.select(columns)
 
@@ -126,10 +127,10 @@ def _columns(reader: LogReader, changing: Sequence[str]) -> dict[str, Any]:
 
 
 def _rows(
-    record: dict[str, Any], frame: LoggedFrame, reader: LogReader, changing: Sequence[str]
+    record: dict[str, Any], frame: LoggedFrame, reader: LogReader, changing: Sequence[str], text: Callable[[str], str]
 ) -> Iterator[tuple[Any, ...]]:
     shape = tuple(getattr(frame, name) for name in changing)
-    tail: tuple[Any, ...] = () if reader.run.get("video") else (frame.source,)
+    tail: tuple[Any, ...] = () if reader.run.get("video") else (text(frame.source),)
     for person in record["persons"]:
         values = chain.from_iterable(person["keypoints"])
         kind = (person.get("class", 0),) if reader.classes else ()

@@ -13,6 +13,7 @@ from poseline.frame import Pixels
 from poseline.results.boxes import Boxes
 from poseline.results.keypoints import Keypoints
 from poseline.results.pictured import Pictured
+from poseline.words import cell
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -68,7 +69,10 @@ class Exportable(Pictured):
         import polars
 
         rows = self.summary(normalize, decimals)
-        flat = [{key: str(value) if isinstance(value, dict) else value for key, value in row.items()} for row in rows]
+        flat = [
+            {key: cell(str(value)) if isinstance(value, dict | str) else value for key, value in row.items()}
+            for row in rows
+        ]
         return polars.DataFrame(flat).write_csv()
 
     def to_json(self, normalize: bool = False, decimals: int = 5) -> str:
@@ -142,3 +146,7 @@ def _widened(first: float, last: float, limit: int) -> tuple[int, int]:
     """A stretch from `first` to `last`, made longer for a crop, within 0..`limit`."""
     middle, half = (first + last) / 2, ((last - first) * _CROP_GAIN + _CROP_MARGIN) / 2
     return max(0, int(middle - half)), min(limit, int(middle + half))
+
+
+def _cell(value: Any) -> Any:
+    return cell(str(value)) if isinstance(value, dict | str) else value

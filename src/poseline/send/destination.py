@@ -104,6 +104,10 @@ def parse(address: str) -> Destination:
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
     except ValueError:
         raise SettingsError(f"--send {shown}: not an address; a port is a number from 1 to 65535") from None
+    if "@" in address[address.index(parts.netloc) + len(parts.netloc) :]:
+        raise SettingsError(
+            f"--send {shown}: an @ behind the host; in a user name or password write / as %2F, # as %23"
+        )
     for option, value in options.items():
         if option not in _OPTIONS[protocol]:
             known = ", ".join(_OPTIONS[protocol]) or "none"

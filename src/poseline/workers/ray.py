@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from poseline import __version__
-from poseline.errors import PoselineError, SettingsError
+from poseline.errors import PoselineError, SettingsError, redact
 from poseline.interruption import SIGNALS, Interruption
 from poseline.optional import require
 from poseline.workers.executor import POLL_SECONDS, Ended, Executor, OnProgress
@@ -310,7 +310,7 @@ def _outcome(task: Any) -> Outcome:
                     f"--on: a machine of the cluster has no Poseline {__version__}: install it on all of them"
                 )
             )
-        return Outcome(error=PoselineError(_brief(error)), traceback=str(error))
+        return Outcome(error=PoselineError(_brief(error)), traceback=redact(str(error)))
     except ray.exceptions.RayError as error:
         return Outcome(error=MachineDied(f"its machine was lost: {_brief(error)}"))
     return outcome
@@ -328,7 +328,7 @@ def _check_reachable(on: str, address: str) -> None:
     """
     host, _, port = address.rpartition("://")[2].rpartition("@")[2].partition("?")[0].rpartition(":")
     if not host or not port.isdecimal():
-        raise SettingsError(f"--on {on}: {address} is no HOST:PORT")
+        raise SettingsError(f"--on {on}: {address.rpartition('@')[2]} is no HOST:PORT")  # before an @: a password
     if address.startswith("ray://"):
         require("grpcio", "--on ray://", module="grpc", install="'poseline[ray]'")
     try:
@@ -354,6 +354,6 @@ def _signal_handlers_kept() -> Iterator[None]:
 
 def _brief(error: BaseException) -> str:
     """What went wrong in one line, without the cluster's token."""
-    text = textwrap.shorten(str(error), _LONGEST, placeholder=" ...") or type(error).__name__
+    text = textwrap.shorten(redact(str(error)), _LONGEST, placeholder=" ...") or type(error).__name__
     token = os.environ.get("RAY_AUTH_TOKEN")
     return text.replace(token, "***") if token else text

@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from queue import Queue
 from typing import Any, BinaryIO, TypeAlias
 
-from poseline.errors import PoselineError
+from poseline.errors import PoselineError, redact
 from poseline.interruption import SIGNALS, Interruption, exit_now, exit_with
 
 STOP_TIMEOUT = 60.0
@@ -54,7 +54,7 @@ class WorkerDied(UnitLost):
         super().__init__(f"its process ended with {process_exit_code}" + (f": {last_line}" if last_line else ""))
         self.process_exit_code = process_exit_code
         """Negative for a signal."""
-        self.last_line = last_line
+        self.last_line = redact(last_line)
         """What it wrote last on stderr."""
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -239,7 +239,7 @@ def _work(received: BinaryIO, sent: BinaryIO, interruption: Interruption) -> int
             outcome = attempt(work, unit, Context(send, interruption, iter(inputs.get, None)))
         except Exception as error:  # noqa: BLE001 # raised in the parent
             fault = PoselineError(f"{type(error).__name__}: {error}")
-            outcome = Outcome(error=fault, traceback=traceback.format_exc())
+            outcome = Outcome(error=fault, traceback=redact(traceback.format_exc()))
         send(outcome)
     return 0
 

@@ -23,6 +23,7 @@ from poseline.analysis.facing import Facing
 from poseline.analysis.motion import Bools
 from poseline.analysis.result import Analysis, Person
 from poseline.analysis.smoothing import PointState
+from poseline.words import cell
 
 if TYPE_CHECKING:
     import polars as pl
@@ -46,7 +47,7 @@ def point_table(analysis: Analysis) -> pl.DataFrame:
 def write_table(path: Path, table: pl.DataFrame, kind: str) -> None:
     """Write a table as `csv`, with six decimals, or as `parquet`, with all of them."""
     if kind == "csv":
-        table.write_csv(path, float_precision=6)
+        table.rename(cell).write_csv(path, float_precision=6)
     else:
         table.write_parquet(path)
 
