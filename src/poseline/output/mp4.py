@@ -94,7 +94,8 @@ class Mp4:
         rate = min(frame_rate or Fraction(30), 1 / time_base)
         sound = template is not None
         setup = encoder_setup(encoder, settings, live=live, height=prepared.height, rate=rate, sound=sound)
-        fragment = max(1, int(1_000_000 * fragment_seconds(rate, sound, setup.held)))  # 0 would be no limit
+        longest = fragment_seconds(rate, live=live, sound=sound, held=setup.held)
+        fragment = max(1, int(1_000_000 * longest))  # 0 would be no limit
         options = {**_CONTAINER, "frag_duration": str(fragment), **clock_options(time_base, template)}
         self._container = av.open(str(self.part), "w", format="mp4", options=options)
         video = self._container.add_stream(CODECS[encoder], rate=rate, options=setup.options)
