@@ -9,21 +9,22 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from media_worlds import WAIT, until, write_clip
+from media_worlds import WAIT, write_clip
 from poseline import batch
 from poseline.capture import Location
 from poseline.errors import OutputError, SourceError
 from poseline.interruption import Interruption
 from poseline.log import Log, read_log
 from poseline.manifest import MANIFEST_NAME, Manifest, read_status
+from poseline.output.lock import FolderLock
 from poseline.settings import Settings, load
 
 FRAMES = 3
@@ -261,6 +262,39 @@ def test_a_line_that_was_garbled_is_passed_over(line: dict[str, Any], clips: Pat
     assert start(clips, out) == (0, []), "all are done"
 
 
+@pytest.mark.parametrize("hours", [-30, 30])
+def test_a_clock_that_is_set_changes_nothing(
+    hours: int, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, real, set_ = tmp_path / "out", time.time, [0]
+    monkeypatch.setattr("poseline.manifest.time.time", lambda: real() + 3600 * hours * (set_[0] > 1))
+    recorded = Manifest.record
+
+    def record(self: Manifest, *arguments: Any, **ended: Any) -> None:
+        set_[0] += 1  # before the second source is entered
+        recorded(self, *arguments, **ended)
+
+    monkeypatch.setattr(Manifest, "record", record)
+    began = time.monotonic()
+    assert start(clips, out) == (0, ["clip0", "clip1", "clip2"])
+    status = read_status(out)
+    assert (status.ended, status.left) == (3, 0)
+    assert 0 < status.since_start <= time.monotonic() - began
+    assert "3 sources: 3 done; 9 frames" in capsys.readouterr().out
+    assert start(clips, out) == (0, []), "what is done is not looked for by the clock"
+
+
+def test_a_batch_waits_for_the_workers_of_one_that_was_killed(clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "clip1").mkdir(parents=True)
+    (out / MANIFEST_NAME).write_text("")
+    lock = FolderLock(out / "clip1")
+    release = threading.Timer(1.0, lock.release)
+    release.start()
+    assert start(clips, out) == (0, ["clip0", "clip1", "clip2"])
+    release.join()
+
+
 def test_many_sources_are_told_briefly_and_killed_starts_are_gone_on_with(tmp_path: Path) -> None:
     clips, out = tmp_path / "clips", tmp_path / "out"
     clips.mkdir()
@@ -277,9 +311,7 @@ def test_many_sources_are_told_briefly_and_killed_starts_are_gone_on_with(tmp_pa
         while process.poll() is None and _ended(out) <= ended + chance.randrange(4) and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
-        process.wait()
-        if out.exists():
-            _wait_for_workers(out)
+        process.wait()  # its workers still finish their files: the next start waits for them
     assert _ended(out) < 24, "killed before the end"
     last = subprocess.run(words, capture_output=True, text=True, timeout=280)
     assert last.returncode == 3
@@ -318,22 +350,6 @@ def test_a_batch_needs_a_folder(clips: Path) -> None:
 def _ended(out: Path) -> int:
     path = out / MANIFEST_NAME
     return path.read_text().count('"state":"done"') if path.exists() else 0
-
-
-def _wait_for_workers(out: Path) -> None:
-    """Until the workers of a killed start have ended: they finish their files."""
-    for folder in [path for path in out.iterdir() if path.is_dir()]:
-        assert until(partial(_is_free, folder))
-
-
-def _is_free(folder: Path) -> bool:
-    from poseline.output.lock import FolderLock
-
-    try:
-        FolderLock(folder).release()
-    except OutputError:
-        return False
-    return True
 
 
 def _located(clips: Path) -> list[Any]:

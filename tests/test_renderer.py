@@ -121,7 +121,8 @@ def test_who_draws_is_killed(tmp_path: Path) -> None:
 
     report = recorded(clip, tmp_path / "out", render_in_subprocess=True, on_frame=kill)
     assert isinstance(report.error, OutputError)
-    assert "ended with -9; try `poseline recover`" in str(report.error)
+    advice = f"ended with -9; try `poseline recover {tmp_path / 'out'}`, or `poseline render {tmp_path / 'out'}`"
+    assert advice in str(report.error)
     assert len(children) == 1
     assert not workers()
     assert len(logged(tmp_path / "out")) > 30, "the log keeps what was seen"
@@ -236,9 +237,11 @@ def test_it_is_not_killed_after_what_could_not_be_sent(annotation: RenderTask, m
 def test_it_finishes_the_video_when_the_first_process_is_gone(annotation: RenderTask) -> None:
     observations = seen(annotation)
     drawer = Renderer(annotation)
-    for observation in observations[:16]:
+    for observation in observations[:19]:
         drawer.write(observation)
     drawer._worker.end_input()  # as if it were
     assert drawer._worker.process.wait(WAIT) == 0
     drawer._worker.close()
-    assert decoded(annotation.video) == 16
+    rate = VideoFile(annotation.clip, annotation.settings.capture).info.frame_rate
+    assert rate
+    assert 0 <= 19 - decoded(annotation.video) <= 0.2 * rate, "what had not been sent yet"

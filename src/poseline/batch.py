@@ -29,6 +29,7 @@ from poseline.workers import (
     UnitLost,
     Work,
 )
+from poseline.workers.worker import STOP_TIMEOUT
 
 # All else is imported where it is first wanted: the network is compiled on a thread of its own as soon as the source
 # is open, and the rest is loaded beside it.
@@ -149,7 +150,11 @@ def _run_manifest(
         for _ in range(1 + retry):
             if not missing or interruption.signal_count:
                 break
-            requests = [RunRequest(location, _for_one(again, location, True), separately=True) for location in missing]
+            requests = [
+                # workers of a start that was killed just now are finishing their files
+                RunRequest(location, _for_one(again, location, True), separately=True, patience=STOP_TIMEOUT)
+                for location in missing
+            ]
             note = partial(_note, manifest)
             if elsewhere:
                 executor, work = elsewhere.executor(requests, settings.output.directory)
@@ -462,7 +467,7 @@ def _recorded(
     mean = MeanSpeed()
     with (
         interruption.shielded(),
-        prepare(into or output.directory, location.name, output.overwrite, location.inputs) as folder,
+        prepare(into or output.directory, location.name, output.overwrite, location.inputs, request.patience) as folder,
     ):
         if on_open:
             on_open(source, folder.path)

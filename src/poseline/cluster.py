@@ -363,7 +363,8 @@ def _publish(request: RunRequest, came: NodeResult, staging: Path) -> None:
         except OSError as error:
             raise OutputError(f"{place}: cannot be written: {error.strerror}") from error
     output = request.settings.output
-    with prepare(output.directory, request.source.name, output.overwrite, request.source.inputs) as folder:
+    place_of = request.source.name
+    with prepare(output.directory, place_of, output.overwrite, request.source.inputs, request.patience) as folder:
         try:
             for path in _files(place):
                 target = folder.path / path.relative_to(place)

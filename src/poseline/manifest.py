@@ -5,7 +5,8 @@
 - `{"type":"start","time":s,"sources":n,"kept":n}`: a start of the batch; `time` is Unix time.
 - `{"type":"source","source":...,"folder":...,"state":...,"size":bytes,"modified":ns,"pictures":hash,"settings":...}`:
   `state` is `waiting` (not yet run, or cut off), `done`, `failed` or `interrupted`. One that ended has `time`,
-  `frames`, `persons`, `seconds`, `code` (the exit code), `log` (bytes of its log) and `error` as well.
+  `frames`, `persons`, `seconds`, `after` (seconds since the start before it), `code` (the exit code), `log` (bytes of
+  its log) and `error` as well.
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ class Entry:
     persons: int = 0
     seconds: float = 0.0
     """What the run took."""
+    after: float = 0.0
+    """Seconds from the start of the batch to its end, by a clock that nobody sets."""
     code: int = 0
     """Exit code of its run."""
     log: int = 0
@@ -80,7 +83,7 @@ class Status:
 
     entries: Sequence[Entry]
     since_start: float
-    """Seconds from the last start to the last source that ended."""
+    """Seconds from the last start to the last source that ended; 0 where none has, or nobody knows."""
     ended: int
     """Sources that ended since the last start."""
 
@@ -97,7 +100,7 @@ class Status:
     @property
     def seconds_left(self) -> float | None:
         """Seconds that those left will take at the pace since the last start; None before the first has ended."""
-        return self.left * self.since_start / self.ended if self.ended else None
+        return self.left * self.since_start / self.ended if self.ended and self.since_start else None
 
 
 class Manifest:
@@ -110,6 +113,7 @@ class Manifest:
     def __init__(self, folder: Path) -> None:
         self._folder, self._path = folder, folder / MANIFEST_NAME
         self._created = not folder.exists()
+        self._begun = time.monotonic()
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -127,6 +131,7 @@ class Manifest:
         Raises:
             OutputError: a folder holds results that no batch made, and `settings.output.overwrite` is off.
         """
+        self._begun = time.monotonic()
         fingerprint = _fingerprint(settings)
         missing, planned = [], list[Entry]()
         taken = {entry.folder for entry in self._entries.values()}
@@ -156,7 +161,8 @@ class Manifest:
 
     def record(self, location: Location, state: str, **ended: Any) -> None:
         """Note how the run of a planned location ended; `ended` holds further fields of its `Entry`."""
-        entry = replace(self._entries[_identity(location)], state=state, time=time.time(), **ended)
+        after = round(time.monotonic() - self._begun, 3)
+        entry = replace(self._entries[_identity(location)], state=state, time=time.time(), after=after, **ended)
         entry = replace(entry, log=self._log_size(entry))
         self._entries[entry.source] = entry
         self._append([_as_record(entry)])
@@ -231,10 +237,11 @@ def read_status(folder: Path) -> Status:
         raise SourceError(
             f"{path}: cannot be read: {cause(error)}; name the folder that a batch was given as -o"
         ) from error
-    started = max((record["time"] for record in records if record.get("type") == "start"), default=0.0)
     latest = {entry.source: entry for entry in _entries(records)}
-    ended = [entry.time for entry in latest.values() if entry.time >= started and entry.state in (DONE, FAILED)]
-    return Status(list(latest.values()), max(ended, default=started) - started, len(ended))
+    # By the order of the lines, and not by their times, which go back where the clock is set back.
+    start = max((index for index, record in enumerate(records) if record.get("type") == "start"), default=0)
+    ended = {entry.source: entry.after for entry in _entries(records[start:]) if entry.state in (DONE, FAILED)}
+    return Status(list(latest.values()), max(ended.values(), default=0.0), len(ended))
 
 
 def _records(content: bytes) -> list[dict[str, Any]]:
@@ -252,7 +259,7 @@ def _is_whole(record: Mapping[str, Any]) -> bool:
     """Whether it has what its kind must have, and numbers where numbers belong."""
     needed = {"source": ("source", "folder", "settings"), "start": ("time",)}.get(str(record.get("type")), ())
     texts = ("source", "folder", "settings", "pictures", "state", "error")
-    numbers = ("time", "frames", "persons", "seconds", "code", "log")
+    numbers = ("time", "frames", "persons", "seconds", "after", "code", "log")
     return (
         all(name in record for name in needed)
         and all(isinstance(record.get(name, ""), str) for name in texts)
@@ -275,7 +282,7 @@ def _as_record(entry: Entry) -> dict[str, Any]:
     if not entry.pictures:
         del fields["pictures"]
     if entry.state == WAITING:
-        for name in ("time", "frames", "persons", "seconds", "code", "log", "error"):
+        for name in ("time", "frames", "persons", "seconds", "after", "code", "log", "error"):
             del fields[name]
     return {"type": "source", **fields}
 

@@ -25,7 +25,7 @@ from poseline.machine import cores, worker_cards
 from poseline.pose import Floats, Integers, Observation, Poses, Speed
 from poseline.request import RunRequest
 from poseline.tracking.appearance import Torso, torso_colours
-from poseline.workers import Outcome, ProcessExecutor, Work
+from poseline.workers import Outcome, ProcessExecutor, Work, WorkerDied
 
 _TOGETHER = 32
 """Frames in one message of a worker."""
@@ -200,6 +200,8 @@ class JoinedPieces:
             self._results[piece].put(Outcome(error=PoselineError("stopped")))
 
     def _conclude_piece(self, outcome: Outcome) -> None:
+        if isinstance(outcome.error, WorkerDied):
+            raise PoselineError(f"{self.info.name}: looking for poses in a piece of it failed: {outcome.error}")
         if outcome.error is not None:
             raise outcome.error
         result: PieceResult = outcome.result

@@ -20,6 +20,8 @@ class RunRequest:
     """A source's own, as a list of cameras gives them, win over these, and stand here when it is made."""
     separately: bool = False
     """Whether separate pictures go through the network one by one, so that each one's printed times are its own."""
+    patience: float = 0.0
+    """Seconds to wait for the folder of the results, where another process is still writing into it."""
 
     def __post_init__(self) -> None:
         capture = self.source.settings(self.settings.capture)

@@ -4,7 +4,7 @@
 
 A sample is recorded by `poseline run` with the built-in model, whole and in segments. A kill is SIGKILL once so many
 frames are in the log, as chance says. Then the log must have every frame up to its last line, torn at most; `recover`
-must give a video that lacks at most half a second of the log.
+must give a video that lacks at most 0.2 s of the log.
 
 The disk is taken away by a small tmpfs (as root), by a limit on a file's size, by removing the folder, or by mounting
 it read-only (as root). Then the exit code must be 4, the error one line without a traceback, and the log readable.
@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
+from contextlib import suppress
 from pathlib import Path
 
 import av
@@ -33,8 +34,8 @@ from poseline.log import read_log
 from poseline.output.recover import recover
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "squat.mp4"
-LOST = 0.5
-"""Seconds of video, at most, that a kill may cost: a fragment of 0.2 s, and the frames that were being encoded."""
+LOST = 0.2
+"""Seconds of video, at most, that a kill may cost: frames that are being encoded, and a fragment that is not full."""
 RATE = 25
 """Frames a second of the sample."""
 RUN = [sys.executable, "-m", "poseline", "run", str(SAMPLE), "-m", "builtin", "--imgsz", "64"]
@@ -77,7 +78,8 @@ def kill(out: Path, segmented: bool, chance: random.Random) -> tuple[str, float]
     process = started(out, *(("--segment", "2s") if segmented else ("--live",) if chance.random() < 0.3 else ()))
     wait_for(out, chance.randrange(2, 195), process)
     time.sleep(chance.random() / 20)
-    os.killpg(process.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):  # it has ended
+        os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     if not any(out.glob("keypoints*.jsonl")):
         return "", 0.0  # killed before its first line
@@ -96,6 +98,8 @@ def kill(out: Path, segmented: bool, chance: random.Random) -> tuple[str, float]
     lost = saved.lost_seconds or 0.0
     if saved.frames != pictures(saved.video):
         return f"{saved.frames} pictures said, {pictures(saved.video)} there", lost
+    if lost > LOST + 1e-6 and not segmented and len(numbers) - saved.frames == 1:
+        return "", 0.0  # the newest picture alone, of a live source that came late
     return (f"{lost:.2f} s of video lost" if lost > LOST + 1e-6 else ""), lost
 
 

@@ -123,8 +123,13 @@ def most_held(rate: Fraction, sound: bool) -> int:
     return max(0, int(LOST_SECONDS * rate) - (3 if sound else 1))
 
 
-def fragment_seconds(rate: Fraction, sound: bool, held: int) -> Fraction:
-    """How long a fragment may be where the encoder holds back so many frames; 0 for one of a single frame."""
+def fragment_seconds(rate: Fraction, *, live: bool, sound: bool, held: int) -> Fraction:
+    """How long a fragment may be where the encoder holds back so many frames; 0 for one of a single frame.
+
+    That it is of a live source, whose frames come irregularly: of three, two could come before a pause.
+    """
+    if live:
+        return Fraction(0)
     return min(LONGEST_FRAGMENT, max(Fraction(0), (most_held(rate, sound) - held) / rate))
 
 

@@ -46,7 +46,7 @@ class EncodingMp4(Mp4):
         rate = min(frame_rate or Fraction(30), 1 / time_base)
         sound = template is not None
         setup = encoder_setup(encoder, settings, live=live, height=prepared.height, rate=rate, sound=sound)
-        fragment = fragment_seconds(rate, sound, setup.held)
+        fragment = fragment_seconds(rate, live=live, sound=sound, held=setup.held)
         super().__init__(
             path, (first.width, first.height), time_base, template=template, begin=begin, fragment=fragment
         )

@@ -88,7 +88,9 @@ class OutputFolder:
         self.close()
 
 
-def prepare(directory: Path | None, name: str, overwrite: bool, inputs: Sequence[Path]) -> OutputFolder:
+def prepare(
+    directory: Path | None, name: str, overwrite: bool, inputs: Sequence[Path], patience: float = 0.0
+) -> OutputFolder:
     """The folder for a run's results, created if missing, checked and locked.
 
     Args:
@@ -97,6 +99,7 @@ def prepare(directory: Path | None, name: str, overwrite: bool, inputs: Sequence
         overwrite: remove the results of an earlier run that `directory` holds, and nothing else: of its pictures, those
             that the run's log names.
         inputs: files that are read; none of them may be one that we would write.
+        patience: seconds to wait for another process that uses it.
 
     Raises:
         OutputError: it cannot be created or written to, another process uses it, it holds results and `overwrite` is
@@ -105,7 +108,7 @@ def prepare(directory: Path | None, name: str, overwrite: bool, inputs: Sequence
     path, created = numbered_folder(name) if directory is None else given_folder(directory)
     lock = None
     try:
-        lock = FolderLock(path)
+        lock = FolderLock(path, patience)
         _refuse_inputs(path, inputs)
         _clear(path, overwrite)
         _require_space(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,19 +12,24 @@ from poseline.atomic import cause
 from poseline.errors import OutputError
 
 LOCK_NAME = ".poseline.lock"
+_POLL_SECONDS = 0.1
 
 
 class FolderLock:
     """Held from its construction until `release`, or until the process ends, however it ends.
 
+    Args:
+        folder: that is written into.
+        patience: seconds to wait for another process that holds it.
+
     Raises:
         OutputError: another process holds it, or the folder cannot be written to.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, patience: float = 0.0) -> None:
         self._path = folder / LOCK_NAME
         try:
-            self._handle = _acquire(self._path)
+            self._handle = _acquire_within(self._path, patience)
         except BlockingIOError:
             raise OutputError(
                 f"{folder} is in use by process {_owner(self._path)}; wait for it, or try another -o"
@@ -43,6 +49,17 @@ class FolderLock:
         with suppress(OSError):  # the folder may be gone; what counts is that the lock is
             self._path.unlink(missing_ok=True)
         os.close(handle)
+
+
+def _acquire_within(path: Path, seconds: float) -> int:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return _acquire(path)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(_POLL_SECONDS)
 
 
 def _owner(path: Path) -> str:

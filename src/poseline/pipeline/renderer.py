@@ -39,7 +39,9 @@ from poseline.words import counted
 from poseline.workers import Context, Outcome, Worker, WorkerDied
 
 _TOGETHER = 8
-"""Frames whose poses go in one message."""
+"""Frames whose poses go in one message, at most."""
+_TOGETHER_SECONDS = 0.19
+"""Seconds of video after which they go: what has not gone is missing in the video where this process is killed."""
 _AHEAD = 4
 """Messages that may wait for it."""
 _DEPTH = 8
@@ -122,6 +124,7 @@ class Renderer(Closeable):
         """Seconds spent waiting for it."""
         self._video = task.video
         self._collected: list[tuple[int, Poses]] = []
+        self._collected_since = 0.0
         self._unread = 0
         self._error: PoselineError | None = None
         self._ended = self._complete = self._closed = False
@@ -131,8 +134,11 @@ class Renderer(Closeable):
 
     def write(self, observation: Observation) -> None:
         """Have it drawn and encoded; waits while the renderer is behind."""
+        now = observation.frame.time
+        if not self._collected:
+            self._collected_since = now
         self._collected.append((observation.frame.pts, observation.shown))
-        if len(self._collected) == _TOGETHER:
+        if len(self._collected) == _TOGETHER or now - self._collected_since >= _TOGETHER_SECONDS:
             self._send(self._collected)
             self._collected = []
 
@@ -195,7 +201,7 @@ class Renderer(Closeable):
             _, message = self._worker.events.get(timeout=_STALL_TIMEOUT)
         except Empty:
             self._worker.process.kill()
-            error = StageStalled(f"{self._video}: nothing was drawn for {_STALL_TIMEOUT:g} s; try `poseline recover`")
+            error = StageStalled(f"{self._video}: nothing was drawn for {_STALL_TIMEOUT:g} s; {_advice(self._video)}")
             message = Outcome(error=error)
         self.waited += time.perf_counter() - began
         if not isinstance(message, Outcome):
@@ -207,12 +213,17 @@ class Renderer(Closeable):
         if isinstance(message.error, WorkerDied):
             code = message.error.process_exit_code
             self._error = OutputError(
-                f"{self._video}: the process that draws ended with {code}; try `poseline recover`"
+                f"{self._video}: the process that draws ended with {code}; {_advice(self._video)}"
             )
         elif message.traceback:
             self._error = PoselineError(f"{self._video}: drawing failed: {message.error}")
         elif message.error is None:
             self.result = message.result
+
+
+def _advice(video: Path) -> str:
+    """The log is ahead of the video by what was on its way."""
+    return f"try `poseline recover {video.parent}`, or `poseline render {video.parent}` for all that the log has"
 
 
 def _render(task: RenderTask, context: Context) -> RenderResult:
