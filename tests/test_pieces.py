@@ -63,6 +63,16 @@ def test_cuts_stand_at_key_frames_and_are_not_too_near(tmp_path: Path) -> None:
     assert cuts([0.0, 0.1], 0.2) == []
 
 
+@pytest.mark.parametrize(("name", "pieces_made"), [("a.mp4", 30), ("a.mkv", 8)])
+def test_a_file_without_an_index_has_fewer_pieces(
+    name: str, pieces_made: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "_SHORTEST", 0.1)
+    path = write_clip(tmp_path / name, range(300), options={**PLAIN, "g": "10"})
+    divided = pieces.joined(VideoFile(path, CaptureSettings()), RunRequest(locate([str(path)])[0]), Dying(), 1)
+    assert len(divided.cuts) + 1 == pieces_made
+
+
 def run(
     clip: Path, out: Path, workers: int = 1, capture: dict[str, Any] | None = None, **drawn: bool
 ) -> tuple[list[dict[str, Any]], Any]:

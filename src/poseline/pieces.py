@@ -33,6 +33,8 @@ _AHEAD = 4
 """Pieces for each worker that are begun before the first of them is tracked and written: their poses are kept."""
 _SHORTEST = 4.0
 """Seconds of video that are worth a piece of their own: seeking and filling the network take their time."""
+_MOST_UNINDEXED = 8
+"""Pieces for each worker of a file without an index: each of them reads all that lies before it."""
 
 
 class _Stamp(NamedTuple):
@@ -236,7 +238,7 @@ def joined(whole: Source, request: RunRequest, work: Work, workers: int) -> Join
     Raises:
         Uncuttable: it cannot be cut; the text says why.
     """
-    from poseline.capture.key_frames import Uncuttable, cuts, key_times
+    from poseline.capture.key_frames import Uncuttable, cuts, has_index, key_times
 
     path, settings = whole.info.path, request.settings
     if path is None or whole.info.live or not whole.info.width:
@@ -247,7 +249,10 @@ def joined(whole: Source, request: RunRequest, work: Work, workers: int) -> Join
     ):  # fmt: skip
         if wanted:
             raise Uncuttable(f"{option} looks at more than one piece")
-    chosen = cuts(key_times(path, settings.capture), _SHORTEST)
+    times, shortest = key_times(path, settings.capture), _SHORTEST
+    if not has_index(path, settings.capture):
+        shortest = max(shortest, max(times, default=0.0) / (_MOST_UNINDEXED * workers))
+    chosen = cuts(times, shortest)
     if not chosen:
         raise Uncuttable(f"{path}: has no key frame to cut at: pieces would be shorter than {_SHORTEST:g} s")
     return JoinedPieces(whole, request, work, chosen, workers)

@@ -57,6 +57,13 @@ def key_times(path: Path, settings: CaptureSettings) -> list[float]:
     return sorted({float(Fraction(stamp - first) * ticks) for stamp in keys})
 
 
+def has_index(path: Path, settings: CaptureSettings) -> bool:
+    """Whether the file lists all its pictures, so that any can be sought without reading what lies before it."""
+    opened = open_container(str(path), settings)
+    with opened.container:
+        return announced.lists_all(opened.container, opened.stream)
+
+
 def cuts(times: Sequence[float], shortest: float) -> list[float]:
     """Those of the rising `times` that lie at least `shortest` seconds from the one before, and from 0."""
     chosen, last = list[float](), 0.0

@@ -113,11 +113,9 @@ class VideoPieces(Closeable):
     def _begin_piece(self, time: float) -> None:
         if self._pieces:
             self._pieces[-1].renderer.complete()
-        for piece in self._pieces:
-            if piece.renderer.failed:
-                piece.renderer.close()  # raises its error
-        while self._pieces and (not self._idle or self._pieces[0].renderer.ended):
-            self._join_first()
+        failed = any(piece.renderer.failed for piece in self._pieces)
+        while self._pieces and (failed or not self._idle or self._pieces[0].renderer.ended):
+            self._join_first()  # raises the error of one that failed, when those before it are joined
         self._begun += 1
         file, worker = piece_file(self._task.video, self._begun), self._idle.pop()
         settings = _of_piece(self._task.settings, time if self._begun > 1 else None)
