@@ -2,8 +2,8 @@
 
     python tools/supply.py build       # wheel and sdist, built twice and compared; checked by twine
     python tools/supply.py licences    # writes docs/licences.md from what is installed
-    python tools/supply.py sbom FILE   # a CycloneDX list of what is installed
-    python tools/supply.py audit       # known holes in what is installed, by pip-audit
+    python tools/supply.py sbom FILE   # a CycloneDX list of what is installed, valid by its schema
+    python tools/supply.py audit       # known holes in what is installed, by pip-audit: 1; 2 where it could not ask
 
 It needs `pip install build twine pip-audit cyclonedx-bom` in the Python that runs it; `licences`, `sbom` and `audit`
 look at the Python of --python, by default that one.
@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "licences.md"
@@ -103,6 +104,56 @@ def licences(python: str) -> None:
     print(f"{len(found)} packages in {PAGE.name}")
 
 
+def sbom(python: str, file: Path) -> None:
+    """Write the list of what is installed, and see that it is as the schema of CycloneDX wants it."""
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    words = ("environment", python, "--pyproject", str(ROOT / "pyproject.toml"), "--output-reproducible")
+    run(sys.executable, "-m", "cyclonedx_py", *words, "-o", str(file.absolute()))
+    text = file.read_text(encoding="utf-8")
+    made = json.loads(text)
+    if fault := JsonStrictValidator(SchemaVersion.from_version(made["specVersion"])).validate_str(text):
+        sys.exit(f"{file} is no valid CycloneDX {made['specVersion']}: {fault}")
+    print(f"{len(made['components'])} components in {file}, valid CycloneDX {made['specVersion']}")
+
+
+def audit(python: str) -> int:
+    """Ask for known holes in what is installed: 1 where there are any, 2 where not all could be asked about."""
+    frozen = run(python, "-m", "pip", "freeze", "--exclude-editable").splitlines()
+    pinned = [line for line in frozen if " @ " not in line and "+" not in line]
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as listed:
+        listed.write("\n".join(pinned))
+        listed.flush()
+        words = ("--no-deps", "--disable-pip", "--progress-spinner", "off", "--format", "json", "-r", listed.name)
+        done = subprocess.run(  # noqa: S603 # our own command
+            [sys.executable, "-m", "pip_audit", *words], capture_output=True, text=True, check=False
+        )
+    try:
+        found = json.loads(done.stdout)["dependencies"]
+    except (ValueError, KeyError):
+        print(f"NOT AUDITED: pip-audit could not ask: {(done.stderr.strip().splitlines() or ['it said nothing'])[-1]}")
+        return 2
+    return judged(found, [line for line in frozen if line not in pinned])
+
+
+def judged(found: list[dict[str, Any]], unpinned: list[str]) -> int:
+    """Say what pip-audit found; by itself it calls packages free of holes of which it could learn nothing."""
+    for each in found:
+        for hole in each.get("vulns", ()):
+            print(
+                f"{each['name']} {each['version']}: {hole['id']}, mended in {', '.join(hole['fix_versions']) or 'none'}"
+            )
+    skipped = [each["skip_reason"] for each in found if "skip_reason" in each]
+    skipped += [f"{line}: no version of a registry" for line in unpinned]
+    holes = sum(len(each.get("vulns", ())) for each in found)
+    if skipped:
+        print(f"NOT AUDITED: {len(skipped)} of {len(found) + len(unpinned)} packages, the first: {skipped[0]}")
+    if asked := len(found) + len(unpinned) - len(skipped):
+        print(f"{holes} known holes in {asked} packages")
+    return 2 if skipped else int(holes > 0)
+
+
 def main() -> int:
     """Do what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -115,24 +166,9 @@ def main() -> int:
     elif chosen.what == "licences":
         licences(chosen.python)
     elif chosen.what == "sbom":
-        run(
-            sys.executable,
-            "-m",
-            "cyclonedx_py",
-            "environment",
-            chosen.python,
-            "--output-reproducible",
-            "-o",
-            chosen.file,
-        )
-        print(f"{len(json.loads((ROOT / chosen.file).read_text())['components'])} components in {chosen.file}")
+        sbom(chosen.python, Path(chosen.file))
     else:
-        frozen = run(chosen.python, "-m", "pip", "freeze", "--exclude-editable")
-        with tempfile.NamedTemporaryFile("w", suffix=".txt") as listed:
-            listed.write("\n".join(line for line in frozen.splitlines() if " @ " not in line and "+" not in line))
-            listed.flush()
-            command = [sys.executable, "-m", "pip_audit", "--strict", "--no-deps", "--disable-pip", "-r", listed.name]
-            return subprocess.run(command, check=False).returncode  # noqa: S603 # its exit code says whether there are any
+        return audit(chosen.python)
     return 0
 
 
