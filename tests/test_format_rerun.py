@@ -98,6 +98,18 @@ def test_the_clip_is_beside_it_by_time(tmp_path: Path, format_readers: str) -> N
     assert shown == pytest.approx((truth.frames / 30).tolist(), abs=1e-3)
 
 
+@pytest.mark.parametrize("bf", ["0", "2"])
+def test_a_trimmed_clip_is_shown_from_the_first_frame_that_is_not_hidden(
+    tmp_path: Path, format_readers: str, bf: str
+) -> None:
+    write_clip(tmp_path / "clip.mp4", range(-3, 12), options={"bf": bf, "qp": "10"})
+    log = write_log(tmp_path / "keypoints.jsonl", source=str(tmp_path / "clip.mp4"))
+    exported = export_log(log, "rerun", pictures=True)
+    clip = entities(exported.paths[0], tmp_path, format_readers)["/clip"]
+    shown = [stamp[0] / 1e9 for stamp in clip["VideoFrameReference:timestamp"]]
+    assert shown == pytest.approx(((read_tracks(log).frames + 3) / 30).tolist(), abs=1e-3)
+
+
 def test_a_clip_that_rerun_does_not_take_is_noted(tmp_path: Path) -> None:
     write_clip(tmp_path / "clip.avi", range(12))
     log = write_log(tmp_path / "keypoints.jsonl", source=str(tmp_path / "clip.avi"))

@@ -129,6 +129,9 @@ def _send_clip(recording: Any, tracks: Tracks, clip: Path | None) -> str | None:
     """Put the clip into the recording, if it can be; returns why not."""
     import rerun
 
+    from poseline.capture.trimmed import hidden_seconds  # decoders take long to import
+    from poseline.settings import CaptureSettings
+
     if clip is None:
         return "without the clip: --pictures puts it in"
     if clip.suffix.lower() not in (".mp4", ".m4v") or not clip.is_file():
@@ -143,7 +146,9 @@ def _send_clip(recording: Any, tracks: Tracks, clip: Path | None) -> str | None:
     if not len(stamps) or not len(tracks):
         return "without the clip: it has no frames"
     middles = (stamps[1:] + stamps[:-1]) / 2 - stamps[0]
-    shown = stamps[np.searchsorted(middles, tracks.times * 1e9)]  # a log's time is 0 at the clip's first frame
+    # A log's time is 0 at the first frame that is shown; Rerun also counts those that a trimmed clip hides before it.
+    times = tracks.times + hidden_seconds(clip, CaptureSettings(decoder="cpu"))
+    shown = stamps[np.searchsorted(middles, times * 1e9)]
     recording.log(_CLIP, asset, static=True)
     frames = rerun.VideoFrameReference.columns_nanos(shown)
     recording.send_columns(_CLIP, _index(tracks, np.arange(len(tracks))), frames)
