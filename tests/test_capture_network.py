@@ -171,11 +171,11 @@ def test_each_live_source_has_a_process_of_its_own_and_files_share_one(
 ) -> None:
     begun: list[tuple[list[str], int]] = []
 
-    def at_once(requests: list[RunRequest], _: object, jobs: int, *__: object) -> int:
-        begun.append(([request.source.name for request in requests], jobs))
+    def at_once(_: object, requests: list[RunRequest], executor: Any, __: object) -> int:
+        begun.append(([request.source.name for request in requests], executor._most))
         return 0
 
-    monkeypatch.setattr(batch, "_run_at_once", at_once)
+    monkeypatch.setattr(batch._Runs, "at_once", at_once)
     for name in ("a.mp4", "b.mp4"):
         (tmp_path / name).write_bytes(b"x")
     files = [str(tmp_path / name) for name in ("a.mp4", "b.mp4")]

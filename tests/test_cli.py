@@ -17,6 +17,8 @@ import pytest
 from conftest import Told
 from media_worlds import WAIT, joined, until, write_clip
 from output_worlds import decoded, lines, seconds
+from poseline.cli import command
+from poseline.interruption import Interruption
 from test_capture_images import save
 
 POSELINE = (sys.executable, "-m", "poseline")
@@ -129,6 +131,23 @@ def test_nothing_is_made_that_is_called_as_standard_output_is(
     code, _, text = told(*arguments)
     assert code == 2
     assert "standard output" in text
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "render run -o -", "export run --to coco -o -", "import x.json --from coco -o -", "compare a b -o -",
+        "evaluate builtin a.yaml --json -",
+    ],
+)  # fmt: skip
+def test_no_command_makes_a_file_that_is_called_as_standard_output_is(
+    arguments: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["poseline", *arguments.split()])
+    assert command(Interruption()) == 2
+    assert "cannot go to standard output" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

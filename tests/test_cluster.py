@@ -75,7 +75,7 @@ class OnProcesses(SourcesOnCluster, Processes):
     pass
 
 
-class Elsewhere:
+class OtherMachines:
     def __init__(self, as_seen: AsSeen = lambda unit: unit) -> None:
         self._as_seen = as_seen
 
@@ -108,7 +108,7 @@ def test_results_come_back_as_if_the_sources_had_run_here(
     monkeypatch.chdir(tmp_path)  # a relative path is made one that is good anywhere
     out = Path("out")
     (out / ".cluster-left-by-a-kill").mkdir(parents=True)
-    assert run_batch([clips.name], chosen(out), Interruption(), elsewhere=Elsewhere(as_seen)) == 0
+    assert run_batch([clips.name], chosen(out), Interruption(), machines=OtherMachines(as_seen)) == 0
     for name in ("clip0", "clip1"):
         files = [tmp_path / out / name / file for file in ("annotated.mp4", "keypoints.jsonl", "summary.json")]
         assert sorted((tmp_path / out / name).iterdir()) == files
@@ -119,7 +119,7 @@ def test_results_come_back_as_if_the_sources_had_run_here(
     said = capsys.readouterr().out
     assert str(tmp_path / "out" / "clip0" / "keypoints.jsonl") in said
     assert ".cluster-" not in said
-    assert run_batch([clips.name], chosen(out), Interruption(), elsewhere=Elsewhere(as_seen)) == 0
+    assert run_batch([clips.name], chosen(out), Interruption(), machines=OtherMachines(as_seen)) == 0
     assert "2 of 2 sources were done before" in capsys.readouterr().out
 
 
@@ -129,7 +129,7 @@ def test_a_clip_that_is_gone_ends_alone(clips: Path, tmp_path: Path) -> None:
         return unit
 
     out = tmp_path / "out"
-    assert run_batch([str(clips)], chosen(out), Interruption(), elsewhere=Elsewhere(removes_the_first)) == 3
+    assert run_batch([str(clips)], chosen(out), Interruption(), machines=OtherMachines(removes_the_first)) == 3
     states = {entry.folder: (entry.state, entry.error) for entry in read_status(out).entries}
     assert states == {"clip0": ("failed", "clip0: the file is gone"), "clip1": ("done", "")}
 
@@ -141,7 +141,7 @@ def test_a_machine_that_has_not_the_clips_ends_the_batch(
     as_seen: AsSeen, what: str, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    assert run_batch([str(clips)], chosen(out), Interruption(), elsewhere=Elsewhere(as_seen)) == 2
+    assert run_batch([str(clips)], chosen(out), Interruption(), machines=OtherMachines(as_seen)) == 2
     said = capsys.readouterr().err
     assert f".mp4: {what} {socket.gethostname()}; a cluster reads sources from a folder that all its machines" in said
     assert said.count("error:") == 1
@@ -198,7 +198,7 @@ def test_what_is_for_this_machine_is_refused(section: str, name: str, value: Any
 def test_a_cluster_is_for_recorded_sources_with_a_folder(clips: Path, tmp_path: Path) -> None:
     for sources, settings in (([str(clips)], load()), (["0"], chosen(tmp_path / "out"))):
         with pytest.raises(SettingsError, match="--on is for recorded sources"):
-            run_batch(sources, settings, Interruption(), elsewhere=Elsewhere())
+            run_batch(sources, settings, Interruption(), machines=OtherMachines())
 
 
 def test_errors_of_workers_can_be_sent() -> None:

@@ -252,6 +252,8 @@ def test_tracks_can_be_exported_too(run: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "keypoints.csv").read_text().count("\n") == len(tracks.rows) + 1
     with pytest.raises(SettingsError, match="say where to write"):
         export_log(tracks, "mot")
+    with pytest.raises(SettingsError, match="tracks have no corrections"):
+        export_log(tracks, "mot", tmp_path / "out.txt", corrected=True)
 
 
 def test_pixels_that_are_not_square_are_told(tmp_path: Path) -> None:

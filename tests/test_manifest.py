@@ -189,6 +189,21 @@ def test_a_single_source_is_a_batch_where_one_is_asked_for(clips: Path, tmp_path
     assert start(clips, out) == (0, ["clip1", "clip2"])
 
 
+def test_a_single_source_of_a_batch_may_be_cut_into_pieces(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    class Noted(batch._SourceWork):
+        def __init__(self, workers: int) -> None:
+            asked.append(workers)
+            super().__init__(1)
+
+    monkeypatch.setattr(batch, "_SourceWork", Noted)
+    assert start(clips / "clip0.mp4", tmp_path / "out", as_batch=True, jobs=3) == (0, ["clip0"])
+    assert asked == [3]
+
+
 def test_results_that_no_batch_made_are_not_replaced(clips: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     (out / "clip1").mkdir(parents=True)

@@ -1,10 +1,11 @@
-"""Amounts: lengths of time and sizes of files, as people type them."""
+"""Amounts: lengths of time, moments and sizes of files, as people type them."""
 
 from __future__ import annotations
 
 import re
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_MOMENT = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
 _BYTES = {"MB": 1000**2, "GB": 1000**3, "TB": 1000**4}
 
 
@@ -12,6 +13,15 @@ def seconds_in(text: str) -> float | None:
     """Seconds of `90s`, `10m`, `1.5h` or `7d`; None of any other text."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
     return float(found[1]) * _SECONDS[found[2]] if found else None
+
+
+def moment_in(text: str) -> float | None:
+    """Seconds of `83.5`, `1:23.5` or `0:01:23.5`; None of any other text."""
+    found = _MOMENT.fullmatch(text.strip())
+    if found is None:
+        return None
+    hours, minutes, seconds = found.groups(default="0")
+    return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
 
 
 def bytes_in(text: str) -> float | None:

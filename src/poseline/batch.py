@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     OnOpen: TypeAlias = "Callable[[Source, Path], object]"
 
 
-class Elsewhere(Protocol):
+class Machines(Protocol):
     """Other machines, on which sources can run."""
 
     def executor(self, requests: Sequence[RunRequest], out: Path) -> tuple[Executor, Work]:
@@ -78,19 +78,29 @@ class _LogHandler(logging.Handler):
 def run_batch(
     sources: list[str], settings: Settings, interruption: Interruption, jobs: int | None = None,
     recursive: bool = False, on_log: Callable[[Path], object] = lambda _: None, serve: str | None = None,
-    recordings: Recordings | None = None, as_batch: bool = False, retry: int = 0, elsewhere: Elsewhere | None = None,
+    recordings: Recordings | None = None, as_batch: bool = False, retry: int = 0, machines: Machines | None = None,
 ) -> int:  # fmt: skip
-    """Run one source after another, or `jobs` at once; the code of the first that failed.
-
-    `jobs` is 1 by default, with several GPUs one for each; 0 is as many as suit the machine.
+    """Run one source after another, or several at once.
 
     Live sources run side by side in any case: each may have no end, and would keep the next from its beginning.
-    Several recorded ones with a folder for their results are a batch, and so is one with `as_batch`: what `batch.jsonl`
-    there has as done is kept, and sources that failed are run again up to `retry` times.
-    With `recursive`, folders are looked into to the bottom. `on_log` is given the log of each run that came to the end
-    of its source. With `serve`, an address, all run side by side in this process, and a page there shows them;
-    `recordings` says how the page's recordings are made and kept. With `elsewhere`, recorded sources run there, and
-    are a batch.
+    Several recorded ones with a folder for their results are a batch: what `batch.jsonl` there has as done is kept.
+
+    Args:
+        sources: as typed.
+        settings: of all of them.
+        interruption: receives the user's signals.
+        jobs: sources to run at once, or processes for the pieces of a single one; 0 for as many as suit the machine,
+            None for 1, or with several GPUs one for each.
+        recursive: look into folders to the bottom.
+        on_log: given the log of each run that came to the end of its source.
+        serve: an address: all run side by side in this process, and a page there shows them.
+        recordings: how that page's recordings are made and kept.
+        as_batch: a single recorded source is a batch too.
+        retry: how often the sources of a batch that failed are run again.
+        machines: where to run recorded sources, as a batch.
+
+    Returns:
+        The exit code of the first source that failed, or 130 after an interruption.
     """
     from poseline.capture import locate
 
@@ -100,83 +110,189 @@ def run_batch(
 
         send.check(settings.output.send, served=serve is not None)
     locations = locate(sources, recursive)
-    if as_batch and settings.output.directory is None:
+    _check(settings, locations, as_batch)
+    several, live = len(locations) > 1, any(location.live for location in locations)
+    recorded = serve is None and settings.output.directory is not None and not live
+    if machines and not recorded:
+        raise SettingsError("--on is for recorded sources, without --serve, and with a folder for the results: -o")
+    runs = _Runs(settings, interruption, on_log)
+    if serve is not None:
+        return runs.served(with_unique_names(locations), serve, 1 if jobs is None else jobs, recordings)
+    jobs = _jobs(jobs, several, settings.inference.device, local=machines is None)
+    workers, jobs = (1, jobs) if several else (jobs, 1)
+    if recorded and (several or as_batch or machines):
+        return runs.missing(locations, jobs, workers, retry, machines)
+    locations = with_unique_names(locations)
+    if several and live:
+        locations, jobs = _beside_live(locations, jobs)
+    return runs.here(_requests(locations, settings), jobs, workers)
+
+
+def _check(settings: Settings, locations: Sequence[Location], as_batch: bool) -> None:
+    """Raise an error for what would end the runs, before a model is loaded."""
+    output = settings.output
+    if as_batch and output.directory is None:
         raise SettingsError("poseline batch: name the folder of the results with -o; another start goes on there")
-    if settings.output.show:
+    if output.show:
         from poseline.output import Window
 
         Window.check()
-    if settings.output.video and settings.output.encoder == "nvenc":
+    if output.video and output.encoder == "nvenc":
         from poseline.output import choose_encoder
 
-        choose_encoder("nvenc")  # reported before a model is loaded
-    if settings.output.segment and (pictures := next((each for each in locations if each.pictures), None)):
+        choose_encoder("nvenc")
+    if output.segment and (pictures := next((each for each in locations if each.pictures), None)):
         raise SettingsError(f"--segment cuts videos, and {pictures.name} is none; leave it out")
-    several = len(locations) > 1
-    if serve is not None:
-        jobs = 1 if jobs is None else jobs
-    else:
-        jobs = _jobs(jobs, several, settings.inference.device, local=elsewhere is None)
-        workers, jobs = (1, jobs) if several else (jobs, 1)
-    recorded = serve is None and settings.output.directory and not any(location.live for location in locations)
-    if elsewhere and not recorded:
-        raise SettingsError("--on is for recorded sources, without --serve, and with a folder for the results: -o")
-    if recorded and (several or as_batch or elsewhere):
-        return _run_manifest(locations, settings, jobs, retry, interruption, on_log, elsewhere)
-    locations = with_unique_names(locations)
-    if serve is not None:
-        return _run_served(_requests(locations, settings), serve, jobs, interruption, on_log, recordings)
-    if several and any(location.live for location in locations):
-        locations, jobs = _beside_live(locations, jobs)
-    return _run_recorded(_requests(locations, settings), jobs, interruption, on_log, workers=workers)
 
 
-def _run_manifest(
-    locations: list[Location], settings: Settings, jobs: int, retry: int, interruption: Interruption,
-    on_log: Callable[[Path], object], elsewhere: Elsewhere | None,
-) -> int:  # fmt: skip
-    """Run what the batch's manifest does not have as done, and again what failed."""
-    from poseline.manifest import Manifest
-    from poseline.terminal import show_batch, show_message
+@dataclass(frozen=True)
+class _Runs:
+    """The runs of one command: what they have in common, and the ways to run them.
 
-    assert settings.output.directory is not None
-    with Manifest(settings.output.directory) as manifest:
-        missing = manifest.plan(locations, settings)
-        if kept := len(locations) - len(missing):
-            show_message(f"{kept} of {counted(len(locations), 'source')} {were(kept)} done before")
+    Each way returns the exit code of the first source that failed, or 130 after an interruption.
+    """
+
+    settings: Settings
+    interruption: Interruption
+    on_log: Callable[[Path], object]
+    on_end: OnEnd | None = None
+    """Given each source that ended; without it, the error of a single one is raised."""
+    brief: bool = False
+    """Whether no more is said of one source than what ends all of them."""
+
+    def missing(self, locations: list[Location], jobs: int, workers: int, retry: int, machines: Machines | None) -> int:
+        """Run what the batch's manifest does not have as done, and again what failed."""
+        from poseline.manifest import Manifest
+        from poseline.terminal import show_batch, show_message
+
+        folder, code = self.settings.output.directory, 0
+        assert folder is not None
+        brief = len(locations) > MANY and not self.settings.output.show
         # a folder that the manifest names holds nothing but what an earlier start left
-        again = settings.model_copy(update={"output": settings.output.model_copy(update={"overwrite": True})})
-        brief, code = len(locations) > MANY and not settings.output.show, 0
-        for _ in range(1 + retry):
-            if not missing or interruption.signal_count:
-                break
-            requests = [
-                # workers of a start that was killed just now are finishing their files
-                RunRequest(location, _for_one(again, location, True), separately=True, patience=STOP_TIMEOUT)
-                for location in missing
-            ]
-            note = partial(_note, manifest)
-            if elsewhere:
-                executor, work = elsewhere.executor(requests, settings.output.directory)
-                code = _run_at_once(requests, interruption, jobs, on_log, note, brief, executor, work)
-            else:
-                code = _run_recorded(requests, jobs, interruption, on_log, note, brief)
-            missing = manifest.failed(missing)
-        status = manifest.status()
-        if status.ended or kept:  # else nothing could be run, and the error says why
-            show_batch(status, kept, failures=brief)
-    return code
+        again = self.settings.model_copy(update={"output": self.settings.output.model_copy(update={"overwrite": True})})
+        with Manifest(folder) as manifest:
+            runs = replace(self, on_end=partial(_note, manifest), brief=brief)
+            missing = manifest.plan(locations, self.settings)
+            if kept := len(locations) - len(missing):
+                show_message(f"{kept} of {counted(len(locations), 'source')} {were(kept)} done before")
+            for _ in range(1 + retry):
+                if not missing or self.interruption.signal_count:
+                    break
+                requests = [
+                    # workers of a start that was killed just now are finishing their files
+                    RunRequest(each, _for_one(again, each, several=True), separately=True, patience=STOP_TIMEOUT)
+                    for each in missing
+                ]
+                if machines:
+                    code = runs.at_once(requests, *machines.executor(requests, folder))
+                else:
+                    code = runs.here(requests, jobs, workers)
+                missing = manifest.failed(missing)
+            status = manifest.status()
+            if status.ended or kept:  # else nothing could be run, and the error says why
+                show_batch(status, kept, failures=brief)
+        return code
+
+    def here(self, requests: list[RunRequest], jobs: int, workers: int) -> int:
+        """Run one after another in this process, or `jobs` at once; a brief batch always in workers, whatever happens.
+
+        `workers` processes find the poses in the pieces of a single recording.
+        """
+        if not (self.brief or (len(requests) > 1 and jobs > 1)):
+            return self._run(SerialExecutor(), _SourceWork(workers), requests, lambda *_: None)
+        cards = worker_cards(self.settings.inference.device)
+        return self.at_once(
+            [_of_worker(request) for request in requests], ProcessExecutor(jobs, cards=cards), WorkerSourceWork()
+        )
+
+    def at_once(self, requests: list[RunRequest], executor: Executor, work: Work) -> int:
+        """Run several at once, each with a progress bar, or with one for all of a brief batch."""
+        from poseline.progress import progress_of_many, progress_of_several
+        from poseline.startup.model_preload import model_preload
+        from poseline.terminal import console, show_message
+
+        output = self.settings.output
+        if output.show:
+            raise SettingsError("--show shows one source at a time; give one live SOURCE, and leave --jobs out")
+        if "-" in output.send:
+            raise SettingsError("--send - prints one source at a time; give one live SOURCE, and leave --jobs out")
+        model_preload.cancel()  # each worker loads its own
+        shown: set[str] = set()
+
+        def on_progress(index: int, content: tuple[int, int | None] | str) -> None:
+            if not isinstance(content, str):
+                show(index, *content)
+            elif content not in shown:  # each worker has its own model, and the same message about it
+                shown.add(content)
+                show_message(content)
+
+        names = [request.source.name for request in requests]
+        with (progress_of_many if self.brief else progress_of_several)(names, console) as show:
+            return self._run(executor, work, requests, on_progress)
+
+    def served(self, locations: list[Location], address: str, jobs: int, recordings: Recordings | None) -> int:
+        """Run all side by side in this process, behind a page."""
+        from poseline.serve.cameras import run_served
+
+        if "-" in self.settings.output.send and len(locations) > 1:
+            raise SettingsError("--send - prints one source at a time; give one SOURCE, or send to another address")
+
+        def run_one(*arguments: Any, **options: Any) -> RunReport:
+            report = run_source(*arguments, **options)
+            if log := _complete_log(report):
+                self.on_log(log)
+            return report
+
+        requests, models = _requests(locations, self.settings), Models(_show_loaded)
+        return run_served(requests, address, jobs, run_one, models, self.interruption, recordings)
+
+    def _run(
+        self, executor: Executor, work: Work, requests: list[RunRequest], on_progress: Callable[[int, Any], None]
+    ) -> int:
+        fatal: list[int] = []  # exit codes of what is wrong for all
+
+        def on_done(index: int, outcome: Outcome) -> bool:
+            """Enter and show how a source ended; whether another one may end better."""
+            if self.on_end:
+                self.on_end(requests[index], outcome)
+            if outcome.error is None:
+                self._show_result(outcome.result)
+                return not outcome.result.interrupted
+            if len(requests) == 1 and not self.on_end:
+                raise outcome.error
+            if _concerns_one(outcome):
+                if not self.brief or outcome.traceback:  # else it is in the list at the end
+                    _show_failure(requests[index], outcome)
+                return not fatal
+            if not fatal:  # else it is the same error of the model or the settings once more
+                _show_failure(requests[index], outcome)
+            fatal.append(outcome.error.exit_code)
+            return False
+
+        ran = executor.run(requests, work, self.interruption, on_progress, on_done)
+        outcomes = [outcome for outcome in ran if outcome.started]
+        codes = [each.error.exit_code if each.error else each.result.code for each in outcomes]
+        if self.interruption.signal_count or any(each.result and each.result.interrupted for each in outcomes):
+            return codes[-1] if codes and codes[-1] else INTERRUPTED
+        return next((code for code in [*fatal, *codes] if code), 0)
+
+    def _show_result(self, result: SourceResult) -> None:
+        from poseline.terminal import show_printed
+
+        if not self.brief:
+            show_printed(result.output)
+        if result.log is not None:
+            self.on_log(result.log)
 
 
-def _run_recorded(
-    requests: list[RunRequest], jobs: int, interruption: Interruption, on_log: Callable[[Path], object],
-    on_end: OnEnd | None = None, brief: bool = False, workers: int = 1,
-) -> int:  # fmt: skip
-    """Run one after another in this process, or `jobs` at once; a `brief` batch always in workers, whatever happens."""
-    if (len(requests) > 1 and jobs > 1) or brief:
-        return _run_at_once(requests, interruption, jobs, on_log, on_end, brief)
-    work = _SourceWork(workers)
-    return _run(SerialExecutor(), work, requests, interruption, lambda *_: None, on_log, on_end)
+def _show_failure(request: RunRequest, outcome: Outcome) -> None:
+    from poseline.terminal import show_error
+
+    error = outcome.error
+    assert error is not None
+    # what was lost does not say which source it worked on
+    show_error(PoselineError(f"{request.source.name}: {error}") if isinstance(error, UnitLost) else error)
+    sys.stderr.write(redact(outcome.traceback))
 
 
 def _note(manifest: Manifest, request: RunRequest, outcome: Outcome) -> None:
@@ -184,7 +300,7 @@ def _note(manifest: Manifest, request: RunRequest, outcome: Outcome) -> None:
     from poseline.manifest import DONE, FAILED, INTERRUPTED
 
     if (error := outcome.error) is not None:
-        if _is_own(outcome):
+        if _concerns_one(outcome):
             manifest.record(request.source, FAILED, code=error.exit_code, error=str(error))
         return
     result: SourceResult = outcome.result
@@ -224,106 +340,12 @@ def _beside_live(locations: list[Location], jobs: int) -> tuple[list[Location], 
     return locations, max(jobs, needed)
 
 
-def _run_at_once(
-    requests: list[RunRequest], interruption: Interruption, jobs: int, on_log: Callable[[Path], object],
-    on_end: OnEnd | None, brief: bool, executor: Executor | None = None, work: Work | None = None,
-) -> int:  # fmt: skip
-    from poseline.progress import progress_of_many, progress_of_several
-    from poseline.startup.model_preload import model_preload
-    from poseline.terminal import console, show_message
-
-    if requests[0].settings.output.show:
-        raise SettingsError("--show shows one source at a time; give one live SOURCE, and leave --jobs out")
-    if "-" in requests[0].settings.output.send:
-        raise SettingsError("--send - prints one source at a time; give one live SOURCE, and leave --jobs out")
-    model_preload.cancel()  # each worker loads its own
-    shown: set[str] = set()
-
-    def on_progress(index: int, content: tuple[int, int | None] | str) -> None:
-        if not isinstance(content, str):
-            show(index, *content)
-        elif content not in shown:  # each worker has its own model, and the same message about it
-            shown.add(content)
-            show_message(content)
-
-    names = [request.source.name for request in requests]
-    with (progress_of_many if brief else progress_of_several)(names, console) as show:
-        if executor is None:
-            cards = worker_cards(requests[0].settings.inference.device)
-            executor, requests = ProcessExecutor(jobs, cards=cards), [_of_worker(request) for request in requests]
-        work = work or WorkerSourceWork()
-        return _run(executor, work, requests, interruption, on_progress, on_log, on_end, brief)
-
-
 def _of_worker(request: RunRequest) -> RunRequest:
     update = {"inference": request.settings.inference.of_worker}
     return replace(request, settings=request.settings.model_copy(update=update))
 
 
-def _run_served(
-    requests: list[RunRequest], address: str, jobs: int, interruption: Interruption,
-    on_log: Callable[[Path], object], recordings: Recordings | None,
-) -> int:  # fmt: skip
-    from poseline.serve.cameras import run_served
-
-    if "-" in requests[0].settings.output.send and len(requests) > 1:
-        raise SettingsError("--send - prints one source at a time; give one SOURCE, or send to another address")
-
-    def run_one(*arguments: Any, **options: Any) -> RunReport:
-        report = run_source(*arguments, **options)
-        if log := _complete_log(report):
-            on_log(log)
-        return report
-
-    return run_served(requests, address, jobs, run_one, Models(_show_loaded), interruption, recordings)
-
-
-def _run(
-    executor: Executor, work: Work, requests: list[RunRequest], interruption: Interruption,
-    on_progress: Callable[[int, Any], None], on_log: Callable[[Path], object], on_end: OnEnd | None = None,
-    brief: bool = False,
-) -> int:  # fmt: skip
-    """Run all sources; the exit code of the first that failed, or 130 after an interruption.
-
-    `on_end` is given each that ended; without it, the error of a single one is raised. With `brief`, no more is said of
-    one source than what ends all of them.
-    """
-    fatal: list[int] = []
-
-    def on_done(index: int, outcome: Outcome) -> bool:
-        """Show how a source ended; whether another one may end better."""
-        from poseline.terminal import show_error, show_printed
-
-        error = outcome.error
-        if on_end:
-            on_end(requests[index], outcome)
-        if error is None:
-            if not brief:
-                show_printed(outcome.result.output)
-            if outcome.result.log is not None:
-                on_log(outcome.result.log)
-            return not outcome.result.interrupted
-        if len(requests) == 1 and not on_end:
-            raise error
-        died = isinstance(error, UnitLost)
-        own = _is_own(outcome)
-        if brief and own and not outcome.traceback:
-            pass  # it is in the list at the end
-        elif own or not fatal:  # else it is the same error of the model or the settings once more
-            show_error(PoselineError(f"{requests[index].source.name}: {error}") if died else error)
-            sys.stderr.write(redact(outcome.traceback))
-        if not own:
-            fatal.append(error.exit_code)
-        return not fatal
-
-    outcomes = [each for each in executor.run(requests, work, interruption, on_progress, on_done) if each.started]
-    codes = [each.error.exit_code if each.error else each.result.code for each in outcomes]
-    if interruption.signal_count or any(each.result and each.result.interrupted for each in outcomes):
-        return codes[-1] if codes and codes[-1] else INTERRUPTED
-    return next((code for code in [*fatal, *codes] if code), 0)
-
-
-def _is_own(outcome: Outcome) -> bool:
+def _concerns_one(outcome: Outcome) -> bool:
     """Whether an error is one of this source alone, and not of the model or the settings."""
     return isinstance(outcome.error, SourceError | OutputError | UnitLost) or bool(outcome.traceback)
 

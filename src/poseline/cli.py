@@ -13,7 +13,7 @@ import typer
 from poseline import __version__
 from poseline import batch as runner
 from poseline import settings as configuration
-from poseline.commands.common import numbers, size_of
+from poseline.commands.common import numbers, place_of, size_of, stated
 from poseline.errors import INTERNAL, PoselineError, SettingsError, redact
 from poseline.interruption import INTERRUPTED, Interruption
 
@@ -30,15 +30,12 @@ def _option(*names: str, help: str, panel: str, of: str = "", metavar: str | Non
 
 
 def _default(setting: str, name: str) -> str:
+    """The default of a setting, as the help says it; of a switch, the one of its two names that is in force."""
     section, field = setting.split(".")
     value = getattr(getattr(_DEFAULTS, section), field)
-    return (
-        name.split("/")[0 if value else 1]
-        if isinstance(value, bool)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    if isinstance(value, bool):
+        return name.split("/")[0 if value else 1]
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def run(
@@ -145,17 +142,14 @@ def run(
         raise SettingsError(
             "--augment runs each picture several times, which is not real time; poseline does not offer it"
         )
-    overrides = {
-        section: {key: value for key, value in values.items() if value is not None} for section, values in given.items()
-    }
-    settings = configuration.load(config, overrides)
+    settings = configuration.load(config, stated(given))
     recordings = _recordings(serve, pre_roll, record, settings.output)
     logs: list[Path] = []
-    with _cluster(on, jobs) as elsewhere:
+    with _cluster(on, jobs) as machines:
         code = runner.run_batch(
             sources, settings, context.obj, _jobs(jobs), recursive,
             on_log=logs.append, serve=serve, recordings=recordings,
-            as_batch=as_batch, retry=retry, elsewhere=elsewhere,
+            as_batch=as_batch, retry=retry, machines=machines,
         )  # fmt: skip
     if analyze and code != INTERRUPTED:
         from poseline.commands.analyze import analyze_logs
@@ -211,7 +205,7 @@ def bench(
     from poseline import bench as benchmark
 
     written = {"--json": json, "--plot": plot, "--markdown": markdown, "--submit": submit}
-    files = benchmark.Files(*(path and _file(option, path) for option, path in written.items()))
+    files = benchmark.Files(*(place_of(option, path) for option, path in written.items()))
     if compare:
         benchmark.compare(sources or [], files)
         return
@@ -244,12 +238,12 @@ def skeleton(
     from poseline.skeleton import COCO17, Skeleton
     from poseline.terminal import console, show_skeleton
 
-    target = _file("-o", picture)
+    place_of("-o", picture)
     chosen = Skeleton.load(names) if names else COCO17
     if model:
         chosen = weights.read_spec(weights.find(model), convert=False, skeleton=chosen if names else None).skeleton
     show_skeleton(chosen)
-    console.print(f"picture: {save_image(skeleton_image(chosen), target)}", soft_wrap=True)
+    console.print(f"picture: {save_image(skeleton_image(chosen), picture)}", soft_wrap=True)
 
 
 def recover(
@@ -351,13 +345,6 @@ def _show(error: Exception) -> None:
             import traceback
 
             sys.stderr.write(redact("".join(traceback.format_exception(error))))
-
-
-def _file(option: str, path: Path) -> Path:
-    """A file to be written: `-` would make one of that name, where standard output is meant."""
-    if str(path) == "-":
-        raise SettingsError(f"{option} -: it cannot be written to standard output; give the name of a file")
-    return path
 
 
 def _recordings(serve: str | None, pre_roll: float, record: bool, output: configuration.OutputSettings) -> Any:

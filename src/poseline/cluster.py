@@ -229,13 +229,8 @@ class NodeWork(WorkerSourceWork):
     def __call__(self, unit: NodeUnit, context: Context) -> NodeResult:  # type: ignore[override] # a source with more
         """Run one source."""
         _check_here(unit)
-        self._here = self._here or self._files.here()
-        settings = unit.request.settings
-        on_cpu = not self._cards and settings.inference.device == "auto" and sys.platform != "darwin"
-        device = "cpu" if on_cpu else settings.inference.device
-        inference = settings.inference.model_copy(update={**self._here, "device": device})
-        request = replace(unit.request, settings=settings.model_copy(update={"inference": inference}))
-        final = settings.output.directory
+        request = self._on_this_machine(unit.request)
+        final = request.settings.output.directory
         assert final is not None
         shared = unit.staging.is_dir()
         root = unit.staging if shared else Path(tempfile.mkdtemp(prefix="poseline-"))
@@ -247,11 +242,22 @@ class NodeWork(WorkerSourceWork):
                 log=result.log and final / result.log.relative_to(place),
                 output=result.output.replace(str(place), str(final)),
             )
-            files = {} if shared else {path.relative_to(place).as_posix(): path.read_bytes() for path in _files(place)}
-            return NodeResult(result, place if shared else None, files)
+            if shared:
+                return NodeResult(result, place, {})
+            content = {path.relative_to(place).as_posix(): path.read_bytes() for path in _files(place)}
+            return NodeResult(result, None, content)
         finally:
             if not shared:
                 shutil.rmtree(root, ignore_errors=True)
+
+    def _on_this_machine(self, request: RunRequest) -> RunRequest:
+        """With the paths of this machine, and on its CPU where Ray gave no GPU."""
+        self._here = self._here or self._files.here()
+        settings = request.settings
+        on_cpu = not self._cards and settings.inference.device == "auto" and sys.platform != "darwin"
+        device = "cpu" if on_cpu else settings.inference.device
+        inference = settings.inference.model_copy(update={**self._here, "device": device})
+        return replace(request, settings=settings.model_copy(update={"inference": inference}))
 
 
 def _check_here(unit: NodeUnit) -> None:

@@ -62,6 +62,9 @@ class Finding:
     """What to do about it, where something is missing."""
 
 
+_NO_CAMERA = Finding("cameras", "none", "connect one, or try a clip as a camera: --live")
+
+
 def show(topic: str | None = None) -> int:
     """Say all findings on stdout, or those of a topic alone; 0, whatever is missing: what was asked for was done."""
     findings = examine() if topic is None else _camera_check()
@@ -188,10 +191,9 @@ def _run_python(code: str, *arguments: str) -> tuple[int | str, str]:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace",
         )  # fmt: skip
     except subprocess.TimeoutExpired as late:
-        output = late.stdout or b""
-        return f"it took longer than {_SECONDS:g} s", output if isinstance(output, str) else output.decode(
-            errors="replace"
-        )
+        output = late.stdout or b""  # bytes, although text was asked for
+        text = output if isinstance(output, str) else output.decode(errors="replace")
+        return f"it took longer than {_SECONDS:g} s", text
     except OSError as error:
         return str(error), ""
     return done.returncode, done.stdout
@@ -201,9 +203,7 @@ def _cameras() -> Iterator[Finding]:
     from poseline.capture import cameras
 
     seen = cameras()
-    yield Finding(
-        "cameras", ", ".join(seen) or "none", "" if seen else "connect one, or try a clip as a camera: --live"
-    )
+    yield Finding("cameras", ", ".join(seen)) if seen else _NO_CAMERA
 
 
 def _camera_check() -> Iterator[Finding]:
@@ -213,10 +213,9 @@ def _camera_check() -> Iterator[Finding]:
     found = False
     for name, lines in check_cameras():
         found = True
-        for line in lines:
-            yield Finding(name, line)
+        yield from (Finding(name, line) for line in lines)
     if not found:
-        yield Finding("cameras", "none", "connect one, or try a clip as a camera: --live")
+        yield _NO_CAMERA
 
 
 def _display() -> Iterator[Finding]:

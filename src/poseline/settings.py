@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from poseline.amounts import bytes_in, seconds_in
+from poseline.amounts import bytes_in, moment_in, seconds_in
 from poseline.errors import SettingsError, redact, redacted
 from poseline.plain_yaml import NotPlainError, load_plain
 from poseline.words import did_you_mean
@@ -122,16 +122,10 @@ def _rate(value: Any) -> Any:
         return value
 
 
-_MOMENT = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
-
-
 def _moment(value: Any) -> Any:
     """A moment may be written as h:mm:ss, m:s or s; what is none is left for pydantic to refuse."""
-    found = _MOMENT.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is None:
-        return value
-    hours, minutes, seconds = found.groups(default="0")
-    return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+    seconds = moment_in(value) if isinstance(value, str) else None
+    return value if seconds is None else seconds
 
 
 def _real(value: Any) -> Any:

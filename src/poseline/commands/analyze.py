@@ -55,10 +55,9 @@ def analyze(
     It reads the keypoint log alone. See docs/sports.md for conventions, and for what one camera can tell.
     """
     from poseline.analysis.files import parse_formats
-    from poseline.commands.common import person_of
+    from poseline.commands.common import person_of, place_of
 
-    if str(output) == "-":
-        raise SettingsError("-o -: results are several files, which cannot go to standard output; name a folder")
+    place_of("-o", output)
     options: dict[str, Any] = {
         "person": person_of("--person", person, ("main", "all")),
         "start": _time("--from", start),
@@ -152,11 +151,9 @@ def _folder(log: Path, output: Path | None, several: bool, taken: set[str]) -> P
     if not several:
         return output
     from poseline.log import part_number
+    from poseline.words import unused
 
-    stem = log.absolute().parent.name if part_number(log.name) else log.stem
-    name, number = stem, 2
-    while name in taken:
-        name, number = f"{stem}-{number}", number + 1
+    name = unused(log.absolute().parent.name if part_number(log.name) else log.stem, taken)
     taken.add(name)
     return output / name
 
@@ -244,19 +241,13 @@ def analyze_logs(logs: Sequence[Path], interruption: Interruption) -> int:
 
 
 def _time(option: str, text: str | None) -> float | None:
-    """Seconds of `83.5`, `1:23.5` or `0:01:23.5`."""
+    from poseline.amounts import moment_in
+
     if text is None:
         return None
-    parts = text.strip().split(":")
-    try:
-        numbers = [float(part) for part in parts]
-    except ValueError:
-        numbers = []
-    if not 1 <= len(numbers) <= 3 or any(not 0 <= number < float("inf") for number in numbers):
+    seconds = moment_in(text)
+    if seconds is None:
         raise SettingsError(f"{option}: a time is seconds or h:mm:ss, such as 83.5 or 1:23.5, got {text!r}")
-    seconds = 0.0
-    for number in numbers:
-        seconds = 60 * seconds + number
     return seconds
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from poseline.errors import SettingsError
 from poseline.interruption import INTERRUPTED
@@ -48,6 +48,13 @@ def numbers(option: str, text: str | None) -> tuple[int, ...] | None:
     return tuple(dict.fromkeys(map(int, found)))
 
 
+def stated(values: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Sections of settings without what was not given, which is None."""
+    return {
+        section: {key: value for key, value in each.items() if value is not None} for section, each in values.items()
+    }
+
+
 def person_of(option: str, text: str, words: Sequence[PersonWord] = ("main",)) -> int | PersonWord:
     """One of the `words`, or an id.
 
@@ -74,6 +81,17 @@ def size_of(option: str, text: str | None) -> tuple[int, int] | None:
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise SettingsError(f"{option}: {text!r} is not a size such as 1280x720")
     return int(width), int(height)
+
+
+def place_of(option: str, path: Path | None) -> Path | None:
+    """A file or folder to be written; None of None.
+
+    Raises:
+        SettingsError: it is `-`: a file of that name would be made, where standard output is meant.
+    """
+    if path is not None and str(path) == "-":
+        raise SettingsError(f"{option} -: it cannot go to standard output; give the name of a file or folder")
+    return path
 
 
 def show_files(paths: Sequence[Path], notes: Sequence[str]) -> None:

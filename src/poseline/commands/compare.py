@@ -36,7 +36,7 @@ def compare(
     Differences are B minus A. Angles are seen by one camera: two runs that were filmed from other sides differ by that.
     """
     from poseline import analyze
-    from poseline.commands.common import person_of, rendering, show_corrections, show_rendered, slow
+    from poseline.commands.common import person_of, place_of, rendering, show_corrections, show_rendered, slow
     from poseline.comparison import compare as compared
     from poseline.comparison import write
     from poseline.comparison.command import folder_for, names_of
@@ -44,6 +44,7 @@ def compare(
     from poseline.log import journal_of
     from poseline.rendering.analysis import check_joints, styled
 
+    place_of("-o", output)
     logs = journal_of(first), journal_of(second)
     for log in logs:
         show_corrections(log, raw)

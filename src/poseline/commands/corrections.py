@@ -36,18 +36,18 @@ def corrections(
     if len(given) > 1:
         raise SettingsError(f"{' and '.join(given)}: one change at a time")
     journal = journal_of(log)
-    held, who = Corrections.of(journal), by_whom() if by is None else by
+    corrected, who = Corrections.of(journal), by_whom() if by is None else by
     if act:
-        _make(held, journal, act, who)
+        _make(corrected, journal, act, who)
     elif merge is not None:
-        _merge(held, journal, merge)
+        _merge(corrected, journal, merge)
     elif undo or redo:
-        _turn(held, undo, redo, who)
+        _turn(corrected, undo, redo, who)
     else:
-        _list(held)
+        _list(corrected)
 
 
-def _make(held: "Corrections", log: Path, texts: list[str], who: str) -> None:
+def _make(corrected: "Corrections", log: Path, texts: list[str], who: str) -> None:
     """Make acts; where one is wrong, those before it are made."""
     from poseline.corrections import change_of, describe
     from poseline.log import read_tracks
@@ -55,7 +55,7 @@ def _make(held: "Corrections", log: Path, texts: list[str], who: str) -> None:
     tracks = read_tracks(log, raw=True)
     for place, record in _records(texts):
         try:
-            made = held.append(change_of(record), by=who, act=_id(record), tracks=tracks)
+            made = corrected.append(change_of(record), by=who, act=_id(record), tracks=tracks)
         except SettingsError as error:
             raise SettingsError(f"{place}: {error}") from None
         typer.echo(f"{made.id}  {describe(made)}")
@@ -85,15 +85,15 @@ def _id(record: dict[str, Any]) -> str | None:
     return number if isinstance(number, str) and number else None
 
 
-def _turn(held: "Corrections", undo: str | None, redo: str | None, who: str) -> None:
+def _turn(corrected: "Corrections", undo: str | None, redo: str | None, who: str) -> None:
     from poseline.corrections import describe
 
-    turn, word, asked = (held.undo, "undone", undo) if undo else (held.redo, "in force again", redo)
+    turn, word, asked = (corrected.undo, "undone", undo) if undo else (corrected.redo, "in force again", redo)
     act = turn(None if asked == "last" else asked, by=who)
     typer.echo("nothing to do" if act is None else f"{word}: {act.id}  {describe(act)}")
 
 
-def _merge(held: "Corrections", log: Path, file: Path) -> None:
+def _merge(corrected: "Corrections", log: Path, file: Path) -> None:
     from poseline.corrections import Corrections, describe, merge
     from poseline.log import LOG_NAME, LogReader
     from poseline.words import counted
@@ -102,9 +102,9 @@ def _merge(held: "Corrections", log: Path, file: Path) -> None:
         file = Corrections.of(file).path
     if not file.is_file():
         raise SourceError(f"{file}: no such file of corrections")
-    merged = merge(held, Corrections(file, LogReader(log, raw=True).run, LOG_NAME))
+    merged = merge(corrected, Corrections(file, LogReader(log, raw=True).run, LOG_NAME))
     if merged.records:
-        held.add(merged.records)
+        corrected.add(merged.records)
     for act in merged.added:
         typer.echo(f"added: {act.id}  {describe(act)}")
     for conflict in merged.conflicts:
@@ -116,7 +116,7 @@ def _merge(held: "Corrections", log: Path, file: Path) -> None:
         )
 
 
-def _list(held: "Corrections") -> None:
+def _list(corrected: "Corrections") -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -124,23 +124,25 @@ def _list(held: "Corrections") -> None:
     from poseline.terminal import console
     from poseline.words import counted
 
-    if not held.acts and not held.undone:
-        console.print(f"no corrections: {held.path} is not there" if not held.path.exists() else "no corrections")
+    if not corrected.acts and not corrected.undone:
+        console.print(
+            f"no corrections: {corrected.path} is not there" if not corrected.path.exists() else "no corrections"
+        )
         return
-    undone = {act.id for act in held.undone}
+    undone = {act.id for act in corrected.undone}
     table = Table("act", "by", "when", "what", box=None, pad_edge=False, header_style="dim")
-    for act in _in_order(held):
+    for act in _in_order(corrected):
         style = "dim strike" if act.id in undone else ""
         words = f"{describe(_anonymous(act))}{' (undone)' if act.id in undone else ''}"
         table.add_row(act.id, Text(act.by), act.when, Text(words, style))
     console.print(table)
-    torn = f"; {counted(held.skipped, 'line')} torn, left out" if held.skipped else ""
-    console.print(f"{counted(len(held.acts), 'correction')} in force, {len(undone)} undone{torn}", highlight=False)
+    torn = f"; {counted(corrected.skipped, 'line')} torn, left out" if corrected.skipped else ""
+    console.print(f"{counted(len(corrected.acts), 'correction')} in force, {len(undone)} undone{torn}", highlight=False)
 
 
-def _in_order(held: "Corrections") -> "list[Act]":
-    known = {act.id: act for act in (*held.acts, *held.undone)}
-    return [known[record["act"]] for record in held.journal if record["type"] == "act"]
+def _in_order(corrected: "Corrections") -> "list[Act]":
+    known = {act.id: act for act in (*corrected.acts, *corrected.undone)}
+    return [known[record["act"]] for record in corrected.journal if record["type"] == "act"]
 
 
 def _anonymous(act: "Act") -> "Act":

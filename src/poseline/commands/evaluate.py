@@ -38,9 +38,11 @@ def evaluate(
 
     Poses are scored by COCO's evaluation (pycocotools), ids by TrackEval; pip install 'poseline[evaluate]'.
     """
+    from poseline.commands.common import place_of
     from poseline.evaluation import Dataset, read_labels
     from poseline.settings import load
 
+    place_of("--json", json)
     read = read_labels(labels, pictures=pictures, split=split, clip=clip)
     given: dict[str, Any] = {
         "model": model, "device": device, "runtime": runtime, "precision": precision, "imgsz": imgsz, "iou": iou,

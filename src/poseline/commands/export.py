@@ -20,10 +20,11 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:  # fmt: skip
     """Write a run's keypoints for other programs: COCO, OpenPose, DeepLabCut and others."""
-    from poseline.commands.common import show_corrections, show_files
+    from poseline.commands.common import place_of, show_corrections, show_files
     from poseline.formats.exporting import export_log
     from poseline.log import journal_of
 
+    place_of("-o", output)
     names = [name.strip() for text in to for name in text.split(",") if name.strip()]
     show_corrections(journal_of(log), raw)
     written = export_log(

@@ -20,11 +20,11 @@ def import_keypoints(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the log that the folder holds.")] = False,
 ) -> None:  # fmt: skip
     """Make a keypoint log of another program's keypoints, for analyze, render, compare and export."""
-    from poseline.commands.common import show_files, size_of
+    from poseline.commands.common import place_of, show_files, size_of
     from poseline.formats.importing import import_log
     from poseline.words import counted
 
-    folder = output or Path("runs") / path.resolve().name.split(".")[0]
+    folder = place_of("-o", output) or Path("runs") / path.resolve().name.split(".")[0]
     read = import_log(
         path,
         format,

@@ -27,7 +27,7 @@ def serve_page(
         OutputError: nothing can listen there.
     """
     for package in ("aiohttp", "simplejpeg"):
-        require(package, "poseline inspect", install="poseline[serve]")
+        require(package, "poseline inspect", install="'poseline[serve]'")
     from poseline.corrections import by_whom
     from poseline.inspection.inspected import InspectedRun
     from poseline.inspection.server import InspectAddress, InspectServer

@@ -42,11 +42,21 @@ def render(
     The clip must be there as it was: frames are found by their time stamps.
     """
     from poseline import settings as configuration
-    from poseline.commands.common import numbers, part, rendering, show_corrections, show_rendered, slow
+    from poseline.commands.common import (
+        numbers,
+        part,
+        place_of,
+        rendering,
+        show_corrections,
+        show_rendered,
+        slow,
+        stated,
+    )
     from poseline.log import LogReader, journal_of
     from poseline.rendering import RenderOptions, Size, style_of
     from poseline.rendering import render as draw_anew
 
+    place_of("-o", output)
     journal = journal_of(log)
     show_corrections(journal, raw)
     given: dict[str, dict[str, Any]] = {
@@ -56,12 +66,9 @@ def render(
         },
         "output": {"encoder": encoder, "preset": preset, "crf": crf, "audio": audio},
     }  # fmt: skip
-    overrides = {
-        section: {key: value for key, value in values.items() if value is not None} for section, values in given.items()
-    }
     begin, stop = part(start, end)
     options = RenderOptions(
-        style_of(LogReader(journal, raw=True).run, configuration.load(config, overrides)),
+        style_of(LogReader(journal, raw=True).run, configuration.load(config, stated(given))),
         clip, numbers("--ids", ids), begin, stop, Size.parse(size) if size else None, blur, slow("--slowmo", slowmo),
         raw,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 
 _MODES = ("predict", "track")
 _TASKS = ("pose", "detect", "segment", "semantic", "depth", "classify", "obb")
-_ELSEWHERE = {
+_OTHER_MODES = {
     "train": "training is ultralytics': yolo pose train ...; poseline runs the .pt that comes of it",
     "tune": "tuning is ultralytics': yolo pose tune ...; poseline runs the .pt that comes of it",
     "val": "average precision on labels: poseline evaluate MODEL DATASET.yaml",
@@ -18,7 +18,7 @@ _ELSEWHERE = {
     "checks": "what this machine has is said by `poseline doctor`",
     "version": "the version is said by `poseline --version`",
 }
-"""Other modes of ultralytics' command, and who does it."""
+"""Modes of ultralytics' command that Poseline's `run` does not have, and what does it."""
 _VALUES = {
     "model": "-m", "conf": "--conf", "iou": "--iou", "imgsz": "--imgsz", "device": "--device", "max_det": "--max-det",
     "vid_stride": "--vid-stride", "line_width": "--line-width", "classes": "--classes",
@@ -29,7 +29,7 @@ _SWITCHES = {
     "stream_buffer": ("--every-frame", ""), "verbose": ("", ""), "stream": ("", ""), "persist": ("", ""),
 }  # fmt: skip
 """What True and False are here; nothing where it is so anyhow."""
-_TAKEN = ("source", "mode", "task", "project", "name", "format", "data")
+_READ = ("source", "mode", "task", "project", "name", "format", "data")
 _FALSE = ("false", "0", "no", "off", "none")
 
 
@@ -43,26 +43,26 @@ def translated(arguments: Sequence[str], commands: Collection[str]) -> str | Non
     given = {name: value for name, equals, value in (word.partition("=") for word in arguments) if _known(name, equals)}
     plain = [word for word in arguments if "=" not in word]
     first = next(iter(arguments), "")
-    own, spoken = first in commands, (*_MODES, *_TASKS, *_ELSEWHERE)
+    is_ours, yolo_words = first in commands, (*_MODES, *_TASKS, *_OTHER_MODES)
     if any(Path(word).exists() for word in arguments if "=" in word):
         return None
-    if not given and (own or first not in spoken):
+    if not given and (is_ours or first not in yolo_words):
         return None
-    if own and first != "run" and first not in _ELSEWHERE:
+    if is_ours and first != "run" and first not in _OTHER_MODES:
         return None  # its own message names the argument that it does not understand
     modes = [given.get("mode", ""), given.get("task", ""), *([] if first == "run" else plain)]
     for mode in modes:
-        if mode in _ELSEWHERE:
-            return f"poseline has no {mode}: {_ELSEWHERE[mode]}"
+        if mode in _OTHER_MODES:
+            return f"poseline has no {mode}: {_OTHER_MODES[mode]}"
         if mode in _TASKS[1:]:
             return f"poseline has no {mode}: it finds poses alone"
-    sources = [word for word in plain if word not in spoken and word not in commands and not word.startswith("-")]
+    sources = [word for word in plain if word not in yolo_words and word not in commands and not word.startswith("-")]
     pairs = [word.partition("=")[0] for word in arguments if "=" in word]
     return _instead(given, sources, [name for name in pairs if name.isidentifier() and name not in given])
 
 
 def _known(name: str, equals: str) -> bool:
-    return bool(equals) and (name in _VALUES or name in _SWITCHES or name in _TAKEN)
+    return bool(equals) and (name in _VALUES or name in _SWITCHES or name in _READ)
 
 
 def _instead(given: dict[str, str], sources: Sequence[str], unknown: Sequence[str]) -> str:

@@ -59,6 +59,8 @@ def export_log(
     if isinstance(log, Tracks):
         if target is None:
             raise SettingsError("export_log: tracks lie nowhere; say where to write with `target`")
+        if corrected:
+            raise SettingsError("export_log: tracks have no corrections; give the run whose frames were corrected")
         with TemporaryDirectory() as folder:
             journal = Path(folder) / LOG_NAME
             write_tracks(journal, log)
@@ -66,20 +68,7 @@ def export_log(
     journal = journal_of(log)
     names = [to] if isinstance(to, str) else list(dict.fromkeys(to))
     formats = [format_of("--to", name) for name in names]
-    if pictures and not any(each.takes_pictures for each in formats):
-        raise SettingsError(f"--pictures: {', '.join(names)} cannot hold the pictures of a clip")
-    if clip is not None and not pictures:
-        raise SettingsError("--clip is where pictures come from; add --pictures")
-    for each in formats:
-        for option, given in (("--every", every != 1), ("--corrected", corrected)):
-            if given and not each.of_tracks:
-                raise SettingsError(f"{option}: {each.name} is of all frames; export it by itself")
-        if raw and not each.reads_raw:
-            raise SettingsError(f"--raw: {each.name} reads the log by itself, with its corrections; export it without")
-    if raw and corrected:
-        raise SettingsError("--raw leaves corrections out, and --corrected is about them; give one of the two")
-    if every < 1:
-        raise SettingsError(f"--every: each n-th frame, n from 1 on, got {every}")
+    _check_options(formats, clip, pictures, every, raw, corrected)
     options = ExportOptions(_clip(journal, clip) if pictures else None)
     targets = _targets(formats, journal, Path(target) if target else None)
     for each, path in zip(formats, targets, strict=True):
@@ -95,6 +84,28 @@ def export_log(
         make_folder(path.parent)
         notes += [f"{each.name}: {note}" for note in each.convert(source, path, options)]
     return Exported(targets, notes)
+
+
+def _check_options(
+    formats: Sequence[Format], clip: str | Path | None, pictures: bool, every: int, raw: bool, corrected: bool
+) -> None:
+    """Raise a SettingsError for an option that one of the formats, or another option, does not go with."""
+    if pictures and not any(each.takes_pictures for each in formats):
+        raise SettingsError(
+            f"--pictures: {', '.join(each.name for each in formats)} cannot hold the pictures of a clip"
+        )
+    if clip is not None and not pictures:
+        raise SettingsError("--clip is where pictures come from; add --pictures")
+    for each in formats:
+        for option, given in (("--every", every != 1), ("--corrected", corrected)):
+            if given and not each.of_tracks:
+                raise SettingsError(f"{option}: {each.name} is of all frames; export it by itself")
+        if raw and not each.reads_raw:
+            raise SettingsError(f"--raw: {each.name} reads the log by itself, with its corrections; export it without")
+    if raw and corrected:
+        raise SettingsError("--raw leaves corrections out, and --corrected is about them; give one of the two")
+    if every < 1:
+        raise SettingsError(f"--every: each n-th frame, n from 1 on, got {every}")
 
 
 def _of_pixels(journal: Path) -> Iterator[str]:

@@ -89,63 +89,101 @@ class ProcessExecutor(Executor):
     def _run(
         self, waiting: deque[int], units: Sequence[Any], work: Work, interruption: Interruption, on_progress: OnProgress
     ) -> Ended:
-        events: Queue[tuple[Worker, Any]] = Queue()
-        idle: list[Worker] = []
-        busy: dict[Worker, int] = {}
-        stopped: set[Worker] = set()
-        deadline = math.inf
-
-        def stop() -> None:
-            for worker in [*busy]:
-                if worker not in stopped:
-                    stopped.add(worker)
-                    worker.process.terminate()
-
+        pool = _Pool(work, self._places)
         try:
-            with interruption.stopping(stop):
+            with interruption.stopping(pool.stop):
                 while True:
                     if interruption.signal_count:
-                        stop()  # also one that was just starting
+                        pool.stop()  # also one that was just starting
                         waiting.clear()
-                        deadline = min(deadline, time.monotonic() + STOP_TIMEOUT)
-                    while waiting and len(busy) < self._most and self._may_begin(waiting[0]):
-                        worker = idle.pop() if idle else self._new(work, events)
-                        busy[worker] = waiting.popleft()
-                        worker.send(units[busy[worker]])
-                    if not busy and not waiting:
+                    while waiting and len(pool.busy) < self._most and self._may_begin(waiting[0]):
+                        index = waiting.popleft()
+                        pool.begin(index, units[index])
+                    if not pool.busy and not waiting:
                         return
-                    if time.monotonic() > deadline:
-                        for worker in busy:
-                            worker.process.kill()
-                    try:
-                        worker, content = events.get(timeout=POLL_SECONDS)
-                    except Empty:
+                    pool.kill_if_late()
+                    if (message := pool.message()) is None:
                         continue
-                    if not isinstance(content, Outcome):
-                        on_progress(busy[worker], content)
-                        continue
-                    index = busy.pop(worker, None)
-                    if not isinstance(content.error, WorkerDied):
-                        idle.append(worker)
-                    else:
-                        idle = [other for other in idle if other is not worker]
-                        worker.close()
-                        self._places.append((worker.cores, worker.environment))
-                    if index is not None:
+                    index, content = message
+                    if isinstance(content, Outcome):
                         yield index, content
+                    else:
+                        on_progress(index, content)
         finally:
-            for worker in busy:  # left by an error, or by a second signal
-                worker.process.terminate()
-            for worker in [*idle, *busy]:
-                worker.end_input()
-            deadline = time.monotonic() + STOP_TIMEOUT
-            for worker in [*idle, *busy]:
-                worker.close(max(0.0, deadline - time.monotonic()))
-                self._places.append((worker.cores, worker.environment))
+            pool.close()
 
-    def _new(self, work: Work, events: Queue[tuple[Worker, Any]]) -> Worker:
-        cores, environment = self._places.popleft()
-        return Worker(work, events=events, cores=cores, environment=environment)
+
+class _Pool:
+    """The workers of one `ProcessExecutor` while it runs.
+
+    Args:
+        work: of each worker.
+        places: cores and variables for each that is started; it gives back what it took.
+    """
+
+    def __init__(self, work: Work, places: deque[tuple[Collection[int] | None, dict[str, str]]]) -> None:
+        self.busy: dict[Worker, int] = {}
+        """Which unit each works on."""
+        self._work, self._places = work, places
+        self._events: Queue[tuple[Worker, Any]] = Queue()
+        self._idle: list[Worker] = []
+        self._stopped: set[Worker] = set()
+        self._deadline = math.inf
+
+    def begin(self, index: int, unit: Any) -> None:
+        """Give a unit to a worker that is idle, or to a new one."""
+        if self._idle:
+            worker = self._idle.pop()
+        else:
+            cores, environment = self._places.popleft()
+            worker = Worker(self._work, events=self._events, cores=cores, environment=environment)
+        self.busy[worker] = index
+        worker.send(unit)
+
+    def message(self) -> tuple[int, Any] | None:
+        """A unit's index with its progress or its `Outcome`; None where none came for a while."""
+        try:
+            worker, content = self._events.get(timeout=POLL_SECONDS)
+        except Empty:
+            return None
+        if not isinstance(content, Outcome):
+            return self.busy[worker], content
+        index = self.busy.pop(worker, None)
+        if isinstance(content.error, WorkerDied):
+            self._idle = [other for other in self._idle if other is not worker]
+            self._end(worker)
+        else:
+            self._idle.append(worker)
+        return None if index is None else (index, content)
+
+    def stop(self) -> None:
+        """Ask all that are busy to stop, each once; from a signal's handler too."""
+        self._deadline = min(self._deadline, time.monotonic() + STOP_TIMEOUT)
+        for worker in [*self.busy]:
+            if worker not in self._stopped:
+                self._stopped.add(worker)
+                worker.process.terminate()
+
+    def kill_if_late(self) -> None:
+        """End by force what was asked to stop long ago."""
+        if time.monotonic() > self._deadline:
+            for worker in self.busy:
+                worker.process.kill()
+
+    def close(self) -> None:
+        """End all workers."""
+        for worker in self.busy:  # left by an error, or by a second signal
+            worker.process.terminate()
+        workers = [*self._idle, *self.busy]
+        for worker in workers:
+            worker.end_input()
+        deadline = time.monotonic() + STOP_TIMEOUT
+        for worker in workers:
+            self._end(worker, max(0.0, deadline - time.monotonic()))
+
+    def _end(self, worker: Worker, timeout: float | None = None) -> None:
+        worker.close(timeout)
+        self._places.append((worker.cores, worker.environment))
 
 
 def _shares(most: int) -> list[Collection[int] | None]:
