@@ -16,10 +16,12 @@ TOOL = Path(__file__).parents[1] / "tools" / "soak" / "live.py"
 
 
 def test_two_cameras_that_break_off_and_a_dead_third(tmp_path: Path) -> None:
-    command = [sys.executable, str(TOOL), "--seconds", "15", "--json", str(tmp_path / "found.json")]
+    command = [sys.executable, str(TOOL), "--seconds", "15", "--busy", "--json", str(tmp_path / "found.json")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["faults"] == []
     assert set(found["states, looks"]["dead"]) == {"lost"}
-    assert {"live", "lost"} <= set(found["states, looks"]["front"])
+    front = set(found["states, looks"]["front"])
+    assert "lost" in front
+    assert front & {"live", "late"}
