@@ -309,7 +309,7 @@ def test_events_plot_and_statistics(context: BrowserContext, server: Server) -> 
         until(page, lambda: "Frames\t10" in page.inner_text("#number-rows"))
         rows = dict(row.split("\t") for row in page.inner_text("#number-rows").splitlines())
         assert rows["Persons"] == "1"
-        assert rows["Picture"] == "320 \u00d7 240"
+        assert rows["Picture"].removesuffix(", H.264") == "320 \u00d7 240", "H.264 where this computer is slow"
         assert re.fullmatch(r"\d+ ms", rows["Age, median"])
 
 

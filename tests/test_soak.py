@@ -29,9 +29,11 @@ def soaked(tool: str, tmp_path: Path, *options: str) -> Any:
 
 
 def test_two_cameras_that_break_off_and_a_dead_third(tmp_path: Path) -> None:
-    found = soaked("live.py", tmp_path, "--seconds", "15")
+    found = soaked("live.py", tmp_path, "--seconds", "15", "--busy")
     assert set(found["states, looks"]["dead"]) == {"lost"}
-    assert {"live", "lost"} <= set(found["states, looks"]["front"])
+    front = set(found["states, looks"]["front"])
+    assert "lost" in front
+    assert front & {"live", "late"}
 
 
 @pytest.mark.system

@@ -155,9 +155,12 @@ class Found:
     pictures: Counter[int] = field(default_factory=Counter)
     """By camera, of both viewers."""
 
-    def fault(self, text: str) -> None:
-        """Something that should not be; each is kept once."""
-        if text not in self.faults:
+    busy: bool = False
+    """Whether this computer has other work, so that what comes too late is no fault."""
+
+    def fault(self, text: str, *, late: bool = False) -> None:
+        """Something that should not be, or not so `late`; each is kept once."""
+        if text not in self.faults and not (late and self.busy):
             self.faults.append(text)
 
 
@@ -166,10 +169,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--browser", action="store_true", help="also read the states on a page in Chromium")
+    parser.add_argument("--busy", action="store_true", help="it has other work: being late is no fault")
     parser.add_argument("--json", type=Path, help="file for what was found")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = soak(given.seconds, Path(folder), given.browser)
+        found = soak(given.seconds, Path(folder), given.browser, given.busy)
     told = report(found)
     print(json.dumps(told, indent=1))
     if given.json:
@@ -177,7 +181,7 @@ def main() -> int:
     return 1 if found.faults else 0
 
 
-def soak(seconds: float, folder: Path, browser: bool) -> Found:
+def soak(seconds: float, folder: Path, browser: bool, busy: bool = False) -> Found:
     """One run of so many seconds into `folder`."""
     cameras = {"front": Camera(0, 0.0), "back": Camera(40, BREAKS / 2)}
     listed = [{"source": camera.address, "name": name, "max_outage": 3600} for name, camera in cameras.items()]
@@ -188,7 +192,7 @@ def soak(seconds: float, folder: Path, browser: bool) -> Found:
         "--serve", f"127.0.0.1:{PORT}", "--record", "--segment", "4s", "--keep", "6s", "--send", "ws",
         "-o", str(folder / "out"),
     ]  # fmt: skip
-    found, ended = Found(), threading.Event()
+    found, ended = Found(busy=busy), threading.Event()
     with subprocess.Popen(  # noqa: S603 # of our own making
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
@@ -296,7 +300,7 @@ def watch(
             if state == "late" and expected == ("live",):
                 found.late += 1  # the truth, on a computer that is too busy for a second
             elif expected and state not in expected:
-                found.fault(f"{name} was {state} where it was {' or '.join(expected)}")
+                found.fault(f"{name} was {state} where it was {' or '.join(expected)}", late=camera is not None)
             if expected and name in said and said[name] not in expected and said[name] != "late":
                 found.fault(f"the page said that {name} was {said[name]} where it was {' or '.join(expected)}")
             if camera is None and "trying again" not in text:
@@ -316,17 +320,17 @@ def judge(found: Found, folder: Path, seconds: float) -> None:
         middle = statistics.median
         grown = middle(each.megabytes for each in after) - middle(each.megabytes for each in before)
         if grown > 8 + GROWTH * middle(each.megabytes for each in before):
-            found.fault(f"memory grew by {grown:.0f} MB from the second third to the last")
+            found.fault(f"memory grew by {grown:.0f} MB from the second third to the last", late=True)
         for what, most in (("threads", 1), ("files", 3), ("on_disk", 10)):
             values = [[getattr(each, what) for each in part] for part in (before, after)]
             if max(values[1]) > max(values[0]) + most:
-                found.fault(f"{what} grew: {max(values[0])}, then {max(values[1])}")
+                found.fault(f"{what} grew: {max(values[0])}, then {max(values[1])}", late=True)  # it has not settled
     if found.late > LATE * len(looks):
-        found.fault(f"cameras were late at {found.late} of {len(looks)} looks: is the computer too busy?")
+        found.fault(f"cameras were late at {found.late} of {len(looks)} looks: is the computer too busy?", late=True)
     people = seconds / (SEEN + EMPTY)
     for kind, least in (("enter", people), ("leave", people / 2), ("gap", seconds / BREAKS / 2)):
         if found.events[kind] < least:
-            found.fault(f"{found.events[kind]} events {kind}, where {least:.0f} were the least")
+            found.fault(f"{found.events[kind]} events {kind}, where {least:.0f} were the least", late=True)
     if not (found.pictures[0] and found.pictures[1]) or found.pictures[2]:
         found.fault(f"pictures by camera: {dict(found.pictures)}")
     for name in ("front", "back"):
@@ -336,7 +340,7 @@ def judge(found: Found, folder: Path, seconds: float) -> None:
         if log.ended != "interrupted" or log.skipped or numbers != sorted(set(numbers)):
             found.fault(f"the log of {name}: {log.ended}, {log.skipped} lines skipped")
         if not ids:
-            found.fault(f"the log of {name} has nobody in it")
+            found.fault(f"the log of {name} has nobody in it", late=True)  # of whom a few frames tell nothing yet
     if (folder / "out" / "dead").exists():
         found.fault("the dead one has files")
 
