@@ -201,7 +201,7 @@ class Recorder(threading.Thread):
         container = av.open(str(path), "w", format="mpegts", options={"flush_packets": "1"})
         stream = container.add_mux_stream("h264", rate=30, width=self._size[0], height=self._size[1])
         stream.time_base = _TICK
-        keypoints = path.with_suffix(".jsonl").open("wb")
+        keypoints = path.with_suffix(".jsonl").open("wb", buffering=0)  # a kill costs the line that is being written
         keypoints.write(orjson.dumps(self._run_record()) + b"\n")
         self._open = _Open(path, container, stream, keypoints, coded[0].ticks)
         for each in coded:
