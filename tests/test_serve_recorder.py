@@ -118,6 +118,25 @@ def test_one_recording_after_another_has_files_of_its_own(tmp_path: Path) -> Non
     assert all(found.video.exists() for found in world.recorder.finished)
 
 
+def test_a_clock_that_is_set_neither_replaces_nor_removes_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, hours = time.time, iter([0, 30, 30, 60, 60])
+    monkeypatch.setattr("time.time", lambda: real() + 3600 * next(hours, 60))
+    monkeypatch.setattr("time.strftime", lambda _: "20260101-020000")  # set back to the same second each time
+    world = World(tmp_path, 0.0, keep=Keep(seconds=24 * 3600))
+    for count in range(1, 4):
+        world.recorder.want(True)
+        world.film(10)
+        world.recorder.want(False)
+        assert until(partial(_has_finished, world.recorder, count))
+        world.recorder.finished[-1].video.unlink()  # moved elsewhere; its keypoints stay
+    world.recorder.close()
+    names = [path.name for path in sorted((tmp_path / "recordings").iterdir())]
+    assert names == [f"front-20260101-020000{number}.jsonl" for number in ("-2", "-3", "")]
+    assert [len(frames(each)) for each in world.recorder.finished] == [10, 10, 10]
+
+
 def test_another_size_begins_another_file(tmp_path: Path) -> None:
     world = World(tmp_path, 0.0)
     world.recorder.want(True)
@@ -199,7 +218,9 @@ def test_what_a_killed_run_was_recording_can_be_played(tmp_path: Path) -> None:
     (left,) = (tmp_path / "recordings").glob("*.ts")
     copy = tmp_path / "killed.ts"
     copy.write_bytes(left.read_bytes())
-    assert len(numbers(copy)) > 60
+    kept = left.with_suffix(".jsonl").read_bytes()
+    assert len(numbers(copy)) >= 120 - 6, "a fifth of a second at most is lost"
+    assert kept.count(b"\n") >= 1 + 119, "and of the keypoints, the line that is being written"
     world.recorder.close()
 
 

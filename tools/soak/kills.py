@@ -6,8 +6,9 @@ A sample is recorded by `poseline run` with the built-in model, whole and in seg
 frames are in the log, as chance says. Then the log must have every frame up to its last line, torn at most; `recover`
 must give a video that lacks at most 0.2 s of the log.
 
-The disk is taken away by a small tmpfs (as root), by a limit on a file's size, by removing the folder, or by mounting
-it read-only (as root). Then the exit code must be 4, the error one line without a traceback, and the log readable.
+The disk is taken away by filling it, by a quota (btrfs), by making it read-only as after an error of the disk (these as
+root, with loop mounts), by a limit on a file's size, or by removing the folder. Then the exit code must be 4, the error
+in words, the log readable, and the video likewise, but for 0.2 s.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ LOST = 0.2
 RATE = 25
 """Frames a second of the sample."""
 RUN = [sys.executable, "-m", "poseline", "run", str(SAMPLE), "-m", "builtin", "--imgsz", "64"]
-QUICK_ENOUGH = 120.0
+QUICK_ENOUGH = 400.0
 
 
 def started(out: Path, *options: str, most_bytes: int | None = None) -> subprocess.Popen[str]:
@@ -105,49 +106,81 @@ def kill(out: Path, segmented: bool, chance: random.Random) -> tuple[str, float]
 
 def fill(place: Path, how: str, chance: random.Random) -> str:
     """What is wrong with how a run ends whose disk is taken away; empty for nothing."""
-    out, most = place / "out", None
-    if how in ("full", "read-only"):
-        size = f"{chance.randrange(60, 500)}k" if how == "full" else "50m"
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], check=True)  # noqa: S603, S607
-    elif how == "quota":
-        most = chance.randrange(20_000, 200_000)
+    disk = place / "disk"
+    out, most = disk / "out", chance.randrange(20_000, 200_000)
+    disk.mkdir()
+    if how in DISKS:
+        _mount(place / "image", disk, DISKS[how])
+    if how == "quota":
+        for command in ("quota enable", "subvolume create", "qgroup limit 300K"):
+            _system("btrfs", *command.split(), str(disk if "enable" in command else out))
     try:
-        process = started(out, most_bytes=most)
+        process = started(out, most_bytes=most if how == "limit" else None)
+        wait_for(out, chance.randrange(2, 150), process)
         if how == "removed":
-            wait_for(out, chance.randrange(2, 120), process)
             shutil.rmtree(out, ignore_errors=True)
         elif how == "read-only":
-            wait_for(out, chance.randrange(2, 120), process)
-            # Files that are open for writing keep a file system from it, as they do a disk's: then nothing happens.
-            subprocess.run(["mount", "-o", "remount,ro", str(place)], check=False, stderr=subprocess.DEVNULL)  # noqa: S603, S607
+            _system("mount", "-o", "remount,abort", str(disk))  # as after an error of the disk, with files open
+        elif how == "full":
+            with (disk / "ballast").open("wb") as ballast:
+                free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_bsize
+                os.posix_fallocate(ballast.fileno(), 0, max(1, free - chance.randrange(100_000)))
         try:
             _, text = process.communicate(timeout=QUICK_ENOUGH)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             return "hang"
-        return _fault_of_fill(out, how, process.returncode, text)
+        return _fault_of_fill(out, how, process.returncode, text, place / "copy")
     finally:
-        if how in ("full", "read-only"):
-            subprocess.run(["umount", "-l", str(place)], check=True)  # noqa: S603, S607
+        if how in DISKS:
+            _system("umount", "-l", str(disk))
 
 
-def _fault_of_fill(out: Path, how: str, code: int, text: str) -> str:
-    if code == 0 and how in ("read-only", "removed"):
-        return "" if how == "read-only" else "exit code 0 where its folder was removed"
+DISKS = {"full": "ext4", "read-only": "ext4", "quota": "btrfs"}
+"""File systems of the disks that are mounted; only one with quotas of its own needs no set-up of accounts."""
+
+
+def _system(*command: str) -> None:
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
+
+
+def _mount(image: Path, disk: Path, kind: str) -> None:
+    """Mount a disk with room for a run to begin, of which nothing is taken before it is used."""
+    with image.open("wb") as file:
+        file.truncate(400_000_000)
+    _system(f"mkfs.{kind}", "-q", str(image))
+    _system("mount", "-o", "loop", str(image), str(disk))
+
+
+def _fault_of_fill(out: Path, how: str, code: int, text: str, copy: Path) -> str:
     if code == 0:
         whole = out / "annotated.mp4"
         return "" if whole.exists() and pictures(whole) == 210 else "exit code 0 without its files"
     if code != 4:
         return f"exit code {code}: {text[-300:]}"
-    if "Traceback" in text:
-        return f"traceback: {text[-300:]}"
-    if (out / "keypoints.jsonl").exists() and (out / "keypoints.jsonl").stat().st_size:
-        try:
-            read_log(out)
-        except PoselineError as error:
-            return f"its log: {error}" if b"\n" in (out / "keypoints.jsonl").read_bytes() else ""
-    return ""
+    if "Traceback" in text or "error: " not in text:
+        return f"no error in words: {text[-300:]}"
+    if not (out / "keypoints.jsonl").exists() or b"\n" not in (out / "keypoints.jsonl").read_bytes():
+        return "" if how == "removed" or "MB are free" in text or "cannot be" in text else f"no log: {text[-300:]}"
+    try:
+        shutil.copytree(out, copy)
+    except OSError as error:
+        return "" if how == "read-only" else f"cannot be read: {error}"  # the disk's own files were cut off
+    try:
+        log = read_log(copy)
+    except PoselineError as error:
+        return f"its log: {error}"
+    if log.skipped > 1 or [frame.index for frame in log.frames] != list(range(len(log.frames))):
+        return f"its log skips {log.skipped} lines"
+    if len(log.frames) < LOST * RATE + 1:
+        return ""
+    try:
+        video = recover(copy).video if list(copy.glob("*.part")) else copy / "annotated.mp4"
+    except PoselineError as error:
+        return f"recover: {error}"
+    lost = (len(log.frames) - pictures(video)) / RATE
+    return f"{lost:.2f} s of video lost" if lost > LOST + 1e-6 else ""
 
 
 def main() -> int:
@@ -161,7 +194,7 @@ def main() -> int:
     chance = random.Random(chosen.seed)  # noqa: S311 # the same for a seed
     table: dict[str, Counter[str]] = defaultdict(Counter)
     faults, most, begun = [], 0.0, time.monotonic()
-    kinds = ["full", "quota", "removed", "read-only"] if os.geteuid() == 0 else ["quota", "removed"]
+    kinds = ["full", "limit", "removed", "read-only", "quota"] if os.geteuid() == 0 else ["limit", "removed"]
     tried = [("killed", "segmented" if number % 3 == 2 else "whole") for number in range(chosen.kills)]
     tried += [("disk", kinds[number % len(kinds)]) for number in range(chosen.fills)]
     for what, how in tried:

@@ -10,7 +10,7 @@ window (needs Xvfb); a batch with two workers; and a batch on Ray (needs Ray). K
 - `window`: the window's process; the run must go on to its end, and say so;
 - `worker`: a worker of a batch; its clip must be failed in the manifest, the others done, the exit code not 0;
 - `batch`: the batch's own process, started again at once: all clips must be done, each once;
-- `ray worker`, `ray batch`: the same on Ray, which runs a clip again.
+- `ray worker`, `ray batch`: the same on Ray; `ray task`: Ray's own process, whose clip Ray must run again.
 
 In no case may a process stay behind.
 """
@@ -186,6 +186,8 @@ def kill_of_batch(place: Path, kind: str, chance: random.Random, on: list[str]) 
     running = killed.wait_until(lambda: done_in(out) >= least and (ray or len(working(killed)) > 1))
     time.sleep(chance.random())
     workers = working(killed)
+    if kind == "ray task":
+        workers = [each for each in killed.children() if "ray::run_unit" in " ".join(_command(each))]
     if running and again:
         killed.process.kill()
     elif running and workers:
@@ -206,7 +208,7 @@ def kill_of_batch(place: Path, kind: str, chance: random.Random, on: list[str]) 
         return f"{len(done)} done, {len(failed)} failed of {CLIPS}: {text[-300:]}", 0.0
     wrong = [name for name in untrue(out) if "long" not in name]
     expected = 1 if failed else 0
-    if wrong or code != expected or (failed and (again or ray)) or len(failed) > 1:
+    if wrong or code != expected or (failed and kind not in ("worker", "ray worker")) or len(failed) > 1:
         return f"exit code {code}, {wrong}, {[each['error'] for each in failed]}: {text[-300:]}", 0.0
     if failed and "-9" not in failed[0]["error"]:
         return f"told as {failed[0]['error']}", 0.0

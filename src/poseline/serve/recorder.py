@@ -52,7 +52,7 @@ class Recording:
     frames: int
     seconds: float
     at: float
-    """When it was finished, in `time.time()` seconds."""
+    """When it was finished, in `time.monotonic()` seconds: the wall clock may be set, and nothing is older by that."""
 
 
 @dataclass
@@ -196,12 +196,12 @@ class Recorder(threading.Thread):
         self._folder.mkdir(exist_ok=True)
         stem = f"{self._camera}-{time.strftime('%Y%m%d-%H%M%S')}"
         path, number = self._folder / f"{stem}.ts", 2
-        while path.exists() or path.with_suffix(".mp4").exists():
+        while any(path.with_suffix(each).exists() for each in (".ts", ".mp4", ".jsonl")):  # the clock was set back
             path, number = self._folder / f"{stem}-{number}.ts", number + 1
         container = av.open(str(path), "w", format="mpegts", options={"flush_packets": "1"})
         stream = container.add_mux_stream("h264", rate=30, width=self._size[0], height=self._size[1])
         stream.time_base = _TICK
-        keypoints = path.with_suffix(".jsonl").open("wb")
+        keypoints = path.with_suffix(".jsonl").open("wb", buffering=0)  # a kill costs the line that is being written
         keypoints.write(orjson.dumps(self._run_record()) + b"\n")
         self._open = _Open(path, container, stream, keypoints, coded[0].ticks)
         for each in coded:
@@ -257,7 +257,7 @@ class Recorder(threading.Thread):
         part.replace(video)
         now.path.unlink()
         recording = Recording(
-            video, now.path.with_suffix(".jsonl"), now.frames, (now.last - now.first) / 1000, time.time()
+            video, now.path.with_suffix(".jsonl"), now.frames, (now.last - now.first) / 1000, time.monotonic()
         )
         self.finished.append(recording)
         self._tidy()
@@ -265,7 +265,7 @@ class Recorder(threading.Thread):
 
     def _tidy(self) -> None:
         """Remove the oldest recordings, as far as the rules say."""
-        now = time.time()
+        now = time.monotonic()
         ages = [now - each.at for each in self.finished]
         sizes = [_size(each.video) + _size(each.keypoints) for each in self.finished]
         count = self._rules.keep.removed(ages, sizes)
