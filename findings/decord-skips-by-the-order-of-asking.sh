@@ -7,8 +7,8 @@
 # pictures is earlier by the number of hidden ones. So labels by frame number lie on other pictures than those they were
 # made on. The clip as it was before the cut has no such trouble.
 #
-# Seen with decord 0.6.0, NumPy 2.4.6, PyAV 18.1.0 as the writer, Python 3.11, Linux x86-64, for 38 pictures, of which the first
-# 3 are hidden:
+# Seen with decord 0.6.0, NumPy 2.4.6, PyAV 18.1.0 as the writer, Python 3.11, Linux x86-64, for 38 pictures,
+# of which the first 3 are hidden:
 #   trimmed: asked for 12 24 34 36 in order: 15 27 37 37, alone: 12 24 34 36
 #   whole: asked for 12 24 34 36 in order: 12 24 34 36, alone: 12 24 34 36
 # Exits 0 as long as that is so, and 1 once it is not.
