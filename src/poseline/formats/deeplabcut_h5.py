@@ -106,7 +106,7 @@ def _pickled(value: object) -> bytes:
     return pickle.dumps(value, protocol=0)  # the one of text, which holds no zero bytes
 
 
-class _Plain(pickle._Unpickler):  # Python's own: in C, a few bytes that number a value highly take gigabytes
+class _Plain(pickle._Unpickler):  # Python's own: the one in C can be made to take gigabytes
     """Knows no class and no function: only lists, tuples, dictionaries, words and numbers."""
 
     def find_class(self, module: str, name: str) -> Any:
