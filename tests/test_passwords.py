@@ -231,7 +231,7 @@ def page(address: str, folder: Path) -> str:
     found = []
     for location in located(address):
         feed = Feed(location.name, lambda: None)
-        feed.trouble(f"it was {address}", SimpleNamespace(retry_at=None))
+        feed.trouble(f"it was {address}", SimpleNamespace(retry_at=None, cause=""))
         found.append(f"{feed.status()} {feed.state}")
         feed.begin(header(source=address), SourceInfo(address, live=True, width=64, height=48))
         feed.put(seen(0, poses(1), source=address, gap=Gap(0.0, 1.0, address)))

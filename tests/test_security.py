@@ -122,9 +122,9 @@ def test_files_of_other_programs_are_refused_in_words(name: str, content: str, t
 @pytest.mark.parametrize(
     ("file", "content", "words"),
     [
-        ("labels.json", HOSTILE["deep"], "not valid JSON"),
-        ("labels.json", HOSTILE["a long number"], "not valid JSON"),
-        ("data.yaml", "!!python/object/apply:os.mkdir [made]", "not valid YAML"),
+        ("labels.json", HOSTILE["deep"], "is not JSON"),
+        ("labels.json", HOSTILE["a long number"], "is not JSON"),
+        ("data.yaml", "!!python/object/apply:os.mkdir [made]", "is not YAML"),
         ("data.yaml", "path: /\nval: etc\nkpt_shape: [17, 3]\nnames: {0: person}", "holds no picture"),
     ],
 )
