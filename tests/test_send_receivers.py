@@ -126,7 +126,7 @@ def test_a_broker_gets_a_few_frames_a_second(tmp_path: Path) -> None:
         took = time.monotonic() - began
         assert until(lambda: any(message.payload == b"offline" for message in got))
     persons = [message for message in got if message.topic == "gym/cam/persons"]
-    assert 3 <= len(persons) <= 5 * took + 1, "five a second"
+    assert 3 <= len(persons) <= 5 * took + 2, "five a second, and one more where frames come unevenly"
     assert "dropped" not in str(ran.report.notes)
 
 
