@@ -269,7 +269,7 @@ def test_hls_loses_no_frame_to_newer_ones_and_ends_with_its_list(clip: Path, tmp
             seen = [observation.frame for observation in running.items]
             dropped = running.channels[0].dropped
     assert len(seen) + dropped >= 4 * RATE, "six seconds, of which one or two were over"
-    assert dropped < 0.1 * len(seen)
+    assert dropped < 0.5 * len(seen), "of a segment that came at once, all but a few would be"
     times = np.array([frame.time for frame in seen])
     shown = np.array(numbers(seen))
     assert np.diff(times) * RATE == pytest.approx(np.diff(shown) % (3 * RATE), abs=0.01), "each frame has its own time"
