@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import socket
 import threading
@@ -390,3 +391,33 @@ def test_an_end_closes_every_connection_soon() -> None:
         assert client.end() in (0, 1001)
         client.close()
         stream.close()
+
+
+def test_a_connection_that_comes_while_the_server_ends_is_closed_too() -> None:
+    """Twenty times: nobody who connects at the last moment is left without an answer and without an end."""
+
+    def ask(port: int, ended: threading.Event) -> None:
+        while not ended.is_set():
+            try:
+                with socket.create_connection(("127.0.0.1", port), WAIT) as connection:
+                    connection.sendall(raw_request(port, "/api/cameras", Connection="close"))
+                    while connection.recv(1 << 16):
+                        pass
+            except TimeoutError:
+                left.append(port)
+            except OSError:
+                time.sleep(0.0005)  # refused, or reset
+
+    left: list[int] = []
+    for count in range(20):
+        ended = threading.Event()
+        with serving() as server:
+            askers = [threading.Thread(target=ask, args=(server.address.port, ended)) for _ in range(3)]
+            for asker in askers:
+                asker.start()
+            time.sleep(0.02 + 0.001 * count)
+        ended.set()
+        for asker in askers:
+            asker.join()
+    gc.collect()  # a socket that is not closed is an error then
+    assert not left

@@ -141,8 +141,6 @@ def test_one_without_frames_takes_no_turn() -> None:
 # Runs.
 
 
-# A question that comes in while the server ends may leave its connection to the garbage collector.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_two_cameras_and_a_dead_third(clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     port, codes, told = free_port(), list[int](), dict[str, set[tuple[str, bool]]]()
     wake = Hub.wake

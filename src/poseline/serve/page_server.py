@@ -25,6 +25,8 @@ log = logging.getLogger("poseline")
 
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _MOST_CONNECTIONS = 128
+_TAKING_IN = 3
+"""Turns of the event loop that a new connection takes: its transport is made, its protocol told, its task ends."""
 _GREETING_SECONDS = 10.0
 """Time for a connection to send its first request."""
 
@@ -110,9 +112,21 @@ class PageServer:
         servers = [await self._loop.create_server(connection, sock=each) for each in self._sockets]
         self._ready.set()
         await self._ending.wait()
+        await self._take_no_more()
         for server in servers:
             server.close()
         await runner.cleanup()
+
+    async def _take_no_more(self) -> None:
+        """Leave new connections to the system, and wait until those taken in are aiohttp's, which closes them.
+
+        One that asyncio is taking in while its server is closed stays open, and nobody answers (CPython 3.11).
+        """
+        with contextlib.suppress(NotImplementedError):  # the event loop of Windows
+            for listener in self._sockets:
+                self._loop.remove_reader(listener)
+        for _ in range(_TAKING_IN):
+            await asyncio.sleep(0)
 
     def _expect_greeting(self, handler: Any) -> None:
         """Close a connection that has not sent one request: somebody may open many to keep others out."""
