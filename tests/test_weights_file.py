@@ -95,7 +95,7 @@ SLOW = {
     "objects without end": b"\x80\x04" + b"\x8f" * 3_000_000 + b".",
     "a pickle without end": b"\x80\x04" + b"N" * 20_000_000,
     "a text longer than the file": b"\x80\x02X\xff\xff\xff\xff",
-    "a memo of a huge number": b"\x80\x02Nr\xff\xff\xff\xff.",
+    "a memo of a large number": b"\x80\x02Nr\xff\xff\x7f\x00.",
     "a frame of a huge size": b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7fN.",
 }  # fmt: skip
 

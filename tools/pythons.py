@@ -1,8 +1,8 @@
 """Pythons: the wheel, installed slim as docs/install.md has it, and used on each Python that is here.
 
     python tools/pythons.py                                 # those of pyenv and of PATH, from 3.10 on
-    python tools/pythons.py python3.13 /opt/py314t/bin/python3.14t
-    python tools/pythons.py --wheel dist/poseline-0.1.0-py3-none-any.whl --without tests --keep /tmp/venvs
+    python tools/pythons.py python3.13 python3.14t
+    python tools/pythons.py --wheel dist/poseline-0.1.0-py3-none-any.whl --without tests --keep venvs
 
 Each gets a virtual environment of its own in a temporary folder, which is removed when it is done with; with `--keep`
 it stays, and is used again. Without `--wheel` the Python that runs this builds one, and needs `pip install build`. One
