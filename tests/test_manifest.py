@@ -122,6 +122,23 @@ def test_pictures_are_known_by_all_their_names_sizes_and_times(tmp_path: Path) -
         assert [location.name for location in manifest.plan(sources[:1], settings)] == ["one"]
 
 
+def test_names_that_are_no_utf_8_are_known_again(tmp_path: Path) -> None:
+    odd, other = tmp_path / "caf\udce9.mp4", tmp_path / "caf\udce9.png"
+    sources = [
+        Location(odd.stem, video=odd),
+        Location(odd.stem, pictures=(other,)),
+        Location("pictures", pictures=(other, tmp_path / "b.png")),
+    ]
+    settings = chosen(tmp_path / "out")
+    with Manifest(tmp_path / "out") as manifest:
+        planned = manifest.plan(sources, settings)
+        assert [location.name for location in planned] == ["caf-", "caf--2", "pictures"]
+        for location in planned:
+            manifest.record(location, "done")
+    with Manifest(tmp_path / "out") as manifest:
+        assert manifest.plan(sources, settings) == []
+
+
 def test_a_models_own_file_is_part_of_the_settings(tmp_path: Path, clips: Path) -> None:
     model = tmp_path / "model.onnx"
     location = batch.with_unique_names(_located(clips))[0]

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ import orjson
 
 from poseline.atomic import cause
 from poseline.capture import Location
-from poseline.errors import OutputError, SourceError, redact
+from poseline.errors import OutputError, SourceError
 from poseline.home import expanded
 from poseline.log import LOG_NAME
 from poseline.log.jsonable import jsonable
@@ -138,7 +139,7 @@ class Manifest:
         for location in locations:
             now = _entry(location, fingerprint)
             before = self._entries.get(now.source)
-            name = before.folder if before else unused(location.name, taken)
+            name = before.folder if before else unused(_folder_name(location.name), taken)
             taken.add(name)
             if not (before and not settings.output.overwrite and self._is_done(before, now)):
                 missing.append(replace(location, name=name))
@@ -288,13 +289,18 @@ def _as_record(entry: Entry) -> dict[str, Any]:
 
 
 def _identity(location: Location) -> str:
-    """What a source is known by: its absolute path or address; of several pictures, the first's and a hash of all."""
-    if location.video:
-        return str(location.video.absolute())
-    if location.url is not None:
-        return redact(location.url)
-    names = [str(place.absolute()) if isinstance(place, Path) else redact(place) for place in location.pictures]
+    """What a source is known by: its absolute path or address; of several pictures, the first's and a hash of all.
+
+    It is text as a record holds it, also of a file whose name is no UTF-8.
+    """
+    places = [place for place in (location.video, location.url) if place is not None] or location.pictures
+    names = [str(jsonable(place.absolute() if isinstance(place, Path) else place)) for place in places]
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more, {_hash(names)}"
+
+
+def _folder_name(name: str) -> str:
+    """The name as a record can hold it: what is no UTF-8 in it becomes dashes."""
+    return re.sub("[\ud800-\udfff]", "-", name)
 
 
 def _entry(location: Location, fingerprint: str) -> Entry:
