@@ -26,6 +26,7 @@ from poseline.log import Log, read_log
 from poseline.manifest import MANIFEST_NAME, Manifest, read_status
 from poseline.output.lock import FolderLock
 from poseline.settings import Settings, load
+from poseline.workers.worker import STOP_TIMEOUT
 
 FRAMES = 3
 
@@ -325,6 +326,28 @@ def test_a_batch_waits_for_the_workers_of_one_that_was_killed(clips: Path, tmp_p
     release.start()
     assert start(clips, out) == (0, ["clip0", "clip1", "clip2"])
     release.join()
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_ends_the_wait_for_a_folder_that_is_in_use(jobs: str, clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "clip2").mkdir(parents=True)
+    (out / MANIFEST_NAME).write_text("")
+    lock = FolderLock(out / "clip2")
+    words = command("batch", str(clips), "-o", str(out), "-m", "builtin", "--imgsz", "64", "--no-video", "--jobs", jobs)
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + WAIT
+        while _ended(out) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(1.0)  # the third has been opened, and waits
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=WAIT)
+        assert time.monotonic() - began < STOP_TIMEOUT / 4
+    lock.release()
+    assert process.returncode == 130
+    assert "clip2" not in errors, "it did not fail"
+    assert dict(read_status(out).states) == {"done": 2, "waiting": 1}
 
 
 def test_many_sources_are_told_briefly_and_killed_starts_are_gone_on_with(tmp_path: Path) -> None:

@@ -480,16 +480,18 @@ def _recorded(
     into: Path | None,
 ) -> RunReport:  # fmt: skip
     """Run the source into a folder of its own, and show how it went."""
-    from poseline.output import prepare
+    from poseline.output import prepare, wait_until_free
     from poseline.pose import MeanSpeed
     from poseline.terminal import progress, show_error, show_report, show_speed
 
     location, output = request.source, request.settings.output
     source, estimator = session.source, session.estimator
-    mean = MeanSpeed()
+    directory, mean = into or output.directory, MeanSpeed()
+    if directory is not None:
+        wait_until_free(directory, request.patience)  # not shielded: a signal ends it
     with (
         interruption.shielded(),
-        prepare(into or output.directory, location.name, output.overwrite, location.inputs, request.patience) as folder,
+        prepare(directory, location.name, output.overwrite, location.inputs) as folder,
     ):
         if on_open:
             on_open(source, folder.path)

@@ -27,7 +27,7 @@ from poseline.batch import SourceResult, WorkerSourceWork
 from poseline.cache import cache_folder
 from poseline.errors import OutputError, PoselineError, SettingsError, SourceError
 from poseline.interruption import Interruption
-from poseline.output import prepare, write_summary
+from poseline.output import prepare, wait_until_free, write_summary
 from poseline.request import RunRequest
 from poseline.settings import InferenceSettings, Settings
 from poseline.words import counted
@@ -368,9 +368,10 @@ def _publish(request: RunRequest, came: NodeResult, staging: Path) -> None:
                 (place / name).write_bytes(data)
         except OSError as error:
             raise OutputError(f"{place}: cannot be written: {error.strerror}") from error
-    output = request.settings.output
-    place_of = request.source.name
-    with prepare(output.directory, place_of, output.overwrite, request.source.inputs, request.patience) as folder:
+    source, output = request.source, request.settings.output
+    assert output.directory is not None
+    wait_until_free(output.directory, request.patience)
+    with prepare(output.directory, source.name, output.overwrite, source.inputs) as folder:
         try:
             for path in _files(place):
                 target = folder.path / path.relative_to(place)

@@ -88,9 +88,7 @@ class OutputFolder:
         self.close()
 
 
-def prepare(
-    directory: Path | None, name: str, overwrite: bool, inputs: Sequence[Path], patience: float = 0.0
-) -> OutputFolder:
+def prepare(directory: Path | None, name: str, overwrite: bool, inputs: Sequence[Path]) -> OutputFolder:
     """The folder for a run's results, created if missing, checked and locked.
 
     Args:
@@ -99,7 +97,6 @@ def prepare(
         overwrite: remove the results of an earlier run that `directory` holds, and nothing else: of its pictures, those
             that the run's log names.
         inputs: files that are read; none of them may be one that we would write.
-        patience: seconds to wait for another process that uses it.
 
     Raises:
         OutputError: it cannot be created or written to, another process uses it, it holds results and `overwrite` is
@@ -108,7 +105,7 @@ def prepare(
     path, created = numbered_folder(name) if directory is None else given_folder(directory)
     lock = None
     try:
-        lock = FolderLock(path, patience)
+        lock = FolderLock(path)
         _refuse_inputs(path, inputs)
         _clear(path, overwrite)
         _require_space(path)
