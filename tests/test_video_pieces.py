@@ -158,6 +158,32 @@ def test_a_process_that_dies_ends_the_video_with_an_error_and_what_was_joined_ca
     assert_same(world.one, recovered.video)
 
 
+@pytest.mark.parametrize(
+    ("error", "told"), [(ValueError, r"annotated.mp4: cannot be joined: odd; what was joined"), (AssertionError, "odd")]
+)
+def test_a_video_with_a_hole_is_never_finished(
+    error: type[Exception], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, real, pieces = World(varying(tmp_path / "clip.mp4"), tmp_path), VideoPieces._append, list[Path]()
+
+    def append(self: VideoPieces, file: Path, result: RenderResult) -> None:
+        pieces.append(file)
+        if len(pieces) == 2:
+            raise error("odd")
+        real(self, file, result)
+
+    monkeypatch.setattr(VideoPieces, "_append", append)
+    video = VideoPieces(replace(world.task, video=world.many), world.info, world.cuts, 1)
+    with pytest.raises((OutputError, error), match=told):
+        for each in world.seen:
+            video.write(each)
+    with pytest.raises((OutputError, error), match=told):
+        video.write(world.seen[-1])
+    video.close()
+    assert len(pieces) == 2
+    assert [path.name for path in world.many.parent.iterdir()] == ["annotated.mp4.part"]
+
+
 def encoded(path: Path, **changes: Any) -> Path:
     with VideoWriter(path, OutputSettings(**changes), frame_rate=Fraction(30)) as writer:
         for picture in flat_pictures(range(10), Fraction(1, 30)):

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.video.stream import VideoStream
 
+FAILURES = (av.error.FFmpegError, OSError, ValueError)
+"""What PyAV raises where a file cannot be read or written."""
 _AUDIO_CODECS = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
 _CONTAINER = {
     # delay_moov: the beginning is written with the first fragment, when it is known where each stream starts; without
@@ -173,5 +175,5 @@ class Mp4(ABC):
     def abandon(self) -> None:
         """Let go of the file and leave the `.part` as it is, for `recover`."""
         for close in (self._mux_last, self._container.close, self._watch.close):
-            with suppress(av.error.FFmpegError, OSError, ValueError):  # the first error is what counts, on its way
+            with suppress(*FAILURES):  # the first error is what counts, on its way
                 close()

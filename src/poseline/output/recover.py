@@ -20,9 +20,7 @@ from poseline.log_files import LOG_NAME, part_name
 from poseline.mp4_boxes import top_level_boxes
 from poseline.output.folder import video_number
 from poseline.output.lock import FolderLock
-from poseline.output.mp4 import clock_options
-
-_FAILURES = (av.error.FFmpegError, OSError, ValueError)
+from poseline.output.mp4 import FAILURES, clock_options
 
 
 @dataclass(frozen=True)
@@ -149,14 +147,14 @@ def _remux(path: Path, length: int, target: Path) -> None:
     with path.open("rb") as file:
         try:
             source = av.open(_Head(file, length), "r", format="mp4", metadata_errors="replace")
-        except _FAILURES as error:
+        except FAILURES as error:
             raise SourceError(f"{path}: cannot be recovered: {cause(error)}") from error
         with source:
             if not source.streams.video:
                 raise SourceError(f"{path}: nothing to recover: it has no video")
             try:
                 _copy(source, target)
-            except _FAILURES as error:
+            except FAILURES as error:
                 raise OutputError(f"{target.parent}: cannot be written to: {cause(error)}") from error
 
 

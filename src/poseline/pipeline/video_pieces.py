@@ -21,7 +21,7 @@ from poseline.errors import OutputError, PoselineError
 from poseline.frame import Frame, black_pixels
 from poseline.output import Closeable, EncodedPicture
 from poseline.output.folder import piece_file
-from poseline.output.mp4 import part_of
+from poseline.output.mp4 import FAILURES, part_of
 from poseline.overlay import Past
 from poseline.pipeline.annotated import AnnotatedVideo
 from poseline.pipeline.renderer import Renderer, RenderResult, RenderTask, rendering_worker
@@ -66,7 +66,7 @@ class VideoPieces(Closeable):
         self._past = _RecentPast(task.settings.overlay.trail)
         self._waited = 0.0
         self._begun = self._joined = 0
-        self._error: PoselineError | None = None
+        self._error: BaseException | None = None
         self._closed = self._whole = False
         self._pieces: deque[_Piece] = deque()
         self._video = AnnotatedVideo(task.video, info, task.settings, task.encoder)
@@ -86,7 +86,7 @@ class VideoPieces(Closeable):
             if self._begins_piece(observation.frame.time) or not self._pieces:
                 self._begin_piece(observation.frame.time)
             self._pieces[-1].renderer.write(observation)
-        except PoselineError as error:
+        except BaseException as error:  # whatever it is, what comes after it would follow a hole
             raise self._failed(error) from error
         self._past.add(observation)
 
@@ -98,7 +98,7 @@ class VideoPieces(Closeable):
         try:
             if self._error is None:
                 self._finish()
-        except PoselineError as error:
+        except BaseException as error:
             raise self._failed(error) from error
         finally:
             self._release()
@@ -146,9 +146,9 @@ class VideoPieces(Closeable):
         try:
             for file in result.files:
                 self._append(file, result)
-        except (av.error.FFmpegError, OSError) as error:
-            if isinstance(error, PoselineError):
-                raise
+        except PoselineError:
+            raise
+        except FAILURES as error:
             raise OutputError(f"{piece.file}: cannot be joined: {cause(error)}") from error
         self._joined += 1
 
@@ -166,14 +166,14 @@ class VideoPieces(Closeable):
                     self._video.write(EncodedPicture(packet, pts, frame.time_base, stream), frame)
         file.unlink(missing_ok=True)
 
-    def _failed(self, error: PoselineError) -> PoselineError:
+    def _failed(self, error: BaseException) -> BaseException:
         """Keep the first error, told of the video, and what was joined before."""
         if self._error is None:
             self._error = self._told(error)
             self._video.abandon()
         return self._error
 
-    def _told(self, error: PoselineError) -> PoselineError:
+    def _told(self, error: BaseException) -> BaseException:
         if not isinstance(error, OutputError) or not self._begun:
             return error
         text = str(error).partition("; ")[0]
