@@ -105,6 +105,22 @@ def test_results_are_never_replaced_unasked(result: str) -> None:
     assert sorted(os.listdir("old")) == [result.partition("/")[0]]
 
 
+@pytest.mark.parametrize(
+    ("left", "remedy"),
+    [
+        (["annotated.piece-1", "annotated.piece-2.part"], "another folder with -o; .*`poseline render` draws it"),
+        (["annotated.mp4.part", "annotated.piece-4.part"], "another folder with -o; `poseline recover` makes"),
+        (["annotated.mp4"], "another folder with -o$"),
+    ],
+)
+def test_what_a_killed_run_has_left_is_told_with_what_helps(left: list[str], remedy: str) -> None:
+    Path("old").mkdir()
+    for name in ("keypoints.jsonl", *left):
+        (Path("old") / name).touch()
+    with pytest.raises(OutputError, match=remedy):
+        prepare(Path("old"), "clip", False, [])
+
+
 def test_overwrite_removes_our_results_and_nothing_else() -> None:
     others = ["annotated.mp4.bak", "notes.txt", "my-annotated.mp4", "summary.json.old", "pictures"]
     Path("old").mkdir()

@@ -203,7 +203,14 @@ def test_what_cannot_be_recovered_is_said(content: bytes | None, why: str, tmp_p
 
 
 def test_a_folder_without_a_part_has_nothing_to_recover(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="found none"):
+    with pytest.raises(SourceError, match="found none: its videos were finished, or not begun"):
+        recover(tmp_path)
+
+
+def test_pieces_that_were_not_joined_are_no_video(tmp_path: Path) -> None:
+    (tmp_path / "annotated.piece-1").touch()
+    (tmp_path / "annotated.piece-2.part").touch()
+    with pytest.raises(SourceError, match=f"`poseline render {tmp_path}` draws the video from the log"):
         recover(tmp_path)
 
 

@@ -23,6 +23,7 @@ from poseline.output.numbered import numbered
 RUNS = Path("runs")
 _VIDEO = r"annotated(?:-(\d+))?\.mp4"
 _PIECE = r"annotated(?:-\d+)?\.piece-\d+"
+_PIECES = re.compile(rf"{_PIECE}(\.part)?")
 _OURS = re.compile(rf"(?:{_VIDEO}|{_PIECE})(\.part)?|summary\.json")
 MOST_FOLDERS = 10_000
 """Of one name, with numbers behind it."""
@@ -124,6 +125,11 @@ def video_number(name: str) -> int | None:
 def piece_file(video: Path, number: int) -> Path:
     """Where the piece of this number, from 1, of a run's video is made; it does not stay."""
     return video.with_suffix(f".piece-{number}")
+
+
+def is_piece(name: str) -> bool:
+    """Whether a file that is called so is a piece of a run's video, finished or not."""
+    return bool(_PIECES.fullmatch(name))
 
 
 def _forget(path: Path, created: bool) -> None:
@@ -235,14 +241,22 @@ def _clear(path: Path, overwrite: bool) -> None:
         if pictures.is_dir() and any(pictures.iterdir()):
             names.append("pictures/")
         if names:
-            kept = "; `poseline recover` repairs a .part file" if any(name.endswith(".part") for name in names) else ""
             raise OutputError(
-                f"{path} already holds {', '.join(names)}: try --overwrite, or another folder with -o{kept}"
+                f"{path} already holds {', '.join(names)}: try --overwrite, or another folder with -o{_remedy(names)}"
             )
     for result in [*_logged_images(path), *held]:  # the log last: it names the pictures
         _remove(result)
     with suppress(OSError):  # there is none, or it holds pictures of the user's own
         pictures.rmdir()
+
+
+def _remedy(names: Sequence[str]) -> str:
+    """What makes a video of what a run that was killed has left; the pieces in work were lost with it."""
+    if any(name.endswith(".mp4.part") for name in names):
+        return "; `poseline recover` makes a .mp4.part file playable"
+    if any(map(is_piece, names)):
+        return "; its video was not begun, and `poseline render` draws it from the log"
+    return ""
 
 
 def _logged_images(path: Path) -> list[Path]:

@@ -18,7 +18,7 @@ from poseline.errors import OutputError, SourceError
 from poseline.log.reader import Ending, LogReader
 from poseline.log_files import LOG_NAME, part_name
 from poseline.mp4_boxes import top_level_boxes
-from poseline.output.folder import video_number
+from poseline.output.folder import is_piece, video_number
 from poseline.output.lock import FolderLock
 from poseline.output.mp4 import FAILURES, clock_options
 
@@ -82,10 +82,15 @@ def _damaged(path: Path) -> Path:
     if not path.is_dir():
         return path
     parts = sorted(path.glob("*.mp4.part"))
-    if len(parts) != 1:
-        found = f"{len(parts)} of them: name one" if parts else "none: its videos were finished"
-        raise SourceError(f"{path}: expected one .mp4.part file to recover, found {found}")
-    return parts[0]
+    if len(parts) == 1:
+        return parts[0]
+    if parts:
+        found = f"{len(parts)} of them: name one"
+    elif any(is_piece(each.name) for each in path.iterdir()):
+        found = f"only pieces that were not joined yet: `poseline render {path}` draws the video from the log"
+    else:
+        found = "none: its videos were finished, or not begun"
+    raise SourceError(f"{path}: expected one .mp4.part file to recover, found {found}")
 
 
 def _target(path: Path) -> Path:
