@@ -22,7 +22,7 @@ from poseline.frame import Frame, black_pixels
 from poseline.output import Closeable, EncodedPicture
 from poseline.output.folder import piece_file
 from poseline.output.mp4 import FAILURES, part_of
-from poseline.overlay import Past
+from poseline.overlay import Trails
 from poseline.pipeline.annotated import AnnotatedVideo
 from poseline.pipeline.renderer import Renderer, RenderResult, RenderTask, rendering_worker
 from poseline.pose import Observation
@@ -63,7 +63,8 @@ class VideoPieces(Closeable):
         """Of all pieces together; complete once it is closed."""
         self._task, self._cuts = task, deque(cuts)
         self._processes = min(processes, len(cuts) + 1, _MOST_ON_CARD if task.encoder == "nvenc" else processes)
-        self._past = _RecentPast(task.settings.overlay.trail)
+        trail = task.settings.overlay.trail
+        self._trails = Trails(trail) if trail else None
         self._waited = 0.0
         self._begun = self._joined = 0
         self._error: BaseException | None = None
@@ -88,7 +89,8 @@ class VideoPieces(Closeable):
             self._pieces[-1].renderer.write(observation)
         except BaseException as error:  # whatever it is, what comes after it would follow a hole
             raise self._failed(error) from error
-        self._past.add(observation)
+        if self._trails is not None:
+            self._trails.update(observation.shown, observation.frame.time)
 
     def close(self) -> None:
         """Wait until all pieces are drawn, and finish the video. A second call does nothing."""
@@ -119,7 +121,7 @@ class VideoPieces(Closeable):
         self._begun += 1
         file, worker = piece_file(self._task.video, self._begun), self._idle.pop()
         settings = _of_piece(self._task.settings, time if self._begun > 1 else None)
-        task = replace(self._task, video=file, settings=settings, before=self._past.all())
+        task = replace(self._task, video=file, settings=settings, trails=self._trails)  # as they are now: it is pickled
         self._pieces.append(_Piece(Renderer(task, worker), worker, file))
 
     def _finish(self) -> None:
@@ -198,27 +200,6 @@ class VideoPieces(Closeable):
         for number in range(self._joined + 1, self._begun + 1):
             for file in _files_of(piece_file(self._task.video, number)):
                 file.unlink(missing_ok=True)
-
-
-class _RecentPast:
-    """Who was where in the last `seconds`."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._past: deque[Past] = deque()
-
-    def add(self, seen: Observation) -> None:
-        """Take in the next frame."""
-        if not self._seconds:
-            return
-        time = seen.frame.time
-        self._past.append((seen.shown, time))
-        while self._past[0][1] < time - self._seconds:
-            self._past.popleft()
-
-    def all(self) -> list[Past]:
-        """The frames, in order."""
-        return list(self._past)
 
 
 def _of_piece(settings: Settings, start: float | None) -> Settings:
