@@ -17,6 +17,7 @@ import av
 
 from poseline.atomic import cause
 from poseline.capture import SourceInfo
+from poseline.capture.part import microseconds
 from poseline.errors import OutputError, PoselineError
 from poseline.frame import Frame, black_pixels
 from poseline.output import Closeable, EncodedPicture
@@ -29,8 +30,6 @@ from poseline.pose import Observation
 from poseline.settings import Settings
 from poseline.workers import Worker
 
-_STEPS = 1_000_000
-"""Steps in a second to which times are rounded, as where a part of a recording is chosen."""
 _MOST_ON_CARD = 3
 """Renderers that encode on a GPU: some cards' drivers open no more encoders than that."""
 
@@ -107,7 +106,7 @@ class VideoPieces(Closeable):
 
     def _begins_piece(self, time: float) -> bool:
         begins = False
-        while self._cuts and round(self._cuts[0] * _STEPS) <= round(time * _STEPS):
+        while self._cuts and microseconds(self._cuts[0]) <= microseconds(time):
             self._cuts.popleft()
             begins = True
         return begins
