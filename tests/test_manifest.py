@@ -281,8 +281,8 @@ def command(*words: str) -> list[str]:
         {"type": "source", "source": 5, "folder": "clip", "settings": "x"},
         {"type": "source", "source": "clip.mp4", "folder": "clip", "settings": "x", "frames": "many"},
         {"type": "source", "source": "clip.mp4", "folder": "clip", "settings": "x", "size": []},
-        {"type": "start"},
-        {"type": "start", "time": None},
+        {"type": "start", "time": 1.0, "sources": 3},
+        {"type": "start", "time": None, "sources": 3, "kept": 0},
     ],
 )
 def test_a_line_that_was_garbled_is_passed_over(line: dict[str, Any], clips: Path, tmp_path: Path) -> None:

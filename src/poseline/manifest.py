@@ -39,6 +39,10 @@ MANIFEST_NAME = "batch.jsonl"
 DONE, FAILED, INTERRUPTED, WAITING = "done", "failed", "interrupted", "waiting"
 _NO_RESULT = {"output": {"directory", "overwrite", "show", "send"}}
 """Settings that change nothing in a source's results."""
+_NUMBERS = ("time", "frames", "persons", "seconds", "after", "code", "log")
+"""What a source that ended has numbers of."""
+_NEEDED = {"source": ("source", "folder", "settings"), "start": ("time", "sources", "kept")}
+"""What a record of each kind has in any case."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,6 @@ class Manifest:
         Raises:
             OutputError: a folder holds results that no batch made, and `settings.output.overwrite` is off.
         """
-        self._begun = time.monotonic()
         fingerprint = _fingerprint(settings)
         missing, planned = [], list[Entry]()
         taken = {entry.folder for entry in self._entries.values()}
@@ -258,13 +261,11 @@ def _records(content: bytes) -> list[dict[str, Any]]:
 
 def _is_whole(record: Mapping[str, Any]) -> bool:
     """Whether it has what its kind must have, and numbers where numbers belong."""
-    needed = {"source": ("source", "folder", "settings"), "start": ("time",)}.get(str(record.get("type")), ())
     texts = ("source", "folder", "settings", "pictures", "state", "error")
-    numbers = ("time", "frames", "persons", "seconds", "after", "code", "log")
     return (
-        all(name in record for name in needed)
+        all(name in record for name in _NEEDED.get(str(record.get("type")), ()))
         and all(isinstance(record.get(name, ""), str) for name in texts)
-        and all(isinstance(record.get(name, 0), int | float) for name in numbers)
+        and all(isinstance(record.get(name, 0), int | float) for name in (*_NUMBERS, "sources", "kept"))
         and all(isinstance(record.get(name), int | None) for name in ("size", "modified"))
     )
 
@@ -283,7 +284,7 @@ def _as_record(entry: Entry) -> dict[str, Any]:
     if not entry.pictures:
         del fields["pictures"]
     if entry.state == WAITING:
-        for name in ("time", "frames", "persons", "seconds", "after", "code", "log", "error"):
+        for name in (*_NUMBERS, "error"):
             del fields[name]
     return {"type": "source", **fields}
 
