@@ -103,12 +103,10 @@ class Mp4(ABC):
         microseconds = max(1, int(1_000_000 * fragment))  # 0 would be no limit
         options = {**_CONTAINER, "frag_duration": str(microseconds), **clock_options(time_base, template)}
         self._container = av.open(str(self.part), "w", format="mp4", options=options)
-        self._template = template
         self._last: av.Packet[VideoStream] | None = None
 
-    def _start(self) -> None:
+    def _start(self, template: AudioStream | None) -> None:
         """Open the file; the subclass has added the video."""
-        template = self._template
         self._audio = None if template is None else self._container.add_stream_from_template(template)
         self._container.start_encoding()  # opens the encoder and the file, so that errors show now
         self._watch = DiskWatch(self.part)
