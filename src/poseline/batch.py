@@ -12,7 +12,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from poseline.errors import OutputError, PoselineError, SettingsError, SourceError, redact
+from poseline.errors import OutputError, PoselineError, SettingsError, SourceError
 from poseline.interruption import INTERRUPTED, Interruption
 from poseline.machine import cores, worker_cards
 from poseline.request import RunRequest
@@ -292,7 +292,7 @@ def _show_failure(request: RunRequest, outcome: Outcome) -> None:
     assert error is not None
     # what was lost does not say which source it worked on
     show_error(PoselineError(f"{request.source.name}: {error}") if isinstance(error, UnitLost) else error)
-    sys.stderr.write(redact(outcome.traceback))
+    sys.stderr.write(outcome.traceback)
 
 
 def _note(manifest: Manifest, request: RunRequest, outcome: Outcome) -> None:

@@ -70,7 +70,7 @@ class Outcome:
     error: PoselineError | None = None
     """What it raised, or a `UnitLost`."""
     traceback: str = ""
-    """Where it was raised in a worker, if it is a bug."""
+    """Where it was raised in a worker, if it is a bug; no password is in it."""
     started: bool = True
     """False for a unit that was never begun, or had nothing to finish, when all was stopped."""
 
