@@ -335,6 +335,20 @@ def test_a_file_deleted_under_us_is_an_error(tmp_path: Path, monkeypatch: pytest
         writer.write(next(frames))
 
 
+def test_a_folder_that_is_renamed_is_an_error_of_the_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "_INTERVAL", 0.0)
+    (tmp_path / "run").mkdir()
+    writer = VideoWriter(tmp_path / "run" / "out.mp4", SETTINGS)
+    frames = pictures(range(20), THIRTIETH)
+    writer.write(next(frames))
+    (tmp_path / "run").rename(tmp_path / "other")
+    for _ in range(2):
+        with pytest.raises(OutputError, match=r"run/out\.mp4: the video cannot be written: No such file"):
+            writer.write(next(frames))
+    writer.close()
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["out.mp4.part"]
+
+
 def test_a_disk_that_fills_up_closes_the_recording_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "_INTERVAL", 0.0)
     writer = VideoWriter(tmp_path / "out.mp4", SETTINGS)

@@ -106,9 +106,10 @@ class VideoWriter(Closeable):
             raise self._error
         try:
             self._write(picture, pixel_aspect or self._pixel_aspect)
+            trouble = self._file.trouble() if self._file else None
         except FAILURES as error:
             raise self._failed(error) from error
-        if (trouble := self._file.trouble() if self._file else None) is not None:
+        if trouble is not None:
             self.close()
             self._error = OutputError(f"{self._path}: {trouble}: the recording was closed at this point")
             raise self._error
