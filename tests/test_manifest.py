@@ -265,6 +265,22 @@ def test_one_process_at_a_time(clips: Path, tmp_path: Path) -> None:
         start(clips, tmp_path / "out")
 
 
+def test_a_manifest_that_cannot_be_read_is_an_error_of_the_output(clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / MANIFEST_NAME).mkdir(parents=True)
+    with pytest.raises(OutputError, match=r"batch\.jsonl: cannot be read: .*try another -o"):
+        batch.run_batch([str(clips)], chosen(out), Interruption())
+    assert os.listdir(out) == [MANIFEST_NAME], "it is given free"
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that nobody can read from its beginning")
+def test_a_model_that_cannot_be_read_is_an_error_of_the_model(clips: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model.onnx"
+    model.symlink_to("/proc/self/mem")
+    settings = load(overrides={"inference": {"model": str(model)}, "output": {"directory": tmp_path / "out"}})
+    assert batch.run_batch([str(clips)], settings, Interruption()) == 5
+
+
 def test_the_status_of_no_batch_says_so(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="name the folder that a batch was given"):
         read_status(tmp_path)

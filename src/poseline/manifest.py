@@ -124,8 +124,12 @@ class Manifest:
         except OSError as error:
             raise OutputError(f"{folder}: the folder cannot be created: {cause(error)}; try another -o") from error
         self._lock = FolderLock(folder)
-        self._is_new = not self._path.exists()
-        records = [] if self._is_new else _records(self._path.read_bytes())
+        try:
+            self._is_new = not self._path.exists()
+            records = [] if self._is_new else _records(self._path.read_bytes())
+        except OSError as error:
+            self._lock.release()
+            raise OutputError(f"{self._path}: cannot be read: {cause(error)}; try another -o") from error
         self._entries = {entry.source: entry for entry in _entries(records)}
 
     def plan(self, locations: Sequence[Location], settings: Settings) -> list[Location]:
@@ -334,5 +338,6 @@ def _fingerprint(settings: Settings) -> str:
     )
     for path in files:
         if path.is_file():
-            digest.update(path.read_bytes())
+            with suppress(OSError):  # whoever loads it says so better
+                digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
