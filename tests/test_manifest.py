@@ -20,7 +20,7 @@ import pytest
 from media_worlds import WAIT, write_clip
 from poseline import batch
 from poseline.capture import Location
-from poseline.errors import OutputError, SourceError
+from poseline.errors import ModelError, OutputError, SourceError
 from poseline.interruption import Interruption
 from poseline.log import Log, read_log
 from poseline.manifest import MANIFEST_NAME, Manifest, read_status
@@ -197,6 +197,26 @@ def test_one_that_is_whole_at_the_second_try_is_done(
     monkeypatch.setattr(batch, "run_source", flaky)
     assert start(clips, tmp_path / "out", retry=1) == (0, ["clip0", "clip1", "clip2", "clip1"])
     assert tries == {"clip0": 1, "clip1": 2, "clip2": 1}
+
+
+def test_what_is_wrong_for_all_is_not_made_good_by_another_try_of_one(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = list[str]()
+    real = batch.run_source
+
+    def flaky(request: Any, *rest: Any, **named: Any) -> Any:
+        run.append(request.source.name)
+        if run == ["clip0"]:
+            raise SourceError("the share was away for a moment")
+        if run[-1] == "clip1":
+            raise ModelError("the network cannot be run")
+        return real(request, *rest, **named)
+
+    monkeypatch.setattr(batch, "run_source", flaky)
+    assert batch.run_batch([str(clips)], chosen(tmp_path / "out"), Interruption(), retry=1) == 5
+    assert run == ["clip0", "clip1"]
+    assert dict(read_status(tmp_path / "out").states) == {"failed": 1, "waiting": 2}
 
 
 def test_a_single_source_is_a_batch_where_one_is_asked_for(clips: Path, tmp_path: Path) -> None:

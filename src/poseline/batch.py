@@ -162,7 +162,7 @@ class _Runs:
 
     def missing(self, locations: list[Location], jobs: int, workers: int, retry: int, machines: Machines | None) -> int:
         """Run what the batch's manifest does not have as done, and again what failed."""
-        from poseline.manifest import Manifest
+        from poseline.manifest import FAILED, WAITING, Manifest
         from poseline.terminal import show_batch, show_message
 
         folder, code = self.settings.output.directory, 0
@@ -187,7 +187,9 @@ class _Runs:
                     code = runs.at_once(requests, *machines.executor(requests, folder))
                 else:
                     code = runs.here(requests, jobs, workers)
-                missing = manifest.failed(missing)
+                if manifest.those(WAITING, missing):
+                    break  # what ended it is wrong for all of them
+                missing = manifest.those(FAILED, missing)
             status = manifest.status()
             if status.ended or kept:  # else nothing could be run, and the error says why
                 show_batch(status, kept, failures=brief)

@@ -159,9 +159,9 @@ class Manifest:
         self._entries.update((entry.source, entry) for entry in planned)
         return missing
 
-    def failed(self, locations: Sequence[Location]) -> list[Location]:
-        """Those of the planned locations whose run failed."""
-        return [location for location in locations if self._entries[_identity(location)].state == FAILED]
+    def those(self, state: str, locations: Sequence[Location]) -> list[Location]:
+        """Those of the planned locations that are in this state."""
+        return [location for location in locations if self._entries[_identity(location)].state == state]
 
     def status(self) -> Status:
         """How far the batch is."""
