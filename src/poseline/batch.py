@@ -63,9 +63,9 @@ _PROGRESS_SECONDS = 0.2
 
 def show_log() -> None:
     """Show the messages that Poseline's modules log, above the progress bar."""
-    logger = logging.getLogger("poseline")
-    logger.addHandler(_LogHandler())
-    logger.setLevel(logging.INFO)
+    if not any(isinstance(each, _LogHandler) for each in log.handlers):
+        log.addHandler(_LogHandler())
+    log.setLevel(logging.INFO)
 
 
 class _LogHandler(logging.Handler):
@@ -410,8 +410,7 @@ class WorkerSourceWork(_SourceWork):
 
         printed = StringIO()
         terminal.redirect(printed, context.report_progress)
-        if not len(self._models):
-            show_log()
+        show_log()
         on_frame = now_and_then(report_progress, _PROGRESS_SECONDS)
         report = run_source(request, self._models, context.interruption, on_frame, into=into)
         return SourceResult.of(report, printed.getvalue())

@@ -48,9 +48,6 @@ class Models:
         self._on_load, self._loaded = on_load, loaded
         self._kept: dict[tuple[bool, Path | None], PoseEstimator] = {}
 
-    def __len__(self) -> int:
-        return len(self._kept) + (self._loaded is not None)
-
     def get(
         self, settings: Settings, *, live: bool, clip: Path | None = None, size: tuple[int, int] = (0, 0)
     ) -> PoseEstimator:
