@@ -229,6 +229,15 @@ def test_a_journals_torn_line_is_left_out_of_a_copy(part: Path) -> None:
     assert saved.lost_seconds == pytest.approx((100 - saved.frames) / 30, abs=1e-5)
 
 
+def test_a_journal_that_was_recovered_before_is_said_before_anything_is_written(part: Path) -> None:
+    part.with_name("keypoints.jsonl").write_bytes(b'{"type":"run"}\n{"type":"frame","fra')
+    part.with_name("keypoints-recovered.jsonl").write_text("precious")
+    with pytest.raises(OutputError, match=r"keypoints-recovered\.jsonl is already there"):
+        recover(part)
+    assert not part.with_suffix("").exists()
+    assert part.with_name("keypoints-recovered.jsonl").read_text() == "precious"
+
+
 def test_a_whole_journal_needs_no_copy(part: Path) -> None:
     with KeypointLog(part.with_name("keypoints.jsonl"), header()) as log:
         log.end(Counts(), 0.0, 0.0)

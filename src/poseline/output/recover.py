@@ -58,20 +58,21 @@ def recover(path: Path) -> Recovered:
         length = _whole_length(path)
         if length == 0:
             raise SourceError(f"{path}: nothing to recover: it does not hold the beginning of an MP4 video")
+        log = _log_of(target)
+        whole_log = _whole_lines(log)
         with replacing(target) as temporary:
             _remux(path, length, temporary)
             times = _times(temporary)
             if not times:
                 raise SourceError(f"{path}: nothing to recover: it holds no whole picture")
             _refuse_existing(target)
-        log = _log_of(target)
         lost, ended = _told_by(log, target, len(times))
         return Recovered(
             video=target,
             frames=len(times),
             seconds=times[-1] - times[0],
             lost_seconds=lost,
-            journal=_without_torn_line(log),
+            journal=None if whole_log is None else _without_torn_line(log, whole_log),
             ended=ended,
         )
     finally:
@@ -219,17 +220,30 @@ def _told_by(log: Path, video: Path, frames: int) -> tuple[float | None, Ending 
     return (known[-1] - known[frames - 1] if len(known) >= frames else 0.0), reader.ended
 
 
-def _without_torn_line(log: Path) -> Path | None:
+def _whole_lines(log: Path) -> int | None:
+    """Bytes of the log without its torn last line; None where nothing is torn, or there is no log.
+
+    Raises:
+        OutputError: its copy without that line would replace a file.
+    """
     if not log.is_file():
         return None
     with log.open("rb") as lines:
         whole = sum(len(line) for line in lines if line.endswith(b"\n"))
-        if whole == log.stat().st_size:
-            return None
-        clean = log.with_name(f"{log.stem}-recovered.jsonl")
-        _refuse_existing(clean)
-        lines.seek(0)
-        with replacing(clean) as temporary, temporary.open("wb") as copy:
-            while whole > 0:
-                whole -= copy.write(lines.read(min(whole, 1 << 20)))
+    if whole == log.stat().st_size:
+        return None
+    _refuse_existing(_clean(log))
+    return whole
+
+
+def _clean(log: Path) -> Path:
+    return log.with_name(f"{log.stem}-recovered.jsonl")
+
+
+def _without_torn_line(log: Path, whole: int) -> Path:
+    """Copy the first `whole` bytes of a log."""
+    clean = _clean(log)
+    with log.open("rb") as lines, replacing(clean) as temporary, temporary.open("wb") as copy:
+        while chunk := lines.read(min(whole, 1 << 20)):
+            whole -= copy.write(chunk)
     return clean
