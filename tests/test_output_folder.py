@@ -111,13 +111,16 @@ def test_results_are_never_replaced_unasked(result: str) -> None:
     [
         (["annotated.piece-1", "annotated.piece-2.part"], "another folder with -o; .*`poseline render` draws it"),
         (["annotated.mp4.part", "annotated.piece-4.part"], "another folder with -o; `poseline recover` makes"),
+        (["annotated.mp4.part"], "another folder with -o; `poseline recover` makes"),
+        (["annotated-2.mp4.part"], "another folder with -o$"),
+        (["annotated-2.mp4.part", "annotated.piece-4"], "another folder with -o; .*`poseline render` draws it"),
         (["annotated.mp4"], "another folder with -o$"),
     ],
 )
 def test_what_a_killed_run_has_left_is_told_with_what_helps(left: list[str], remedy: str) -> None:
     Path("old").mkdir()
     for name in ("keypoints.jsonl", *left):
-        (Path("old") / name).touch()
+        (Path("old") / name).write_bytes(b"\0\0\0\x08moov" if name == "annotated.mp4.part" else b"")
     with pytest.raises(OutputError, match=remedy):
         prepare(Path("old"), "clip", False, [])
 

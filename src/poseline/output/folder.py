@@ -18,6 +18,7 @@ from poseline.log import LOG_NAME, LogReader, part_name, part_number
 from poseline.log_files import CORRECTIONS_NAME
 from poseline.output.disk import START_RESERVE, free_bytes
 from poseline.output.lock import FolderLock
+from poseline.output.mp4 import is_recoverable
 from poseline.output.numbered import numbered
 
 RUNS = Path("runs")
@@ -249,7 +250,7 @@ def _replaceable(path: Path, overwrite: bool) -> list[Path]:
             names.append(f"{PICTURES}/")
         if names:
             raise OutputError(
-                f"{path} already holds {', '.join(names)}: try --overwrite, or another folder with -o{_remedy(names)}"
+                f"{path} already holds {', '.join(names)}: try --overwrite, or another folder with -o{_remedy(held)}"
             )
     for result in held:
         if _is_folder(result):
@@ -257,12 +258,12 @@ def _replaceable(path: Path, overwrite: bool) -> list[Path]:
     return [*_logged_images(path), *held]
 
 
-def _remedy(names: Sequence[str]) -> str:
-    """What makes a video of what a run that was killed has left; the pieces in work were lost with it."""
-    if any(name.endswith(".mp4.part") for name in names):
+def _remedy(held: Sequence[Path]) -> str:
+    """What makes a video of what a run that was killed has left."""
+    if any(each.name.endswith(".mp4.part") and is_recoverable(each) for each in held):
         return "; `poseline recover` makes a .mp4.part file playable"
-    if any(map(is_piece, names)):
-        return "; its video was not begun, and `poseline render` draws it from the log"
+    if any(is_piece(each.name) for each in held):
+        return "; no piece of its video was joined, and `poseline render` draws it from the log"
     return ""
 
 

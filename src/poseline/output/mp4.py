@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import av
 
+from poseline.mp4_boxes import top_level_boxes
 from poseline.output.disk import DiskWatch
 from poseline.output.encoder import LONGEST_FRAGMENT
 
@@ -44,6 +45,32 @@ def mp4_can_hold(codec_name: str) -> bool:
 def part_of(path: Path) -> Path:
     """The name of `path` while it is being written."""
     return path.with_name(f"{path.name}.part")
+
+
+def readable_bytes(path: Path) -> int:
+    """Bytes up to the end of the last whole top-level `moov` or `mdat`, 0 without a `moov`: what `recover` can use.
+
+    FFmpeg refuses a whole file for one torn `moof`.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    whole, playable = 0, False
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        for box in top_level_boxes(file):
+            if box.size < box.header or box.end > size:
+                break
+            playable |= box.kind == b"moov"
+            whole = box.end if box.kind in (b"moov", b"mdat") else whole
+    return whole if playable else 0
+
+
+def is_recoverable(path: Path) -> bool:
+    """Whether `recover` makes a video of a file: of one that is not there, or hardly begun, it makes none."""
+    with suppress(OSError):
+        return readable_bytes(path) > 0
+    return False
 
 
 def clock_options(time_base: Fraction, audio: AudioStream | None) -> dict[str, str]:

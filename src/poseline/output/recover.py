@@ -17,10 +17,9 @@ from poseline.atomic import cause, replacing
 from poseline.errors import OutputError, SourceError
 from poseline.log.reader import Ending, LogReader
 from poseline.log_files import LOG_NAME, part_name
-from poseline.mp4_boxes import top_level_boxes
 from poseline.output.folder import is_piece, video_number
 from poseline.output.lock import FolderLock
-from poseline.output.mp4 import FAILURES, clock_options
+from poseline.output.mp4 import FAILURES, clock_options, readable_bytes
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,10 @@ def recover(path: Path) -> Recovered:
     target = _target(path)
     lock = FolderLock(path.parent)
     try:
-        length = _whole_length(path)
+        try:
+            length = readable_bytes(path)
+        except OSError as error:
+            raise SourceError(f"{path}: cannot be read: {cause(error)}") from error
         if length == 0:
             raise SourceError(f"{path}: nothing to recover: it does not hold the beginning of an MP4 video")
         log = _log_of(target)
@@ -105,25 +107,6 @@ def _target(path: Path) -> Path:
 def _refuse_existing(target: Path) -> None:
     if os.path.lexists(target):
         raise OutputError(f"{target} is already there and is not replaced; move it away first")
-
-
-def _whole_length(path: Path) -> int:
-    """Bytes up to the end of the last whole top-level `moov` or `mdat`, 0 without a `moov`.
-
-    FFmpeg refuses a whole file for one torn `moof`.
-    """
-    whole, playable = 0, False
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            for box in top_level_boxes(file):
-                if box.size < box.header or box.end > size:
-                    break
-                playable |= box.kind == b"moov"
-                whole = box.end if box.kind in (b"moov", b"mdat") else whole
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {cause(error)}") from error
-    return whole if playable else 0
 
 
 class _Head(io.RawIOBase):

@@ -16,7 +16,7 @@ from poseline.output.closeable import Closeable
 from poseline.output.copied_mp4 import CopiedMp4
 from poseline.output.encoder import EncoderName
 from poseline.output.encoding_mp4 import EncodingMp4
-from poseline.output.mp4 import FAILURES, EncodedPicture, Mp4, part_of
+from poseline.output.mp4 import FAILURES, EncodedPicture, Mp4, is_recoverable, part_of
 from poseline.output.numbered import numbered
 from poseline.settings import OutputSettings
 
@@ -209,7 +209,7 @@ class VideoWriter(Closeable):
             part = self._file.part
             self._file.abandon()
             self._file = None
-            kept = part.exists()
+            kept = is_recoverable(part)
         text = f"{part.with_suffix('')}: the video cannot be written: {cause(error)}"
         self._error = OutputError(f"{text}; what was written is in {part}, try `poseline recover`" if kept else text)
         return self._error

@@ -22,7 +22,7 @@ from poseline.errors import OutputError, PoselineError
 from poseline.frame import Frame, black_pixels
 from poseline.output import Closeable, EncodedPicture
 from poseline.output.folder import piece_file
-from poseline.output.mp4 import FAILURES, part_of
+from poseline.output.mp4 import FAILURES, is_recoverable, part_of
 from poseline.overlay import Trails
 from poseline.pipeline.annotated import AnnotatedVideo
 from poseline.pipeline.renderer import Renderer, RenderResult, RenderTask, rendering_worker
@@ -181,7 +181,7 @@ class VideoPieces(Closeable):
         for number in range(self._joined + 1, self._begun + 1):
             text = text.removeprefix(f"{piece_file(self._task.video, number)}: ")
         part = part_of(self._task.video)
-        kept = f"; what was joined before is in {part}, try `poseline recover`" if part.exists() else ""
+        kept = f"; what was joined before is in {part}, try `poseline recover`" if is_recoverable(part) else ""
         return OutputError(f"{self._task.video}: {text.removeprefix(f'{self._task.video}: ')}{kept}")
 
     def _release(self) -> None:
