@@ -187,9 +187,9 @@ class _Runs:
                     code = runs.at_once(requests, *machines.executor(requests, folder))
                 else:
                     code = runs.here(requests, jobs, workers)
-                if manifest.those(WAITING, missing):
+                if manifest.in_state(WAITING, missing):
                     break  # what ended it is wrong for all of them
-                missing = manifest.those(FAILED, missing)
+                missing = manifest.in_state(FAILED, missing)
             status = manifest.status()
             if status.ended or kept:  # else nothing could be run, and the error says why
                 show_batch(status, kept, failures=brief)

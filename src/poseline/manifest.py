@@ -159,7 +159,7 @@ class Manifest:
         self._entries.update((entry.source, entry) for entry in planned)
         return missing
 
-    def those(self, state: str, locations: Sequence[Location]) -> list[Location]:
+    def in_state(self, state: str, locations: Sequence[Location]) -> list[Location]:
         """Those of the planned locations that are in this state."""
         return [location for location in locations if self._entries[_identity(location)].state == state]
 
