@@ -6,18 +6,19 @@ import json
 import logging
 import os
 import threading
+import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from media_worlds import write_clip
+from media_worlds import WAIT, write_clip
 from output_worlds import decoded, seconds
 from poseline import batch, pieces, session
 from poseline.capture import VideoFile, locate
 from poseline.capture.key_frames import Uncuttable, cuts, key_times
-from poseline.errors import PoselineError, SettingsError
+from poseline.errors import PoselineError, SettingsError, StageStalled
 from poseline.interruption import Interruption
 from poseline.machine import cores
 from poseline.request import RunRequest
@@ -190,6 +191,31 @@ def test_a_run_of_pieces_can_be_stopped() -> None:
         assert [next(seen).frame.index for _ in range(3)] == [0, 1, 2]
         seen.close()  # type: ignore[attr-defined] # a generator
     assert not [thread.name for thread in threading.enumerate() if thread.name == "pieces"]
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_worker_that_says_nothing_is_not_waited_for_for_ever(stopped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "PieceWork", Silent)
+    monkeypatch.setattr(pieces, "_SILENCE", WAIT if stopped else 0.5)
+    request = RunRequest(locate([str(CROSSING)])[0], load(overrides={"inference": {"model": "builtin"}}))
+    with Session(request, Models(), workers=2) as divided:
+        seen = divided.observations()
+        if stopped:
+            threading.Timer(0.5, divided.source.stop).start()
+            assert list(seen) == []
+        else:
+            with pytest.raises(StageStalled, match=r"crossing\.mp4: the process .* said nothing for 0\.5 s"):
+                next(seen)
+
+
+class Silent:
+    """Work that says nothing until it is asked to stop."""
+
+    def __call__(self, unit: object, context: Context) -> pieces.PieceResult:
+        while not context.interruption.signal_count:
+            time.sleep(0.01)
+        return pieces.PieceResult(0, [])
 
 
 class Dying:

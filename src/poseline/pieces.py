@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
-from queue import Queue
+from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 import numpy as np
 
 from poseline.capture import Source, SourceInfo
 from poseline.capture.file import bad_notes, shortage
-from poseline.errors import PoselineError
+from poseline.errors import PoselineError, StageStalled
 from poseline.frame import Frame, Gap, black_pixels
 from poseline.interruption import Interruption
 from poseline.machine import cores, worker_cards
@@ -33,6 +34,8 @@ _AHEAD = 4
 """Pieces for each worker that are begun before the first of them is tracked and written: their poses are kept."""
 _SHORTEST = 4.0
 """Seconds of video that are worth a piece of their own: seeking and filling the network take their time."""
+_SILENCE = 180.0
+"""Seconds after which a worker that says nothing counts as hung; longer than its own time-outs, which say more."""
 _MOST_UNINDEXED = 8
 """Pieces for each worker of a file without an index: each of them reads all that lies before it."""
 
@@ -146,8 +149,8 @@ class JoinedPieces:
         )  # fmt: skip
         self._ended = threading.Event()
         self._interruption = Interruption()
-        self._seen: Queue[Observation] = Queue()
-        self._results: list[Queue[Found | Outcome]] = [Queue() for _ in self._requests]
+        self._seen: deque[Observation] = deque()
+        self._results: list[SimpleQueue[Found | Outcome]] = [SimpleQueue() for _ in self._requests]
         whole.close()
 
     def frames(self) -> Generator[Frame, None, None]:
@@ -158,12 +161,12 @@ class JoinedPieces:
         try:
             for piece, results in enumerate(self._results):
                 self._begun = piece
-                while isinstance(found := results.get(), Found):
+                while isinstance(found := self._next(results), Found):
                     for seen in found.observations(self.info.name, index):
                         if self._ended.is_set():
                             return
                         index += 1
-                        self._seen.put(seen)
+                        self._seen.append(seen)
                         yield seen.frame
                 if self._ended.is_set():
                     return
@@ -176,14 +179,25 @@ class JoinedPieces:
     def observations(self, frames: Iterator[Frame]) -> Generator[Observation, None, None]:
         """What is seen in each of the frames."""
         for _ in frames:
-            yield self._seen.get()
+            yield self._seen.popleft()
 
     def stop(self) -> None:
-        """End after the present frame."""
+        """End after the present frame; from a signal's handler too."""
         self._ended.set()
+        self._results[self._begun].put(Outcome(started=False))  # wakes one that waits
 
     def close(self) -> None:
         """Nothing is open before `frames` is begun."""
+
+    def _next(self, results: SimpleQueue[Found | Outcome]) -> Found | Outcome:
+        if self._ended.is_set():
+            return Outcome(started=False)
+        try:
+            return results.get(timeout=_SILENCE)
+        except Empty:
+            raise StageStalled(
+                f"{self.info.name}: the process that looks for poses in a piece of it said nothing for {_SILENCE:g} s"
+            ) from None
 
     def _run(self) -> None:
         try:

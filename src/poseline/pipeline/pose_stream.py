@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 from poseline.capture import Source
 from poseline.frame import Frame, Gap
 from poseline.inference import PoseEstimator, Turn, infer
-from poseline.pipeline.chain import Stage, Work, chain
+from poseline.pipeline.chain import Stage, Work, chain, single_threaded
 from poseline.pipeline.channel import Channel, Overflow
 from poseline.pipeline.meter import Meter, measured
 from poseline.pose import Observation
@@ -57,9 +57,15 @@ class PoseStream:
     items: Iterator[Any]
     """What the last stage gives; read on the caller's thread."""
     channels: list[Channel[Any]]
+    """Between the stages; none where all run on one thread."""
     meters: list[Meter] = field(default_factory=list)
     read: Callable[[], int] = lambda: 0
     """Frames that the source gave and the pipeline took, so far."""
+
+    @property
+    def dropped_frames(self) -> int:
+        """Frames dropped for newer ones, so far."""
+        return sum(channel.dropped for channel in self.channels)
 
     @property
     def lost_frames(self) -> int:
@@ -125,6 +131,10 @@ def open_pose_stream(
         stages = stages[:1]
     reading = Meter("capture", *READING)
     stages, meters = measured(stages)
+    if isinstance(source, Estimated):
+        with single_threaded(reading.source(counter.frames()), stages) as items:
+            yield PoseStream(items, [], [reading, *meters], lambda: counter.count)
+        return
     with chain(
         reading.source(counter.frames()),
         stages,

@@ -218,7 +218,7 @@ def _note(report: RunReport, stream: PoseStream, source: Source, recorder: Sinks
     counts, log = report.counts, recorder.log
     counts.bad, counts.processed, counts.persons, counts.corrupt = source.bad, log.frames, log.persons, log.corrupt
     counts.read = stream.read() + counts.bad
-    counts.dropped = stream.channels[0].dropped
+    counts.dropped = stream.dropped_frames
     report.outages = log.outages
 
 
