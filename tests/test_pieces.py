@@ -73,6 +73,26 @@ def test_a_file_without_an_index_has_fewer_pieces(
     assert len(divided.cuts) + 1 == pieces_made
 
 
+def test_a_part_is_cut_inside_alone_and_no_more_workers_are_started_than_it_has_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "_SHORTEST", 0.1)
+    path = write_clip(tmp_path / "a.mp4", range(300), options={**PLAIN, "g": "10"})
+
+    def divided(start: float | None, end: float | None) -> tuple[list[float], int]:
+        settings = load(overrides={"capture": {"start": start, "end": end}})
+        request = RunRequest(locate([str(path)])[0], settings)
+        made = pieces.joined(VideoFile(path, settings.capture), request, Dying(), 4)
+        return [round(cut, 3) for cut in made.cuts], made.workers
+
+    assert divided(2, 3.1) == ([2.333, 2.667, 3], 4)
+    assert divided(9.3, None) == ([9.667], 2)
+    assert divided(None, 0.5) == ([0.333], 2)
+    assert divided(1.333333, 2.0000004) == ([1.667], 2), "times are compared in microseconds, as frames are chosen"
+    with pytest.raises(Uncuttable, match="no key frame to cut at"):
+        divided(2.4, 2.5)
+
+
 def run(
     clip: Path, out: Path, workers: int = 1, capture: dict[str, Any] | None = None, **drawn: bool
 ) -> tuple[list[dict[str, Any]], Any]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from poseline.capture import Source, SourceInfo
 from poseline.capture.file import bad_notes, shortage
-from poseline.errors import PoselineError
+from poseline.errors import PoselineError, StageStalled
 from poseline.frame import Frame, Gap, black_pixels
 from poseline.interruption import Interruption
 from poseline.machine import cores, worker_cards
@@ -128,8 +128,8 @@ class JoinedPieces:
         whole: the recording, open; it is closed.
         request: what is to be run.
         work: what a worker does with the request of one piece.
-        cuts: times at which it is cut, rising, in seconds from its first frame.
-        workers: most pieces in work at once.
+        cuts: times at which it is cut, inside the part that is wanted, rising, in seconds from its first frame.
+        workers: most pieces in work at once, no more than there are.
     """
 
     def __init__(self, whole: Source, request: RunRequest, work: Work, cuts: Sequence[float], workers: int) -> None:
@@ -141,7 +141,7 @@ class JoinedPieces:
         cards = worker_cards(request.settings.inference.device)
         self._begun = 0
         self._executor = ProcessExecutor(
-            min(workers, len(self._requests)), divide_cores=True, cards=cards,
+            workers, divide_cores=True, cards=cards,
             may_begin=lambda piece: piece < self._begun + _AHEAD * workers,
         )  # fmt: skip
         self._ended = threading.Event()
@@ -194,7 +194,8 @@ class JoinedPieces:
             )  # fmt: skip
             unstarted = [piece for piece, outcome in enumerate(outcomes) if not outcome.started]
         except BaseException as error:  # noqa: BLE001 # raised where the frames are read
-            fault = error if isinstance(error, PoselineError) else PoselineError(f"{type(error).__name__}: {error}")
+            what = f"{self.info.name}: its pieces cannot be run: {type(error).__name__}: {error}"
+            fault = error if isinstance(error, PoselineError) else PoselineError(what)
             for results in self._results:
                 results.put(Outcome(error=fault))
             return
@@ -202,7 +203,7 @@ class JoinedPieces:
             self._results[piece].put(Outcome(error=PoselineError("stopped")))
 
     def _conclude_piece(self, outcome: Outcome) -> None:
-        if isinstance(outcome.error, WorkerDied):
+        if isinstance(outcome.error, WorkerDied | StageStalled) or outcome.traceback:
             raise PoselineError(f"{self.info.name}: looking for poses in a piece of it failed: {outcome.error}")
         if outcome.error is not None:
             raise outcome.error
@@ -219,8 +220,7 @@ def _requests(request: RunRequest, cuts: Sequence[float]) -> list[RunRequest]:
     """One request a piece, each for its own part of the recording."""
     capture = request.settings.capture
     inference = request.settings.inference.of_worker
-    inside = [cut for cut in cuts if (capture.start or 0.0) < cut and (capture.end is None or cut < capture.end)]
-    starts, ends = [capture.start, *inside], [*inside, capture.end]
+    starts, ends = [capture.start, *cuts], [*cuts, capture.end]
     return [
         replace(
             request,
@@ -239,6 +239,7 @@ def joined(whole: Source, request: RunRequest, work: Work, workers: int) -> Join
         Uncuttable: it cannot be cut; the text says why.
     """
     from poseline.capture.key_frames import Uncuttable, cuts, has_index, key_times
+    from poseline.capture.part import Part
 
     path, settings = whole.info.path, request.settings
     if path is None or whole.info.live or not whole.info.width:
@@ -249,13 +250,16 @@ def joined(whole: Source, request: RunRequest, work: Work, workers: int) -> Join
     ):  # fmt: skip
         if wanted:
             raise Uncuttable(f"{option} looks at more than one piece")
-    times, shortest = key_times(path, settings.capture), _SHORTEST
-    if not has_index(path, settings.capture):
-        shortest = max(shortest, max(times, default=0.0) / (_MOST_UNINDEXED * workers))
-    chosen = cuts(times, shortest)
+    part, shortest = Part(settings.capture), _SHORTEST
+    times = [
+        time for time in key_times(path, settings.capture) if not part.is_before(time) and not part.is_behind(time)
+    ]
+    if times and not has_index(path, settings.capture):
+        shortest = max(shortest, (times[-1] - part.start) / (_MOST_UNINDEXED * workers))
+    chosen = cuts(times, shortest, part.start)
     if not chosen:
         raise Uncuttable(f"{path}: has no key frame to cut at: pieces would be shorter than {_SHORTEST:g} s")
-    return JoinedPieces(whole, request, work, chosen, workers)
+    return JoinedPieces(whole, request, work, chosen, min(workers, len(chosen) + 1))
 
 
 def worker_count(asked: int, device: str, cards: int) -> int:
