@@ -6,6 +6,9 @@ import json
 import logging
 import os
 import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -69,7 +72,7 @@ def test_a_file_without_an_index_has_fewer_pieces(
 ) -> None:
     monkeypatch.setattr(pieces, "_SHORTEST", 0.1)
     path = write_clip(tmp_path / name, range(300), options={**PLAIN, "g": "10"})
-    divided = pieces.joined(VideoFile(path, CaptureSettings()), RunRequest(locate([str(path)])[0]), Dying(), 1)
+    divided = pieces.joined(VideoFile(path, CaptureSettings()), RunRequest(locate([str(path)])[0]), dying(1))
     assert len(divided.cuts) + 1 == pieces_made
 
 
@@ -82,7 +85,7 @@ def test_a_part_is_cut_inside_alone_and_no_more_workers_are_started_than_it_has_
     def divided(start: float | None, end: float | None) -> tuple[list[float], int]:
         settings = load(overrides={"capture": {"start": start, "end": end}})
         request = RunRequest(locate([str(path)])[0], settings)
-        made = pieces.joined(VideoFile(path, settings.capture), request, Dying(), 4)
+        made = pieces.joined(VideoFile(path, settings.capture), request, dying(4))
         return [round(cut, 3) for cut in made.cuts], made.workers
 
     assert divided(2, 3.1) == ([2.333, 2.667, 3], 4)
@@ -212,11 +215,35 @@ def test_a_run_of_pieces_can_be_stopped() -> None:
     assert not [thread.name for thread in threading.enumerate() if thread.name == "pieces"]
 
 
+class Waiting:
+    """Work that finds nothing until it is stopped."""
+
+    def __call__(self, unit: object, context: Context) -> None:
+        while not context.interruption.signal_count:
+            time.sleep(0.01)
+
+
+def test_a_run_that_waits_for_a_piece_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "_SHORTEST", 1.0)
+    request = RunRequest(locate([str(CROSSING)])[0])
+    workers = replace(dying(2), work=Waiting())
+    source = pieces.joined(VideoFile(CROSSING, CaptureSettings()), request, workers)
+    threading.Timer(0.5, source.stop).start()
+    assert [*source.frames()] == []
+
+
 class Dying:
     """Work whose process ends."""
 
     def __call__(self, unit: object, context: Context) -> None:
         os._exit(3)
+
+
+def dying(most: int) -> pieces.PieceWorkers:
+    def executor(most: int, may_begin: Callable[[int], bool]) -> ProcessExecutor:
+        return ProcessExecutor(most, may_begin=may_begin)
+
+    return pieces.PieceWorkers(most, executor, Dying(), drawing=most)
 
 
 class Cores:
@@ -263,5 +290,5 @@ def test_a_source_that_is_no_file_is_not_cut() -> None:
     source = VideoFile(CROSSING, CaptureSettings())
     object.__setattr__(source.info, "path", None)
     with pytest.raises(PoselineError, match="no recording on this machine"):
-        pieces.joined(source, request, Dying(), 2)
+        pieces.joined(source, request, dying(2))
     source.close()

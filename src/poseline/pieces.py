@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
-from queue import Queue
-from typing import NamedTuple
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,11 +21,14 @@ from poseline.capture.file import bad_notes, shortage
 from poseline.errors import PoselineError, StageStalled
 from poseline.frame import Frame, Gap, black_pixels
 from poseline.interruption import Interruption
-from poseline.machine import cores, worker_cards
+from poseline.machine import cores
 from poseline.pose import Floats, Integers, Observation, Poses, Speed
 from poseline.request import RunRequest
 from poseline.tracking.appearance import Torso, torso_colours
-from poseline.workers import Outcome, ProcessExecutor, Work, WorkerDied
+from poseline.workers import Executor, Outcome, UnitLost, Work
+
+if TYPE_CHECKING:
+    from poseline.inference import PoseEstimator
 
 _TOGETHER = 32
 """Frames in one message of a worker."""
@@ -121,33 +124,48 @@ class PieceResult:
     notes: list[str]
 
 
+@dataclass(frozen=True)
+class PieceWorkers:
+    """What finds the poses in the pieces of a recording: processes of this machine, or other machines."""
+
+    most: int
+    """Most pieces in work at once."""
+    executor: Callable[[int, Callable[[int], bool]], Executor]
+    """Makes what runs them, of so many at once; what it is given says, asked with a piece's number, whether that may
+    begin."""
+    work: Work
+    """What is done with the request of one piece: `Found` is reported, and the result is a `PieceResult`."""
+    drawing: int
+    """Most processes of this machine that draw at once."""
+    estimator: PoseEstimator | None = None
+    """On other machines: says what runs there. This one then tracks and draws, and needs no model."""
+
+
 class JoinedPieces:
     """A `Source` whose frames come with what is seen in them: `observations` takes the place of the network.
 
     Args:
         whole: the recording, open; it is closed.
         request: what is to be run.
-        work: what a worker does with the request of one piece.
         cuts: times at which it is cut, inside the part that is wanted, rising, in seconds from its first frame.
-        workers: most pieces in work at once, no more than there are.
+        workers: what finds the poses.
     """
 
-    def __init__(self, whole: Source, request: RunRequest, work: Work, cuts: Sequence[float], workers: int) -> None:
+    def __init__(self, whole: Source, request: RunRequest, cuts: Sequence[float], workers: PieceWorkers) -> None:
         self.info: SourceInfo = whole.info
         self.notes = list(whole.notes)
         self.bad = 0
-        self.cuts, self.workers = cuts, workers
-        self._requests, self._work = _requests(request, cuts), work
-        cards = worker_cards(request.settings.inference.device)
+        self.cuts = cuts
+        self._requests, self._work = _requests(request, cuts), workers.work
+        self.drawing = min(workers.drawing, len(self._requests))
+        self.workers = most = min(workers.most, len(self._requests))
+        """Pieces in work at once, at most."""
         self._begun = 0
-        self._executor = ProcessExecutor(
-            workers, divide_cores=True, cards=cards,
-            may_begin=lambda piece: piece < self._begun + _AHEAD * workers,
-        )  # fmt: skip
+        self._executor = workers.executor(most, lambda piece: piece < self._begun + _AHEAD * most)
         self._ended = threading.Event()
         self._interruption = Interruption()
-        self._seen: Queue[Observation] = Queue()
-        self._results: list[Queue[Found | Outcome]] = [Queue() for _ in self._requests]
+        self._seen: SimpleQueue[Observation] = SimpleQueue()
+        self._results: list[SimpleQueue[Found | Outcome]] = [SimpleQueue() for _ in self._requests]
         whole.close()
 
     def frames(self) -> Generator[Frame, None, None]:
@@ -181,6 +199,8 @@ class JoinedPieces:
     def stop(self) -> None:
         """End after the present frame."""
         self._ended.set()
+        for results in self._results:  # the next may be a long time in coming
+            results.put(Outcome(started=False))
 
     def close(self) -> None:
         """Nothing is open before `frames` is begun."""
@@ -203,7 +223,7 @@ class JoinedPieces:
             self._results[piece].put(Outcome(error=PoselineError("stopped")))
 
     def _conclude_piece(self, outcome: Outcome) -> None:
-        if isinstance(outcome.error, WorkerDied | StageStalled) or outcome.traceback:
+        if isinstance(outcome.error, UnitLost | StageStalled) or outcome.traceback:
             raise PoselineError(f"{self.info.name}: looking for poses in a piece of it failed: {outcome.error}")
         if outcome.error is not None:
             raise outcome.error
@@ -232,7 +252,7 @@ def _requests(request: RunRequest, cuts: Sequence[float]) -> list[RunRequest]:
     ]
 
 
-def joined(whole: Source, request: RunRequest, work: Work, workers: int) -> JoinedPieces:
+def joined(whole: Source, request: RunRequest, workers: PieceWorkers) -> JoinedPieces:
     """The recording in pieces.
 
     Raises:
@@ -255,11 +275,11 @@ def joined(whole: Source, request: RunRequest, work: Work, workers: int) -> Join
         time for time in key_times(path, settings.capture) if not part.is_before(time) and not part.is_behind(time)
     ]
     if times and not has_index(path, settings.capture):
-        shortest = max(shortest, (times[-1] - part.start) / (_MOST_UNINDEXED * workers))
+        shortest = max(shortest, (times[-1] - part.start) / (_MOST_UNINDEXED * workers.most))
     chosen = cuts(times, shortest, part.start)
     if not chosen:
         raise Uncuttable(f"{path}: has no key frame to cut at: pieces would be shorter than {_SHORTEST:g} s")
-    return JoinedPieces(whole, request, work, chosen, min(workers, len(chosen) + 1))
+    return JoinedPieces(whole, request, chosen, workers)
 
 
 def worker_count(asked: int, device: str, cards: int) -> int:

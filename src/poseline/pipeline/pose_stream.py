@@ -43,8 +43,8 @@ class Estimated(Protocol):
 
     cuts: Sequence[float]
     """Times at which it is cut, rising, in seconds from the recording's first frame; one at least."""
-    workers: int
-    """Most pieces between them in work at once."""
+    drawing: int
+    """Pieces between them that are drawn at once, at most."""
 
     def observations(self, frames: Iterator[Frame]) -> Generator[Observation, None, None]:
         """What is seen in each of the source's frames."""

@@ -86,7 +86,7 @@ class SubprocessVideoSink(Sink):
         task = RenderTask(info.path, self._path, self._settings, encoder, self._spec.skeleton, self._spec.names)
         self.renderer: Renderer | VideoPieces
         pieces = self._pieces
-        self.renderer = VideoPieces(task, info, pieces.cuts, pieces.workers) if pieces else Renderer(task)
+        self.renderer = VideoPieces(task, info, pieces.cuts, pieces.drawing) if pieces else Renderer(task)
         self._closing.enter_context(self.renderer)
 
     def write(self, observation: Observation, picture: Picture | None) -> None:
