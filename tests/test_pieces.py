@@ -7,13 +7,15 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from media_worlds import WAIT, write_clip
+from media_worlds import write_clip
 from output_worlds import decoded, seconds
 from poseline import batch, pieces, session
 from poseline.capture import VideoFile, locate
@@ -70,8 +72,28 @@ def test_a_file_without_an_index_has_fewer_pieces(
 ) -> None:
     monkeypatch.setattr(pieces, "_SHORTEST", 0.1)
     path = write_clip(tmp_path / name, range(300), options={**PLAIN, "g": "10"})
-    divided = pieces.joined(VideoFile(path, CaptureSettings()), RunRequest(locate([str(path)])[0]), Dying(), 1)
+    divided = pieces.joined(VideoFile(path, CaptureSettings()), RunRequest(locate([str(path)])[0]), dying(1))
     assert len(divided.cuts) + 1 == pieces_made
+
+
+def test_a_part_is_cut_inside_alone_and_no_more_workers_are_started_than_it_has_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "_SHORTEST", 0.1)
+    path = write_clip(tmp_path / "a.mp4", range(300), options={**PLAIN, "g": "10"})
+
+    def divided(start: float | None, end: float | None) -> tuple[list[float], int]:
+        settings = load(overrides={"capture": {"start": start, "end": end}})
+        request = RunRequest(locate([str(path)])[0], settings)
+        made = pieces.joined(VideoFile(path, settings.capture), request, dying(4))
+        return [round(cut, 3) for cut in made.cuts], made.workers
+
+    assert divided(2, 3.1) == ([2.333, 2.667, 3], 4)
+    assert divided(9.3, None) == ([9.667], 2)
+    assert divided(None, 0.5) == ([0.333], 2)
+    assert divided(1.333333, 2.0000004) == ([1.667], 2), "times are compared in microseconds, as frames are chosen"
+    with pytest.raises(Uncuttable, match="no key frame to cut at"):
+        divided(2.4, 2.5)
 
 
 def run(
@@ -193,29 +215,33 @@ def test_a_run_of_pieces_can_be_stopped() -> None:
     assert not [thread.name for thread in threading.enumerate() if thread.name == "pieces"]
 
 
-@pytest.mark.usefixtures("short")
-@pytest.mark.parametrize("stopped", [False, True])
-def test_a_worker_that_says_nothing_is_not_waited_for_for_ever(stopped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "PieceWork", Silent)
-    monkeypatch.setattr(pieces, "_SILENCE", WAIT if stopped else 0.5)
-    request = RunRequest(locate([str(CROSSING)])[0], load(overrides={"inference": {"model": "builtin"}}))
-    with Session(request, Models(), workers=2) as divided:
-        seen = divided.observations()
-        if stopped:
-            threading.Timer(0.5, divided.source.stop).start()
-            assert list(seen) == []
-        else:
-            with pytest.raises(StageStalled, match=r"crossing\.mp4: the process .* said nothing for 0\.5 s"):
-                next(seen)
+class Waiting:
+    """Work that finds nothing until it is stopped."""
 
-
-class Silent:
-    """Work that says nothing until it is asked to stop."""
-
-    def __call__(self, unit: object, context: Context) -> pieces.PieceResult:
+    def __call__(self, unit: object, context: Context) -> None:
         while not context.interruption.signal_count:
             time.sleep(0.01)
-        return pieces.PieceResult(0, [])
+
+
+def test_a_run_that_waits_for_a_piece_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "_SHORTEST", 1.0)
+    request = RunRequest(locate([str(CROSSING)])[0])
+    workers = replace(dying(2), work=Waiting())
+    source = pieces.joined(VideoFile(CROSSING, CaptureSettings()), request, workers)
+    threading.Timer(0.5, source.stop).start()
+    assert [*source.frames()] == []
+
+
+@pytest.mark.usefixtures("short")
+def test_a_worker_that_says_nothing_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "PieceWork", Waiting)
+    monkeypatch.setattr(session, "_SILENCE", 0.5)
+    request = RunRequest(locate([str(CROSSING)])[0], load(overrides={"inference": {"model": "builtin"}}))
+    with (
+        Session(request, Models(), workers=2) as divided,
+        pytest.raises(StageStalled, match=r"crossing\.mp4: .* said nothing for 0\.5 s"),
+    ):
+        next(divided.observations())
 
 
 class Dying:
@@ -223,6 +249,13 @@ class Dying:
 
     def __call__(self, unit: object, context: Context) -> None:
         os._exit(3)
+
+
+def dying(most: int) -> pieces.PieceWorkers:
+    def executor(most: int, may_begin: Callable[[int], bool]) -> ProcessExecutor:
+        return ProcessExecutor(most, may_begin=may_begin)
+
+    return pieces.PieceWorkers(most, executor, Dying(), drawing=most)
 
 
 class Cores:
@@ -269,5 +302,5 @@ def test_a_source_that_is_no_file_is_not_cut() -> None:
     source = VideoFile(CROSSING, CaptureSettings())
     object.__setattr__(source.info, "path", None)
     with pytest.raises(PoselineError, match="no recording on this machine"):
-        pieces.joined(source, request, Dying(), 2)
+        pieces.joined(source, request, dying(2))
     source.close()

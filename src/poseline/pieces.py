@@ -8,12 +8,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -22,11 +22,14 @@ from poseline.capture.file import bad_notes, shortage
 from poseline.errors import PoselineError, StageStalled
 from poseline.frame import Frame, Gap, black_pixels
 from poseline.interruption import Interruption
-from poseline.machine import cores, worker_cards
+from poseline.machine import cores
 from poseline.pose import Floats, Integers, Observation, Poses, Speed
 from poseline.request import RunRequest
 from poseline.tracking.appearance import Torso, torso_colours
-from poseline.workers import Outcome, ProcessExecutor, Work, WorkerDied
+from poseline.workers import Executor, Outcome, UnitLost, Work
+
+if TYPE_CHECKING:
+    from poseline.inference import PoseEstimator
 
 _TOGETHER = 32
 """Frames in one message of a worker."""
@@ -34,8 +37,6 @@ _AHEAD = 4
 """Pieces for each worker that are begun before the first of them is tracked and written: their poses are kept."""
 _SHORTEST = 4.0
 """Seconds of video that are worth a piece of their own: seeking and filling the network take their time."""
-_SILENCE = 180.0
-"""Seconds after which a worker that says nothing counts as hung; longer than its own time-outs, which say more."""
 _MOST_UNINDEXED = 8
 """Pieces for each worker of a file without an index: each of them reads all that lies before it."""
 
@@ -124,29 +125,47 @@ class PieceResult:
     notes: list[str]
 
 
+@dataclass(frozen=True)
+class PieceWorkers:
+    """What finds the poses in the pieces of a recording: processes of this machine, or other machines."""
+
+    most: int
+    """Most pieces in work at once."""
+    executor: Callable[[int, Callable[[int], bool]], Executor]
+    """Makes what runs them, of so many at once; what it is given says, asked with a piece's number, whether that may
+    begin."""
+    work: Work
+    """What is done with the request of one piece: `Found` is reported, and the result is a `PieceResult`."""
+    drawing: int
+    """Most processes of this machine that draw at once."""
+    silence: float | None = None
+    """Seconds after which one that says nothing counts as hung; None: it is waited for."""
+    estimator: PoseEstimator | None = None
+    """On other machines: says what runs there. This one then tracks and draws, and needs no model."""
+
+
 class JoinedPieces:
     """A `Source` whose frames come with what is seen in them: `observations` takes the place of the network.
 
     Args:
         whole: the recording, open; it is closed.
         request: what is to be run.
-        work: what a worker does with the request of one piece.
-        cuts: times at which it is cut, rising, in seconds from its first frame.
-        workers: most pieces in work at once.
+        cuts: times at which it is cut, inside the part that is wanted, rising, in seconds from its first frame.
+        workers: what finds the poses.
     """
 
-    def __init__(self, whole: Source, request: RunRequest, work: Work, cuts: Sequence[float], workers: int) -> None:
+    def __init__(self, whole: Source, request: RunRequest, cuts: Sequence[float], workers: PieceWorkers) -> None:
         self.info: SourceInfo = whole.info
         self.notes = list(whole.notes)
         self.bad = 0
-        self.cuts, self.workers = cuts, workers
-        self._requests, self._work = _requests(request, cuts), work
-        cards = worker_cards(request.settings.inference.device)
+        self.cuts = cuts
+        self._requests, self._work = _requests(request, cuts), workers.work
+        self.drawing = min(workers.drawing, len(self._requests))
+        self.workers = most = min(workers.most, len(self._requests))
+        """Pieces in work at once, at most."""
         self._begun = 0
-        self._executor = ProcessExecutor(
-            min(workers, len(self._requests)), divide_cores=True, cards=cards,
-            may_begin=lambda piece: piece < self._begun + _AHEAD * workers,
-        )  # fmt: skip
+        self._executor = workers.executor(most, lambda piece: piece < self._begun + _AHEAD * most)
+        self._silence = workers.silence
         self._ended = threading.Event()
         self._interruption = Interruption()
         self._seen: deque[Observation] = deque()
@@ -193,10 +212,10 @@ class JoinedPieces:
         if self._ended.is_set():
             return Outcome(started=False)
         try:
-            return results.get(timeout=_SILENCE)
+            return results.get(timeout=self._silence)
         except Empty:
             raise StageStalled(
-                f"{self.info.name}: the process that looks for poses in a piece of it said nothing for {_SILENCE:g} s"
+                f"{self.info.name}: what looks for poses in a piece of it said nothing for {self._silence:g} s"
             ) from None
 
     def _run(self) -> None:
@@ -208,7 +227,8 @@ class JoinedPieces:
             )  # fmt: skip
             unstarted = [piece for piece, outcome in enumerate(outcomes) if not outcome.started]
         except BaseException as error:  # noqa: BLE001 # raised where the frames are read
-            fault = error if isinstance(error, PoselineError) else PoselineError(f"{type(error).__name__}: {error}")
+            what = f"{self.info.name}: its pieces cannot be run: {type(error).__name__}: {error}"
+            fault = error if isinstance(error, PoselineError) else PoselineError(what)
             for results in self._results:
                 results.put(Outcome(error=fault))
             return
@@ -216,7 +236,7 @@ class JoinedPieces:
             self._results[piece].put(Outcome(error=PoselineError("stopped")))
 
     def _conclude_piece(self, outcome: Outcome) -> None:
-        if isinstance(outcome.error, WorkerDied):
+        if isinstance(outcome.error, UnitLost | StageStalled) or outcome.traceback:
             raise PoselineError(f"{self.info.name}: looking for poses in a piece of it failed: {outcome.error}")
         if outcome.error is not None:
             raise outcome.error
@@ -233,8 +253,7 @@ def _requests(request: RunRequest, cuts: Sequence[float]) -> list[RunRequest]:
     """One request a piece, each for its own part of the recording."""
     capture = request.settings.capture
     inference = request.settings.inference.of_worker
-    inside = [cut for cut in cuts if (capture.start or 0.0) < cut and (capture.end is None or cut < capture.end)]
-    starts, ends = [capture.start, *inside], [*inside, capture.end]
+    starts, ends = [capture.start, *cuts], [*cuts, capture.end]
     return [
         replace(
             request,
@@ -246,13 +265,14 @@ def _requests(request: RunRequest, cuts: Sequence[float]) -> list[RunRequest]:
     ]
 
 
-def joined(whole: Source, request: RunRequest, work: Work, workers: int) -> JoinedPieces:
+def joined(whole: Source, request: RunRequest, workers: PieceWorkers) -> JoinedPieces:
     """The recording in pieces.
 
     Raises:
         Uncuttable: it cannot be cut; the text says why.
     """
     from poseline.capture.key_frames import Uncuttable, cuts, has_index, key_times
+    from poseline.capture.part import Part
 
     path, settings = whole.info.path, request.settings
     if path is None or whole.info.live or not whole.info.width:
@@ -263,13 +283,16 @@ def joined(whole: Source, request: RunRequest, work: Work, workers: int) -> Join
     ):  # fmt: skip
         if wanted:
             raise Uncuttable(f"{option} looks at more than one piece")
-    times, shortest = key_times(path, settings.capture), _SHORTEST
-    if not has_index(path, settings.capture):
-        shortest = max(shortest, max(times, default=0.0) / (_MOST_UNINDEXED * workers))
-    chosen = cuts(times, shortest)
+    part, shortest = Part(settings.capture), _SHORTEST
+    times = [
+        time for time in key_times(path, settings.capture) if not part.is_before(time) and not part.is_behind(time)
+    ]
+    if times and not has_index(path, settings.capture):
+        shortest = max(shortest, (times[-1] - part.start) / (_MOST_UNINDEXED * workers.most))
+    chosen = cuts(times, shortest, part.start)
     if not chosen:
         raise Uncuttable(f"{path}: has no key frame to cut at: pieces would be shorter than {_SHORTEST:g} s")
-    return JoinedPieces(whole, request, work, chosen, workers)
+    return JoinedPieces(whole, request, chosen, workers)
 
 
 def worker_count(asked: int, device: str, cards: int) -> int:

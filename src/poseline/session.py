@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from poseline.machine import cores, worker_cards
 from poseline.request import RunRequest
 from poseline.settings import Settings
-from poseline.workers import Context, in_worker
+from poseline.workers import Context, ProcessExecutor, in_worker
 
 # All else is imported where it is first wanted: the network is compiled on a thread of its own as soon as the source
 # is open, and the rest is loaded beside it.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from poseline.inference import PoseEstimator, Turns
     from poseline.interruption import Interruption
     from poseline.output import OutputFolder
-    from poseline.pieces import PieceResult
+    from poseline.pieces import PieceResult, PieceWorkers
     from poseline.pipeline import OnFrame, RunReport, Sink, Stage
     from poseline.pose import Observation
     from poseline.tracking import Tracker
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("poseline")
 
+_SILENCE = 180.0
+"""Seconds after which a worker that says nothing counts as hung; longer than its own time-outs, which say more."""
 _CORES_TO_RENDER = 4
 """Cores from which on a second process has some of its own."""
 
@@ -98,10 +100,12 @@ class Session:
         into_folder: whether `run` will be called, which draws and writes as the settings say.
         turns: of the live runs that share the model, if there are several.
         workers: processes that find the poses, each in a piece of a recording; 1 for this process alone, 0 for as many
-            as the machine can keep busy. What cannot be cut runs whole.
+            as the machine can keep busy. What cannot be cut runs whole. Or what finds them on other machines, with the
+            model that `models` was made with.
 
     Raises (on entering):
         SourceError, ModelError, SettingsError: the source cannot be opened, or the model cannot be loaded.
+        Uncuttable: it is to be cut for other machines, and cannot be.
     """
 
     source: Source
@@ -109,7 +113,7 @@ class Session:
 
     def __init__(
         self, request: RunRequest, models: Models, *, sinks: Sequence[Sink] = (), stages: Sequence[Stage] = (),
-        into_folder: bool = False, turns: Turns | None = None, workers: int = 1,
+        into_folder: bool = False, turns: Turns | None = None, workers: int | PieceWorkers = 1,
     ) -> None:  # fmt: skip
         self._request, self._models = request, models
         self._sinks = [*_senders(request, sinks), *sinks] if into_folder else sinks
@@ -133,7 +137,8 @@ class Session:
         pictured = any(sink.needs_picture for sink in self._sinks)
         drawn_on = self._into_folder and (output.video or output.show or pictured)
         in_subprocess = drawn_on and not pictured and may_render_in_subprocess(self._request)
-        self.source = _open(location, settings, drawn_on=drawn_on and not in_subprocess)
+        elsewhere = not isinstance(self._workers, int)
+        self.source = _open(location, settings, drawn_on=drawn_on and not in_subprocess, elsewhere=elsewhere)
         try:
             info = self.source.info
             self._render_in_subprocess = (
@@ -160,18 +165,31 @@ class Session:
     def _divide(self, drawn_on: bool, may_be_drawn: bool) -> None:
         """Let workers find the poses, each in a piece of the recording, where it can be cut."""
         from poseline.capture.key_frames import Uncuttable
-        from poseline.pieces import joined, worker_count
+        from poseline.pieces import joined
 
-        cards = worker_cards(self._request.settings.inference.device)
-        workers = worker_count(self._workers, self.estimator.runtime.device, len(cards))
+        here = isinstance(self._workers, int)
+        workers = self._processes(self._workers) if isinstance(self._workers, int) else self._workers
         try:
             if drawn_on and not (may_be_drawn and may_render_elsewhere(self._request)):
                 raise Uncuttable("the pictures are wanted in this process")
-            if workers > 1:
-                self.source = joined(self.source, self._request, PieceWork(), workers)
+            if workers.most > 1 or not here:
+                self.source = joined(self.source, self._request, workers)
                 self._render_in_subprocess = drawn_on
         except Uncuttable as error:
+            if not here:
+                raise
             log.info("one process reads it: %s", error)
+
+    def _processes(self, asked: int) -> PieceWorkers:
+        from poseline.pieces import PieceWorkers, worker_count
+
+        cards = worker_cards(self._request.settings.inference.device)
+        most = worker_count(asked, self.estimator.runtime.device, len(cards))
+
+        def executor(most: int, may_begin: Callable[[int], bool]) -> ProcessExecutor:
+            return ProcessExecutor(most, divide_cores=True, cards=cards, may_begin=may_begin)
+
+        return PieceWorkers(most, executor, PieceWork(), drawing=most, silence=_SILENCE)
 
     def estimates(self) -> Iterator[Observation]:
         """The same as `observations`, but nobody is tracked yet."""
@@ -261,11 +279,11 @@ def may_render_elsewhere(request: RunRequest) -> bool:
     return bool(drawn) and every and whole and not in_worker()
 
 
-def _open(location: Location, settings: Settings, drawn_on: bool) -> Source:
+def _open(location: Location, settings: Settings, drawn_on: bool, elsewhere: bool) -> Source:
     from poseline.capture import open_source
 
     capture = settings.capture
-    if capture.decoder == "auto" and drawn_on:
+    if elsewhere or (capture.decoder == "auto" and drawn_on):
         capture = capture.model_copy(update={"decoder": "cpu"})  # pictures to be drawn on are wanted in host memory
     return open_source(location, capture, "cpu" if capture.decoder == "cpu" else _device(location, settings))
 
@@ -290,6 +308,13 @@ class PieceWork:
 
     def __init__(self) -> None:
         self._models = Models()
+
+    def model(self, request: RunRequest) -> PoseEstimator:
+        """What finds them."""
+        from poseline.startup import tune_process
+
+        tune_process()
+        return self._models.get(request.settings, live=False)
 
     def __call__(self, request: RunRequest, context: Context) -> PieceResult:
         """Report what is found, some frames at a time."""

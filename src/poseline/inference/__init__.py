@@ -4,6 +4,7 @@ from poseline.inference.decode import decode, suppress
 from poseline.inference.estimator import PoseEstimator, infer
 from poseline.inference.letterbox import Letterbox
 from poseline.inference.load import check_classes, device_of, load_estimator, runs_on
+from poseline.inference.remote import RemoteRuntime
 from poseline.inference.runtimes import Request, Runtime, ScriptedRuntime
 from poseline.inference.spec import ModelSpec
 from poseline.inference.turns import Turn, Turns
@@ -12,6 +13,7 @@ __all__ = [
     "Letterbox",
     "ModelSpec",
     "PoseEstimator",
+    "RemoteRuntime",
     "Request",
     "Runtime",
     "ScriptedRuntime",

@@ -129,6 +129,11 @@ def piece_file(video: Path, number: int) -> Path:
     return video.with_suffix(f".piece-{number}")
 
 
+def piece_files(video: Path) -> list[Path]:
+    """What is there of the pieces of a run's video: each has a file for each size of its pictures."""
+    return [path for path in results(video.parent) if re.match(_PIECE, path.name)]
+
+
 def _forget(path: Path, created: bool) -> None:
     if created:
         with suppress(OSError):

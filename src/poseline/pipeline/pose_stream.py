@@ -39,12 +39,12 @@ def overlay_stage(draw: Work) -> Stage:
 
 @runtime_checkable
 class Estimated(Protocol):
-    """What a source has whose frames come with what is seen in them; it takes the place of the network."""
+    """What a source in pieces has: its frames come with what is seen in them; it takes the place of the network."""
 
     cuts: Sequence[float]
-    """Times at which it is cut, rising, in seconds from the recording's first frame."""
-    workers: int
-    """Most pieces between them in work at once."""
+    """Times at which it is cut, rising, in seconds from the recording's first frame; one at least."""
+    drawing: int
+    """Pieces between them that are drawn at once, at most."""
 
     def observations(self, frames: Iterator[Frame]) -> Generator[Observation, None, None]:
         """What is seen in each of the source's frames."""
@@ -140,7 +140,10 @@ def open_pose_stream(
         stages,
         depth=_LIVE_DEPTH if live else max(_FILE_DEPTH, estimator.runtime.batch),
         overflow=Overflow.DROP_OLDEST if drops else Overflow.WAIT,
-        stall_timeout=_STALL_TIMEOUT + capture.max_outage + capture.read_timeout,
+        # a piece's own stream sees whether it hangs; it may wait long before it begins
+        stall_timeout=None
+        if isinstance(source, Estimated)
+        else _STALL_TIMEOUT + capture.max_outage + capture.read_timeout,
         before_taking=turn.begin if turn else None,
     ) as (items, channels):
         yield PoseStream(items, channels, [reading, *meters], lambda: counter.count)

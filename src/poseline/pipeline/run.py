@@ -79,8 +79,7 @@ def run(
             settings,
             sinks,
             render_in_subprocess=estimator.spec if render_in_subprocess else None,
-            cuts=source.cuts if isinstance(source, Estimated) else (),
-            processes=source.workers if isinstance(source, Estimated) else 1,
+            pieces=source if isinstance(source, Estimated) else None,
         ) as recorder:
             with _noting_errors(report):
                 _drive(source, estimator, settings, recorder, report, on_frame, interruption, stages, turn)
