@@ -26,7 +26,7 @@ from poseline.machine import cores
 from poseline.pose import Floats, Integers, Observation, Poses, Speed
 from poseline.request import RunRequest
 from poseline.tracking.appearance import Torso, torso_colours
-from poseline.workers import Executor, Outcome, UnitLost, Work
+from poseline.workers import Executor, Outcome, ProcessExecutor, UnitLost, Work
 
 if TYPE_CHECKING:
     from poseline.inference import PoseEstimator
@@ -37,6 +37,12 @@ _AHEAD = 4
 """Pieces for each worker that are begun before the first of them is tracked and written: their poses are kept."""
 _SHORTEST = 4.0
 """Seconds of video that are worth a piece of their own: seeking and filling the network take their time."""
+_SHORTEST_ON_GPU = 20.0
+"""The same on a GPU, where a piece takes half a second to begin and a hundred frames a tenth."""
+_MOST_ON_GPU = 16
+"""Pieces for each worker of a long recording there."""
+_SILENCE = 180.0
+"""Seconds after which a process that says nothing counts as hung; longer than its own time-outs, which say more."""
 _MOST_UNINDEXED = 8
 """Pieces for each worker of a file without an index: each of them reads all that lies before it."""
 
@@ -138,6 +144,8 @@ class PieceWorkers:
     """What is done with the request of one piece: `Found` is reported, and the result is a `PieceResult`."""
     drawing: int
     """Most processes of this machine that draw at once."""
+    on_gpu: bool = False
+    """Whether they run the network on GPUs."""
     silence: float | None = None
     """Seconds after which one that says nothing counts as hung; None: it is waited for."""
     estimator: PoseEstimator | None = None
@@ -146,6 +154,8 @@ class PieceWorkers:
 
 class JoinedPieces:
     """A `Source` whose frames come with what is seen in them: `observations` takes the place of the network.
+
+    The workers begin with `begin`, or when the first frame is asked for.
 
     Args:
         whole: the recording, open; it is closed.
@@ -171,11 +181,17 @@ class JoinedPieces:
         self._seen: deque[Observation] = deque()
         self._results: list[SimpleQueue[Found | Outcome]] = [SimpleQueue() for _ in self._requests]
         whole.close()
+        self._runner: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """Start the workers: it takes them seconds to load their engine."""
+        self._runner = threading.Thread(target=self._run, name="pieces", daemon=True)
+        self._runner.start()
 
     def frames(self) -> Generator[Frame, None, None]:
         """The frames of all pieces in order, without pixels; what is seen in each waits for `observations`."""
-        runner = threading.Thread(target=self._run, name="pieces", daemon=True)
-        runner.start()
+        if self._runner is None:
+            self.begin()
         index = 0
         try:
             for piece, results in enumerate(self._results):
@@ -192,8 +208,7 @@ class JoinedPieces:
                 self._conclude_piece(found)
             self._conclude(index)
         finally:
-            self._interruption.signal_count += 1  # workers that still run are stopped
-            runner.join()
+            self.close()
 
     def observations(self, frames: Iterator[Frame]) -> Generator[Observation, None, None]:
         """What is seen in each of the frames."""
@@ -206,7 +221,10 @@ class JoinedPieces:
         self._results[self._begun].put(Outcome(started=False))  # wakes one that waits
 
     def close(self) -> None:
-        """Nothing is open before `frames` is begun."""
+        """Stop the workers that still run, and wait for them."""
+        self._interruption.signal_count += 1
+        if self._runner is not None:
+            self._runner.join()
 
     def _next(self, results: SimpleQueue[Found | Outcome]) -> Found | Outcome:
         if self._ended.is_set():
@@ -283,32 +301,61 @@ def joined(whole: Source, request: RunRequest, workers: PieceWorkers) -> JoinedP
     ):  # fmt: skip
         if wanted:
             raise Uncuttable(f"{option} looks at more than one piece")
-    part, shortest = Part(settings.capture), _SHORTEST
+    part = Part(settings.capture)
     times = [
         time for time in key_times(path, settings.capture) if not part.is_before(time) and not part.is_behind(time)
     ]
+    shortest, length = _SHORTEST, times[-1] - part.start if times else 0.0
+    if workers.on_gpu:
+        shortest = max(_SHORTEST_ON_GPU, length / (_MOST_ON_GPU * workers.most))
     if times and not has_index(path, settings.capture):
-        shortest = max(shortest, (times[-1] - part.start) / (_MOST_UNINDEXED * workers.most))
+        shortest = max(shortest, length / (_MOST_UNINDEXED * workers.most))
     chosen = cuts(times, shortest, part.start)
     if not chosen:
-        raise Uncuttable(f"{path}: has no key frame to cut at: pieces would be shorter than {_SHORTEST:g} s")
+        raise Uncuttable(f"{path}: has no key frame to cut at: pieces would be shorter than {shortest:g} s")
     return JoinedPieces(whole, request, chosen, workers)
 
 
-def worker_count(asked: int, device: str, cards: int) -> int:
-    """Workers for one recording: as many as are asked for; with 0, as many as pay on this machine.
+def processes(asked: int, device: str, cards: Sequence[str], frames: int | None, work: Work) -> PieceWorkers:
+    """Processes of this machine.
 
-    A network on a CPU fills few cores by itself. A GPU is filled by one process, and each more would take seconds to
-    load its engine.
+    Args:
+        asked: as `--jobs` has it; 0 for as many as pay.
+        device: that the network runs on.
+        cards: GPUs over which they are spread; none where all use the same.
+        frames: of the recording, where that is known.
+        work: of each.
+    """
+    most = worker_count(asked, device, len(cards), frames)
+
+    def executor(most: int, may_begin: Callable[[int], bool]) -> Executor:
+        return ProcessExecutor(most, divide_cores=True, cards=cards, may_begin=may_begin)
+
+    return PieceWorkers(most, executor, work, drawing=most, on_gpu=device.startswith("cuda"), silence=_SILENCE)
+
+
+def worker_count(asked: int, device: str, cards: int, frames: int | None) -> int:
+    """Processes for one recording: as many as are asked for; with 0, as many as pay on this machine.
+
+    A network on a CPU fills few cores by itself. A GPU has several decoders, and one process uses one of them; but each
+    process takes seconds to load PyTorch, which only a long recording makes up for.
 
     Args:
         asked: as `--jobs` has it; 0 for auto.
         device: that the network runs on.
-        cards: GPUs over which workers are spread; 0 if they are not.
+        cards: GPUs over which the processes are spread; 0 if they are not.
+        frames: of the recording, where that is known.
     """
     if asked:
         return asked
-    return max(1, cards) if device.startswith("cuda") else max(1, cores() // _CORES_A_WORKER)
+    filled = max(1, cores() // _CORES_A_WORKER)
+    if not device.startswith("cuda"):
+        return filled
+    cards = max(1, cards)
+    return max(cards, min(filled, _WORKERS_A_GPU * cards)) if (frames or 0) >= _WORTH_WORKERS * cards else cards
 
 
 _CORES_A_WORKER = 4
+_WORKERS_A_GPU = 4
+_WORTH_WORKERS = 5_000
+"""Frames from which on several processes on one GPU are sooner done than one."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from poseline.machine import cores, worker_cards
 from poseline.request import RunRequest
 from poseline.settings import Settings
-from poseline.workers import Context, ProcessExecutor, in_worker
+from poseline.workers import Context, in_worker
 
 # All else is imported where it is first wanted: the network is compiled on a thread of its own as soon as the source
 # is open, and the rest is loaded beside it.
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("poseline")
 
-_SILENCE = 180.0
-"""Seconds after which a worker that says nothing counts as hung; longer than its own time-outs, which say more."""
 _CORES_TO_RENDER = 4
 """Cores from which on a second process has some of its own."""
 
@@ -126,6 +124,7 @@ class Session:
         # A file is opened before the model is loaded, so that a bad one is reported at once; a camera after, so that no
         # stale picture waits in it: of that it is only looked whether it is there.
         from poseline.capture import check_part, check_present
+        from poseline.inference import seems_on_gpu
 
         location, settings = self._request.source, self._request.settings
         if self._into_folder:
@@ -137,18 +136,24 @@ class Session:
         pictured = any(sink.needs_picture for sink in self._sinks)
         drawn_on = self._into_folder and (output.video or output.show or pictured)
         in_subprocess = drawn_on and not pictured and may_render_in_subprocess(self._request)
-        elsewhere = not isinstance(self._workers, int)
-        self.source = _open(location, settings, drawn_on=drawn_on and not in_subprocess, elsewhere=elsewhere)
+        may_be_drawn = not pictured
+        # Workers that take seconds to load their engine begin before this process loads it too, to say what it is.
+        divided = self._workers != 1 and (not isinstance(self._workers, int) or seems_on_gpu(settings.inference))
+        drawn_here = drawn_on and not in_subprocess
+        self.source = _open(location, settings, drawn_on=drawn_here, elsewhere=divided)
         try:
+            if divided and not self._divide("cuda", drawn_on, may_be_drawn):
+                self.source.close()
+                self.source = _open(location, settings, drawn_on=drawn_here)
+                divided = False
             info = self.source.info
-            self._render_in_subprocess = (
-                in_subprocess and info.on_device
-            )  # else the pictures are here, and may be drawn on here
+            if not divided:  # else the pictures are here, and may be drawn on here
+                self._render_in_subprocess = in_subprocess and info.on_device
             live = info.live or (self._request.separately and not info.width)
-            size = info.width, info.height
+            size = (0, 0) if divided else (info.width, info.height)
             self.estimator = estimator or self._models.get(settings, live=live, clip=location.video, size=size)
-            if self._workers != 1:
-                self._divide(drawn_on, may_be_drawn=not pictured)
+            if self._workers != 1 and not divided:
+                self._divide(self.estimator.runtime.device, drawn_on, may_be_drawn)
             if self._into_folder and info.live and info.width:  # a file waits for the network; its first frames warm it
                 self.estimator.warm_up(*size)
         except BaseException:
@@ -162,34 +167,34 @@ class Session:
         if not self._read:  # one that was read closes itself, on the thread that reads it
             self.source.close()
 
-    def _divide(self, drawn_on: bool, may_be_drawn: bool) -> None:
-        """Let workers find the poses, each in a piece of the recording, where it can be cut."""
+    def _divide(self, device: str, drawn_on: bool, may_be_drawn: bool) -> bool:
+        """Let workers find the poses, on `device`, each in a piece of the recording; whether it can be cut."""
         from poseline.capture.key_frames import Uncuttable
         from poseline.pieces import joined
 
         here = isinstance(self._workers, int)
-        workers = self._processes(self._workers) if isinstance(self._workers, int) else self._workers
+        workers = self._processes(self._workers, device) if isinstance(self._workers, int) else self._workers
+        if here and workers.most == 1:
+            return False
         try:
             if drawn_on and not (may_be_drawn and may_render_elsewhere(self._request)):
                 raise Uncuttable("the pictures are wanted in this process")
-            if workers.most > 1 or not here:
-                self.source = joined(self.source, self._request, workers)
-                self._render_in_subprocess = drawn_on
+            self.source = pieces = joined(self.source, self._request, workers)
         except Uncuttable as error:
             if not here:
                 raise
             log.info("one process reads it: %s", error)
+            self._workers = 1
+            return False
+        pieces.begin()
+        self._render_in_subprocess = drawn_on
+        return True
 
-    def _processes(self, asked: int) -> PieceWorkers:
-        from poseline.pieces import PieceWorkers, worker_count
+    def _processes(self, asked: int, device: str) -> PieceWorkers:
+        from poseline.pieces import processes
 
         cards = worker_cards(self._request.settings.inference.device)
-        most = worker_count(asked, self.estimator.runtime.device, len(cards))
-
-        def executor(most: int, may_begin: Callable[[int], bool]) -> ProcessExecutor:
-            return ProcessExecutor(most, divide_cores=True, cards=cards, may_begin=may_begin)
-
-        return PieceWorkers(most, executor, PieceWork(), drawing=most, silence=_SILENCE)
+        return processes(asked, device, cards, self.source.info.frames, PieceWork())
 
     def estimates(self) -> Iterator[Observation]:
         """The same as `observations`, but nobody is tracked yet."""
@@ -279,7 +284,7 @@ def may_render_elsewhere(request: RunRequest) -> bool:
     return bool(drawn) and every and whole and not in_worker()
 
 
-def _open(location: Location, settings: Settings, drawn_on: bool, elsewhere: bool) -> Source:
+def _open(location: Location, settings: Settings, drawn_on: bool, elsewhere: bool = False) -> Source:
     from poseline.capture import open_source
 
     capture = settings.capture

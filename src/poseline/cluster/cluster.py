@@ -85,8 +85,8 @@ class Cluster:
             return PiecesOnCluster(share.cores, share.cards, most, may_begin=may_begin, name=name)
 
         return PieceWorkers(
-            self._most or max(1, share.room), executor, work, drawing=worker_count(0, "cpu", 0),
-            estimator=PoseEstimator(model.spec, model.runtime, request.settings.inference),
+            self._most or max(1, share.room), executor, work, drawing=worker_count(0, "cpu", 0, None),
+            on_gpu=bool(share.cards), estimator=PoseEstimator(model.spec, model.runtime, request.settings.inference),
         )  # fmt: skip
 
     def _share(self, settings: Settings, what: str, one: str) -> _Share:
