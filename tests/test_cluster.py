@@ -24,11 +24,14 @@ from media_worlds import until, write_clip
 from output_worlds import SAMPLES
 from poseline import __version__
 from poseline.batch import run_batch
-from poseline.cluster import CarriedFile, NodeFiles, NodeUnit, NodeWork, SourcesOnCluster, check
+from poseline.cluster.cluster import check
+from poseline.cluster.node import CarriedFile, NodeFiles
+from poseline.cluster.sources import NodeUnit, NodeWork, SourcesOnCluster
 from poseline.errors import ModelError, SettingsError
 from poseline.interruption import Interruption
 from poseline.log import read_log
 from poseline.manifest import read_status
+from poseline.pieces import PieceWorkers
 from poseline.request import RunRequest
 from poseline.settings import Settings, load
 from poseline.workers import Executor, ProcessExecutor, Work, WorkerDied
@@ -83,6 +86,9 @@ class OtherMachines:
         made = OnProcesses(out, 1, 0, None)
         made.as_seen = self._as_seen
         return made, NodeWork(NodeFiles.of(requests[0].settings), cards=0)
+
+    def pieces(self, request: RunRequest, interruption: Interruption) -> PieceWorkers:
+        raise NotImplementedError
 
 
 def reaches_results(unit: NodeUnit) -> NodeUnit:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from poseline.capture import Location, Source
     from poseline.inference import PoseEstimator, Turns
     from poseline.manifest import Manifest
+    from poseline.pieces import PieceWorkers
     from poseline.pipeline import OnFrame, RunReport, Sink
     from poseline.pose import MeanSpeed, Observation
     from poseline.serve.keep import Recordings
@@ -50,6 +51,9 @@ class Machines(Protocol):
 
     def executor(self, requests: Sequence[RunRequest], out: Path) -> tuple[Executor, Work]:
         """What runs these sources of the batch in the folder `out`, and what it does with each."""
+
+    def pieces(self, request: RunRequest, interruption: Interruption) -> PieceWorkers:
+        """What finds the poses in the pieces of this recording."""
 
 
 log = logging.getLogger("poseline")
@@ -97,7 +101,8 @@ def run_batch(
         recordings: how that page's recordings are made and kept.
         as_batch: a single recorded source is a batch too.
         retry: how often the sources of a batch that failed are run again.
-        machines: where to run recorded sources, as a batch.
+        machines: where to run recorded sources, as a batch; where `jobs` is another number than 1, a single one in
+            pieces.
 
     Returns:
         The exit code of the first source that failed, or 130 after an interruption.
@@ -184,7 +189,7 @@ class _Runs:
                     for each in missing
                 ]
                 if machines:
-                    code = runs.at_once(requests, *machines.executor(requests, folder))
+                    code = runs.elsewhere(requests, machines, folder, in_pieces=workers != 1)
                 else:
                     code = runs.here(requests, jobs, workers)
                 if manifest.in_state(WAITING, missing):
@@ -194,6 +199,20 @@ class _Runs:
             if status.ended or kept:  # else nothing could be run, and the error says why
                 show_batch(status, kept, failures=brief)
         return code
+
+    def elsewhere(self, requests: list[RunRequest], machines: Machines, out: Path, in_pieces: bool) -> int:
+        """Run them on other machines; with `in_pieces` a single one is cut, if it can be."""
+        from poseline.capture.key_frames import Uncuttable
+        from poseline.startup.model_preload import model_preload
+
+        if in_pieces:
+            model_preload.cancel()  # other machines load it
+            workers = machines.pieces(requests[0], self.interruption)
+            try:
+                return self._run(SerialExecutor(), _SourceWork(workers), requests, lambda *_: None)
+            except Uncuttable as error:
+                log.info("one machine reads it: %s", error)
+        return self.at_once(requests, *machines.executor(requests, out))
 
     def here(self, requests: list[RunRequest], jobs: int, workers: int) -> int:
         """Run one after another in this process, or `jobs` at once; a brief batch always in workers, whatever happens.
@@ -251,10 +270,14 @@ class _Runs:
     def _run(
         self, executor: Executor, work: Work, requests: list[RunRequest], on_progress: Callable[[int, Any], None]
     ) -> int:
+        from poseline.capture.key_frames import Uncuttable
+
         fatal: list[int] = []  # exit codes of what is wrong for all
 
         def on_done(index: int, outcome: Outcome) -> bool:
             """Enter and show how a source ended; whether another one may end better."""
+            if isinstance(outcome.error, Uncuttable):  # it runs in another way
+                raise outcome.error
             if self.on_end:
                 self.on_end(requests[index], outcome)
             if outcome.error is None:
@@ -380,11 +403,15 @@ class _SourceWork:
     """Runs one source after another with the same models.
 
     Args:
-        workers: processes that work on pieces of one recording.
+        workers: as `run_source` has it.
     """
 
-    def __init__(self, workers: int = 1) -> None:
-        self._models, self._workers = Models(_show_loaded), workers
+    def __init__(self, workers: int | PieceWorkers = 1) -> None:
+        self._workers = workers
+        loaded = None if isinstance(workers, int) else workers.estimator
+        self._models = Models(_show_loaded, loaded)
+        if loaded is not None:
+            _show_loaded(loaded)
 
     def __call__(self, request: RunRequest, context: Context) -> SourceResult:
         """Run one source."""
@@ -456,8 +483,8 @@ def _for_one(settings: Settings, location: Location, several: bool) -> Settings:
 
 def run_source(
     request: RunRequest, models: Models, interruption: Interruption, on_frame: OnFrame | None = None,
-    *, sinks: Sequence[Sink] = (), turns: Turns | None = None, on_open: OnOpen | None = None, workers: int = 1,
-    into: Path | None = None,
+    *, sinks: Sequence[Sink] = (), turns: Turns | None = None, on_open: OnOpen | None = None,
+    workers: int | PieceWorkers = 1, into: Path | None = None,
 ) -> RunReport:  # fmt: skip
     """Run one source: open it, load its model if that is new, and take it through the pipeline into its folder.
 
@@ -469,7 +496,8 @@ def run_source(
         sinks: where results go beside the folder and the addresses of `--send`.
         turns: of the live runs that share the model, if there are several.
         on_open: called with the open source and the folder, before the first frame.
-        workers: processes that find the poses in pieces of a recording; 0 for as many as suit the machine.
+        workers: processes that find the poses in pieces of a recording; 0 for as many as suit the machine. Or what
+            finds them on other machines.
         into: the folder to write to, if it is another than that of the settings.
     """
     with Session(request, models, sinks=sinks, turns=turns, into_folder=True, workers=workers) as session:

@@ -138,6 +138,11 @@ def is_piece(name: str) -> bool:
     return bool(_PIECES.fullmatch(name))
 
 
+def piece_files(video: Path) -> list[Path]:
+    """What is there of the pieces of a run's video: each has a file for each size of its pictures."""
+    return [path for path in results(video.parent) if re.match(_PIECE, path.name)]
+
+
 def _forget(path: Path, created: bool) -> None:
     if created:
         with suppress(OSError):
