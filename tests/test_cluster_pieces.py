@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import psutil
 import pytest
 from av.video.frame import PictureType
 
@@ -94,10 +95,11 @@ def run(settings: Settings, clip: Path) -> int:
         return run_batch([str(clip)], settings, Interruption(), jobs=2, machines=machines)
 
 
-def records(out: Path) -> list[dict[str, Any]]:
-    """Of the log, without what is another in each run."""
-    lines = (out / "crossing" / "keypoints.jsonl").read_text().splitlines()
-    return without_times([json.loads(line) for line in lines])
+def log_in(folder: Path) -> list[Any]:
+    """Its lines; the first and the last as objects, without what is another in each run."""
+    lines = (folder / "keypoints.jsonl").read_text().splitlines()
+    first, last = without_times([json.loads(line) for line in (lines[0], lines[-1])])
+    return [first, *lines[1:-1], last]
 
 
 @pytest.fixture(scope="module")
@@ -117,19 +119,20 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+def whole(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """The log of an undivided run, in the same way."""
-    found = without_times(run_whole(clip, tmp_path_factory.mktemp("whole") / "out")[0])
-    assert len({person["id"] for record in found[1:-1] for person in record["persons"]}) >= 2
-    return found
+    folder = tmp_path_factory.mktemp("whole") / "out"
+    records, _ = run_whole(clip, folder)
+    assert len({person["id"] for record in records[1:-1] for person in record["persons"]}) >= 2
+    return log_in(folder)
 
 
 @pytest.mark.usefixtures("other_machines")
 def test_the_log_is_that_of_an_undivided_run_and_the_video_is_drawn_here(
-    clip: Path, whole: list[dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    clip: Path, whole: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(chosen(tmp_path, video=True), clip) == 0
-    found = records(tmp_path)
+    found = log_in(tmp_path / "crossing")
     assert found == whole
     assert decoded(tmp_path / "crossing" / "annotated.mp4") == len(found) - 2
     said = capsys.readouterr().out
@@ -170,7 +173,7 @@ def test_what_cannot_be_cut_runs_whole_on_another_machine(
 
 @pytest.mark.usefixtures("other_machines")
 def test_an_error_in_the_middle_ends_the_log_behind_the_pieces_before(
-    clip: Path, whole: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    clip: Path, whole: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     def lost_later(unit: NodePiece) -> NodePiece:
@@ -179,7 +182,7 @@ def test_an_error_in_the_middle_ends_the_log_behind_the_pieces_before(
     monkeypatch.setattr(Machine, "as_seen", staticmethod(lost_later))
     assert run(chosen(tmp_path), clip) == 2
     assert f"crossing.mp4: is another file on {socket.gethostname()}; a cluster reads" in capsys.readouterr().err
-    found = records(tmp_path)
+    found = log_in(tmp_path / "crossing")
     assert found[-1]["ended"] == "failed"
     assert 0 < len(found) < len(whole)
     assert found[1:-1] == whole[1 : len(found) - 1]
@@ -200,13 +203,26 @@ def ray_machines() -> Iterator[Any]:
     machines.shutdown()
 
 
-def start(machines: Any, clip: Path, out: Path) -> subprocess.Popen[str]:
-    words = ["run", str(clip), "-o", str(out), "--on", "ray", "--jobs", "auto", "--no-video"]
+def start(clip: Path, out: Path, *more: str, **environment: str) -> subprocess.Popen[str]:
+    """A run with a larger input, so that pieces take their time."""
     return subprocess.Popen(
-        [sys.executable, "-c", SHORT, *words, "-m", "builtin", "--imgsz", "320"],
-        env={**os.environ, "RAY_ADDRESS": str(machines.address)},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        [sys.executable, "-c", SHORT, "run", str(clip), "-o", str(out), "-m", "builtin", "--imgsz", "640", *more],
+        env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
+
+
+def start_there(machines: Any, clip: Path, out: Path) -> subprocess.Popen[str]:
+    return start(clip, out, "--no-video", "--on", "ray", "--jobs", "auto", RAY_ADDRESS=str(machines.address))
+
+
+@pytest.fixture(scope="module")
+def large(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """The log of such a run, undivided."""
+    folder = tmp_path_factory.mktemp("large")
+    process = start(clip, folder, "--no-video")
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    return log_in(folder)
 
 
 def frames_come(out: Path) -> bool:
@@ -215,29 +231,33 @@ def frames_come(out: Path) -> bool:
     return until(lambda: log.exists() and log.read_bytes().count(b"\n") > 2, seconds=120)
 
 
+def works(machine: Any) -> bool:
+    """Whether a worker of ours is there."""
+    own = psutil.Process(machine.all_processes["raylet"][0].process.pid).children(recursive=True)
+    return any("poseline.workers" in word for process in own for word in process.cmdline())
+
+
 @pytest.mark.system("ray")
 @pytest.mark.timeout(900)
-def test_a_machine_dies_in_the_middle(
-    ray_machines: Any, clip: Path, whole: list[dict[str, Any]], tmp_path: Path
-) -> None:
-    process = start(ray_machines, clip, tmp_path)
+def test_a_machine_dies_in_the_middle(ray_machines: Any, clip: Path, large: list[Any], tmp_path: Path) -> None:
+    process = start_there(ray_machines, clip, tmp_path)
     assert frames_come(tmp_path)
-    ray_machines.remove_node(sorted(ray_machines.worker_nodes, key=id)[0], allow_graceful=False)
+    ray_machines.remove_node(next(filter(works, ray_machines.worker_nodes)), allow_graceful=False)
     said, _ = process.communicate(timeout=600)
     assert process.returncode == 0, said
-    assert records(tmp_path) == whole
+    assert log_in(tmp_path / "crossing") == large
 
 
 @pytest.mark.system("ray")
 @pytest.mark.timeout(900)
 def test_the_first_signal_gives_up_the_pieces_in_work(
-    ray_machines: Any, clip: Path, whole: list[dict[str, Any]], tmp_path: Path
+    ray_machines: Any, clip: Path, large: list[Any], tmp_path: Path
 ) -> None:
-    process = start(ray_machines, clip, tmp_path)
+    process = start_there(ray_machines, clip, tmp_path)
     assert frames_come(tmp_path)
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=600)
     assert process.returncode == 130, said
-    found = records(tmp_path)
+    found = log_in(tmp_path / "crossing")
     assert found[-1]["ended"] == "interrupted"
-    assert found[1:-1] == whole[1 : len(found) - 1]
+    assert found[1:-1] == large[1 : len(found) - 1]

@@ -28,6 +28,8 @@ _STALL_TIMEOUT = 60.0
 
 READING = ("decoding", "a smaller or differently encoded source, or fewer programs beside this one")
 """Words for what reads a source: what takes its time, and what would help."""
+IN_PIECES = ("decoding and the network, in other processes", "more --jobs where cores are idle, or a smaller --imgsz")
+"""The same of a recording in pieces."""
 ENCODING_ADVICE = "a faster --preset, or --no-video"
 """What would help where encoding is what the rest waits for."""
 
@@ -129,7 +131,7 @@ def open_pose_stream(
     ]
     if estimate_only:
         stages = stages[:1]
-    reading = Meter("capture", *READING)
+    reading = Meter("capture", *(IN_PIECES if isinstance(source, Estimated) else READING))
     stages, meters = measured(stages)
     if isinstance(source, Estimated):
         with single_threaded(reading.source(counter.frames()), stages) as items:
@@ -140,10 +142,7 @@ def open_pose_stream(
         stages,
         depth=_LIVE_DEPTH if live else max(_FILE_DEPTH, estimator.runtime.batch),
         overflow=Overflow.DROP_OLDEST if drops else Overflow.WAIT,
-        # a piece's own stream sees whether it hangs; it may wait long before it begins
-        stall_timeout=None
-        if isinstance(source, Estimated)
-        else _STALL_TIMEOUT + capture.max_outage + capture.read_timeout,
+        stall_timeout=_STALL_TIMEOUT + capture.max_outage + capture.read_timeout,
         before_taking=turn.begin if turn else None,
     ) as (items, channels):
         yield PoseStream(items, channels, [reading, *meters], lambda: counter.count)
