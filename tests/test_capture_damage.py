@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import av
 import numpy as np
 import pytest
 
+from media_worlds import WAIT
 from poseline.capture import VideoFile, file
 from poseline.capture.container import Opened, open_container
 from poseline.capture.damage import DamageCheck
@@ -243,6 +246,35 @@ def test_only_messages_are_left_out(sound: Path) -> None:
         assert (b"" if found is None else bytes(found)) == kept
     torn = with_content(packet, bytes(packet)[:-3])
     assert without_sei(torn) is torn
+
+
+LEFT_EARLY = """
+import sys
+from pathlib import Path
+from poseline.capture.container import open_container
+from poseline.capture.sei import without_sei
+from poseline.settings import CaptureSettings
+
+for _ in range(10):
+    opened = open_container(Path(sys.argv[1]).as_posix(), CaptureSettings())
+    context, changed = opened.stream.codec_context, 0
+    context.thread_count = 4
+    for number, packet in enumerate(opened.container.demux(opened.stream)):
+        plain = without_sei(packet)
+        changed += plain is not packet
+        context.decode(plain)
+        if number == 8:
+            break
+    assert changed == 9
+    opened.container.close()
+    del packet, plain, context, opened
+"""
+
+
+def test_a_decoder_whose_threads_are_busy_can_be_left(tmp_path: Path) -> None:
+    """In a process of its own: where it hangs, it holds Python's lock."""
+    path = clip_of(tmp_path / "a.mp4", options={"preset": "ultrafast", "x264-params": "pic-struct=1"}, count=30)
+    subprocess.run([sys.executable, "-c", LEFT_EARLY, str(path)], check=True, timeout=WAIT)
 
 
 def test_without_time_stamps_nothing_comes_twice(tmp_path: Path) -> None:

@@ -39,7 +39,10 @@ def without_sei(packet: av.Packet[VideoStream]) -> av.Packet[VideoStream] | None
     if not any(unit.strip(b"\0") for unit in kept):
         return None
     joined = b"".join(len(unit).to_bytes(size, "big") + unit for unit in kept) if size else START_CODE.join(kept)
-    result: av.Packet[Any] = av.Packet(joined)
+    # With memory of its own: Python's is freed under Python's lock (GIL), for which a decoder's thread would wait while
+    # the decoder, which PyAV 18 frees under that lock, waits for the thread.
+    result: av.Packet[Any] = av.Packet(len(joined))
+    result.update(joined)
     result.pts, result.dts, result.is_keyframe = packet.pts, packet.dts, packet.is_keyframe
     result.time_base = packet.time_base
     with suppress(IndexError):  # as PyAV 18 raises for a kind that it does not know
