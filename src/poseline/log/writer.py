@@ -18,6 +18,16 @@ from poseline.log.records import Records, RunHeader
 from poseline.pose import Observation
 
 
+def write_all(file: FileIO, data: bytes) -> None:
+    """Write all of `data` to a file that has no buffer; one call may take only a part.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    while data:
+        data = data[file.write(data) :]  # a full disk takes a part, and says why only when asked for the rest
+
+
 class KeypointLog:
     """The journal at `path`, which must not exist yet; its first line is written at once.
 
@@ -135,9 +145,7 @@ class KeypointLog:
         if self._error is not None:
             raise self._error
         try:
-            written = self._file.write(line)
-            if written < len(line):
-                self._file.write(line[written:])  # a full disk takes a part, and says why only when asked for the rest
+            write_all(self._file, line)
         except OSError as error:
             self._error = OutputError(f"{self._path}: the keypoint log cannot be written: {cause(error)}")
             raise self._error from error

@@ -16,6 +16,7 @@ import av
 import orjson
 
 from poseline.errors import OutputError
+from poseline.log.writer import write_all
 from poseline.output.disk import RUN_RESERVE, free_bytes
 from poseline.overlay.writable import writable_yuv
 from poseline.serve.h264 import open_encoder
@@ -202,7 +203,7 @@ class Recorder(threading.Thread):
         stream = container.add_mux_stream("h264", rate=30, width=self._size[0], height=self._size[1])
         stream.time_base = _TICK
         keypoints = path.with_suffix(".jsonl").open("wb", buffering=0)  # a kill costs the line that is being written
-        keypoints.write(orjson.dumps(self._run_record()) + b"\n")
+        write_all(keypoints, orjson.dumps(self._run_record()) + b"\n")
         self._open = _Open(path, container, stream, keypoints, coded[0].ticks)
         for each in coded:
             self._write(each)
@@ -220,7 +221,7 @@ class Recorder(threading.Thread):
             packet.stream, packet.time_base, packet.is_keyframe = now.stream, _TICK, coded.key
             packet.pts = packet.dts = coded.ticks
             now.container.mux(packet)
-        now.keypoints.write(coded.record + b"\n")
+        write_all(now.keypoints, coded.record + b"\n")
         now.last, now.frames = coded.ticks, now.frames + 1
 
     def _finish(self, on: list[_Coded] | None = None) -> None:
