@@ -143,10 +143,14 @@ def test_a_file_from_elsewhere_runs_no_code(log: Path, tmp_path: Path) -> None:
 
 @pytest.mark.system("h5py")
 @pytest.mark.parametrize(
-    "content", [b"\x80\x02Nr\xff\xff\x7f\x00.", b"\x80\x04\x95" + 7 * b"\xff" + b"\x0f", b"", b"("]
-)
+    "content",
+    [
+        b"\x80\x02Nr\xff\xff\x7f\x00.", b"\x80\x04\x95" + 7 * b"\xff" + b"\x0f", b"", b"(",
+        b"\x80\x05\x96\x00\xe1\xf5\x05\x00\x00\x00\x00.", b"\x80\x04\x8c", b"\x80\x04X\x05\x00",
+    ],
+)  # fmt: skip
 def test_a_header_that_asks_for_much_memory_or_is_cut_is_refused(content: bytes, log: Path) -> None:
-    """The first would take 134 MB."""
+    """The first would take 134 MB, the one of protocol 5 100 MB."""
     import h5py
 
     path = export_log(log, "deeplabcut-h5").paths[0]

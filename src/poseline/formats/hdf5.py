@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ _LARGE, _DENSEST = 256 << 20, 1100
 """Bytes of an array that may be, whatever the file's size; and how much smaller deflate makes what is all alike."""
 _FAULTS = (
     OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, EOFError, MemoryError, ArithmeticError,
-    pickle.UnpicklingError,
+    pickle.UnpicklingError, struct.error,
 )  # fmt: skip
 """What reading a file of another kind, or a damaged one, raises."""
 
