@@ -123,6 +123,12 @@ def test_two_numbers_a_keypoint_and_a_list_of_files_are_read_too(tmp_path: Path)
     ({"names": {3: "dog"}}, "line 1: a class that the dataset does not name"),
     ({"names": None}, "not a YOLO pose dataset"), ({"kpt_shape": "many"}, "has no kpt_shape"),
     ({"names": 7}, "no names of classes"), ({"kpt_names": ["nose"]}, "has 17 keypoints, and 1 names"),
+    ({"kpt_names": 5}, "data.yaml: is not the YAML"), ({"kpt_names": {0: 5}}, "data.yaml: is not the YAML"),
+    ({"kpt_oks_sigmas": ["a"] * 17}, "data.yaml: is not the YAML"),
+    ({"kpt_oks_sigmas": 5}, "data.yaml: is not the YAML"),
+    ({"kpt_oks_sigmas": [0.1]}, "data.yaml: has 17 keypoints, and 1 kpt_oks_sigmas"),
+    ({"kpt_oks_sigmas": [0.0] * 17}, "kpt_oks_sigmas: each is a number above 0"),
+    ({"val": "x" * 300}, "is not there"), ({"path": "x" * 300, "val": "nowhere"}, "nowhere is not there"),
 ])  # fmt: skip
 def test_what_is_wrong_with_a_dataset_is_said(
     yolo: Path, tmp_path: Path, change: dict[str, object], message: str
@@ -132,6 +138,19 @@ def test_what_is_wrong_with_a_dataset_is_said(
     (tmp_path / "data.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(SourceError, match=message):
         read_dataset(tmp_path / "data.yaml")
+
+
+def test_names_that_are_too_long_are_of_pictures_that_are_not_there(yolo: Path, tmp_path: Path) -> None:
+    name = "x" * 300 + ".png"
+    (tmp_path / "list.txt").write_text(f"{name}\n")
+    (tmp_path / "data.yaml").write_text(yaml.safe_dump({**yaml.safe_load(yolo.read_text()), "val": "list.txt"}))
+    with pytest.raises(SourceError, match="is not there, or is no picture"):
+        read_dataset(tmp_path / "data.yaml")
+    kinds = [{"id": 1, "name": "person", "keypoints": list(COCO17.names)}]
+    content = {"images": [{"id": 1, "file_name": name}], "annotations": [], "categories": kinds}
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    with pytest.raises(SourceError, match="not found in"):
+        read_dataset(tmp_path / "coco.json")
 
 
 def test_a_dataset_that_is_no_yaml_is_a_source_that_cannot_be_read(tmp_path: Path) -> None:

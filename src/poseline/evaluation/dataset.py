@@ -6,6 +6,8 @@ labelled, 1 labelled but hidden, 2 seen), all in pixels.
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,7 +62,8 @@ def read_dataset(path: Path, pictures: Path | None = None, split: str = "val") -
         SourceError: a file is missing or is not what it should be; the text says which and where.
     """
     if path.suffix.lower() in (".yaml", ".yml"):
-        return _yolo(path, split)
+        with reading(path, "the YAML of a dataset of poses"):
+            return _yolo(path, split)
     return coco_dataset(path, read_json(path), pictures)
 
 
@@ -88,12 +91,22 @@ def _yolo(path: Path, split: str) -> Dataset:
         raise SourceError(f"{path}: {split}: holds no picture")
     for number, annotation in enumerate(annotations, 1):
         annotation["id"] = number
-    skeleton = _scored(source.skeleton(), source.content.get("kpt_oks_sigmas") or ())
+    skeleton = _scored(source.skeleton(), _sigmas(source))
     categories = [
         {"id": number, "name": name, "keypoints": list(skeleton.names)} for number, name in source.classes.items()
     ]
     coco = {"images": images, "annotations": annotations, "categories": categories}
     return Dataset(path.name, tuple(pictures), coco, source.classes, skeleton)
+
+
+def _sigmas(source: YoloDataset) -> tuple[float, ...]:
+    """Those that the file states; none where it states none."""
+    sigmas = tuple(float(sigma) for sigma in source.content.get("kpt_oks_sigmas") or ())
+    if len(sigmas) not in (0, source.keypoints):
+        raise SourceError(f"{source.path}: has {source.keypoints} keypoints, and {len(sigmas)} kpt_oks_sigmas")
+    if not all(0 < sigma < math.inf for sigma in sigmas):
+        raise SourceError(f"{source.path}: kpt_oks_sigmas: each is a number above 0")
+    return sigmas
 
 
 def _annotations(source: YoloDataset, label: Label, picture: int, size: tuple[int, int]) -> list[dict[str, Any]]:
@@ -155,9 +168,9 @@ def _coco(path: Path, content: Any, folder: Path | None) -> Dataset:
     return Dataset(path.name, pictures, coco, classes, skeleton)
 
 
-def _scored(skeleton: Skeleton, sigmas: Sequence[Any]) -> Skeleton:
+def _scored(skeleton: Skeleton, sigmas: tuple[float, ...]) -> Skeleton:
     """The same with the sigmas that OKS is computed with: those stated, COCO's for 17 keypoints, else one for all."""
-    return replace(skeleton, sigmas=tuple(float(sigma) for sigma in sigmas) or Skeleton.for_count(len(skeleton)).sigmas)
+    return replace(skeleton, sigmas=sigmas or Skeleton.for_count(len(skeleton)).sigmas)
 
 
 def _picture(path: Path, folder: Path | None, name: str) -> Path:
@@ -175,7 +188,7 @@ def first_file(folders: Sequence[Path], name: str) -> Path | None:
     """The file `name`, with the folders that it states or without them, in the first of `folders` that has it."""
     for folder in folders:
         for candidate in (folder / name, folder / Path(name).name):
-            if candidate.is_file():
+            if os.path.isfile(candidate):  # unlike Path.is_file, also says no to a name that is too long
                 return candidate
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +133,7 @@ class YoloDataset:
         """The folders of pictures of a part, and lists of picture files, as the file states them."""
         root = self.path.parent / expanded(str(self.content.get("path") or "."))
         stated = self.content.get(split) or []
-        root = root if root.is_dir() else self.path.parent
+        root = root if os.path.isdir(root) else self.path.parent
         return [root / str(place) for place in (stated if isinstance(stated, list) else [stated])]
 
     def labels(self, split: str) -> Iterator[Label]:
@@ -142,10 +143,10 @@ class YoloDataset:
             SourceError: a folder or a list of the part is not there, or a file cannot be read.
         """
         for place in self.places(split):
-            if place.is_file():
+            if os.path.isfile(place):  # unlike Path.is_file, also says no to a name that is too long
                 pictures = [place.parent / line.strip() for line in read_text(place).splitlines() if line.strip()]
                 yield from (_label(picture, _text_of(picture)) for picture in pictures)
-            elif place.is_dir() or labels_of(place).is_dir():
+            elif os.path.isdir(place) or os.path.isdir(labels_of(place)):
                 yield from (_label(each, _text_of(each)) for each in _files(place) if _is_picture(each))
             else:
                 raise SourceError(
@@ -175,7 +176,7 @@ def picture_size(path: Path) -> tuple[int, int] | None:
     Raises:
         SourceError: it cannot be read.
     """
-    if not _is_picture(path) or not path.is_file():
+    if not _is_picture(path) or not os.path.isfile(path):
         return None
     from PIL import Image
 
@@ -188,7 +189,7 @@ def picture_size(path: Path) -> tuple[int, int] | None:
 
 
 def _label(picture: Path, file: Path) -> Label:
-    lines = read_text(file).splitlines() if file.is_file() else []
+    lines = read_text(file).splitlines() if os.path.isfile(file) else []
     return Label(picture, file, {number: words for number, line in enumerate(lines, 1) if (words := line.split())})
 
 
@@ -197,7 +198,7 @@ def _text_of(picture: Path) -> Path:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("*.*")) if folder.is_dir() else []
+    return sorted(folder.rglob("*.*")) if os.path.isdir(folder) else []
 
 
 def _is_picture(path: Path) -> bool:
