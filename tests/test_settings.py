@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+from poseline.amounts import bytes_in, moment_in, seconds_in
 from poseline.errors import SettingsError
 from poseline.settings import Settings, load
 
@@ -61,6 +62,14 @@ def test_what_is_wrong_is_named_with_its_file(text: str, words: str, tmp_path: P
         load(path)
     assert str(path) in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["9" * 400, "9" * 400 + ":00", "9" * 5000 + ":0:0", "1:" + "9" * 400])
+def test_an_amount_that_is_too_large_for_a_number_is_none(text: str) -> None:
+    assert moment_in(text) is None
+    assert seconds_in(text + "d") is bytes_in(text + "TB") is None
+    with pytest.raises(SettingsError, match=r"capture\.start: a time is seconds or h:mm:ss"):
+        load(overrides={"capture": {"start": text}})
 
 
 def test_what_the_command_line_has_wrong_is_not_put_down_to_the_file(tmp_path: Path) -> None:
