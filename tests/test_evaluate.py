@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -300,6 +301,13 @@ def test_kept_ids_are_perfect_and_exchanged_ones_half_as_good(keypoints: bool) -
     assert (exchanged.idf1, exchanged.switches) == (0.5, 2)
     assert exchanged.association == pytest.approx(1 / 3, abs=1e-6)  # 10 of 20 + 20 - 10
     assert exchanged.hota == pytest.approx(np.sqrt(1 / 3), abs=1e-6)
+
+
+@TRACKEVAL
+def test_frames_in_which_nobody_is_cost_nothing() -> None:
+    truth = replace(walkers(lambda _: (1, 2)), length=10**15, unlabelled=frozenset({25}))
+    found = identities(truth, walkers(lambda _: (7, 5), frames=22))
+    assert (found.frames, found.missed, found.false) == (10**15 - 1, 0, 4)
 
 
 @TRACKEVAL

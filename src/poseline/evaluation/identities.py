@@ -100,7 +100,8 @@ def _data(truth: Tracked, found: Tracked, columns: tuple[list[int], list[int], F
     length = max(truth.length, max(truth.frames, default=-1) + 1)
     nobody = TrackedFrame(np.zeros(0, np.int64), np.zeros((0, 4), np.float32), np.zeros((0, 0, 3), np.float32))
     asked, given, alike = [], [], []
-    for index in (number for number in range(length) if number not in truth.unlabelled):
+    numbers = {*truth.frames, *found.frames} - truth.unlabelled
+    for index in sorted(number for number in numbers if 0 <= number < length):  # in the others nobody is
         here, there = truth.frames.get(index, nobody), found.frames.get(index, nobody)
         similar = _similarity(here, there, columns)
         keep_truth, keep_found = _asked_for(here, similar)
@@ -110,7 +111,7 @@ def _data(truth: Tracked, found: Tracked, columns: tuple[list[int], list[int], F
     asked, people = _from_zero(asked)
     given, ids = _from_zero(given)
     return {
-        "num_timesteps": len(alike),
+        "num_timesteps": length - sum(0 <= number < length for number in truth.unlabelled),
         "num_gt_ids": people,
         "num_tracker_ids": ids,
         "num_gt_dets": sum(map(len, asked)),

@@ -14,16 +14,13 @@ import numpy as np
 from poseline import __version__
 from poseline.atomic import make_folder, replacing
 from poseline.errors import OutputError, SettingsError, SourceError
-from poseline.formats.clip import ClipFrames, read_clip
+from poseline.formats.clip import MOST_FRAMES, ClipFrames, read_clip
 from poseline.formats.files import reading
 from poseline.formats.options import ImportOptions
 from poseline.formats.registry import Format, Read, format_of
 from poseline.log import LOG_NAME, Tracks, write_tracks
 from poseline.pose import Integers
 from poseline.skeleton import Skeleton
-
-_MOST_FRAMES = 100_000_000
-"""Frames that no clip has: 19 days at 60 a second."""
 
 
 class Imported(NamedTuple):
@@ -103,7 +100,7 @@ def _read(chosen: Format, path: Path, options: ImportOptions) -> Read:
         raise SourceError(f"{path}: holds no frame")
     if frames[0] < 0 or (np.diff(frames) <= 0).any():
         raise SourceError(f"{path}: a frame has a number below 0, or the same as another")
-    if frames[-1] - frames[0] >= _MOST_FRAMES:
+    if frames[-1] - frames[0] >= MOST_FRAMES:
         raise SourceError(f"{path}: frames {frames[0]} to {frames[-1]} are no frames of one clip")
     if (np.diff(times) < 0).any():
         place = int(np.argmax(np.diff(times) < 0)) + 1

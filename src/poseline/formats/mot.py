@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from poseline.errors import OutputError, SourceError
 from poseline.formats.arrays import without_id
+from poseline.formats.clip import MOST_FRAMES
 from poseline.formats.files import read_text, write_text
 from poseline.formats.gather import gathered
 from poseline.formats.options import ExportOptions, ImportOptions
@@ -74,7 +75,7 @@ def read(path: Path, options: ImportOptions) -> Read:
             notes.append(f"left out what is not to count: {counted(int((~chosen).sum()), 'line')}")
     if found.from_zero:
         notes.append("frames are counted from 0 in it")
-    every = None if info.length is None else np.arange(max(info.length, int(found.frames.max()) + 1))
+    every = None if info.length is None else _all_frames(file, found, info.length)
     tracks = gathered(
         found.frames[chosen],
         np.full((int(chosen.sum()), len(skeleton), 3), np.nan),
@@ -134,7 +135,10 @@ def read_boxes(path: Path) -> Boxes:
     table = _table(path)
     if not len(table):
         raise SourceError(f"{path}: holds no box")
-    from_zero = bool(table[:, 0].min() == 0)
+    first = table[:, 0].min()
+    if first < 0:
+        raise SourceError(f"{path}: has a frame {first:.0f}; frames are counted from 1, or from 0")
+    from_zero = bool(first == 0)
     scores, classes = (table[:, column] if table.shape[1] > column else missing for column, missing in (
         (6, np.ones(len(table))), (7, np.full(len(table), -1.0))
     ))  # fmt: skip
@@ -168,6 +172,14 @@ def read_info(file: Path) -> SequenceInfo:
     )
     size = (int(width), int(height)) if width and height else (0, 0)
     return SequenceInfo(stated.get("name", ""), rate, None if length is None else int(length), size)
+
+
+def _all_frames(path: Path, found: Boxes, length: int) -> Integers:
+    """(T,) numbers of the `length` frames of a sequence, and of those behind them that have boxes."""
+    count = max(length, int(found.frames.max()) + 1)
+    if count > MOST_FRAMES:
+        raise SourceError(f"{path}: no clip has {count} frames: a frame's number, or seqLength, is too large")
+    return np.arange(count)
 
 
 def _positive(path: Path, stated: SectionProxy, key: str) -> float | None:
