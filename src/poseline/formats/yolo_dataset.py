@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,7 +91,7 @@ class YoloDataset:
         """How many numbers a line has: the class, the box, and the keypoints."""
         return 5 + self.keypoints * self.dimensions
 
-    @property
+    @cached_property
     def classes(self) -> dict[int, str]:
         """Names by the classes' numbers; none where the file states none.
 
