@@ -199,7 +199,7 @@ def posetrack_truth(path: Path, content: Any, clip: Path | None) -> Tracked:
         SourceError: it is not PoseTrack's.
     """
     with reading(path, "PoseTrack's JSON"):
-        return _of_posetrack(path, posetrack.as_coco(path, content), clip)
+        return _of_posetrack(path, posetrack.as_coco(content), clip)
 
 
 def _of_posetrack(path: Path, content: dict[str, Any], clip: Path | None) -> Tracked:
