@@ -39,13 +39,14 @@ def verify(
 
     The exit code is 0 whatever the verdict, unless --fail-below says what is wanted. docs/verify.md explains each figure.
     """
-    from poseline.commands.common import rendering
+    from poseline.commands.common import place_of, rendering
     from poseline.settings import load
     from poseline.verification import load_sides
     from poseline.verification import verify as compared
     from poseline.verification.clip import Clip
     from poseline.verification.files import Files
 
+    place_of("-o", output)
     given: dict[str, Any] = {
         "model": model, "device": device, "runtime": runtime, "precision": precision, "imgsz": imgsz, "conf": conf,
         "iou": iou,
