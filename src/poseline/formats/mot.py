@@ -139,15 +139,13 @@ def read_boxes(path: Path) -> Boxes:
     if first < 0:
         raise SourceError(f"{path}: has a frame {first:.0f}; frames are counted from 1, or from 0")
     from_zero = bool(first == 0)
-    scores, classes = (table[:, column] if table.shape[1] > column else missing for column, missing in (
-        (6, np.ones(len(table))), (7, np.full(len(table), -1.0))
-    ))  # fmt: skip
+    columns = table.shape[1]
     return Boxes(
         frames=table[:, 0].astype(np.int64) - (not from_zero),
         ids=np.where(table[:, 1] >= 0, table[:, 1], UNTRACKED).astype(np.int64),
         boxes=np.hstack([table[:, 2:4], table[:, 2:4] + table[:, 4:6]]) - 1,
-        scores=scores,
-        classes=classes,
+        scores=table[:, 6] if columns > 6 else np.ones(len(table)),
+        classes=table[:, 7] if columns > 7 else np.full(len(table), -1.0),
         from_zero=from_zero,
     )
 
