@@ -124,10 +124,10 @@ def _list(corrected: "Corrections") -> None:
     from poseline.terminal import console
     from poseline.words import counted
 
+    torn = f"; {counted(corrected.skipped, 'line')} torn, left out" if corrected.skipped else ""
     if not corrected.acts and not corrected.undone:
-        console.print(
-            f"no corrections: {corrected.path} is not there" if not corrected.path.exists() else "no corrections"
-        )
+        where = "" if corrected.path.exists() else f": {corrected.path} is not there"
+        console.print(f"no corrections{where}{torn}")
         return
     undone = {act.id for act in corrected.undone}
     table = Table("act", "by", "when", "what", box=None, pad_edge=False, header_style="dim")
@@ -136,7 +136,6 @@ def _list(corrected: "Corrections") -> None:
         words = f"{describe(_anonymous(act))}{' (undone)' if act.id in undone else ''}"
         table.add_row(act.id, Text(act.by), act.when, Text(words, style))
     console.print(table)
-    torn = f"; {counted(corrected.skipped, 'line')} torn, left out" if corrected.skipped else ""
     console.print(f"{counted(len(corrected.acts), 'correction')} in force, {len(undone)} undone{torn}", highlight=False)
 
 
