@@ -243,7 +243,7 @@ def skeleton(
     if model:
         chosen = weights.read_spec(weights.find(model), convert=False, skeleton=chosen if names else None).skeleton
     show_skeleton(chosen)
-    console.print(f"picture: {save_image(skeleton_image(chosen), picture)}", soft_wrap=True)
+    console.print(f"picture: {save_image(skeleton_image(chosen), picture)}", markup=False, soft_wrap=True)
 
 
 def recover(

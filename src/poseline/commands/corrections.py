@@ -127,14 +127,14 @@ def _list(corrected: "Corrections") -> None:
     torn = f"; {counted(corrected.skipped, 'line')} torn, left out" if corrected.skipped else ""
     if not corrected.acts and not corrected.undone:
         where = "" if corrected.path.exists() else f": {corrected.path} is not there"
-        console.print(f"no corrections{where}{torn}")
+        console.print(f"no corrections{where}{torn}", markup=False, highlight=False, soft_wrap=True)
         return
     undone = {act.id for act in corrected.undone}
     table = Table("act", "by", "when", "what", box=None, pad_edge=False, header_style="dim")
     for act in _in_order(corrected):
         style = "dim strike" if act.id in undone else ""
         words = f"{describe(_anonymous(act))}{' (undone)' if act.id in undone else ''}"
-        table.add_row(act.id, Text(act.by), act.when, Text(words, style))
+        table.add_row(Text(act.id), Text(act.by), Text(act.when), Text(words, style))
     console.print(table)
     console.print(f"{counted(len(corrected.acts), 'correction')} in force, {len(undone)} undone{torn}", highlight=False)
 

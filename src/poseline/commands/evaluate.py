@@ -123,7 +123,7 @@ def _show_scores(scores: "PoseScores") -> None:
         table.add_row(name, *(_number(row.get(column)) for column in columns))
     console.print(table)
     for name, value in scores.classes.items():
-        console.print(f"{name}: pose AP {_number(value)}")
+        console.print(f"{name}: pose AP {_number(value)}", markup=False)
 
 
 def _show_identities(found: "Identities") -> None:

@@ -97,6 +97,7 @@ def _show_against(each: "Against") -> None:
 
 
 def _table(found: "Comparison") -> Any:
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("difference", box=None, pad_edge=False, header_style="dim")
@@ -107,7 +108,10 @@ def _table(found: "Comparison") -> Any:
         if spread is not None:
             values = (spread.mean, spread.median, spread.most, spread.worst)
             table.add_row(
-                f"{name}{unit}", *(f"{value:.{digits}f}" for value in values), str(spread.frame), str(spread.count)
+                escape(f"{name}{unit}"),
+                *(f"{value:.{digits}f}" for value in values),
+                str(spread.frame),
+                str(spread.count),
             )
 
     add("score", found.scores, "", 3)
