@@ -33,6 +33,9 @@ _PEDESTRIAN = 1
 _LARGEST = 2**53
 """The largest frame or id: floats hold all whole numbers up to it."""
 
+_FARTHEST = 1e9
+"""Pixels; no picture is larger."""
+
 
 def write(tracks: Tracks, target: Path, _: ExportOptions) -> Sequence[str]:
     """Write the boxes of everybody who has an id."""
@@ -201,7 +204,8 @@ def _table(path: Path) -> NDArray[np.float64]:
             row = [float(word) for word in line.replace(",", " ").split()]
         except ValueError:
             raise SourceError(f"{path}, line {number}: is no line of MOTChallenge: {line[:60]!r}") from None
-        whole = np.isfinite(row).all() and not any(number % 1 or abs(number) >= _LARGEST for number in row[:2])
+        whole = not any(number % 1 or abs(number) >= _LARGEST for number in row[:2])
+        whole = whole and all(abs(number) < _FARTHEST for number in row[2:])
         if not whole or len(row) < 6 or (rows and len(row) != len(rows[0])):
             raise SourceError(f"{path}, line {number}: is no line of MOTChallenge: {line[:60]!r}")
         rows.append(row)

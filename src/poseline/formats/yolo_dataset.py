@@ -22,6 +22,8 @@ from poseline.skeleton import Skeleton
 SPLITS = "train", "val", "test"
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 """Suffixes of what counts as a picture of a dataset."""
+_FARTHEST = 1e9
+"""No share of a picture is as large, and no id."""
 
 
 class Label(NamedTuple):
@@ -38,7 +40,7 @@ class Label(NamedTuple):
         """(N, length) the numbers in the lines.
 
         Raises:
-            SourceError: a line has not `length` of them, or a word in it is no finite number.
+            SourceError: a line has not `length` of them, or a word in it is no number, or none that a label can be.
         """
         for number, words in self.lines.items():
             if len(words) != length:
@@ -47,8 +49,10 @@ class Label(NamedTuple):
             table = np.array([*self.lines.values()], np.float64).reshape(-1, length)
         except ValueError as error:
             raise SourceError(f"{self.file}: holds a label that is no number: {error}") from None
-        if not np.isfinite(table).all():
-            raise SourceError(f"{self.file}: holds a label that is no number: nan or inf")
+        if not (np.abs(table) < _FARTHEST).all():
+            raise SourceError(
+                f"{self.file}: holds a label that is no number: nan, inf, or one of {_FARTHEST:g} or more"
+            )
         return table
 
 
