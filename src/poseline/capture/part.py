@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 _STEPS = 1_000_000
 """Steps in a second to which times are rounded, as in the log: a time that was read there names its frame."""
+_LATEST = 1e9
+"""Seconds at which no clip has a frame, and which is a number of ticks that FFmpeg can go to: 31 years."""
 
 
 class NoPart(SourceError):
@@ -22,7 +24,7 @@ class Part:
     """The frames from `start` on, which is included, to `end`, which is not; seconds from the clip's first frame."""
 
     def __init__(self, settings: CaptureSettings) -> None:
-        self.start = settings.start or 0.0
+        self.start = min(settings.start or 0.0, _LATEST)
         """Seconds."""
         self.end = settings.end
         """Seconds; None: to the last frame."""
