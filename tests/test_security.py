@@ -153,6 +153,22 @@ def test_a_line_of_corrections_that_is_none_is_left_out(line: str, told: Told, t
     assert (code, said) == (0, "no corrections; 1 line torn, left out\n")
 
 
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["export", LONG, "--to", "coco"], ["inspect", LONG], ["import", LONG, "--from", "coco"], ["recover", LONG],
+     ["evaluate", "builtin", f"{LONG}.txt"], ["analyze", LONG], ["skeleton", LONG]],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_a_name_that_the_system_refuses_is_no_internal_error(words: list[str], told: Told) -> None:
+    code, _, complaint = told(*words)
+    assert code == 3
+    assert "File name too long" in complaint
+    assert "Traceback" not in complaint
+
+
 MARKUP = "[/red]"
 """What ends a style, in rich's markup; none was begun."""
 
