@@ -1,4 +1,4 @@
-"""Amounts: lengths of time, moments and sizes of files, as people type them.
+"""Amounts: counts, lengths of time, moments and sizes of files, as people type them.
 
 What is too large for a number is no amount.
 """
@@ -11,6 +11,14 @@ import re
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MOMENT = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
 _BYTES = {"MB": 1000**2, "GB": 1000**3, "TB": 1000**4}
+
+_DIGITS = 15
+"""Of a whole number, all of which a float holds; Python ends the reading of thousands with an error of its own."""
+
+
+def whole_in(text: str) -> int | None:
+    """The whole number of `12`; None of any other text."""
+    return int(text) if text.isdecimal() and len(text) <= _DIGITS else None
 
 
 def seconds_in(text: str) -> float | None:

@@ -14,6 +14,7 @@ import typer
 from poseline import __version__
 from poseline import batch as runner
 from poseline import settings as configuration
+from poseline.amounts import whole_in
 from poseline.commands.common import numbers, place_of, size_of, stated
 from poseline.errors import INTERNAL, PoselineError, SettingsError, SourceError, redact
 from poseline.interruption import INTERRUPTED, Interruption
@@ -177,9 +178,9 @@ def _jobs(text: str | None) -> int | None:
         return None
     if text == "auto":
         return 0
-    if not text.isdecimal() or int(text) < 1:
+    if not (number := whole_in(text)):
         raise SettingsError(f"--jobs: a number from 1, or auto, got {text!r}")
-    return int(text)
+    return number
 
 
 def bench(
