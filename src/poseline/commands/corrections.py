@@ -66,7 +66,8 @@ def _records(texts: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     import orjson
 
     for text in texts:
-        lines = sys.stdin.read().splitlines() if text == "-" else [text]
+        given = text.encode("utf-8", "surrogatepass")  # what is no UTF-8 is no JSON either
+        lines = sys.stdin.buffer.read().splitlines() if text == "-" else [given]
         for number, line in enumerate(lines, 1):
             place = f"--act -, line {number}" if text == "-" else "--act"
             if not line.strip():
