@@ -211,6 +211,14 @@ def test_an_archive_that_cannot_be_unpacked_is_refused(log: Path, place: int, va
         import_log(path, "cvat", fps=FPS)
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, "[]", "[7]", "\xff"])
+def test_labels_that_are_none_are_not_valid(text: str, log: Path) -> None:
+    folder = export_log(log, "cvat").paths[0]
+    (folder / "labels.json").write_text(text, encoding="latin-1")
+    with pytest.raises(OutputError, match="is not CVAT's annotations and labels"):
+        FORMATS["cvat"].validate(folder)
+
+
 def test_an_archive_whose_content_is_damaged_is_refused(log: Path) -> None:
     path = log.with_name("task.zip")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

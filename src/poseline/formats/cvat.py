@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from poseline.atomic import cause
 from poseline.errors import OutputError, SourceError
 from poseline.formats.coco import OF_HIDDEN, OF_SEEN, SEEN
-from poseline.formats.files import replacing_folder
+from poseline.formats.files import read_json, replacing_folder
 from poseline.formats.gather import gathered, present
 from poseline.formats.options import ExportOptions, ImportOptions
 from poseline.formats.pictures import clip_name, numbered, picture_names, picture_sizes
@@ -66,9 +66,9 @@ def validate(target: Path) -> None:
     parser = expat.ParserCreate()
     parser.StartElementHandler = start
     try:
-        names = {each["name"] for each in json.loads((target / LABELS).read_text(encoding="utf-8"))[0]["sublabels"]}
+        names = {each["name"] for each in read_json(target / LABELS)[0]["sublabels"]}
         _parse(parser, target)
-    except (SourceError, OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (SourceError, KeyError, TypeError, IndexError) as error:
         raise OutputError(f"{target}: is not CVAT's annotations and labels: {error}") from None
     if not found <= names:
         raise OutputError(f"{target}: a skeleton has points that {LABELS} does not have")
