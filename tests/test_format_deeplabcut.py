@@ -125,6 +125,14 @@ def test_tables_of_others(tmp_path: Path) -> None:
             import_log(path, "deeplabcut", fps=10, size=SIZE)
 
 
+def test_a_place_that_is_too_large_is_missing(tmp_path: Path) -> None:
+    rows = [f"{frame},{'1e308' if frame == 1 else 5},7,0.9" for frame in range(3)]
+    head = ["scorer,a,a,a", "bodyparts,nose,nose,nose", "coords,x,y,likelihood"]
+    (tmp_path / "x.csv").write_text("\n".join([*head, *rows, ""]))
+    read = import_log(tmp_path / "x.csv", "deeplabcut", fps=25, size=SIZE).tracks
+    assert read.frames[read.rows.frame].tolist() == [0, 2]
+
+
 @pytest.mark.system("h5py")
 def test_a_file_from_elsewhere_runs_no_code(log: Path, tmp_path: Path) -> None:
     import h5py
