@@ -312,7 +312,7 @@ def test_frames_that_cannot_be_are_refused(change: dict[str, float], said: str, 
 @pytest.mark.parametrize(
     ("option", "said"),
     [({"size": (10**9, 2)}, "--size: no picture has 1000000000x2 pixels"), ({"size": (0, 2)}, "--size: no picture"),
-     ({"first": -(10**30)}, "--first: no frame has the number")],
+     ({"first": -(10**30)}, "--first: no frame has the number"), ({"fps": 1e-320}, "--fps: more than 0 frames")],
 )  # fmt: skip
 def test_options_that_cannot_be_are_refused(option: dict[str, Any], said: str, run: Path) -> None:
     boxes = export_log(run, "mot").paths[0]
@@ -329,3 +329,9 @@ def test_a_log_of_another_kind_of_json_is_no_crash(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_bytes(orjson.dumps({"images": [], "categories": [], "annotations": []}))
     with pytest.raises(SourceError, match="x.json"):
         import_log(tmp_path / "x.json", "coco", fps=30, size=SIZE)
+
+
+@pytest.mark.parametrize("every", [100, 10**30])
+def test_of_frames_further_apart_than_the_log_is_long_the_first_is_there(every: int, run: Path) -> None:
+    labels = export_log(run, "coco", every=every).paths[0]
+    assert [image["frame_id"] for image in json.loads(labels.read_text())["images"]] == [0]

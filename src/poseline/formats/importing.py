@@ -71,7 +71,7 @@ def import_log(
     """
     path = Path(path)
     chosen = format_of("--from", format, readable=True)
-    if fps is not None and not (math.isfinite(fps) and fps > 0):
+    if fps is not None and not (math.isfinite(fps) and fps > 0 and math.isfinite(MOST_FRAMES / fps)):
         raise SettingsError(f"--fps: more than 0 frames a second, got {fps:g}")
     if fps is not None and video is not None:
         raise SettingsError("--fps: the times of frames come from --video; leave one of the two out")
