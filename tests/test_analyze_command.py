@@ -116,6 +116,7 @@ def test_a_note_on_the_video_is_said_once_with_the_file_s_name(told, tmp_path: P
         ("--from x", "--from: a time is seconds or h:mm:ss"),
         ("--from 1:2:3:4", "--from: a time is"),
         ("--to 1e3", "--to: a time is"),
+        (f"--to {'9' * 400}:00", "--to: a time is"),
         ("--from 1:00", "no frame from 60 s on"),
         ("--from 3 --to 2", "from 3 s to 2 s is empty"),
         ("--height 1.8 --scale 100", "not several of them"),

@@ -203,6 +203,19 @@ def test_an_animated_webp_has_parts(tmp_path: Path) -> None:
         list(open_source(str(path), CaptureSettings(start=7)).frames())
 
 
+@pytest.mark.parametrize("start", [1e16, 1e300])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.gif"])
+def test_no_clip_goes_on_for_ever(name: str, start: float, tmp_path: Path) -> None:
+    from PIL import Image
+
+    path = clip(tmp_path / name) if name != "a.gif" else tmp_path / name
+    if name == "a.gif":
+        pictures = [Image.new("RGB", (32, 24), (10 * index, 0, 0)) for index in range(10)]
+        pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100)
+    with pytest.raises(SourceError, match=rf"{name}: has no frame from 1e\+\d+ s on"):
+        list(open_source(str(path), CaptureSettings(start=start)).frames())
+
+
 def test_a_rehearsal_shows_a_part_at_its_pace(tmp_path: Path) -> None:
     source = open_source(str(clip(tmp_path / "a.mp4")), CaptureSettings(start=2, end=2.2, live=True))
     assert isinstance(source, SimulatedCamera)

@@ -454,6 +454,23 @@ def test_a_download_that_breaks_off_is_no_success(tmp_path: Path, serve: Callabl
     assert "hunter2" not in str(caught.value)
 
 
+def test_an_address_of_segments_says_for_how_long_it_waited(
+    transport: bytes, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("poseline.capture.network._LONGEST_SEGMENT", 0.5)
+
+    def stalling(handler: Handler, content: bytes) -> None:
+        _begin(handler, len(content))
+        handler.wfile.write(content[: len(content) // 2])
+        silent(handler, content)
+
+    address = serve(transport, stalling).url.replace("live.ts", "clip.m3u8")
+    source = open_source(address, QUICK.model_copy(update={"read_timeout": 1.0}))
+    assert isinstance(source, VideoFile)
+    with pytest.raises(SourceError, match=r"broke off after \d+ frames: no answer within 1\.5 s"):
+        list(source.frames())
+
+
 def test_a_playlist_cannot_reach_into_this_machine(tmp_path: Path, serve: Callable[..., Server]) -> None:
     path = write_clip(tmp_path / "private.ts", range(10))
     playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{path}\n#EXT-X-ENDLIST\n".encode()

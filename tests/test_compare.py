@@ -175,6 +175,9 @@ def test_tables_hold_what_was_found(pair: tuple[Path, Path], tmp_path: Path) -> 
     assert record["angles"][0]["rms"] == compared.angles[0].rms
     assert record["first"]["log"] == str(pair[0])
     assert len(record["events"]) == len(compared.events)
+    with pytest.raises(OutputError) as caught:
+        write(compared, tmp_path / "nowhere")
+    assert str(caught.value).count("cannot be written") == 1
 
 
 # The video

@@ -543,3 +543,9 @@ def test_an_act_of_both_that_only_one_undid_is_told(log: Path, theirs: Path) -> 
     other.write_text(other.read_text().replace('"clip.mp4"', '"another.mp4"'))
     with pytest.raises(SourceError, match="another log"):
         merge(Corrections.of(log), Corrections.of(other)) if after(other, Delete(1)) else None
+
+
+def test_a_number_that_no_picture_has_is_refused_in_words() -> None:
+    for change in ({"at": {"1": [10**400, 1]}}, {"at": {float("inf"): [1, 1]}}):
+        with pytest.raises(SettingsError, match="correction place: at: "):
+            change_of({"do": "place", "person": 1, "keypoint": "nose", **change})

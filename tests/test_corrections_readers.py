@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import shutil
 from dataclasses import replace
@@ -249,6 +250,18 @@ def test_the_command_makes_lists_undoes_and_merges(log: Path, tmp_path: Path, to
     assert "conflict: theirs  rename 3 Ben (by Ben): contradicts: rename 3 Zoë (by Ann)" in said
     assert "1 act added, 1 conflict" in said
     assert [act.id for act in Corrections.of(run).acts][1:] == ["mine", "more"]
+
+
+def test_acts_on_standard_input_are_lines_of_json(log: Path, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    act = {"do": "rename", "person": 3, "act": "a"}
+    lines = [json.dumps({**act, "name": "Zoë"}, ensure_ascii=False), '{"do":"\u2028"}', ""]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("\n".join(lines).encode())))
+    code, said, complaint = told("corrections", log.parent, "--by", "", "--act", "-")
+    assert (code, said) == (2, "a  rename 3 Zoë\n")
+    assert "--act -, line 2: correction: do is one of" in complaint
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'\n{"do":"\xff"}\n')))
+    code, _, complaint = told("corrections", log.parent, "--act", "-")
+    assert (code, "--act -, line 2: is not JSON" in complaint) == (2, True), complaint
 
 
 @pytest.mark.parametrize(

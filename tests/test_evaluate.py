@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,12 @@ def test_two_numbers_a_keypoint_and_a_list_of_files_are_read_too(tmp_path: Path)
     ({"names": {3: "dog"}}, "line 1: a class that the dataset does not name"),
     ({"names": None}, "not a YOLO pose dataset"), ({"kpt_shape": "many"}, "has no kpt_shape"),
     ({"names": 7}, "no names of classes"), ({"kpt_names": ["nose"]}, "has 17 keypoints, and 1 names"),
+    ({"kpt_names": 5}, "data.yaml: is not the YAML"), ({"kpt_names": {0: 5}}, "data.yaml: is not the YAML"),
+    ({"kpt_oks_sigmas": ["a"] * 17}, "data.yaml: is not the YAML"),
+    ({"kpt_oks_sigmas": 5}, "data.yaml: is not the YAML"),
+    ({"kpt_oks_sigmas": [0.1]}, "data.yaml: has 17 keypoints, and 1 kpt_oks_sigmas"),
+    ({"kpt_oks_sigmas": [0.0] * 17}, "kpt_oks_sigmas: each is a number above 0"),
+    ({"val": "x" * 300}, "is not there"), ({"path": "x" * 300, "val": "nowhere"}, "nowhere is not there"),
 ])  # fmt: skip
 def test_what_is_wrong_with_a_dataset_is_said(
     yolo: Path, tmp_path: Path, change: dict[str, object], message: str
@@ -132,6 +139,79 @@ def test_what_is_wrong_with_a_dataset_is_said(
     (tmp_path / "data.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(SourceError, match=message):
         read_dataset(tmp_path / "data.yaml")
+
+
+def test_a_truth_that_is_garbled_is_said(tmp_path: Path) -> None:
+    lines = (SAMPLES / "squat.truth.jsonl").read_text().splitlines()[:3]
+    for key, value in (("visible", "x"), ("visible", None)):
+        record = json.loads(lines[1])
+        record["persons"][0][key] = value
+        (tmp_path / "t.jsonl").write_text("\n".join([lines[0], json.dumps(record), lines[2], ""]))
+        with pytest.raises(SourceError, match=r"t\.jsonl: is not a keypoint log of a truth"):
+            read_truth(tmp_path / "t.jsonl")
+    for source in ("", "/", "x" * 300, "a\0b"):
+        first = json.loads(lines[0]) | {"source": source}
+        (tmp_path / "t.jsonl").write_text("\n".join([json.dumps(first), *lines[1:], ""]))
+        assert read_truth(tmp_path / "t.jsonl").clip is None
+
+
+def test_names_that_are_too_long_are_of_pictures_that_are_not_there(yolo: Path, tmp_path: Path) -> None:
+    name = "x" * 300 + ".png"
+    (tmp_path / "list.txt").write_text(f"{name}\n")
+    (tmp_path / "data.yaml").write_text(yaml.safe_dump({**yaml.safe_load(yolo.read_text()), "val": "list.txt"}))
+    with pytest.raises(SourceError, match="is not there, or is no picture"):
+        read_dataset(tmp_path / "data.yaml")
+    kinds = [{"id": 1, "name": "person", "keypoints": list(COCO17.names)}]
+    content = {"images": [{"id": 1, "file_name": name}], "annotations": [], "categories": kinds}
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    with pytest.raises(SourceError, match="not found in"):
+        read_dataset(tmp_path / "coco.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"keypoints": [1, 2, 2]}, "annotation 7: a person has 3 numbers for each of 17 keypoints"),
+        ({"keypoints": [None] * 51}, "annotation 7: a person has 3 numbers"), ({"bbox": [1, 2, 3]}, "a box of 4"),
+        ({"area": -1}, ", an area, "), ({"area": 1e300}, ", an area, "), ({"bbox": None}, "not COCO's labels of"),
+        ({"image_id": None}, "not COCO's labels of"), ({"image_id": 10**30}, "not COCO's labels of"),
+        ({"iscrowd": "x"}, "an iscrowd of 0 or 1"), ({"iscrowd": -1}, "an iscrowd of 0 or 1"),
+    ],
+)  # fmt: skip
+def test_an_annotation_that_cocos_evaluation_could_not_read_is_said(
+    tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    Image.new("RGB", SIZE).save(tmp_path / "1.png")
+    person = {"id": 7, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "keypoints": [1, 2, 2] * 17}
+    kinds = [{"id": 1, "name": "person", "keypoints": list(COCO17.names)}]
+    content = {"images": [{"id": 1, "file_name": "1.png"}], "annotations": [person], "categories": kinds}
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    assert read_dataset(tmp_path / "coco.json").persons == 1
+    person.update(change)
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    with pytest.raises(SourceError, match=message):
+        read_dataset(tmp_path / "coco.json")
+    person.update(keypoints=[1, 2, 2] * 17)
+    (tmp_path / "coco.json").write_text(json.dumps({**content, "images": content["images"] * 2, "annotations": []}))
+    with pytest.raises(SourceError, match="two of its images have one id"):
+        read_dataset(tmp_path / "coco.json")
+
+
+@COCO
+@pytest.mark.parametrize("number", [0, None, "x"])
+def test_a_person_counts_whatever_its_annotation_is_numbered(tmp_path: Path, number: object) -> None:
+    """COCO's evaluation takes a person whose annotation has the number 0 for one who was not found."""
+    Image.new("RGB", SIZE).save(tmp_path / "1.png")
+    found = poses((80, 120))
+    left, top, right, bottom = found.boxes[0].tolist()
+    points = np.column_stack((found.keypoints[0, :, :2], np.full(17, 2))).ravel().tolist()
+    person = {"id": number, "image_id": 1, "category_id": 1, "keypoints": points}
+    person["bbox"] = [left, top, right - left, bottom - top]
+    kinds = [{"id": 1, "name": "person", "keypoints": list(COCO17.names)}]
+    content = {"images": [{"id": 1, "file_name": "1.png"}], "annotations": [person], "categories": kinds}
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    scores = average_precision(read_dataset(tmp_path / "coco.json"), {1: found}, {0: 1})
+    assert scores.pose["AP"] == pytest.approx(1)
 
 
 def test_a_dataset_that_is_no_yaml_is_a_source_that_cannot_be_read(tmp_path: Path) -> None:
@@ -281,6 +361,29 @@ def test_kept_ids_are_perfect_and_exchanged_ones_half_as_good(keypoints: bool) -
     assert (exchanged.idf1, exchanged.switches) == (0.5, 2)
     assert exchanged.association == pytest.approx(1 / 3, abs=1e-6)  # 10 of 20 + 20 - 10
     assert exchanged.hota == pytest.approx(np.sqrt(1 / 3), abs=1e-6)
+
+
+@TRACKEVAL
+def test_frames_in_which_nobody_is_cost_nothing() -> None:
+    truth = replace(walkers(lambda _: (1, 2)), length=10**15, unlabelled=frozenset({25}))
+    found = identities(truth, walkers(lambda _: (7, 5), frames=22))
+    assert (found.frames, found.missed, found.false) == (10**15 - 1, 0, 4)
+
+
+@TRACKEVAL
+@pytest.mark.parametrize("keypoints", [True, False])
+def test_what_is_missing_or_too_large_is_compared_as_what_is_not_there(keypoints: bool) -> None:
+    truth, found = walkers(lambda _: (1, 2), keypoints=keypoints), walkers(lambda _: (7, 5), keypoints=keypoints)
+    for walker, place, value in ((truth, 5, np.nan), (found, 6, np.nan), (found, 7, 1e30), (truth, 8, -np.inf)):
+        persons = walker.frames[place]
+        boxes, points = persons.boxes.copy(), None
+        boxes[0] = value
+        if persons.keypoints is not None:
+            points = persons.keypoints.copy()
+            points[0, 3:, :2] = value
+        walker.frames[place] = TrackedFrame(persons.ids, boxes, points)
+    seen = identities(truth, found)
+    assert (seen.missed, seen.false) == ((2, 2) if keypoints else (4, 4))
 
 
 @TRACKEVAL

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -297,16 +298,32 @@ def test_a_damaged_file_is_refused_in_words_or_read(name: str, run: Path) -> Non
     [
         ({"frame_id": 10**12}, "are no frames of one clip"),
         ({"frame_id": -4}, "a number below 0"),
+        ({"width": 10**9}, "no picture has 1e\\+09x"),
+        ({"height": -5}, "no picture has .*x-5 pixels"),
         ({"time": 99.0}, "the time of frame 1 is before that of the frame before it"),
     ],
 )
 def test_frames_that_cannot_be_are_refused(change: dict[str, float], said: str, run: Path) -> None:
     labels = export_log(run, "coco").paths[0]
     content = json.loads(labels.read_text())
-    content["images"][0 if "time" in change or change["frame_id"] < 0 else -1].update(change)
+    last = change.get("frame_id", -1) >= 0
+    for image in content["images"]:
+        image.update(change if "width" in change or "height" in change else {})
+    content["images"][-1 if last else 0].update(change)
     labels.write_text(json.dumps(content))
     with pytest.raises(SourceError, match=said):
         import_log(labels, "coco")
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [({"size": (10**9, 2)}, "--size: no picture has 1000000000x2 pixels"), ({"size": (0, 2)}, "--size: no picture"),
+     ({"first": -(10**30)}, "--first: no frame has the number"), ({"fps": 1e-320}, "--fps: more than 0 frames")],
+)  # fmt: skip
+def test_options_that_cannot_be_are_refused(option: dict[str, Any], said: str, run: Path) -> None:
+    boxes = export_log(run, "mot").paths[0]
+    with pytest.raises(SettingsError, match=said):
+        import_log(boxes, "mot", **{"fps": FPS, "size": SIZE, **option})
 
 
 def test_a_log_of_another_kind_of_json_is_no_crash(tmp_path: Path) -> None:
@@ -318,3 +335,9 @@ def test_a_log_of_another_kind_of_json_is_no_crash(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_bytes(orjson.dumps({"images": [], "categories": [], "annotations": []}))
     with pytest.raises(SourceError, match="x.json"):
         import_log(tmp_path / "x.json", "coco", fps=30, size=SIZE)
+
+
+@pytest.mark.parametrize("every", [100, 10**30])
+def test_of_frames_further_apart_than_the_log_is_long_the_first_is_there(every: int, run: Path) -> None:
+    labels = export_log(run, "coco", every=every).paths[0]
+    assert [image["frame_id"] for image in json.loads(labels.read_text())["images"]] == [0]

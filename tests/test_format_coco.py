@@ -180,3 +180,9 @@ def test_both_evaluators_agree_and_see_what_was_moved(tmp_path: Path, format_rea
     assert ours == faster
     assert 0.3 < ours[0] < 0.75
     assert ours[5] == pytest.approx(2 / 3, abs=0.02)
+
+
+def test_pictures_whose_names_are_too_long_are_not_there(tmp_path: Path) -> None:
+    log = write_pictures_log(tmp_path / "keypoints.jsonl", [f"{'x' * 300}.jpg"], [(64, 48)])
+    with pytest.raises(SourceError, match=r"x\.jpg: no such picture"):
+        export_log(log, "coco", pictures=True)

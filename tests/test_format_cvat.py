@@ -192,3 +192,39 @@ def test_an_archive_that_unpacks_to_gigabytes_is_refused(
     said = {"claims": "more than CVAT's hold", "text": "a text of more than 10000 letters", "none": "holds no annot"}
     with pytest.raises(SourceError, match=said[bomb]):
         import_log(path, "cvat", fps=FPS, size=SIZE)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [(0, 1), (2, 99), (2, zipfile.ZIP_LZMA), (2, zipfile.ZIP_BZIP2), (2, zipfile.ZIP_STORED)],
+    ids=["encrypted", "unknown method", "no lzma", "no bzip2", "not compressed"],
+)
+def test_an_archive_that_cannot_be_unpacked_is_refused(log: Path, place: int, value: int) -> None:
+    path = log.with_name("task.zip")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(export_log(log, "cvat").paths[0] / "annotations.xml", "annotations.xml")
+    content = bytearray(path.read_bytes())
+    for begin in (6, content.rindex(b"PK\1\2") + 8):  # flags and method, in the file's header and in the directory
+        content[begin + place] = value
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=r"task\.zip: (is not CVAT's XML|cannot be read: Invalid data)"):
+        import_log(path, "cvat", fps=FPS)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[]", "[7]", "\xff"])
+def test_labels_that_are_none_are_not_valid(text: str, log: Path) -> None:
+    folder = export_log(log, "cvat").paths[0]
+    (folder / "labels.json").write_text(text, encoding="latin-1")
+    with pytest.raises(OutputError, match="is not CVAT's annotations and labels"):
+        FORMATS["cvat"].validate(folder)
+
+
+def test_an_archive_whose_content_is_damaged_is_refused(log: Path) -> None:
+    path = log.with_name("task.zip")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(export_log(log, "cvat").paths[0] / "annotations.xml", "annotations.xml")
+    whole = path.read_bytes()
+    for begin in range(60, 400, 40):
+        path.write_bytes(whole[:begin] + bytes(20) + whole[begin + 20 :])
+        with pytest.raises(SourceError, match=r"task\.zip: is not CVAT's XML"):
+            import_log(path, "cvat", fps=FPS)

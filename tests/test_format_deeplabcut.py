@@ -125,6 +125,14 @@ def test_tables_of_others(tmp_path: Path) -> None:
             import_log(path, "deeplabcut", fps=10, size=SIZE)
 
 
+def test_a_place_that_is_too_large_is_missing(tmp_path: Path) -> None:
+    rows = [f"{frame},{'1e308' if frame == 1 else 5},7,0.9" for frame in range(3)]
+    head = ["scorer,a,a,a", "bodyparts,nose,nose,nose", "coords,x,y,likelihood"]
+    (tmp_path / "x.csv").write_text("\n".join([*head, *rows, ""]))
+    read = import_log(tmp_path / "x.csv", "deeplabcut", fps=25, size=SIZE).tracks
+    assert read.frames[read.rows.frame].tolist() == [0, 2]
+
+
 @pytest.mark.system("h5py")
 def test_a_file_from_elsewhere_runs_no_code(log: Path, tmp_path: Path) -> None:
     import h5py
@@ -143,10 +151,14 @@ def test_a_file_from_elsewhere_runs_no_code(log: Path, tmp_path: Path) -> None:
 
 @pytest.mark.system("h5py")
 @pytest.mark.parametrize(
-    "content", [b"\x80\x02Nr\xff\xff\x7f\x00.", b"\x80\x04\x95" + 7 * b"\xff" + b"\x0f", b"", b"("]
-)
+    "content",
+    [
+        b"\x80\x02Nr\xff\xff\x7f\x00.", b"\x80\x04\x95" + 7 * b"\xff" + b"\x0f", b"", b"(",
+        b"\x80\x05\x96\x00\xe1\xf5\x05\x00\x00\x00\x00.", b"\x80\x04\x8c", b"\x80\x04X\x05\x00",
+    ],
+)  # fmt: skip
 def test_a_header_that_asks_for_much_memory_or_is_cut_is_refused(content: bytes, log: Path) -> None:
-    """The first would take 134 MB."""
+    """The first would take 134 MB, the one of protocol 5 100 MB."""
     import h5py
 
     path = export_log(log, "deeplabcut-h5").paths[0]

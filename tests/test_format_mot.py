@@ -68,6 +68,20 @@ def test_a_box_after_the_stated_length_is_a_frame_all_the_same(tmp_path: Path) -
     assert (read.frames.tolist(), read.rows.frame.tolist(), read.times[-1]) == ([0, 1, 2, 3], [0, 3], 3 / 25)
 
 
+@pytest.mark.parametrize(
+    ("last", "length", "words"),
+    [("1", 2**50, f"no clip has {2**50} frames"), (f"{10**12}", 2, f"no clip has {10**12} frames"),
+     ("-3", 2, "has a frame -3")],
+)  # fmt: skip
+def test_numbers_in_a_file_claim_no_memory(last: str, length: int, words: str, tmp_path: Path) -> None:
+    (tmp_path / "gt").mkdir()
+    (tmp_path / "gt" / "gt.txt").write_text(f"1,3,11,21,30,40,1,1,1\n{last},4,11,21,30,40,1,1,1\n")
+    info = f"[Sequence]\nframeRate=25\nseqLength={length}\nimWidth=640\nimHeight=480\n"
+    (tmp_path / "seqinfo.ini").write_text(info)
+    with pytest.raises(SourceError, match=f"gt.txt: {words}"):
+        import_log(tmp_path, "mot")
+
+
 def test_frames_from_zero_are_told(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("0,1,1,1,5,5,0.5,-1,-1,-1\n1,1,1,1,5,5,0.5,-1,-1,-1\n")
     read = import_log(tmp_path / "x.txt", "mot", fps=FPS, size=SIZE)

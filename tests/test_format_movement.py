@@ -35,6 +35,13 @@ def test_it_comes_back_with_its_own_times_frames_and_size(log: Path) -> None:
     assert_alike(by_frame(read.tracks), by_frame(truth))
 
 
+def test_a_name_that_hdf5_cannot_hold_is_told(log: Path) -> None:
+    log.write_text(log.read_text().replace('"left_knee"', r'"a\u0000"'))
+    with pytest.raises(OutputError, match=r"movement\.nc: HDF5 cannot hold this log"):
+        export_log(log, "movement")
+    assert not log.with_name("keypoints.movement.nc").exists()
+
+
 def test_a_log_of_nobody_has_its_times(tmp_path: Path) -> None:
     path = export_log(write_changing_log(tmp_path / "keypoints.jsonl", ()), "movement").paths[0]
     read = import_log(path, "movement").tracks

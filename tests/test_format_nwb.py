@@ -28,6 +28,14 @@ def log(tmp_path: Path) -> Path:
     return write_changing_log(tmp_path / "keypoints.jsonl")
 
 
+@pytest.mark.parametrize("name", ["left/knee", "left:knee", ".", r"a\u0000"])
+def test_a_name_that_nwb_cannot_hold_is_told(name: str, log: Path) -> None:
+    log.write_text(log.read_text().replace('"left_knee"', f'"{name}"'))
+    with pytest.raises(OutputError, match="NWB cannot hold this log"):
+        export_log(log, "nwb")
+    assert not log.with_name("keypoints_nwb").exists()
+
+
 def test_each_person_is_a_file_and_comes_back_with_true_times(log: Path) -> None:
     folder = export_log(log, "nwb").paths[0]
     assert sorted(path.name for path in folder.iterdir()) == ["person_12.nwb", "person_3.nwb", "person_7.nwb"]

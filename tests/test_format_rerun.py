@@ -11,7 +11,7 @@ import pytest
 
 from format_worlds import read_by, write_log
 from media_worlds import write_clip
-from poseline.errors import OutputError
+from poseline.errors import OutputError, SourceError
 from poseline.formats import FORMATS
 from poseline.formats.exporting import export_log
 from poseline.log import read_tracks
@@ -115,6 +115,18 @@ def test_a_clip_that_rerun_does_not_take_is_noted(tmp_path: Path) -> None:
     log = write_log(tmp_path / "keypoints.jsonl", source=str(tmp_path / "clip.avi"))
     exported = export_log(log, "rerun", pictures=True)
     assert exported.notes == ["rerun: without the clip: Rerun takes MP4 alone, and clip.avi is none"]
+
+
+def test_a_clip_that_cannot_be_opened_here_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> float:
+        raise SourceError("clip.mp4: its video codec has no decoder")
+
+    monkeypatch.setattr("poseline.capture.trimmed.hidden_seconds", refused)
+    write_clip(tmp_path / "clip.mp4", range(12))
+    log = write_log(tmp_path / "keypoints.jsonl", source=str(tmp_path / "clip.mp4"))
+    exported = export_log(log, "rerun", pictures=True)
+    assert exported.notes == ["rerun: without the clip: clip.mp4: its video codec has no decoder"]
+    FORMATS["rerun"].validate(exported.paths[0])
 
 
 @pytest.mark.filterwarnings("ignore:RRD file has no footer")

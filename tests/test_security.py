@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from conftest import Told
 from output_worlds import header, poses, seen
 from poseline.analysis.files.tables import write_table
 from poseline.capture import locate_one
-from poseline.corrections import LogIdentity
+from poseline.commands.evaluate import _show_scores
+from poseline.corrections import Corrections, LogIdentity, Rename
 from poseline.errors import SourceError
+from poseline.evaluation import PoseScores
 from poseline.formats.exporting import export_log
 from poseline.formats.importing import import_log
 from poseline.log import KeypointLog
@@ -147,5 +150,51 @@ def test_a_line_of_corrections_that_is_none_is_left_out(line: str, told: Told, t
     head = json.dumps({"type": "corrections", "schema": 1, "log": of, "created": ""}, separators=(",", ":"))
     (tmp_path / "corrections.jsonl").write_text(f"{head}\n{line}\n")
     code, said, _ = told("corrections", tmp_path)
-    assert code == 0
-    assert "1 line torn, left out" in said or "no corrections" in said
+    assert (code, said) == (0, "no corrections; 1 line torn, left out\n")
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["export", LONG, "--to", "coco"], ["inspect", LONG], ["import", LONG, "--from", "coco"], ["recover", LONG],
+     ["evaluate", "builtin", f"{LONG}.txt"], ["analyze", LONG], ["skeleton", LONG]],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_a_name_that_the_system_refuses_is_no_internal_error(words: list[str], told: Told) -> None:
+    code, _, complaint = told(*words)
+    assert code == 3
+    assert "File name too long" in complaint
+    assert "Traceback" not in complaint
+
+
+MARKUP = "[/red]"
+"""What ends a style, in rich's markup; none was begun."""
+
+
+def test_words_of_others_are_shown_as_they_are(told: Told, tmp_path: Path) -> None:
+    (tmp_path / "body.yaml").write_text(f"names: ['{MARKUP}', '[red]']\nedges: [[0, 1]]\n")
+    folder = tmp_path / "a[" / "red]"
+    folder.mkdir(parents=True)
+    code, said, complaint = told("skeleton", "--skeleton", tmp_path / "body.yaml", "-o", folder / "body.png")
+    assert (code, complaint) == (0, "")
+    assert f"picture: {folder / 'body.png'}" in said
+    assert said.count(MARKUP) == 3
+    assert said.count("[red]") == 2
+
+    with KeypointLog(folder / "keypoints.jsonl", header()) as log:
+        log.frame(seen(0, poses(1)))
+    code, said, complaint = told("corrections", folder)
+    assert (code, said) == (0, f"no corrections: {folder / 'corrections.jsonl'} is not there\n"), complaint
+    made = Corrections.of(folder).append(Rename(1, MARKUP), by=MARKUP, act=MARKUP)
+    Corrections.of(folder).add([replace(made, id="[red]", when=MARKUP).as_record()])
+    code, said, complaint = told("corrections", folder)
+    assert (code, complaint) == (0, "")
+    assert said.count(MARKUP) == 6
+    assert said.count("[red]") == 1
+
+
+def test_a_class_of_others_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    _show_scores(PoseScores(1, 1, 1, {}, {}, {MARKUP: 0.5}))
+    assert f"{MARKUP}: pose AP 0.500" in capsys.readouterr().out

@@ -55,6 +55,19 @@ def frames(records: list[Any]) -> list[Any]:
         ("mqtt://host?rate=many", "rate=many is not a number from 0 to 1000"),
         ("mqtt://host?rate=nan", "rate=nan is not a number"),
         ("lsl:?persons=0", "persons=0 is not a number from 1 to 50"),
+        ("lsl:my@name", "--send lsl:my@name: an @ in the name; write it as %40"),
+        ("mqtt://host/my@topic", "write it as %40, and in a user name or password / as %2F, # as %23"),
+        ("mqtt://ho\tst", r"--send mqtt://ho%09st: '\t' is a control character; leave it out"),
+        ("udp://host\n:9000", r"'\n' is a control character"),
+        ("osc://\x00host:9000", r"'\x00' is a control character"),
+        ("lsl://gym:x", "not an address"),
+        ("lsl:%00", r"'\x00' is a control character"),
+        ("lsl://%00", r"'\x00' is a control character"),
+        ("mqtt://host/a%0a", r"'\n' is a control character"),
+        ("mqtt://me:s/cret@host", "an @ behind the host; write it as %40, and in a user name or password / as %2F"),
+        ("mqtt://host/gym#1", "what stands behind a # would be lost; write it as %23"),
+        ("mqtt://me:se\tcret@host", "control character"),
+        ("mqtt://me:se cret@host?pixels", "unknown option 'pixels'"),
     ],
 )
 def test_an_address_that_cannot_be_is_told(address: str, words: str) -> None:
@@ -62,6 +75,7 @@ def test_an_address_that_cannot_be_is_told(address: str, words: str) -> None:
         check([address])
     assert words in str(told.value)
     assert "word@" not in str(told.value)
+    assert "me:s" not in str(told.value)
 
 
 def test_what_an_address_says() -> None:
@@ -69,6 +83,7 @@ def test_what_an_address_says() -> None:
     assert (ours.host, ours.port, ours.path, ours.username, ours.password) == ("broker", 1883, "gym/left", "me", "p@ss")
     assert "ss" not in str(ours) + repr(ours)
     assert parse("lsl:gym").path == parse("lsl://gym").path == "gym"
+    assert parse("lsl:my%40name").path == parse("lsl://my@name").path == "my@name"
     assert str(parse("udp://[::1]:9000")) == "udp://[::1]:9000"
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from media_worlds import WAIT, ScriptedSource, free_port, until
 from output_worlds import header
+from poseline.errors import OutputError, SettingsError
 from poseline.pipeline import Stage
 from poseline.pose import Observation
 from poseline.send import senders
@@ -179,6 +180,22 @@ def test_without_a_broker_the_run_goes_on(tmp_path: Path, caplog: pytest.LogCapt
     assert ran.report.error is None
     assert "the broker cannot be reached; the run goes on, and it is tried again" in caplog.text
     assert any("not connected at the end" in note for note in ran.report.notes)
+
+
+@pytest.mark.system("paho")
+@pytest.mark.parametrize(
+    ("topic", "words"), [("+/left", "no topic has a"), ("gym%23", "no topic has a"), ("x" * 70_000, "10000")]
+)
+def test_a_topic_that_cannot_be_is_told_at_once(topic: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        senders([f"mqtt://127.0.0.1/{topic}"], "cam")
+
+
+@pytest.mark.system("paho")
+def test_a_host_that_can_have_no_address_ends_the_run_and_not_only_the_clients_thread() -> None:
+    (sender,) = senders([f"mqtt://{'a' * 64}"], "cam")
+    with pytest.raises(OutputError, match="--send mqtt://a+:1883: .*label"):
+        sender.open(header(), ScriptedSource(1).info)
 
 
 @pytest.mark.system("pylsl")

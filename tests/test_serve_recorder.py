@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,29 @@ def test_a_full_disk_is_told_and_the_run_goes_on(tmp_path: Path, monkeypatch: py
     world.recorder.close()
     assert [found.frames for found in world.recorder.finished] == [5], "there is room again"
     assert sum("only 0 MB" in event.text for event in world.feed.events) == 1, "told once"
+
+
+class NarrowFile(FileIO):
+    """Takes little at once, as a disk does that is nearly full."""
+
+    def write(self, data: Any) -> int:
+        return super().write(data[:100])
+
+
+def test_a_line_of_which_the_disk_takes_a_part_at_once_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Path.open
+
+    def narrow(path: Path, mode: str = "r", *given: Any, **named: Any) -> Any:
+        return NarrowFile(path, "wb") if mode == "wb" else opened(path, mode, *given, **named)
+
+    monkeypatch.setattr(Path, "open", narrow)
+    world = World(tmp_path, 0.0)
+    world.recorder.want(True)
+    world.film(5)
+    world.recorder.close()
+    assert frames(world.recorder.finished[0]) == list(range(5))
 
 
 def _has_finished(recorder: Recorder, count: int) -> bool:

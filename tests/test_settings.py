@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 import yaml
 
+from poseline.amounts import bytes_in, moment_in, seconds_in, whole_in
+from poseline.bench.plan import Options
+from poseline.cli import _jobs
+from poseline.commands.common import numbers, person_of, size_of
 from poseline.errors import SettingsError
+from poseline.rendering.fit import Size
 from poseline.settings import Settings, load
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
@@ -61,6 +66,31 @@ def test_what_is_wrong_is_named_with_its_file(text: str, words: str, tmp_path: P
         load(path)
     assert str(path) in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["9" * 400, "9" * 400 + ":00", "9" * 5000 + ":0:0", "1:" + "9" * 400])
+def test_an_amount_that_is_too_large_for_a_number_is_none(text: str) -> None:
+    assert moment_in(text) is None
+    assert seconds_in(text + "d") is bytes_in(text + "TB") is None
+    with pytest.raises(SettingsError, match=r"capture\.start: a time is seconds or h:mm:ss"):
+        load(overrides={"capture": {"start": text}})
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1.5", "9" * 16, "9" * 5000])
+def test_a_number_that_is_no_count_is_told(text: str) -> None:
+    assert whole_in(text) is None
+    with pytest.raises(SettingsError, match="--classes: .* is not a list of numbers"):
+        numbers("--classes", f"1,{text}")
+    with pytest.raises(SettingsError, match="--person: main or an id"):
+        person_of("--person", text)
+    with pytest.raises(SettingsError, match="--size: .* is not a size"):
+        size_of("--size", f"640x{text}")
+    with pytest.raises(SettingsError, match="--size: "):
+        Size.parse(f"640x{text}")
+    with pytest.raises(SettingsError, match="--jobs: a number"):
+        _jobs(text)
+    with pytest.raises(SettingsError, match="--imgsz: .* is not a list"):
+        Options.parsed([], f"640,{text}x", "auto", "auto", "auto", None, False, 1, 9.0)
 
 
 def test_what_the_command_line_has_wrong_is_not_put_down_to_the_file(tmp_path: Path) -> None:

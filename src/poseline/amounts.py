@@ -1,18 +1,30 @@
-"""Amounts: lengths of time, moments and sizes of files, as people type them."""
+"""Amounts: counts, lengths of time, moments and sizes of files, as people type them.
+
+What is too large for a number is no amount.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MOMENT = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
 _BYTES = {"MB": 1000**2, "GB": 1000**3, "TB": 1000**4}
 
+_DIGITS = 15
+"""Of a whole number, all of which a float holds; Python ends the reading of thousands with an error of its own."""
+
+
+def whole_in(text: str) -> int | None:
+    """The whole number of `12`; None of any other text."""
+    return int(text) if text.isdecimal() and len(text) <= _DIGITS else None
+
 
 def seconds_in(text: str) -> float | None:
     """Seconds of `90s`, `10m`, `1.5h` or `7d`; None of any other text."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
-    return float(found[1]) * _SECONDS[found[2]] if found else None
+    return _finite(float(found[1]) * _SECONDS[found[2]]) if found else None
 
 
 def moment_in(text: str) -> float | None:
@@ -21,10 +33,14 @@ def moment_in(text: str) -> float | None:
     if found is None:
         return None
     hours, minutes, seconds = found.groups(default="0")
-    return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+    return _finite(3600 * float(hours) + 60 * float(minutes) + float(seconds))
 
 
 def bytes_in(text: str) -> float | None:
     """Bytes of `500MB`, `50GB` or `1.5TB`; None of any other text."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(MB|GB|TB)", text)
-    return float(found[1]) * _BYTES[found[2]] if found else None
+    return _finite(float(found[1]) * _BYTES[found[2]]) if found else None
+
+
+def _finite(amount: float) -> float | None:
+    return amount if math.isfinite(amount) else None

@@ -2,6 +2,7 @@
 
 # Without `from __future__ import annotations`: typer would evaluate the text of each option's type again at each start.
 
+import errno
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -13,13 +14,16 @@ import typer
 from poseline import __version__
 from poseline import batch as runner
 from poseline import settings as configuration
+from poseline.amounts import whole_in
 from poseline.commands.common import numbers, place_of, size_of, stated
-from poseline.errors import INTERNAL, PoselineError, SettingsError, redact
+from poseline.errors import INTERNAL, PoselineError, SettingsError, SourceError, redact
 from poseline.interruption import INTERRUPTED, Interruption
 
 _SOURCE, _MODEL, _DRAW, _WRITE = "Source", "Model and tracking", "Drawing", "Output"
 _MEASURE = "What is measured"
 _DEFAULTS = configuration.Settings()
+_REFUSALS = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)
+"""What the system says of a file that it does not let be looked at."""
 
 
 def _option(*names: str, help: str, panel: str, of: str = "", metavar: str | None = None) -> Any:  # noqa: A002 # typer's own word
@@ -174,9 +178,9 @@ def _jobs(text: str | None) -> int | None:
         return None
     if text == "auto":
         return 0
-    if not text.isdecimal() or int(text) < 1:
+    if not (number := whole_in(text)):
         raise SettingsError(f"--jobs: a number from 1, or auto, got {text!r}")
-    return int(text)
+    return number
 
 
 def bench(
@@ -243,7 +247,7 @@ def skeleton(
     if model:
         chosen = weights.read_spec(weights.find(model), convert=False, skeleton=chosen if names else None).skeleton
     show_skeleton(chosen)
-    console.print(f"picture: {save_image(skeleton_image(chosen), picture)}", soft_wrap=True)
+    console.print(f"picture: {save_image(skeleton_image(chosen), picture)}", markup=False, soft_wrap=True)
 
 
 def recover(
@@ -309,6 +313,7 @@ def command(interruption: Interruption) -> int:
             return INTERRUPTED
         if isinstance(error, ImportError):  # what would show it may be missing too
             raise
+        error = _in_words(error)
         _show(error)
         return int(getattr(error, "exit_code", INTERNAL))
 
@@ -331,6 +336,13 @@ def _arguments(called: typer.Typer) -> list[str]:
 
         return with_value(arguments)
     return arguments
+
+
+def _in_words(error: Exception) -> Exception:
+    """The error of a file that the system does not even let be looked at, such as one in a folder of somebody else."""
+    if isinstance(error, PoselineError) or not isinstance(error, OSError) or error.filename is None:
+        return error
+    return SourceError(f"{error.filename}: {error.strerror}") if error.errno in _REFUSALS else error
 
 
 def _show(error: Exception) -> None:

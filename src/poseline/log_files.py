@@ -57,7 +57,7 @@ def first_record(path: Path) -> dict[str, Any]:
         if run["type"] != "run" or not list(run["skeleton"]["names"]):
             raise ValueError
     except OSError as error:
-        raise SourceError(f"{path}: the keypoint log cannot be read: {error.strerror}") from error
+        raise SourceError(f"{path}: the keypoint log cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, RecursionError):
         raise SourceError(f"{path}: not a keypoint log: its first line is no run record") from None
     return run

@@ -234,10 +234,12 @@ def _row(meter: Meter, total: float, elapsed: float) -> tuple[str, ...]:
 
 def show_skeleton(skeleton: Skeleton) -> None:
     """Which keypoint is which body part, as a table."""
+    from rich.markup import escape
     from rich.table import Table
 
+    names = [escape(name) for name in skeleton.names]
     table = Table("keypoint", "body part", "side", "joined to", box=None, pad_edge=False, header_style="dim")
-    for index, name in enumerate(skeleton.names):
+    for index, name in enumerate(names):
         joined = [b if a == index else a for a, b in skeleton.edges if index in (a, b)]
-        table.add_row(str(index), name, skeleton.side(index), ", ".join(skeleton.names[end] for end in sorted(joined)))
+        table.add_row(str(index), name, skeleton.side(index), ", ".join(names[end] for end in sorted(joined)))
     _out.rich.print(table)

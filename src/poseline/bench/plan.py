@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from poseline.amounts import whole_in
 from poseline.bench.schema import Combination
 from poseline.errors import SettingsError
 from poseline.inference import weights
@@ -48,8 +49,8 @@ class Options:
         Raises:
             SettingsError: something is not a number or out of range.
         """
-        sizes = _parts(imgsz)
-        if not sizes or not all(size.isdecimal() for size in sizes):
+        sizes = [size for part in _parts(imgsz) if (size := whole_in(part)) is not None]
+        if not sizes or len(sizes) < len(_parts(imgsz)):
             raise SettingsError(f"--imgsz: {imgsz!r} is not a list of numbers such as 320,480,640")
         if repeat < 1:
             raise SettingsError(f"--repeat: {repeat} is no number of runs; give 1 or more")
@@ -57,7 +58,7 @@ class Options:
             raise SettingsError(f"--timeout: {timeout:g} s is no time; give more than 0")
         videos = (True, False) if video is None else (video,)
         options = cls(
-            models, [int(size) for size in sizes], _parts(precision), _parts(runtime), _parts(device),
+            models, sizes, _parts(precision), _parts(runtime), _parts(device),
             videos, live, repeat, timeout,
         )  # fmt: skip
         return options.quickly() if quick else options

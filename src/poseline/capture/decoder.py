@@ -188,10 +188,10 @@ class Decoder:
         It ends with a packet that took `patience` seconds, the read timeout: FFmpeg keeps that error to itself where
         its parser holds a picture, gives this one instead, and would wait once more.
         """
-        packets, errors, asked = self._container.demux(self._stream), 0, 0.0
+        packets, errors = self._container.demux(self._stream), 0
         while errors < _MOST_DEMUX_ERRORS:
+            asked = time.monotonic()
             try:
-                asked = time.monotonic()
                 packet = next(packets)
             except StopIteration:
                 return

@@ -13,6 +13,7 @@ from typing import IO
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from poseline import __version__
+from poseline.amounts import whole_in
 from poseline.capture.http_address import NotAnImage, not_one_picture, path_of
 from poseline.capture.recognise import HEAD, Kind, Recognised, recognise_file
 from poseline.errors import SourceError
@@ -73,8 +74,8 @@ def _content(response: HTTPResponse, url: str, deadline: float, wanted: Recognis
         if not checked and len(content) >= HEAD:
             _check(bytes(content), kind, url, wanted)
             checked = True
-    expected = response.headers.get("Content-Length", "")
-    if expected.isdecimal() and len(content) < int(expected):
+    expected = whole_in(response.headers.get("Content-Length", ""))
+    if expected is not None and len(content) < expected:
         raise SourceError(f"{url}: the connection broke off after {len(content)} of {expected} bytes")
     if not content:
         raise SourceError(f"{url}: the server sent nothing")

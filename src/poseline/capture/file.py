@@ -230,8 +230,8 @@ class VideoFile:
         raise NoFrame(f"{name}: no frame could be decoded: {self._failure() or 'it holds none, or only damage'}")
 
     def _failure(self) -> str:
-        failure = self._decoder.failure
-        return explain(failure, 0, self._settings.read_timeout) if failure else ""
+        failure, waited = self._decoder.failure, float(self._opened.container.read_timeout or 0)
+        return explain(failure, 0, waited) if failure else ""
 
     def _conclude(self, count: int) -> None:
         failure, name = self._failure(), self.info.name

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import av.error
 
+from poseline.amounts import whole_in
 from poseline.capture.animation import Animation
 from poseline.capture.camera import Camera
 from poseline.capture.camera_list import SUFFIXES, read_camera_list
@@ -270,8 +271,8 @@ def _of_list(path: Path, recursive: bool) -> list[Location]:
 def _expand(source: str, recursive: bool) -> list[Location]:
     if not source.strip():
         raise SourceError("a SOURCE is empty; give a camera's number, a file, a folder or an address")
-    if source.isdecimal():
-        return [Location(f"camera-{int(source)}", camera=int(source))]
+    if (number := whole_in(source)) is not None:
+        return [Location(f"camera-{number}", camera=number)]
     if is_url(source):
         return [_address(source)]
     path = expanded(source)

@@ -10,6 +10,9 @@ from poseline.errors import SourceError
 if TYPE_CHECKING:
     from poseline.settings import CaptureSettings
 
+_LATEST = 1e9
+"""Seconds at which no clip has a frame, and which is a number of ticks that FFmpeg can go to: 31 years."""
+
 
 def microseconds(seconds: float) -> int:
     """A time in whole microseconds, as times are compared and as the log has them: one read there names its frame."""
@@ -24,7 +27,7 @@ class Part:
     """The frames from `start` on, which is included, to `end`, which is not; seconds from the clip's first frame."""
 
     def __init__(self, settings: CaptureSettings) -> None:
-        self.start = settings.start or 0.0
+        self.start = min(settings.start or 0.0, _LATEST)
         """Seconds."""
         self.end = settings.end
         """Seconds; None: to the last frame."""

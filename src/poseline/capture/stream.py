@@ -16,6 +16,7 @@ from poseline.capture import announced
 from poseline.capture.container import Opened, explain, open_container
 from poseline.capture.decoder import Decoder
 from poseline.capture.file import video_info
+from poseline.capture.network import read_timeout
 from poseline.capture.outage import Outage
 from poseline.capture.receiver import Receiver
 from poseline.capture.stream_clock import StreamClock
@@ -98,7 +99,6 @@ class NetworkStream:
         self._outage: tuple[float, str] | None = None
         """When the stream broke off, and why, until the next frame."""
         self._longest_delay = 0.0
-        self._read_timeout = settings.read_timeout
         self.info = replace(
             video_info(self._opened, redact(url)), live=True, frame_rate=announced.codec_rate(self._opened.stream),
             time_base=TICKS, frames=None, duration=None,
@@ -162,7 +162,6 @@ class NetworkStream:
         stream.codec_context.thread_count = _threads(opened)
         self._clock.connected(stamped=not form.flags & _UNSTAMPED, from_zero=form.name == _COUNTS_FROM_ZERO)
         self._bad, self._decoder = self.bad, Decoder(opened)
-        self._read_timeout = float(opened.container.read_timeout or 0)
         if self.keeps_jpegs:
             self._decoder.keep_jpegs()
         self._began = -1
@@ -213,7 +212,7 @@ class NetworkStream:
         # FFmpeg's EIO: a server that announced no length closed the connection, in order or not.
         if failure is None or getattr(failure, "errno", None) == errno.EIO:
             return "disconnected"
-        return explain(failure, 0, self._read_timeout)
+        return explain(failure, 0, read_timeout(self._url, self._settings.read_timeout))
 
     def _conclude(self) -> None:
         if self._outage:

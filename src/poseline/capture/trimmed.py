@@ -22,12 +22,11 @@ def hidden_seconds(path: Path, settings: CaptureSettings) -> float:
         SourceError: it cannot be opened.
     """
     opened = open_container(str(path), settings)
-    stamps: dict[bool, list[int]] = {False: [], True: []}
+    first: dict[bool, int] = {}  # time stamps of the first picture that is shown, and of the first one that is hidden
     with opened.container, suppress(*DAMAGE):
         for packet in opened.container.demux(opened.stream):
             if packet.size and packet.pts is not None:
-                stamps[packet.is_discard].append(packet.pts)
-    if not stamps[True] or not stamps[False]:
+                first[packet.is_discard] = min(packet.pts, first.get(packet.is_discard, packet.pts))
+    if len(first) < 2:
         return 0.0
-    first = min(stamps[False])
-    return float(Fraction(max(0, first - min(stamps[True]))) * (opened.stream.time_base or Fraction(0)))
+    return float(Fraction(max(0, first[False] - first[True])) * (opened.stream.time_base or Fraction(0)))

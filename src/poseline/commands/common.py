@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from poseline.amounts import whole_in
 from poseline.errors import SettingsError
 from poseline.interruption import INTERRUPTED
 
@@ -42,10 +43,10 @@ def numbers(option: str, text: str | None) -> tuple[int, ...] | None:
     """
     if text is None:
         return None
-    found = [each.strip() for each in text.split(",")]
-    if not all(each.isdecimal() for each in found):
+    found = [whole_in(each.strip()) for each in text.split(",")]
+    if None in found:
         raise SettingsError(f"{option}: {text!r} is not a list of numbers such as 1,3")
-    return tuple(dict.fromkeys(map(int, found)))
+    return tuple(dict.fromkeys(number for number in found if number is not None))
 
 
 def stated(values: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -64,9 +65,9 @@ def person_of(option: str, text: str, words: Sequence[PersonWord] = ("main",)) -
     for word in words:
         if text == word:
             return word
-    if not text.isdecimal():
+    if (number := whole_in(text)) is None:
         raise SettingsError(f"{option}: {', '.join(words)} or an id of the log, got {text!r}")
-    return int(text)
+    return number
 
 
 def size_of(option: str, text: str | None) -> tuple[int, int] | None:
@@ -77,10 +78,11 @@ def size_of(option: str, text: str | None) -> tuple[int, int] | None:
     """
     if text is None:
         return None
-    width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+    sides = text.lower().partition("x")
+    width, height = whole_in(sides[0]), whole_in(sides[2])
+    if not (width and height):
         raise SettingsError(f"{option}: {text!r} is not a size such as 1280x720")
-    return int(width), int(height)
+    return width, height
 
 
 def place_of(option: str, path: Path | None) -> Path | None:

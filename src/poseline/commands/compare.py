@@ -93,7 +93,7 @@ def _show(comparison: "Comparison", names: tuple[str, str]) -> None:
         table.add_column(heading, justify="right")
     for row in comparison.angles:
         cells = f"{row.mean:+.1f}", f"{row.rms:.1f}", f"{row.max:+.1f}", f"{row.at:.2f} s", f"{row.noise:.1f}"
-        table.add_row(row.angle, *cells)
+        table.add_row(escape(row.angle), *cells)
     console.print(table)
     if comparison.events:
         events = Table("event", "", box=None, pad_edge=False, header_style="dim")

@@ -66,7 +66,8 @@ def _records(texts: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     import orjson
 
     for text in texts:
-        lines = sys.stdin.read().splitlines() if text == "-" else [text]
+        given = text.encode("utf-8", "surrogatepass")  # what is no UTF-8 is no JSON either
+        lines = sys.stdin.buffer.read().splitlines() if text == "-" else [given]
         for number, line in enumerate(lines, 1):
             place = f"--act -, line {number}" if text == "-" else "--act"
             if not line.strip():
@@ -124,19 +125,18 @@ def _list(corrected: "Corrections") -> None:
     from poseline.terminal import console
     from poseline.words import counted
 
+    torn = f"; {counted(corrected.skipped, 'line')} torn, left out" if corrected.skipped else ""
     if not corrected.acts and not corrected.undone:
-        console.print(
-            f"no corrections: {corrected.path} is not there" if not corrected.path.exists() else "no corrections"
-        )
+        where = "" if corrected.path.exists() else f": {corrected.path} is not there"
+        console.print(f"no corrections{where}{torn}", markup=False, highlight=False, soft_wrap=True)
         return
     undone = {act.id for act in corrected.undone}
     table = Table("act", "by", "when", "what", box=None, pad_edge=False, header_style="dim")
     for act in _in_order(corrected):
         style = "dim strike" if act.id in undone else ""
         words = f"{describe(_anonymous(act))}{' (undone)' if act.id in undone else ''}"
-        table.add_row(act.id, Text(act.by), act.when, Text(words, style))
+        table.add_row(Text(act.id), Text(act.by), Text(act.when), Text(words, style))
     console.print(table)
-    torn = f"; {counted(corrected.skipped, 'line')} torn, left out" if corrected.skipped else ""
     console.print(f"{counted(len(corrected.acts), 'correction')} in force, {len(undone)} undone{torn}", highlight=False)
 
 

@@ -38,18 +38,19 @@ def evaluate(
 
     Poses are scored by COCO's evaluation (pycocotools), ids by TrackEval; pip install 'poseline[evaluate]'.
     """
-    from poseline.commands.common import place_of
+    from poseline.commands.common import place_of, stated
     from poseline.evaluation import Dataset, read_labels
     from poseline.settings import load
 
     place_of("--json", json)
     read = read_labels(labels, pictures=pictures, split=split, clip=clip)
-    given: dict[str, Any] = {
-        "model": model, "device": device, "runtime": runtime, "precision": precision, "imgsz": imgsz, "iou": iou,
-    }  # fmt: skip
     if conf is None and isinstance(read, Dataset):
         conf = _VALIDATED_CONF
-    settings = load(overrides={"inference": given if conf is None else {**given, "conf": conf}})
+    given: dict[str, Any] = {
+        "model": model, "device": device, "runtime": runtime, "precision": precision, "imgsz": imgsz, "conf": conf,
+        "iou": iou,
+    }  # fmt: skip
+    settings = load(overrides=stated({"inference": given}))
     result: Any
     if isinstance(read, Dataset):
         result = scores = _scores(model, read, settings, raw)
@@ -122,7 +123,7 @@ def _show_scores(scores: "PoseScores") -> None:
         table.add_row(name, *(_number(row.get(column)) for column in columns))
     console.print(table)
     for name, value in scores.classes.items():
-        console.print(f"{name}: pose AP {_number(value)}")
+        console.print(f"{name}: pose AP {_number(value)}", markup=False)
 
 
 def _show_identities(found: "Identities") -> None:

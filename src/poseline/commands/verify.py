@@ -39,13 +39,14 @@ def verify(
 
     The exit code is 0 whatever the verdict, unless --fail-below says what is wanted. docs/verify.md explains each figure.
     """
-    from poseline.commands.common import rendering
+    from poseline.commands.common import place_of, rendering
     from poseline.settings import load
     from poseline.verification import load_sides
     from poseline.verification import verify as compared
     from poseline.verification.clip import Clip
     from poseline.verification.files import Files
 
+    place_of("-o", output)
     given: dict[str, Any] = {
         "model": model, "device": device, "runtime": runtime, "precision": precision, "imgsz": imgsz, "conf": conf,
         "iou": iou,
@@ -96,6 +97,7 @@ def _show_against(each: "Against") -> None:
 
 
 def _table(found: "Comparison") -> Any:
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("difference", box=None, pad_edge=False, header_style="dim")
@@ -106,7 +108,10 @@ def _table(found: "Comparison") -> Any:
         if spread is not None:
             values = (spread.mean, spread.median, spread.most, spread.worst)
             table.add_row(
-                f"{name}{unit}", *(f"{value:.{digits}f}" for value in values), str(spread.frame), str(spread.count)
+                escape(f"{name}{unit}"),
+                *(f"{value:.{digits}f}" for value in values),
+                str(spread.frame),
+                str(spread.count),
             )
 
     add("score", found.scores, "", 3)

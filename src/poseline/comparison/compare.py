@@ -11,10 +11,10 @@ import numpy as np
 import orjson
 
 from poseline.analysis import Analysis, Person
-from poseline.atomic import cause, replacing
+from poseline.atomic import replacing
 from poseline.comparison.align import Aligned, Alignment, align
 from poseline.comparison.dtw import Doubles
-from poseline.errors import OutputError, SettingsError
+from poseline.errors import SettingsError
 from poseline.words import cell
 
 FILES = ("angles.csv", "events.csv", "compare.json")
@@ -178,20 +178,14 @@ def write(comparison: Comparison, folder: Path) -> list[Path]:
         ("angles.csv", comparison.angles, AngleDifference), ("events.csv", comparison.events, EventDifference),
     ):  # fmt: skip
         path = folder / name
-        try:
-            with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-                rows = csv.writer(file, lineterminator="\n")
-                rows.writerow([each.name for each in fields(kind)])
-                rows.writerows([[_cell(value) for value in asdict(row).values()] for row in table])
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be written: {cause(error)}") from error
+        with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerow([each.name for each in fields(kind)])
+            rows.writerows([[_cell(value) for value in asdict(row).values()] for row in table])
         written.append(path)
     path = folder / "compare.json"
-    try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(orjson.dumps(record(comparison), option=orjson.OPT_INDENT_2))
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {cause(error)}") from error
+    with replacing(path) as temporary:
+        temporary.write_bytes(orjson.dumps(record(comparison), option=orjson.OPT_INDENT_2))
     return [*written, path]
 
 

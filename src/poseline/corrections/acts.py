@@ -45,7 +45,7 @@ class Change:
             name = _JSON_NAMES.get(each.name, each.name)
             try:
                 object.__setattr__(self, each.name, _CHECKS[each.name](getattr(self, each.name)))
-            except (TypeError, ValueError, AttributeError, KeyError) as error:
+            except (TypeError, ValueError, AttributeError, KeyError, OverflowError) as error:
                 raise SettingsError(f"correction {self.do}: {name}: {error}") from None
         if getattr(self, "person", 1) == UNTRACKED and self.do != "delete":
             raise SettingsError(

@@ -6,18 +6,24 @@ labelled, 1 labelled but hidden, 2 seen), all in pixels.
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from poseline.errors import SettingsError, SourceError
 from poseline.formats.files import read_json, reading
 from poseline.formats.skeletons import skeleton_of
 from poseline.formats.yolo_dataset import Label, YoloDataset, picture_size
 from poseline.skeleton import BODY_SHARE, Skeleton
+
+_FARTHEST = 1e12
+"""Of a coordinate or an area in pixels: no picture is larger."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,8 @@ def read_dataset(path: Path, pictures: Path | None = None, split: str = "val") -
         SourceError: a file is missing or is not what it should be; the text says which and where.
     """
     if path.suffix.lower() in (".yaml", ".yml"):
-        return _yolo(path, split)
+        with reading(path, "the YAML of a dataset of poses"):
+            return _yolo(path, split)
     return coco_dataset(path, read_json(path), pictures)
 
 
@@ -88,12 +95,22 @@ def _yolo(path: Path, split: str) -> Dataset:
         raise SourceError(f"{path}: {split}: holds no picture")
     for number, annotation in enumerate(annotations, 1):
         annotation["id"] = number
-    skeleton = _scored(source.skeleton(), source.content.get("kpt_oks_sigmas") or ())
+    skeleton = _scored(source.skeleton(), _sigmas(source))
     categories = [
         {"id": number, "name": name, "keypoints": list(skeleton.names)} for number, name in source.classes.items()
     ]
     coco = {"images": images, "annotations": annotations, "categories": categories}
     return Dataset(path.name, tuple(pictures), coco, source.classes, skeleton)
+
+
+def _sigmas(source: YoloDataset) -> tuple[float, ...]:
+    """Those that the file states; none where it states none."""
+    sigmas = tuple(float(sigma) for sigma in source.content.get("kpt_oks_sigmas") or ())
+    if len(sigmas) not in (0, source.keypoints):
+        raise SourceError(f"{source.path}: has {source.keypoints} keypoints, and {len(sigmas)} kpt_oks_sigmas")
+    if not all(0 < sigma < math.inf for sigma in sigmas):
+        raise SourceError(f"{source.path}: kpt_oks_sigmas: each is a number above 0")
+    return sigmas
 
 
 def _annotations(source: YoloDataset, label: Label, picture: int, size: tuple[int, int]) -> list[dict[str, Any]]:
@@ -140,24 +157,49 @@ def _coco(path: Path, content: Any, folder: Path | None) -> Dataset:
         raise SourceError(
             f"{path}: its categories have {sorted(counts)} keypoints; poseline evaluates one number of them"
         )
-    classes = {int(each["id"]): str(each["name"]) for each in categories}
-    annotations = [each for each in content["annotations"] if each["category_id"] in classes]
-    for each in annotations:
-        visible = np.array(each["keypoints"], float).reshape(-1, 3)[:, 2]
-        each.setdefault("num_keypoints", int(np.count_nonzero(visible > 0)))
-        each.setdefault("iscrowd", 0)
-        each.setdefault("area", float(each["bbox"][2] * each["bbox"][3] * BODY_SHARE))
-    pictures = tuple(
-        Labelled(int(each["id"]), _picture(path, folder, str(each["file_name"]))) for each in content["images"]
-    )
+    classes = {_whole(each["id"]): str(each["name"]) for each in categories}
+    persons = [each for each in content["annotations"] if each["category_id"] in classes]
+    annotations = [_person(path, each, number, *counts) for number, each in enumerate(persons, 1)]
+    images = [{**each, "id": _whole(each["id"])} for each in content["images"]]
+    if len({each["id"] for each in images}) < len(images):
+        raise SourceError(f"{path}: two of its images have one id")
+    pictures = tuple(Labelled(each["id"], _picture(path, folder, str(each["file_name"]))) for each in images)
     skeleton = _scored(skeleton_of(path, [str(name) for name in categories[0]["keypoints"]]), ())
-    coco = {"images": content["images"], "annotations": annotations, "categories": categories}
+    coco = {"images": images, "annotations": annotations, "categories": categories}
     return Dataset(path.name, pictures, coco, classes, skeleton)
 
 
-def _scored(skeleton: Skeleton, sigmas: Sequence[Any]) -> Skeleton:
+def _person(path: Path, stated: dict[str, Any], number: int, count: int) -> dict[str, Any]:
+    """What COCO's evaluation, which checks nothing, reads of an annotation; it takes one numbered 0 for none."""
+    keypoints, box = np.array(stated["keypoints"], float), np.array(stated["bbox"], float)
+    area, crowd = float(stated.get("area", np.prod(box[2:]) * BODY_SHARE)), stated.get("iscrowd", 0)
+    whole = keypoints.shape == (3 * count,) and box.shape == (4,) and area >= 0 and crowd in (0, 1)
+    if not whole or not _are_places([*keypoints, *box, area]):
+        raise SourceError(
+            f"{path}: annotation {stated.get('id', number)}: a person has 3 numbers for each of {count} "
+            "keypoints, a box of 4, an area, and an iscrowd of 0 or 1"
+        )
+    labelled = _whole(stated.get("num_keypoints", np.count_nonzero(keypoints[2::3] > 0)))
+    return {
+        "id": number, "image_id": _whole(stated["image_id"]), "category_id": int(stated["category_id"]),
+        "bbox": box.tolist(), "area": area, "iscrowd": int(crowd), "keypoints": keypoints.tolist(),
+        "num_keypoints": labelled,
+    }  # fmt: skip
+
+
+def _whole(value: Any) -> int:
+    """A number of 64 bits, which is all that COCO's evaluation knows; raises an OverflowError for others."""
+    return int(np.int64(int(value)))
+
+
+def _are_places(numbers: ArrayLike) -> bool:
+    """Whether all numbers are finite, and of a size that squares of them are."""
+    return bool((np.abs(numbers) < _FARTHEST).all())
+
+
+def _scored(skeleton: Skeleton, sigmas: tuple[float, ...]) -> Skeleton:
     """The same with the sigmas that OKS is computed with: those stated, COCO's for 17 keypoints, else one for all."""
-    return replace(skeleton, sigmas=tuple(float(sigma) for sigma in sigmas) or Skeleton.for_count(len(skeleton)).sigmas)
+    return replace(skeleton, sigmas=sigmas or Skeleton.for_count(len(skeleton)).sigmas)
 
 
 def _picture(path: Path, folder: Path | None, name: str) -> Path:
@@ -175,7 +217,7 @@ def first_file(folders: Sequence[Path], name: str) -> Path | None:
     """The file `name`, with the folders that it states or without them, in the first of `folders` that has it."""
     for folder in folders:
         for candidate in (folder / name, folder / Path(name).name):
-            if candidate.is_file():
+            if os.path.isfile(candidate):  # unlike Path.is_file, also says no to a name that is too long
                 return candidate
     return None
 

@@ -21,6 +21,8 @@ Measure: TypeAlias = Literal["oks", "box"]
 """What makes a person found: keypoints, or the overlap of boxes."""
 MATCHED = 0.5
 """OKS or overlap from which a person is found, for IDF1 and MOTA; HOTA takes the mean over 0.05 to 0.95."""
+_FARTHEST = np.float32(1e6)
+"""Pixels; no picture is larger."""
 _FEWEST = 3
 """Keypoints of one name that both must have."""
 
@@ -100,7 +102,8 @@ def _data(truth: Tracked, found: Tracked, columns: tuple[list[int], list[int], F
     length = max(truth.length, max(truth.frames, default=-1) + 1)
     nobody = TrackedFrame(np.zeros(0, np.int64), np.zeros((0, 4), np.float32), np.zeros((0, 0, 3), np.float32))
     asked, given, alike = [], [], []
-    for index in (number for number in range(length) if number not in truth.unlabelled):
+    numbers = {*truth.frames, *found.frames} - truth.unlabelled
+    for index in sorted(number for number in numbers if 0 <= number < length):  # in the others nobody is
         here, there = truth.frames.get(index, nobody), found.frames.get(index, nobody)
         similar = _similarity(here, there, columns)
         keep_truth, keep_found = _asked_for(here, similar)
@@ -110,7 +113,7 @@ def _data(truth: Tracked, found: Tracked, columns: tuple[list[int], list[int], F
     asked, people = _from_zero(asked)
     given, ids = _from_zero(given)
     return {
-        "num_timesteps": len(alike),
+        "num_timesteps": length - sum(0 <= number < length for number in truth.unlabelled),
         "num_gt_ids": people,
         "num_tracker_ids": ids,
         "num_gt_dets": sum(map(len, asked)),
@@ -122,18 +125,33 @@ def _data(truth: Tracked, found: Tracked, columns: tuple[list[int], list[int], F
 
 
 def _similarity(here: TrackedFrame, there: TrackedFrame, columns: tuple[list[int], list[int], Floats] | None) -> Floats:
-    """(N, M) 0..1; by boxes where a person of the truth has no keypoint."""
+    """(N, M) 0..1; by boxes where a person of the truth has no keypoint. One that is missing is like none."""
     if not (len(here.ids) and len(there.ids)):
         return np.zeros((len(here.ids), len(there.ids)), np.float32)
+    boxes, found_boxes = _within(here.boxes), _within(there.boxes)
     if columns is None:
-        return iou(here.boxes, there.boxes)
+        return iou(boxes, found_boxes)
     ours, theirs, sigmas = columns
     assert here.keypoints is not None
     assert there.keypoints is not None
-    areas = body_areas(here.boxes)
-    similar = oks(here.keypoints[:, ours], there.keypoints[:, theirs], areas, sigmas, seen=0.0)
-    most = here.keypoints[:, ours, 2].max(axis=1, keepdims=True)  # who has no keypoint at all has 0
-    return similar if most.all() else np.where(most > 0, similar, iou(here.boxes, there.boxes))
+    asked = np.where(_known(here.keypoints[:, ours]), _within(here.keypoints[:, ours]), 0)
+    given = there.keypoints[:, theirs]
+    given = np.where(_known(given), _within(given), _FARTHEST)
+    similar = oks(asked, given, body_areas(boxes), sigmas, seen=0.0)
+    most = asked[:, :, 2].max(axis=1, keepdims=True)  # who has no keypoint at all has 0
+    return similar if most.all() else np.where(most > 0, similar, iou(boxes, found_boxes))
+
+
+def _known(keypoints: Floats) -> NDArray[np.bool_]:
+    """(N, K, 1) which of (N, K, 3) keypoints have a place."""
+    known: NDArray[np.bool_] = np.isfinite(keypoints[:, :, :1]) & np.isfinite(keypoints[:, :, 1:2])
+    return known
+
+
+def _within(numbers: Floats) -> Floats:
+    """The same as pixels that float32 can measure by; 0 for what is missing."""
+    result: Floats = np.clip(np.nan_to_num(numbers), -_FARTHEST, _FARTHEST)
+    return result
 
 
 def _asked_for(here: TrackedFrame, similar: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -33,6 +33,8 @@ from poseline.tracking import Tracker, track
 
 Bools: TypeAlias = NDArray[np.bool_]
 
+_FARTHEST = 1e6
+"""Pixels; no picture is larger."""
 _HIDDEN = 0.1
 """Share of a person that is seen, below which the truth does not ask for them."""
 
@@ -157,11 +159,12 @@ def _as_clip(truth: Tracked) -> Iterator[Frame]:
 def _of_log(path: Path, clip: Path | None) -> Tracked:
     reader = LogReader(path)
     frames = {}
-    for record, frame in reader.records():
-        seen = np.array([float(person.get("visible", 1)) for person in record["persons"]])
-        frames[frame.index] = TrackedFrame(frame.poses.ids, frame.poses.boxes, frame.poses.keypoints, seen < _HIDDEN)
-    named = path.with_name(Path(str(reader.run["source"])).name)
-    found = clip or (named if named.is_file() else None)
+    with reading(path, "a keypoint log of a truth"):
+        for record, frame in reader.records():
+            seen = np.array([float(person.get("visible", 1)) for person in record["persons"]])
+            ids, boxes, keypoints = frame.poses.ids, frame.poses.boxes, frame.poses.keypoints
+            frames[frame.index] = TrackedFrame(ids, boxes, keypoints, seen < _HIDDEN)
+    found = clip or first_file([path.parent], Path(str(reader.run.get("source"))).name)
     return Tracked(path.name, frames, reader.skeleton, found, length=len(frames))
 
 
@@ -199,7 +202,7 @@ def posetrack_truth(path: Path, content: Any, clip: Path | None) -> Tracked:
         SourceError: it is not PoseTrack's.
     """
     with reading(path, "PoseTrack's JSON"):
-        return _of_posetrack(path, posetrack.as_coco(path, content), clip)
+        return _of_posetrack(path, posetrack.as_coco(content), clip)
 
 
 def _of_posetrack(path: Path, content: dict[str, Any], clip: Path | None) -> Tracked:
@@ -224,13 +227,19 @@ def _of_posetrack(path: Path, content: dict[str, Any], clip: Path | None) -> Tra
 
 
 def _posetrack_frame(persons: list[dict[str, Any]], count: int) -> TrackedFrame:
-    keypoints = np.array([person["keypoints"] for person in persons], np.float32).reshape(-1, count, 3)
+    keypoints = _places([person["keypoints"] for person in persons]).reshape(len(persons), count, 3)
     labelled = keypoints[:, :, 2:] > 0
-    sides = np.array([person.get("bbox") or [np.nan] * 4 for person in persons], np.float32)
+    sides = _places([person.get("bbox") or [np.nan] * 4 for person in persons])
     stated = np.concatenate((sides[:, :2], sides[:, :2] + sides[:, 2:]), axis=1)
     boxes = np.where(np.isnan(stated), boxes_around(np.where(labelled, keypoints, np.nan)), stated)
     ignored: Bools = np.logical_not(labelled.any(axis=(1, 2)))
     return TrackedFrame(np.array([int(person["track_id"]) for person in persons]), boxes, keypoints, ignored)
+
+
+def _places(numbers: Any) -> Floats:
+    """Pixels in float32; what is too large for that, or infinite, is NaN."""
+    places = np.array(numbers, np.float64)
+    return np.where(np.abs(places) < _FARTHEST, places, np.nan).astype(np.float32)
 
 
 def _beside(path: Path, clip: Path | None, name: str) -> Path | None:

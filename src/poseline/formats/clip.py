@@ -12,6 +12,9 @@ from poseline.errors import SourceError
 from poseline.log.tracks import Doubles
 from poseline.pose import Integers
 
+MOST_FRAMES = 10_000_000
+"""Frames that no clip has, so that a number in a file claims no memory: 4 days at 30 a second have fewer."""
+
 
 @dataclass(frozen=True, eq=False)
 class ClipFrames:

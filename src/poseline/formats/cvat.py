@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from poseline.atomic import cause
 from poseline.errors import OutputError, SourceError
 from poseline.formats.coco import OF_HIDDEN, OF_SEEN, SEEN
-from poseline.formats.files import replacing_folder
+from poseline.formats.files import read_json, replacing_folder
 from poseline.formats.gather import gathered, present
 from poseline.formats.options import ExportOptions, ImportOptions
 from poseline.formats.pictures import clip_name, numbered, picture_names, picture_sizes
@@ -66,9 +66,9 @@ def validate(target: Path) -> None:
     parser = expat.ParserCreate()
     parser.StartElementHandler = start
     try:
-        names = {each["name"] for each in json.loads((target / LABELS).read_text(encoding="utf-8"))[0]["sublabels"]}
+        names = {each["name"] for each in read_json(target / LABELS)[0]["sublabels"]}
         _parse(parser, target)
-    except (SourceError, OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (SourceError, KeyError, TypeError, IndexError) as error:
         raise OutputError(f"{target}: is not CVAT's annotations and labels: {error}") from None
     if not found <= names:
         raise OutputError(f"{target}: a skeleton has points that {LABELS} does not have")
@@ -284,7 +284,7 @@ def _parsed(path: Path) -> _Parsed:
 
 
 def _parse(parser: expat.XMLParserType, path: Path) -> None:
-    """Read a file by a parser's handlers, which may raise a KeyError or a ValueError."""
+    """Read a file by a parser's handlers, whose errors are those of the file."""
     parser.EntityDeclHandler = _refused  # a few lines of them may stand for gigabytes
     try:
         with _opened(path) as file:
@@ -297,7 +297,7 @@ def _parse(parser: expat.XMLParserType, path: Path) -> None:
         if isinstance(error, SourceError):
             raise
         raise SourceError(f"{path}: cannot be read: {cause(error)}") from error
-    except (expat.ExpatError, zipfile.BadZipFile, KeyError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 # zipfile lets through what zlib, lzma and others have of their own
         raise SourceError(f"{path}: is not CVAT's XML with skeletons: {error}") from None
 
 

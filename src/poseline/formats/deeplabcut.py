@@ -80,9 +80,10 @@ def tracks_of(table: Table, path: Path, options: ImportOptions) -> Read:
     persons = {name: index for index, name in enumerate(dict.fromkeys(name for name, _, _ in named))}
     parts = {name: index for index, name in enumerate(dict.fromkeys(part for _, part, _ in named))}
     points = np.full((len(table.values), len(persons), len(parts), 3), np.nan, np.float32)
-    for column, (name, part, coord) in enumerate(named):
-        if coord in _COORDS:
-            points[:, persons[name], parts[part], _COORDS.index(coord)] = table.values[:, column]
+    with np.errstate(over="ignore"):  # what is too large for float32 is infinite, and so missing
+        for column, (name, part, coord) in enumerate(named):
+            if coord in _COORDS:
+                points[:, persons[name], parts[part], _COORDS.index(coord)] = table.values[:, column]
     return Read(from_arrays(points, ids_of(list(persons)), skeleton_for(path, options, tuple(parts))))
 
 

@@ -10,7 +10,7 @@ import io
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -108,6 +108,11 @@ def _pickled(value: object) -> bytes:
 
 class _Plain(pickle._Unpickler):  # Python's own: the one in C can be made to take gigabytes
     """Knows no class and no function: only lists, tuples, dictionaries, words and numbers."""
+
+    dispatch: ClassVar[Any] = {
+        code: load for code, load in pickle._Unpickler.dispatch.items() if code != pickle.BYTEARRAY8[0]
+    }
+    """Without the one that takes as much memory as it claims to need."""
 
     def find_class(self, module: str, name: str) -> Any:
         raise pickle.UnpicklingError(f"it holds {module}.{name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from poseline.atomic import replacing
-from poseline.errors import SourceError
+from poseline.errors import OutputError, SourceError
 
 _LARGE, _DENSEST = 256 << 20, 1100
 """Bytes of an array that may be, whatever the file's size; and how much smaller deflate makes what is all alike."""
 _FAULTS = (
     OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, EOFError, MemoryError, ArithmeticError,
-    pickle.UnpicklingError,
+    pickle.UnpicklingError, struct.error,
 )  # fmt: skip
 """What reading a file of another kind, or a damaged one, raises."""
 
@@ -81,12 +82,15 @@ def created(path: Path, version: str = "earliest") -> Iterator[Any]:
     """A new file, which takes the place of `path` when it is whole; `version` is the oldest HDF5 that may read it.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: it cannot be written, or holds a text that HDF5 cannot.
     """
     import h5py
 
-    with replacing(path) as temporary, h5py.File(temporary, "w", libver=(version, "v110")) as file:
-        yield file
+    try:
+        with replacing(path) as temporary, h5py.File(temporary, "w", libver=(version, "v110")) as file:
+            yield file
+    except ValueError as error:  # h5py's, of a name with a zero
+        raise OutputError(f"{path}: HDF5 cannot hold this log: {error}") from None
 
 
 def texts(data: Any) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 from poseline import __version__
 from poseline.atomic import make_folder, replacing
 from poseline.errors import OutputError, SettingsError, SourceError
-from poseline.formats.clip import ClipFrames, read_clip
+from poseline.formats.clip import MOST_FRAMES, ClipFrames, read_clip
 from poseline.formats.files import reading
 from poseline.formats.options import ImportOptions
 from poseline.formats.registry import Format, Read, format_of
@@ -22,8 +22,10 @@ from poseline.log import LOG_NAME, Tracks, write_tracks
 from poseline.pose import Integers
 from poseline.skeleton import Skeleton
 
-_MOST_FRAMES = 100_000_000
-"""Frames that no clip has: 19 days at 60 a second."""
+_LONGEST_SIDE = 1_000_000
+"""Pixels; no picture is larger."""
+_LARGEST = 2**53
+"""No frame has such a number."""
 
 
 class Imported(NamedTuple):
@@ -69,7 +71,7 @@ def import_log(
     """
     path = Path(path)
     chosen = format_of("--from", format, readable=True)
-    if fps is not None and not (math.isfinite(fps) and fps > 0):
+    if fps is not None and not (math.isfinite(fps) and fps > 0 and math.isfinite(MOST_FRAMES / fps)):
         raise SettingsError(f"--fps: more than 0 frames a second, got {fps:g}")
     if fps is not None and video is not None:
         raise SettingsError("--fps: the times of frames come from --video; leave one of the two out")
@@ -79,6 +81,10 @@ def import_log(
     clip = None if video is None else read_clip(Path(video))
     if clip is not None and size not in (None, clip.size):
         raise SettingsError(f"--size: the clip's picture is {clip.size[0]}x{clip.size[1]}; leave --size out")
+    if size is not None and not 0 < min(size) <= max(size) <= _LONGEST_SIDE:
+        raise SettingsError(f"--size: no picture has {size[0]}x{size[1]} pixels")
+    if abs(first) >= _LARGEST:
+        raise SettingsError(f"--first: no frame has the number {first}")
     if skeleton is not None and not isinstance(skeleton, Skeleton):
         skeleton = Skeleton.load(skeleton)
     told = size if clip is None else clip.size
@@ -103,8 +109,12 @@ def _read(chosen: Format, path: Path, options: ImportOptions) -> Read:
         raise SourceError(f"{path}: holds no frame")
     if frames[0] < 0 or (np.diff(frames) <= 0).any():
         raise SourceError(f"{path}: a frame has a number below 0, or the same as another")
-    if frames[-1] - frames[0] >= _MOST_FRAMES:
+    if frames[-1] - frames[0] >= MOST_FRAMES:
         raise SourceError(f"{path}: frames {frames[0]} to {frames[-1]} are no frames of one clip")
+    sizes = np.array([read.tracks.size], np.float64) if read.tracks.shapes is None else read.tracks.shapes[:, :2]
+    if ((sizes < 0) | (sizes > _LONGEST_SIDE)).any():
+        width, height = sizes[((sizes < 0) | (sizes > _LONGEST_SIDE)).any(axis=1)][0]
+        raise SourceError(f"{path}: no picture has {width:g}x{height:g} pixels")
     if (np.diff(times) < 0).any():
         place = int(np.argmax(np.diff(times) < 0)) + 1
         raise SourceError(f"{path}: the time of frame {frames[place]} is before that of the frame before it")

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from poseline.errors import OutputError, SourceError
 from poseline.formats.arrays import without_id
+from poseline.formats.clip import MOST_FRAMES
 from poseline.formats.files import read_text, write_text
 from poseline.formats.gather import gathered
 from poseline.formats.options import ExportOptions, ImportOptions
@@ -31,6 +32,9 @@ from poseline.words import counted
 _PEDESTRIAN = 1
 _LARGEST = 2**53
 """The largest frame or id: floats hold all whole numbers up to it."""
+
+_FARTHEST = 1e9
+"""Pixels; no picture is larger."""
 
 
 def write(tracks: Tracks, target: Path, _: ExportOptions) -> Sequence[str]:
@@ -74,7 +78,7 @@ def read(path: Path, options: ImportOptions) -> Read:
             notes.append(f"left out what is not to count: {counted(int((~chosen).sum()), 'line')}")
     if found.from_zero:
         notes.append("frames are counted from 0 in it")
-    every = None if info.length is None else np.arange(max(info.length, int(found.frames.max()) + 1))
+    every = None if info.length is None else _all_frames(file, found, info.length)
     tracks = gathered(
         found.frames[chosen],
         np.full((int(chosen.sum()), len(skeleton), 3), np.nan),
@@ -134,16 +138,17 @@ def read_boxes(path: Path) -> Boxes:
     table = _table(path)
     if not len(table):
         raise SourceError(f"{path}: holds no box")
-    from_zero = bool(table[:, 0].min() == 0)
-    scores, classes = (table[:, column] if table.shape[1] > column else missing for column, missing in (
-        (6, np.ones(len(table))), (7, np.full(len(table), -1.0))
-    ))  # fmt: skip
+    first = table[:, 0].min()
+    if first < 0:
+        raise SourceError(f"{path}: has a frame {first:.0f}; frames are counted from 1, or from 0")
+    from_zero = bool(first == 0)
+    columns = table.shape[1]
     return Boxes(
         frames=table[:, 0].astype(np.int64) - (not from_zero),
         ids=np.where(table[:, 1] >= 0, table[:, 1], UNTRACKED).astype(np.int64),
         boxes=np.hstack([table[:, 2:4], table[:, 2:4] + table[:, 4:6]]) - 1,
-        scores=scores,
-        classes=classes,
+        scores=table[:, 6] if columns > 6 else np.ones(len(table)),
+        classes=table[:, 7] if columns > 7 else np.full(len(table), -1.0),
         from_zero=from_zero,
     )
 
@@ -170,6 +175,14 @@ def read_info(file: Path) -> SequenceInfo:
     return SequenceInfo(stated.get("name", ""), rate, None if length is None else int(length), size)
 
 
+def _all_frames(path: Path, found: Boxes, length: int) -> Integers:
+    """(T,) numbers of the `length` frames of a sequence, and of those behind them that have boxes."""
+    count = max(length, int(found.frames.max()) + 1)
+    if count > MOST_FRAMES:
+        raise SourceError(f"{path}: no clip has {count} frames: a frame's number, or seqLength, is too large")
+    return np.arange(count)
+
+
 def _positive(path: Path, stated: SectionProxy, key: str) -> float | None:
     """A number of `seqinfo.ini`; None where it is not there."""
     text = stated.get(key)
@@ -191,7 +204,8 @@ def _table(path: Path) -> NDArray[np.float64]:
             row = [float(word) for word in line.replace(",", " ").split()]
         except ValueError:
             raise SourceError(f"{path}, line {number}: is no line of MOTChallenge: {line[:60]!r}") from None
-        whole = np.isfinite(row).all() and not any(number % 1 or abs(number) >= _LARGEST for number in row[:2])
+        whole = not any(number % 1 or abs(number) >= _LARGEST for number in row[:2])
+        whole = whole and all(abs(number) < _FARTHEST for number in row[2:])
         if not whole or len(row) < 6 or (rows and len(row) != len(rows[0])):
             raise SourceError(f"{path}, line {number}: is no line of MOTChallenge: {line[:60]!r}")
         rows.append(row)

@@ -33,7 +33,7 @@ def write(tracks: Tracks, target: Path, _: ExportOptions) -> Sequence[str]:
     """Write the folder; `person_7.nwb` is the person with the id 7.
 
     Raises:
-        OutputError: nobody is in the log, or nobody has an id.
+        OutputError: nobody is in the log, nobody has an id, or a keypoint has a name that NWB cannot hold.
     """
     from pynwb import NWBHDF5IO
 
@@ -42,10 +42,13 @@ def write(tracks: Tracks, target: Path, _: ExportOptions) -> Sequence[str]:
         raise OutputError(f"{target}: nobody is in this log, and a file of NWB is somebody's")
     with replacing_folder(target) as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # HDMF's, of what is new in its next version
-        for number in own.ids.tolist():
-            content = _file(own.select([number]), f"{PERSON}{number}")
-            with NWBHDF5IO(str(folder / f"{PERSON}{number}.nwb"), "w") as file:
-                file.write(content)
+        try:
+            for number in own.ids.tolist():
+                content = _file(own.select([number]), f"{PERSON}{number}")
+                with NWBHDF5IO(str(folder / f"{PERSON}{number}.nwb"), "w") as file:
+                    file.write(content)
+        except ValueError as error:  # HDMF's, of a keypoint's name
+            raise OutputError(f"{target}: NWB cannot hold this log: {error}") from None
     return left_out(tracks)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -104,7 +105,7 @@ def _frames(tracks: Tracks, clip: Path) -> Iterator[tuple[int, Pixels]]:
 
 def _copy(folder: Path, name: str, target: Path) -> None:
     for path in (Path(name), folder / name, folder / PurePath(name).name):
-        if path.is_file():
+        if os.path.isfile(path):  # unlike Path.is_file, also says no to a name that is too long
             try:
                 shutil.copyfile(path, target)
             except OSError as error:

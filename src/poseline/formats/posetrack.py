@@ -17,7 +17,7 @@ import numpy as np
 from poseline.errors import OutputError, SourceError
 from poseline.formats import coco
 from poseline.formats.arrays import without_id
-from poseline.formats.files import read_json, reading, write_json
+from poseline.formats.files import read_json, write_json
 from poseline.formats.options import ExportOptions, ImportOptions
 from poseline.formats.pictures import clip_name
 from poseline.formats.registry import Read
@@ -101,7 +101,7 @@ def validate(target: Path) -> None:
 
 def read(path: Path, options: ImportOptions) -> Read:
     """Read a file of annotations, or of results, of one video; frames that nobody has labelled are left out."""
-    content = as_coco(path, read_json(path))
+    content = as_coco(read_json(path))
     labelled = {image["id"] for image in content["images"] if is_labelled(image)}
     content["images"] = [image for image in content["images"] if image["id"] in labelled]
     content["annotations"] = [each for each in content["annotations"] if each["image_id"] in labelled]
@@ -110,19 +110,18 @@ def read(path: Path, options: ImportOptions) -> Read:
     return coco.read_content(path, content, options)
 
 
-def as_coco(path: Path, content: Any) -> dict[str, Any]:
-    """The content of a file of annotations, or of results, changed to what COCO's has; `path` is for errors.
+def as_coco(content: Any) -> dict[str, Any]:
+    """The content of a file of annotations, or of results, changed to what COCO's has; to be called within `reading`.
 
     Raises:
-        SourceError: it is not PoseTrack's.
+        KeyError, TypeError, ValueError, AttributeError: it is not PoseTrack's.
     """
-    with reading(path, "posetrack"):
-        for each in content["annotations"]:
-            _prepare(each)
-        if not any(kind.get("keypoints") for kind in content.get("categories", ())):
-            content["categories"] = [{"id": 1, "name": "person", "keypoints": NAMES, "skeleton": []}]
-        found: dict[str, Any] = content
-        return found
+    for each in content["annotations"]:
+        _prepare(each)
+    if not any(kind.get("keypoints") for kind in content.get("categories", ())):
+        content["categories"] = [{"id": 1, "name": "person", "keypoints": NAMES, "skeleton": []}]
+    found: dict[str, Any] = content
+    return found
 
 
 def is_labelled(image: dict[str, Any]) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseline.atomic import replacing
-from poseline.errors import OutputError
+from poseline.errors import OutputError, SourceError
 from poseline.formats.arrays import person_name
 from poseline.formats.options import ExportOptions
 from poseline.log import Tracks
@@ -146,8 +146,12 @@ def _send_clip(recording: Any, tracks: Tracks, clip: Path | None) -> str | None:
     if not len(stamps) or not len(tracks):
         return "without the clip: it has no frames"
     middles = (stamps[1:] + stamps[:-1]) / 2 - stamps[0]
+    try:
+        hidden = hidden_seconds(clip, CaptureSettings(decoder="cpu"))
+    except SourceError as error:
+        return f"without the clip: {error}"
     # A log's time is 0 at the first frame that is shown; Rerun also counts those that a trimmed clip hides before it.
-    times = tracks.times + hidden_seconds(clip, CaptureSettings(decoder="cpu"))
+    times = tracks.times + hidden
     shown = stamps[np.searchsorted(middles, times * 1e9)]
     recording.log(_CLIP, asset, static=True)
     frames = rerun.VideoFrameReference.columns_nanos(shown)

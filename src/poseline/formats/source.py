@@ -35,4 +35,5 @@ class LogFile:
 
             raw = read_tracks(self.path, raw=True)
             tracks = tracks.kept(corrected_frames(raw, tracks))
-        return tracks if self._every == 1 else tracks.kept(np.arange(len(tracks)) % self._every == 0)
+        every = min(self._every, max(len(tracks), 1))  # numpy knows 64 bits
+        return tracks if every == 1 else tracks.kept(np.arange(len(tracks)) % every == 0)

@@ -12,6 +12,7 @@ them the person's and its id where these were asked for, and are numbered from 1
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import Any
@@ -145,7 +146,7 @@ def _labels(dataset: YoloDataset) -> list[Label]:
     found: list[Label] = []
     for split in SPLITS:
         places = dataset.places(split)
-        if any(place.exists() or labels_of(place).is_dir() for place in places):
+        if any(os.path.exists(place) or os.path.isdir(labels_of(place)) for place in places):
             pictures = list(dataset.labels(split))
             known = {label.file for label in pictures}
             others = [label for place in places for label in labels_in(labels_of(place), known)]

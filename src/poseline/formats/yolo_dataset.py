@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +22,8 @@ from poseline.skeleton import Skeleton
 SPLITS = "train", "val", "test"
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 """Suffixes of what counts as a picture of a dataset."""
+_FARTHEST = 1e9
+"""No share of a picture is as large, and no id."""
 
 
 class Label(NamedTuple):
@@ -36,7 +40,7 @@ class Label(NamedTuple):
         """(N, length) the numbers in the lines.
 
         Raises:
-            SourceError: a line has not `length` of them, or a word in it is no finite number.
+            SourceError: a line has not `length` of them, or a word in it is no number, or none that a label can be.
         """
         for number, words in self.lines.items():
             if len(words) != length:
@@ -45,8 +49,10 @@ class Label(NamedTuple):
             table = np.array([*self.lines.values()], np.float64).reshape(-1, length)
         except ValueError as error:
             raise SourceError(f"{self.file}: holds a label that is no number: {error}") from None
-        if not np.isfinite(table).all():
-            raise SourceError(f"{self.file}: holds a label that is no number: nan or inf")
+        if not (np.abs(table) < _FARTHEST).all():
+            raise SourceError(
+                f"{self.file}: holds a label that is no number: nan, inf, or one of {_FARTHEST:g} or more"
+            )
         return table
 
 
@@ -89,7 +95,7 @@ class YoloDataset:
         """How many numbers a line has: the class, the box, and the keypoints."""
         return 5 + self.keypoints * self.dimensions
 
-    @property
+    @cached_property
     def classes(self) -> dict[int, str]:
         """Names by the classes' numbers; none where the file states none.
 
@@ -132,7 +138,7 @@ class YoloDataset:
         """The folders of pictures of a part, and lists of picture files, as the file states them."""
         root = self.path.parent / expanded(str(self.content.get("path") or "."))
         stated = self.content.get(split) or []
-        root = root if root.is_dir() else self.path.parent
+        root = root if os.path.isdir(root) else self.path.parent
         return [root / str(place) for place in (stated if isinstance(stated, list) else [stated])]
 
     def labels(self, split: str) -> Iterator[Label]:
@@ -142,10 +148,10 @@ class YoloDataset:
             SourceError: a folder or a list of the part is not there, or a file cannot be read.
         """
         for place in self.places(split):
-            if place.is_file():
+            if os.path.isfile(place):  # unlike Path.is_file, also says no to a name that is too long
                 pictures = [place.parent / line.strip() for line in read_text(place).splitlines() if line.strip()]
                 yield from (_label(picture, _text_of(picture)) for picture in pictures)
-            elif place.is_dir() or labels_of(place).is_dir():
+            elif os.path.isdir(place) or os.path.isdir(labels_of(place)):
                 yield from (_label(each, _text_of(each)) for each in _files(place) if _is_picture(each))
             else:
                 raise SourceError(
@@ -175,7 +181,7 @@ def picture_size(path: Path) -> tuple[int, int] | None:
     Raises:
         SourceError: it cannot be read.
     """
-    if not _is_picture(path) or not path.is_file():
+    if not _is_picture(path) or not os.path.isfile(path):
         return None
     from PIL import Image
 
@@ -188,7 +194,7 @@ def picture_size(path: Path) -> tuple[int, int] | None:
 
 
 def _label(picture: Path, file: Path) -> Label:
-    lines = read_text(file).splitlines() if file.is_file() else []
+    lines = read_text(file).splitlines() if os.path.isfile(file) else []
     return Label(picture, file, {number: words for number, line in enumerate(lines, 1) if (words := line.split())})
 
 
@@ -197,7 +203,7 @@ def _text_of(picture: Path) -> Path:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("*.*")) if folder.is_dir() else []
+    return sorted(folder.rglob("*.*")) if os.path.isdir(folder) else []
 
 
 def _is_picture(path: Path) -> bool:

@@ -61,7 +61,7 @@ class InspectedRun:
         self._lock, self._analysing = threading.Lock(), threading.Lock()
         self._corrections = Corrections.of(self.log)
         self._seen = self._stamps()
-        self._due, self._took = 0.0, 0.0
+        self._due = 0.0
         self._marks: tuple[int, list[Mark]] | None = None
         self._curves: OrderedDict[tuple[int, int], dict[str, Any]] = OrderedDict()
         self.state = self._state(int(4 * time.time()) % 2**31, self._read())

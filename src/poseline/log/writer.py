@@ -19,6 +19,16 @@ from poseline.log.records import Records, RunHeader
 from poseline.pose import Observation
 
 
+def write_all(file: FileIO, data: bytes) -> None:
+    """Write all of `data` to a file that has no buffer; one call may take only a part.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    while data:
+        data = data[file.write(data) :]  # a full disk takes a part, and says why only when asked for the rest
+
+
 class KeypointLog:
     """The journal at `path`, which must not exist yet; its first line is written at once.
 
@@ -141,9 +151,7 @@ class KeypointLog:
         if self._error is not None:
             raise self._error
         try:
-            written = self._file.write(line)
-            while written < len(line):  # a full disk takes a part, and says why only when asked for the rest
-                written += self._file.write(line[written:])
+            write_all(self._file, line)
         except OSError as error:
             raise self._failed(self._file.name, error) from error
 

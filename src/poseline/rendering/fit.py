@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
+from poseline.amounts import whole_in
 from poseline.errors import SettingsError
 from poseline.frame import Frame, Pixels, plane_pixels
 from poseline.luma import FULL_RANGE
@@ -39,7 +40,7 @@ class Size:
         found = re.fullmatch(r"(?:(\d+)x)?(\d+)(p?)", text.strip().lower())
         if found is None or bool(found[1]) == bool(found[3]):
             raise SettingsError(f"--size: {text!r} is not a size such as 1280x720 or 720p")
-        sides = [int(side) for side in (found[2], found[1]) if side]
+        sides = [whole_in(side) or 0 for side in (found[2], found[1]) if side]
         if not all(16 <= side <= _LARGEST for side in sides):
             raise SettingsError(f"--size: {text!r}: sides are from 16 to {_LARGEST} pixels")
         return cls(*(side // 2 * 2 for side in sides))

@@ -146,7 +146,3 @@ def _widened(first: float, last: float, limit: int) -> tuple[int, int]:
     """A stretch from `first` to `last`, made longer for a crop, within 0..`limit`."""
     middle, half = (first + last) / 2, ((last - first) * _CROP_GAIN + _CROP_MARGIN) / 2
     return max(0, int(middle - half)), min(limit, int(middle + half))
-
-
-def _cell(value: Any) -> Any:
-    return cell(str(value)) if isinstance(value, dict | str) else value

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from poseline.errors import OutputError, SettingsError, redact
 
@@ -25,6 +26,8 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
     WEBSOCKET: (),
 }
 """What may stand behind the question mark, for each protocol."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BLANK = re.compile(r"[\s\x00-\x1f\x7f]")
 _DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 _EXAMPLES = "osc://127.0.0.1:9000, udp://HOST:PORT, tcp://HOST:PORT, mqtt://HOST, lsl:, ws or - (standard output)"
 
@@ -93,21 +96,30 @@ def parse(address: str) -> Destination:
         return Destination(address)
     protocol, colon, _ = address.partition(":")
     protocol = protocol.strip().lower()
-    shown = redact(address)
+    shown = redact(_BLANK.sub(lambda sign: quote(sign[0]), address))  # a password that is one word is hidden whole
     if protocol in ("ws", "wss"):
         raise SettingsError(f"--send {shown}: a WebSocket is a part of the page's server; give --send ws and --serve")
     if not colon or protocol not in _OPTIONS:
         raise SettingsError(f"--send {shown}: expected one of {_EXAMPLES}")
+    malformed = f"--send {shown}: not an address; a port is a number from 1 to 65535"
+    _require_printable(shown, address)  # urlsplit leaves some control characters out without a word
     try:
         parts = urlsplit(address)
-        port = parts.port
-        options = dict(parse_qsl(parts.query, keep_blank_values=True))
     except ValueError:
-        raise SettingsError(f"--send {shown}: not an address; a port is a number from 1 to 65535") from None
-    if "@" in address[address.index(parts.netloc) + len(parts.netloc) :]:
+        raise SettingsError(malformed) from None
+    if "@" in parts.path + parts.query + parts.fragment:
+        if protocol == "lsl":
+            raise SettingsError(f"--send {shown}: an @ in the name; write it as %40")
         raise SettingsError(
-            f"--send {shown}: an @ behind the host; in a user name or password write / as %2F, # as %23"
+            f"--send {shown}: an @ behind the host; write it as %40, and in a user name or password / as %2F, # as %23"
         )
+    try:
+        port = parts.port or _DEFAULT_PORTS.get(protocol, 0)
+    except ValueError:
+        raise SettingsError(malformed) from None
+    if parts.fragment:
+        raise SettingsError(f"--send {shown}: what stands behind a # would be lost; write it as %23")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
     for option, value in options.items():
         if option not in _OPTIONS[protocol]:
             known = ", ".join(_OPTIONS[protocol]) or "none"
@@ -116,8 +128,10 @@ def parse(address: str) -> Destination:
             raise SettingsError(f"--send {shown}: {option} takes no value")
     path = unquote(parts.path).strip("/")
     if protocol == "lsl":
-        return Destination(protocol, path=path or unquote(parts.netloc), options=options)
-    port = port or _DEFAULT_PORTS.get(protocol, 0)
+        name = path or unquote(parts.netloc)
+        _require_printable(shown, name)
+        return Destination(protocol, path=name, options=options)
+    _require_printable(shown, path)
     if not parts.hostname or not port:
         raise SettingsError(f"--send {shown}: expected a host and a port, such as {protocol}://127.0.0.1:9000")
     if path and not protocol.startswith("mqtt"):
@@ -129,3 +143,8 @@ def parse(address: str) -> Destination:
         username=None if parts.username is None else unquote(parts.username),
         password=None if parts.password is None else unquote(parts.password),
     )  # fmt: skip
+
+
+def _require_printable(shown: str, text: str) -> None:
+    if sign := _CONTROL.search(text):
+        raise SettingsError(f"--send {shown}: {sign[0]!r} is a control character; leave it out")

@@ -26,6 +26,8 @@ _RATE = 5.0
 _IN_FLIGHT = 2
 """Messages that may wait for a slow broker."""
 _ROOT = "poseline"
+_LONGEST_TOPIC = 10_000
+"""Letters; MQTT allows 65,535 bytes, of which the camera's name needs some."""
 _OPENING = 2.0
 """Seconds for which the run's first frame waits for the broker."""
 _PATIENCE, _POLL = 0.25, 0.002
@@ -35,8 +37,12 @@ _FINISHING = 2.0
 
 
 def check(destination: Destination) -> None:
-    """Raise a SettingsError where paho-mqtt is not installed, or the rate cannot be."""
+    """Raise a SettingsError where paho-mqtt is not installed, or the rate or the topic cannot be."""
     destination.number("rate", _RATE, 0, 1000)
+    if "+" in destination.path or "#" in destination.path:
+        raise SettingsError(f"--send {destination}: {destination.path}: no topic has a + or a #")
+    if len(destination.path) > _LONGEST_TOPIC:
+        raise SettingsError(f"--send {destination}: a topic of more than {_LONGEST_TOPIC} letters")
     if find_spec("paho") is None:
         raise SettingsError(f"--send {destination}: needs paho-mqtt: pip install 'poseline[mqtt]'")
 
@@ -77,6 +83,7 @@ class MqttSender(Sender):
         client.on_disconnect = self._on_disconnect
         self._client = client
         try:
+            self.destination.host.encode("idna")  # what paho's own thread would end with
             client.connect_async(self.destination.host, self.destination.port)
         except ValueError as error:
             raise OutputError(f"--send {self.destination}: {error}") from error

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from poseline.amounts import whole_in
 from poseline.serve.feed import Feed, Shot
 from poseline.serve.h264 import H264
 from poseline.serve.pace import Pace
@@ -216,14 +217,16 @@ class Viewer:
     def _watch(self, wanted: dict[Any, Any]) -> bool:
         now, chosen = time.monotonic(), dict[int, _Watched]()
         for key, width in wanted.items():
-            known = isinstance(key, str) and key.isdecimal() and int(key) < len(self._hub.feeds)
-            if not known or not isinstance(width, int) or not 0 < width <= MOST_WIDTH:
+            number = whole_in(key) if isinstance(key, str) else None
+            if number is None or number >= len(self._hub.feeds):
                 return False
-            before = self._watched.get(int(key))
+            if not isinstance(width, int) or not 0 < width <= MOST_WIDTH:
+                return False
+            before = self._watched.get(number)
             if before is None:
                 before = _Watched(width, now, self._h264)
             before.width = width
-            chosen[int(key)] = before
+            chosen[number] = before
         self._watched = chosen
         return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -16,7 +17,9 @@ import av
 import orjson
 
 from poseline.errors import OutputError
+from poseline.log.writer import write_all
 from poseline.output.disk import RUN_RESERVE, free_bytes
+from poseline.output.numbered import numbered
 from poseline.overlay.writable import writable_yuv
 from poseline.serve.h264 import open_encoder
 
@@ -195,14 +198,13 @@ class Recorder(threading.Thread):
         _require_space(self._folder.parent)
         self._folder.mkdir(exist_ok=True)
         stem = f"{self._camera}-{time.strftime('%Y%m%d-%H%M%S')}"
-        path, number = self._folder / f"{stem}.ts", 2
-        while any(path.with_suffix(each).exists() for each in (".ts", ".mp4", ".jsonl")):  # the clock was set back
-            path, number = self._folder / f"{stem}-{number}.ts", number + 1
+        names = (numbered(self._folder / f"{stem}.ts", number) for number in itertools.count(1))
+        path = next(name for name in names if not _is_taken(name))
         container = av.open(str(path), "w", format="mpegts", options={"flush_packets": "1"})
         stream = container.add_mux_stream("h264", rate=30, width=self._size[0], height=self._size[1])
         stream.time_base = _TICK
         keypoints = path.with_suffix(".jsonl").open("wb", buffering=0)  # a kill costs the line that is being written
-        keypoints.write(orjson.dumps(self._run_record()) + b"\n")
+        write_all(keypoints, orjson.dumps(self._run_record()) + b"\n")
         self._open = _Open(path, container, stream, keypoints, coded[0].ticks)
         for each in coded:
             self._write(each)
@@ -220,7 +222,7 @@ class Recorder(threading.Thread):
             packet.stream, packet.time_base, packet.is_keyframe = now.stream, _TICK, coded.key
             packet.pts = packet.dts = coded.ticks
             now.container.mux(packet)
-        now.keypoints.write(coded.record + b"\n")
+        write_all(now.keypoints, coded.record + b"\n")
         now.last, now.frames = coded.ticks, now.frames + 1
 
     def _finish(self, on: list[_Coded] | None = None) -> None:
@@ -297,6 +299,11 @@ class Recorder(threading.Thread):
         words = f"the recording ended: {error}{kept}"
         log.warning("%s: %s", self._camera, words)
         self._on_change(words, None)
+
+
+def _is_taken(path: Path) -> bool:
+    """Whether there is a recording of this name: the clock was set back."""
+    return any(path.with_suffix(suffix).exists() for suffix in (".ts", ".mp4", ".jsonl"))
 
 
 def _size(path: Path) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from poseline.errors import OutputError, SettingsError
+from poseline.errors import OutputError
 from poseline.output import given_folder, numbered_folder, save_image
 from poseline.verification.pictures import side_by_side
 from poseline.verification.report import write_json
@@ -34,10 +34,7 @@ class Files:
 
         Raises:
             OutputError: it cannot be made, or holds a verification and `overwrite` is off.
-            SettingsError: it is standard output.
         """
-        if str(folder) == "-":
-            raise SettingsError("-o -: results are several files, which cannot go to standard output; name a folder")
         folder, made = numbered_folder(f"verify-{name}") if folder is None else given_folder(folder)
         if (folder / JSON).exists() and not overwrite:
             raise OutputError(f"{folder} holds a verification already; --overwrite replaces it")

@@ -30,6 +30,7 @@ from poseline.workers.executor import POLL_SECONDS, Ended, Executor, OnProgress
 from poseline.workers.worker import Outcome, UnitLost, Work, Worker, WorkerDied
 
 _OLDEST = 2, 60
+_PORT_DIGITS = 5
 _CONNECT_SECONDS = 10.0
 _RETRIES = 3
 """How often Ray runs a unit again whose machine died."""
@@ -337,7 +338,7 @@ def _check_reachable(on: str, address: str) -> None:
         SettingsError: the address is none, or nothing answers there.
     """
     host, _, port = address.rpartition("://")[2].rpartition("@")[2].partition("?")[0].rpartition(":")
-    if not host or not port.isdecimal():
+    if not host or not port.isdecimal() or len(port) > _PORT_DIGITS:
         raise SettingsError(f"--on {on}: {address.rpartition('@')[2]} is no HOST:PORT")  # before an @: a password
     if address.startswith("ray://"):
         require("grpcio", "--on ray://", module="grpc", install="'poseline[ray]'")
