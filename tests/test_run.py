@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from media_worlds import (
+    WAIT,
     ScriptedSource,
     estimator,
     number_in,
@@ -304,11 +305,21 @@ def test_the_age_of_a_live_frame_is_bounded(tmp_path: Path) -> None:
 
 
 def test_a_fast_model_drops_nothing_of_a_camera(tmp_path: Path) -> None:
-    """Each frame comes when the one before it has been seen through, as soon as that may be on this machine."""
-    written: list[int] = []
-    source = ScriptedSource(30, live=True, step=lambda number: until(lambda: len(written) == number))
-    report = recorded(source, tmp_path / "out", on_frame=lambda observation, _: written.append(observation.frame.index))
+    """Each frame comes when the network has the one before it, which is not written until the network has this one."""
+    begun: list[int] = []
+    both: list[bool] = []
+
+    def script(pixels: Pixels) -> NDArray[np.float32]:
+        begun.append(len(begun))
+        return one_person(pixels)
+
+    def written(observation: Observation, _: RunReport) -> None:
+        both.append(until(lambda: len(begun) > min(observation.frame.index + 1, 29), WAIT if all(both) else 0))
+
+    source = ScriptedSource(30, live=True, step=lambda number: until(lambda: len(begun) == number))
+    report = recorded(source, tmp_path / "out", estimator(script), on_frame=written)
     assert (report.counts.processed, report.counts.dropped) == (30, 0)
+    assert all(both)
 
 
 def test_every_frame_of_a_camera_when_asked(tmp_path: Path) -> None:
