@@ -2,8 +2,9 @@
 
     python tools/soak/process_kills.py [--kills 60] [--seed 1] [--kinds drawing,...] [--json FILE]
 
-A run with a second process that draws and encodes, and two that look for poses in pieces of the clip; a run with a
-window (needs Xvfb); a batch with two workers; and a batch on Ray (needs Ray). Killed is, as `--kinds` says:
+A run with second processes that draw and encode, and two that look for poses in pieces of the clip; a run with one that
+draws; a run with a window (needs Xvfb); a batch with two workers; and a batch on Ray (needs Ray). What is killed, by
+`--kinds`:
 
 - `drawing`, `piece`: that process; the run must end with exit code 4 or 1, one line, and a log that is whole so far;
 - `main`: the run's own process; the others must end by themselves, and the video may lack 0.2 s of the log;
@@ -122,7 +123,8 @@ def _command(process: psutil.Process) -> list[str]:
 def kill_one(place: Path, kind: str, chance: random.Random) -> tuple[str, float]:
     """Kill the process that draws, one that looks for poses, or the run's own; what is wrong, and the video lost."""
     out = place / "out"
-    killed = Killed([*RUN, "-o", str(out), "--jobs", "2"], patched=True)
+    pieces = "1" if kind == "main" else "2"  # of a recording in pieces, a kill of all costs those in work
+    killed = Killed([*RUN, "-o", str(out), "--jobs", pieces], patched=True)
     least = chance.randrange(2, 190)
     running = killed.wait_until(lambda: logged(out) >= least)
     time.sleep(chance.random() / 20)
