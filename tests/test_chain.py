@@ -165,7 +165,9 @@ def test_a_slow_consumer_makes_a_file_wait() -> None:
 
 @pytest.mark.parametrize("hung", ["capture", "inference", "tracking"])
 def test_a_stage_that_hangs_is_found_and_named(hung: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(import_module("poseline.pipeline.chain"), "_JOIN_SECONDS", 0.2)
+    module: Any = import_module("poseline.pipeline.chain")
+    monkeypatch.setattr(module, "_JOIN_SECONDS", 0.2)
+    monkeypatch.setattr(module, "_STALL_TIMEOUT_STEP", 5 * module._STALL_TIMEOUT_STEP)  # a second, on any machine
     release = threading.Event()
 
     def hang(items: Iterator[int]) -> Generator[int, None, None]:

@@ -355,7 +355,7 @@ def test_a_disk_that_takes_long_does_not_hold_up_the_pictures(tmp_path: Path, mo
 
     def slow(_: int) -> None:
         began.set()
-        in_time.append(written.wait(20))
+        in_time.append(written.wait(60))
 
     monkeypatch.setattr(os, "fdatasync", slow, raising=False)
     writer = VideoWriter(tmp_path / "out.mp4", SETTINGS)
