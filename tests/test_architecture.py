@@ -105,7 +105,7 @@ MAY_IMPORT = {
         "workers",
         "startup",
     },
-    "cluster": BASE | {"batch", "cache", "capture", "inference", "output", "workers"},
+    "cluster": BASE | {"batch", "cache", "capture", "inference", "output", "pieces", "session", "workers"},
     "manifest": BASE | {"atomic", "capture", "log", "output"},
     "cli": BASE | ROOMS | {"commands", "pipeline", "terminal", "doctor", "bench", "batch", "cluster", "serve"},
     "workers": {"", "errors", "interruption", "optional"},

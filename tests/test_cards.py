@@ -151,7 +151,7 @@ def test_auto_has_a_job_for_each_card_at_least(machine_has: Any, monkeypatch: py
     for count, jobs in ((8, 8), (1, 2)):
         machine_has(count)
         assert batch._jobs(0, True, "cuda", local=True) == jobs
-    assert pieces.worker_count(0, "cuda NVIDIA H100", 2) == 2
+    assert pieces.worker_count(0, "cuda NVIDIA H100", 2, 1_000) == 2
 
 
 def test_a_workers_only_card_is_its_first(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from media_worlds import WAIT, stage_threads, until
 from poseline.errors import StageStalled
 from poseline.pipeline import Overflow, chain
-from poseline.pipeline.chain import Stage, Work
+from poseline.pipeline.chain import Stage, Work, single_threaded
 
 NAMES = ("inference", "tracking", "overlay")
 
@@ -61,11 +62,22 @@ class World:
             raise Torn(name)
 
 
+@contextmanager
+def opened(world: World, depth: int, overflow: Overflow) -> Iterator[Iterator[Any]]:
+    if not depth:
+        with single_threaded(world.source(), world.stages()) as items:
+            assert not stage_threads()
+            yield items
+        return
+    with chain(world.source(), world.stages(), depth=depth, overflow=overflow, stall_timeout=WAIT) as (items, _):
+        yield items
+
+
 def consume(world: World, depth: int = 2, overflow: Overflow = Overflow.WAIT, end: int | None = None) -> list[int]:
-    """Every item, as the caller's thread gets it; at item `end` the consumer itself raises."""
+    """Every item, as the caller's thread gets it; at item `end` the consumer itself raises. Depth 0: on one thread."""
     seen: list[int] = []
     try:
-        with chain(world.source(), world.stages(), depth=depth, overflow=overflow, stall_timeout=WAIT) as (items, _):
+        with opened(world, depth, overflow) as items:
             for item in items:
                 if item == end:
                     raise Torn("output")
@@ -76,7 +88,7 @@ def consume(world: World, depth: int = 2, overflow: Overflow = Overflow.WAIT, en
     return seen
 
 
-@pytest.mark.parametrize("depth", [1, 2, 7])
+@pytest.mark.parametrize("depth", [0, 1, 2, 7])
 def test_all_items_come_in_order_and_nothing_is_left(depth: int) -> None:
     world = World()
     assert consume(world, depth) == list(range(30))
@@ -84,7 +96,7 @@ def test_all_items_come_in_order_and_nothing_is_left(depth: int) -> None:
     assert not stage_threads()
 
 
-@pytest.mark.parametrize("depth", [1, 4])
+@pytest.mark.parametrize("depth", [0, 1, 4])
 @pytest.mark.parametrize("at", [0, 10, 29])
 @pytest.mark.parametrize("broken", ["capture", *NAMES])
 def test_an_error_anywhere_comes_behind_the_items_before_it(broken: str, at: int, depth: int) -> None:
@@ -97,9 +109,10 @@ def test_an_error_anywhere_comes_behind_the_items_before_it(broken: str, at: int
 
 @pytest.mark.parametrize("count", [30, None])
 @pytest.mark.parametrize("end", [0, 10])
-def test_an_error_of_the_consumer_stops_the_rest(end: int, count: int | None) -> None:
+@pytest.mark.parametrize("depth", [0, 2])
+def test_an_error_of_the_consumer_stops_the_rest(depth: int, end: int, count: int | None) -> None:
     world = World(count)
-    assert consume(world, end=end) == [*range(end), -1]
+    assert consume(world, depth, end=end) == [*range(end), -1]
     assert sorted(world.left) == sorted(("capture", *NAMES))
     assert not stage_threads()
 

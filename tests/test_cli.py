@@ -87,7 +87,7 @@ def test_a_picture_is_told_as_the_tutorial_tells_it(picture: Path, builtin: Path
 
 def test_what_is_logged_is_one_line_where_nobody_watches() -> None:
     code = (
-        "import logging\nfrom poseline.batch import show_log\nshow_log()\n"
+        "import logging\nfrom poseline.batch import show_log\nshow_log()\nshow_log()\n"
         "logging.getLogger('poseline').info('kept in %s', '/a path[0]/' + 'x' * 200)"
     )
     done = scripted(code)

@@ -24,14 +24,17 @@ from media_worlds import until, write_clip
 from output_worlds import SAMPLES
 from poseline import __version__
 from poseline.batch import run_batch
-from poseline.cluster import CarriedFile, NodeFiles, NodeUnit, NodeWork, SourcesOnCluster, check
+from poseline.cluster.cluster import check
+from poseline.cluster.node import CarriedFile, NodeFiles
+from poseline.cluster.sources import NodeUnit, NodeWork, SourcesOnCluster
 from poseline.errors import ModelError, SettingsError
 from poseline.interruption import Interruption
 from poseline.log import read_log
 from poseline.manifest import read_status
+from poseline.pieces import PieceWorkers
 from poseline.request import RunRequest
 from poseline.settings import Settings, load
-from poseline.workers import Executor, ProcessExecutor, Work, WorkerDied
+from poseline.workers import Executor, Outcome, ProcessExecutor, Work, WorkerDied
 from poseline.workers import ray as on_ray
 from poseline.workers.executor import Ended, OnProgress
 from poseline.workers.ray import MachineDied, Mailbox, RayCluster, RayExecutor
@@ -83,6 +86,9 @@ class OtherMachines:
         made = OnProcesses(out, 1, 0, None)
         made.as_seen = self._as_seen
         return made, NodeWork(NodeFiles.of(requests[0].settings), cards=0)
+
+    def pieces(self, request: RunRequest, interruption: Interruption) -> PieceWorkers:
+        raise NotImplementedError
 
 
 def reaches_results(unit: NodeUnit) -> NodeUnit:
@@ -307,6 +313,39 @@ def test_a_task_runs_its_unit_in_a_worker_that_stays_and_gives_up_after_some_tri
         for each in on_ray._kept.values():
             each.close()
         on_ray._kept.clear()
+
+
+class Tasks:
+    """Stands for a function that Ray runs elsewhere: each is done as soon as somebody waits for it."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+
+    def remote(self, *arguments: Any) -> str:
+        self.begun.append(arguments[2])
+        return self.begun[-1]
+
+
+def test_a_task_begins_when_it_may(fake_ray: Any) -> None:
+    tasks = Tasks()
+    mailbox = types.SimpleNamespace(remote=lambda: Actor(Mailbox()))
+    fake_ray.remote = lambda **_: lambda what: mailbox if what is Mailbox else tasks
+    fake_ray.put = lambda work: work
+    fake_ray.wait = lambda begun, **_: (begun[:1], begun[1:])
+    fake_ray.get = lambda got, **_: got if isinstance(got, list) else Outcome(got)
+    fake_ray.kill = lambda _: None
+    fake_ray.exceptions = types.SimpleNamespace(RayError=OSError)
+    refused, ended, ahead = iter([True, True]), list[int](), list[int]()
+
+    def join(index: int, _: Outcome) -> None:
+        ahead.append(len(tasks.begun) - len(ended))
+        ended.append(index)
+
+    executor = RayExecutor(1, may_begin=lambda index: not next(refused, False) and index < len(ended) + 3)
+    units = [f"unit {number}" for number in range(7)]
+    outcomes = executor.run(units, Echo(), Interruption(), lambda *_: None, join)
+    assert [outcome.result for outcome in outcomes] == tasks.begun == units
+    assert ahead == [3, 3, 3, 3, 3, 2, 1]
 
 
 @pytest.mark.system("ray")

@@ -68,6 +68,7 @@ def test_it_works_where_any_one_package_is_missing(name: str, module: str) -> No
     else:
         assert f"{name} is not installed" in found["packages"]
         assert f"pip install '{name}" in found["packages"]
+    assert re.fullmatch(r"not installed (→|->) see packages *\n", found["torch"]), "how to get it is said once"
     broken = {topic for topic in found if "cannot be examined" in found[topic]}
     assert all(module in found[topic] for topic in broken)
     assert {"system", "cpu", "gpu", "versions"}.isdisjoint(broken)
@@ -78,8 +79,9 @@ def test_it_names_packages_that_cannot_be_imported_and_survives_those_that_crash
     (tmp_path / "openvino.py").write_text("import os; os.abort()")
     (tmp_path / "polars.py").write_text("raise OSError('libGL.so.1: no such\\nfile')")
     (tmp_path / "scipy.py").write_text("import sys; sys.exit(3)")
+    (tmp_path / "onnxruntime.py").write_text("raise ImportError('its parts do not fit together')")
     few = "from poseline import doctor\n" + "for name in ('torch', 'ultralytics'): del doctor.LARGE[name]\n"
-    few += "doctor.OPTIONAL.clear()\ndoctor._torch = doctor._int8 = tuple\n"
+    few += "del doctor.OPTIONAL['nncf']\ndoctor._torch = doctor._int8 = tuple\n"
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     done = python(few + WITHOUT, "nothing", "doctor", PYTHONPATH=path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -87,9 +89,16 @@ def test_it_names_packages_that_cannot_be_imported_and_survives_those_that_crash
     assert "openvino cannot be imported: it ends the process (-6)" in found["packages"].replace("(3)", "(-6)")
     assert "polars cannot be imported: OSError: libGL.so.1: no such file" in found["packages"]
     assert "scipy cannot be imported: SystemExit: 3" in found["packages"]
-    assert len(found["packages"].splitlines()) == 3
+    assert "onnxruntime cannot be imported: ImportError: its parts do not fit together" in found["packages"]
+    assert len(found["packages"].splitlines()) == 4
+    assert found["onnx"].strip() == "cannot be examined: onnxruntime cannot be imported → see packages"
     assert "cannot be examined" in found["openvino"]
     assert "PyAV" in found["ffmpeg"]
+
+
+def test_packages_that_cannot_be_tried_are_not_all_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_run_python", lambda *_: ("no process can be started", ""))
+    assert "no process can be started" in doctor._packages()[0].text
 
 
 @pytest.mark.parametrize(("version", "named"), [("19.0.2", True), ("16.1", True), ("17", False), ("18.99.1", False)])

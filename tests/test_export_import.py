@@ -55,6 +55,12 @@ def test_gaps_and_sizes_of_pictures_come_back_too(tmp_path: Path) -> None:
     assert read_log(tmp_path / "d.jsonl").gaps == [Gap(0.1, round(video.times[6], 6), "cable")]
 
 
+@pytest.mark.parametrize("ended", ["complete", "interrupted", "failed", "killed"])
+def test_how_a_run_ended_comes_back_too(ended: str, run: Path, tmp_path: Path) -> None:
+    write_tracks(tmp_path / "again.jsonl", replace(read_tracks(run / "keypoints.jsonl"), ended=ended))
+    assert read_tracks(tmp_path / "again.jsonl").ended == ended
+
+
 def test_times_that_are_not_known_are_not_written(run: Path, tmp_path: Path) -> None:
     tracks = read_tracks(run / "keypoints.jsonl")
     with pytest.raises(OutputError, match="times of some frames are not known"):

@@ -20,12 +20,13 @@ import pytest
 from media_worlds import WAIT, write_clip
 from poseline import batch
 from poseline.capture import Location
-from poseline.errors import OutputError, SourceError
+from poseline.errors import ModelError, OutputError, SourceError
 from poseline.interruption import Interruption
 from poseline.log import Log, read_log
 from poseline.manifest import MANIFEST_NAME, Manifest, read_status
 from poseline.output.lock import FolderLock
 from poseline.settings import Settings, load
+from poseline.workers.worker import STOP_TIMEOUT
 
 FRAMES = 3
 
@@ -122,6 +123,23 @@ def test_pictures_are_known_by_all_their_names_sizes_and_times(tmp_path: Path) -
         assert [location.name for location in manifest.plan(sources[:1], settings)] == ["one"]
 
 
+def test_names_that_are_no_utf_8_are_known_again(tmp_path: Path) -> None:
+    odd, other = tmp_path / "caf\udce9.mp4", tmp_path / "caf\udce9.png"
+    sources = [
+        Location(odd.stem, video=odd),
+        Location(odd.stem, pictures=(other,)),
+        Location("pictures", pictures=(other, tmp_path / "b.png")),
+    ]
+    settings = chosen(tmp_path / "out")
+    with Manifest(tmp_path / "out") as manifest:
+        planned = manifest.plan(sources, settings)
+        assert [location.name for location in planned] == ["caf-", "caf--2", "pictures"]
+        for location in planned:
+            manifest.record(location, "done")
+    with Manifest(tmp_path / "out") as manifest:
+        assert manifest.plan(sources, settings) == []
+
+
 def test_a_models_own_file_is_part_of_the_settings(tmp_path: Path, clips: Path) -> None:
     model = tmp_path / "model.onnx"
     location = batch.with_unique_names(_located(clips))[0]
@@ -179,6 +197,26 @@ def test_one_that_is_whole_at_the_second_try_is_done(
     monkeypatch.setattr(batch, "run_source", flaky)
     assert start(clips, tmp_path / "out", retry=1) == (0, ["clip0", "clip1", "clip2", "clip1"])
     assert tries == {"clip0": 1, "clip1": 2, "clip2": 1}
+
+
+def test_what_is_wrong_for_all_is_not_made_good_by_another_try_of_one(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = list[str]()
+    real = batch.run_source
+
+    def flaky(request: Any, *rest: Any, **named: Any) -> Any:
+        run.append(request.source.name)
+        if run == ["clip0"]:
+            raise SourceError("the share was away for a moment")
+        if run[-1] == "clip1":
+            raise ModelError("the network cannot be run")
+        return real(request, *rest, **named)
+
+    monkeypatch.setattr(batch, "run_source", flaky)
+    assert batch.run_batch([str(clips)], chosen(tmp_path / "out"), Interruption(), retry=1) == 5
+    assert run == ["clip0", "clip1"]
+    assert dict(read_status(tmp_path / "out").states) == {"failed": 1, "waiting": 2}
 
 
 def test_a_single_source_is_a_batch_where_one_is_asked_for(clips: Path, tmp_path: Path) -> None:
@@ -247,6 +285,22 @@ def test_one_process_at_a_time(clips: Path, tmp_path: Path) -> None:
         start(clips, tmp_path / "out")
 
 
+def test_a_manifest_that_cannot_be_read_is_an_error_of_the_output(clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / MANIFEST_NAME).mkdir(parents=True)
+    with pytest.raises(OutputError, match=r"batch\.jsonl: cannot be read: .*try another -o"):
+        batch.run_batch([str(clips)], chosen(out), Interruption())
+    assert os.listdir(out) == [MANIFEST_NAME], "it is given free"
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that nobody can read from its beginning")
+def test_a_model_that_cannot_be_read_is_an_error_of_the_model(clips: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model.onnx"
+    model.symlink_to("/proc/self/mem")
+    settings = load(overrides={"inference": {"model": str(model)}, "output": {"directory": tmp_path / "out"}})
+    assert batch.run_batch([str(clips)], settings, Interruption()) == 5
+
+
 def test_the_status_of_no_batch_says_so(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="name the folder that a batch was given"):
         read_status(tmp_path)
@@ -263,8 +317,8 @@ def command(*words: str) -> list[str]:
         {"type": "source", "source": 5, "folder": "clip", "settings": "x"},
         {"type": "source", "source": "clip.mp4", "folder": "clip", "settings": "x", "frames": "many"},
         {"type": "source", "source": "clip.mp4", "folder": "clip", "settings": "x", "size": []},
-        {"type": "start"},
-        {"type": "start", "time": None},
+        {"type": "start", "time": 1.0, "sources": 3},
+        {"type": "start", "time": None, "sources": 3, "kept": 0},
     ],
 )
 def test_a_line_that_was_garbled_is_passed_over(line: dict[str, Any], clips: Path, tmp_path: Path) -> None:
@@ -308,6 +362,28 @@ def test_a_batch_waits_for_the_workers_of_one_that_was_killed(clips: Path, tmp_p
     release.start()
     assert start(clips, out) == (0, ["clip0", "clip1", "clip2"])
     release.join()
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_ends_the_wait_for_a_folder_that_is_in_use(jobs: str, clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "clip2").mkdir(parents=True)
+    (out / MANIFEST_NAME).write_text("")
+    lock = FolderLock(out / "clip2")
+    words = command("batch", str(clips), "-o", str(out), "-m", "builtin", "--imgsz", "64", "--no-video", "--jobs", jobs)
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + WAIT
+        while _ended(out) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(1.0)  # the third has been opened, and waits
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=WAIT)
+        assert time.monotonic() - began < STOP_TIMEOUT / 4
+    lock.release()
+    assert process.returncode == 130
+    assert "clip2" not in errors, "it did not fail"
+    assert dict(read_status(out).states) == {"done": 2, "waiting": 1}
 
 
 def test_many_sources_are_told_briefly_and_killed_starts_are_gone_on_with(tmp_path: Path) -> None:

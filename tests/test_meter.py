@@ -45,6 +45,20 @@ def test_the_cpu_is_the_threads_own() -> None:
     assert 0.06 <= meter.cpu < 0.1
 
 
+def test_stages_of_one_thread_are_charged_their_own_cpu() -> None:
+    def busily(items: Iterator[int]) -> Generator[int, None, None]:
+        for item in items:
+            until = time.thread_time() + 0.02
+            while time.thread_time() < until:
+                pass
+            yield item
+
+    first, second = Meter("first"), Meter("second")
+    list(second.measured(busily)(first.measured(busily)(iter(range(3)))))
+    assert 0.06 <= first.cpu < 0.1
+    assert 0.06 <= second.cpu < 0.1
+
+
 def test_a_source_is_charged_all_of_it() -> None:
     meter = Meter("capture")
 

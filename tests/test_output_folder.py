@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -105,6 +106,25 @@ def test_results_are_never_replaced_unasked(result: str) -> None:
     assert sorted(os.listdir("old")) == [result.partition("/")[0]]
 
 
+@pytest.mark.parametrize(
+    ("left", "remedy"),
+    [
+        (["annotated.piece-1", "annotated.piece-2.part"], "another folder with -o; .*`poseline render` draws it"),
+        (["annotated.mp4.part", "annotated.piece-4.part"], "another folder with -o; `poseline recover` makes"),
+        (["annotated.mp4.part"], "another folder with -o; `poseline recover` makes"),
+        (["annotated-2.mp4.part"], "another folder with -o$"),
+        (["annotated-2.mp4.part", "annotated.piece-4"], "another folder with -o; .*`poseline render` draws it"),
+        (["annotated.mp4"], "another folder with -o$"),
+    ],
+)
+def test_what_a_killed_run_has_left_is_told_with_what_helps(left: list[str], remedy: str) -> None:
+    Path("old").mkdir()
+    for name in ("keypoints.jsonl", *left):
+        (Path("old") / name).write_bytes(b"\0\0\0\x08moov" if name == "annotated.mp4.part" else b"")
+    with pytest.raises(OutputError, match=remedy):
+        prepare(Path("old"), "clip", False, [])
+
+
 def test_overwrite_removes_our_results_and_nothing_else() -> None:
     others = ["annotated.mp4.bak", "notes.txt", "my-annotated.mp4", "summary.json.old", "pictures"]
     Path("old").mkdir()
@@ -183,6 +203,19 @@ def test_a_full_disk_is_refused_before_the_run(monkeypatch: pytest.MonkeyPatch) 
     assert not Path("new").exists()
 
 
+def test_what_an_earlier_run_left_stays_where_the_disk_is_full_without_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("old").mkdir()
+    Path("old/annotated.mp4").write_bytes(bytes(300))
+    monkeypatch.setattr(folder_module, "free_bytes", lambda _: 900)
+    monkeypatch.setattr(folder_module, "START_RESERVE", 1201)
+    with pytest.raises(OutputError, match="are free on its disk"):
+        prepare(Path("old"), "clip", True, [])
+    assert Path("old/annotated.mp4").stat().st_size == 300
+    monkeypatch.setattr(folder_module, "START_RESERVE", 1200)
+    with prepare(Path("old"), "clip", True, []):
+        assert not Path("old/annotated.mp4").exists(), "it makes the room that is needed"
+
+
 def test_a_second_process_is_refused_until_the_first_is_gone() -> None:
     with hold(Path("run")) as child:
         assert child.stdout is not None
@@ -229,11 +262,22 @@ def test_a_lock_that_its_holder_removes_while_we_wait_for_it_is_not_taken(monkey
 def test_a_folder_that_is_called_like_a_format_and_holds_something_else_stays(tmp_path: Path) -> None:
     (tmp_path / "keypoints.yolo").mkdir()
     (tmp_path / "keypoints.yolo" / "thesis.txt").write_text("years of work")
-    with pytest.raises(OutputError, match=r"already holds keypoints\.yolo"):
+    (tmp_path / "annotated.mp4").write_text("precious")
+    with pytest.raises(OutputError, match=r"already holds annotated\.mp4, keypoints\.yolo"):
         prepare(tmp_path, "clip", False, [])
     with pytest.raises(OutputError, match="holds something else than yolo, and is not removed"):
         prepare(tmp_path, "clip", True, [])
     assert (tmp_path / "keypoints.yolo" / "thesis.txt").read_text() == "years of work"
+    assert (tmp_path / "annotated.mp4").read_text() == "precious", "nothing is removed where not all can be"
+
+
+@pytest.mark.parametrize("name", ["annotated.mp4", "summary.json", "keypoints.csv", "keypoints-2.jsonl"])
+def test_a_folder_that_is_called_like_a_file_of_a_run_stays(name: str) -> None:
+    (Path("old") / name).mkdir(parents=True)
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match=re.escape(name)):
+            prepare(Path("old"), "clip", overwrite, [])
+        assert os.listdir("old") == [name]
 
 
 def test_a_folder_that_somebody_removes_meanwhile_holds_nothing() -> None:

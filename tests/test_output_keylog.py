@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from io import FileIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -421,6 +425,44 @@ def test_what_is_no_log_is_refused(content: bytes | None, why: str, tmp_path: Pa
         (tmp_path / "log.jsonl").write_bytes(content)
     with pytest.raises(SourceError, match=rf"log\.jsonl: .*{why}"):
         read_log(tmp_path / "log.jsonl")
+
+
+class FewAtATime(FileIO):
+    """A file of which the system takes a few bytes in one call."""
+
+    def write(self, data: Any) -> int:
+        return super().write(bytes(data)[:7])
+
+
+def test_a_line_that_is_taken_in_many_parts_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    with KeypointLog(path, header()) as log:
+        log._file.close()
+        log._file = FewAtATime(path, "ab")
+        log.frame(seen(3, two_persons()))
+    assert [record["type"] for record in lines(path)] == ["run", "frame"]
+
+
+class LostAtTheEnd(FileIO):
+    """A file on a network file system that is full: it says so when the file is closed."""
+
+    def close(self) -> None:
+        was_open = not self.closed
+        super().close()
+        if was_open:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_what_is_lost_when_a_log_is_closed_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    log = KeypointLog(path, header())
+    log._file.close()
+    log._file = LostAtTheEnd(path, "ab")
+    with pytest.raises(OutputError, match=rf"log\.jsonl: .* cannot be written: {os.strerror(errno.ENOSPC)}"):
+        log.close()
+    log._file = LostAtTheEnd(path, "ab")
+    with pytest.raises(KeyError, match="first"), log:
+        raise KeyError("first")
 
 
 def test_a_log_that_somebody_removes_meanwhile_is_told(tmp_path: Path) -> None:

@@ -203,7 +203,14 @@ def test_what_cannot_be_recovered_is_said(content: bytes | None, why: str, tmp_p
 
 
 def test_a_folder_without_a_part_has_nothing_to_recover(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="found none"):
+    with pytest.raises(SourceError, match="found none: its videos were finished, or not begun"):
+        recover(tmp_path)
+
+
+def test_pieces_that_were_not_joined_are_no_video(tmp_path: Path) -> None:
+    (tmp_path / "annotated.piece-1").touch()
+    (tmp_path / "annotated.piece-2.part").touch()
+    with pytest.raises(SourceError, match=f"`poseline render {tmp_path}` draws the video from the log"):
         recover(tmp_path)
 
 
@@ -220,6 +227,15 @@ def test_a_journals_torn_line_is_left_out_of_a_copy(part: Path) -> None:
     assert saved.journal.read_bytes() == whole
     assert journal.read_bytes() == torn
     assert saved.lost_seconds == pytest.approx((100 - saved.frames) / 30, abs=1e-5)
+
+
+def test_a_journal_that_was_recovered_before_is_said_before_anything_is_written(part: Path) -> None:
+    part.with_name("keypoints.jsonl").write_bytes(b'{"type":"run"}\n{"type":"frame","fra')
+    part.with_name("keypoints-recovered.jsonl").write_text("precious")
+    with pytest.raises(OutputError, match=r"keypoints-recovered\.jsonl is already there"):
+        recover(part)
+    assert not part.with_suffix("").exists()
+    assert part.with_name("keypoints-recovered.jsonl").read_text() == "precious"
 
 
 def test_a_whole_journal_needs_no_copy(part: Path) -> None:

@@ -335,6 +335,20 @@ def test_a_file_deleted_under_us_is_an_error(tmp_path: Path, monkeypatch: pytest
         writer.write(next(frames))
 
 
+def test_a_folder_that_is_renamed_is_an_error_of_the_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "_INTERVAL", 0.0)
+    (tmp_path / "run").mkdir()
+    writer = VideoWriter(tmp_path / "run" / "out.mp4", SETTINGS)
+    frames = pictures(range(20), THIRTIETH)
+    writer.write(next(frames))
+    (tmp_path / "run").rename(tmp_path / "other")
+    for _ in range(2):
+        with pytest.raises(OutputError, match=r"run/out\.mp4: the video cannot be written: No such file"):
+            writer.write(next(frames))
+    writer.close()
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["out.mp4.part"]
+
+
 def test_a_disk_that_fills_up_closes_the_recording_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "_INTERVAL", 0.0)
     writer = VideoWriter(tmp_path / "out.mp4", SETTINGS)
@@ -424,7 +438,7 @@ from poseline.errors import OutputError
 from poseline.output import VideoWriter
 from poseline.settings import OutputSettings
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, 2 * (int(sys.argv[2]),))
 noise = np.random.default_rng(0)
 writer = VideoWriter(Path(sys.argv[1]), OutputSettings())
 errors = []
@@ -443,11 +457,16 @@ print(errors[0][1])
 """
 
 
+def on_full_disk(path: Path, size: int) -> list[str]:
+    """Which picture failed, and what was said, where so many bytes fit."""
+    command = [sys.executable, "-c", FULL_DISK, str(path), str(size)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size to stand for a full disk")
 def test_a_full_disk_is_told_and_what_was_written_is_recovered(tmp_path: Path) -> None:
     path = tmp_path / "annotated.mp4"
-    child = subprocess.run([sys.executable, "-c", FULL_DISK, path], capture_output=True, text=True, check=True)
-    written, message = child.stdout.splitlines()
+    written, message = on_full_disk(path, 150_000)
     assert f"{path}: " in message
     assert os.strerror(27) in message
     assert f"{path}.part" in message
@@ -455,6 +474,12 @@ def test_a_full_disk_is_told_and_what_was_written_is_recovered(tmp_path: Path) -
     saved = recover(path.with_name("annotated.mp4.part"))
     assert int(written) - saved.frames <= 6, "a fifth of a second"
     assert decoded(path) == saved.frames > 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size to stand for a full disk")
+def test_a_disk_that_is_full_from_the_beginning_has_nothing_to_recover(tmp_path: Path) -> None:
+    _, message = on_full_disk(tmp_path / "annotated.mp4", 100)
+    assert message == f"{tmp_path / 'annotated.mp4'}: the video cannot be written: {os.strerror(27)}"
 
 
 def test_time_stamps_are_exact_where_the_rate_varies_and_sound_ends_fragments(tmp_path: Path) -> None:

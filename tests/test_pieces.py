@@ -6,6 +6,9 @@ import json
 import logging
 import os
 import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,10 +17,10 @@ import pytest
 
 from media_worlds import write_clip
 from output_worlds import decoded, seconds
-from poseline import batch, pieces, session
+from poseline import batch, inference, pieces, session
 from poseline.capture import VideoFile, locate
 from poseline.capture.key_frames import Uncuttable, cuts, key_times
-from poseline.errors import PoselineError, SettingsError
+from poseline.errors import ModelError, PoselineError, SettingsError, StageStalled
 from poseline.interruption import Interruption
 from poseline.machine import cores
 from poseline.request import RunRequest
@@ -69,8 +72,39 @@ def test_a_file_without_an_index_has_fewer_pieces(
 ) -> None:
     monkeypatch.setattr(pieces, "_SHORTEST", 0.1)
     path = write_clip(tmp_path / name, range(300), options={**PLAIN, "g": "10"})
-    divided = pieces.joined(VideoFile(path, CaptureSettings()), RunRequest(locate([str(path)])[0]), Dying(), 1)
+    divided = pieces.joined(VideoFile(path, CaptureSettings()), RunRequest(locate([str(path)])[0]), dying(1))
     assert len(divided.cuts) + 1 == pieces_made
+
+
+def test_pieces_on_a_gpu_are_longer_and_not_more_than_a_worker_can_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "_SHORTEST_ON_GPU", 0.5)
+    path = write_clip(tmp_path / "a.mp4", range(900), options={**PLAIN, "g": "10"})  # 30 s, a key frame each 1/3 s
+    workers = replace(dying(1), on_gpu=True)
+    divided = pieces.joined(VideoFile(path, CaptureSettings()), RunRequest(locate([str(path)])[0]), workers)
+    assert len(divided.cuts) + 1 == pytest.approx(pieces._MOST_ON_GPU, abs=2)
+    assert min(after - before for before, after in pairwise([0.0, *divided.cuts])) >= 30 / pieces._MOST_ON_GPU - 1 / 3
+
+
+def test_a_part_is_cut_inside_alone_and_no_more_workers_are_started_than_it_has_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "_SHORTEST", 0.1)
+    path = write_clip(tmp_path / "a.mp4", range(300), options={**PLAIN, "g": "10"})
+
+    def divided(start: float | None, end: float | None) -> tuple[list[float], int]:
+        settings = load(overrides={"capture": {"start": start, "end": end}})
+        request = RunRequest(locate([str(path)])[0], settings)
+        made = pieces.joined(VideoFile(path, settings.capture), request, dying(4))
+        return [round(cut, 3) for cut in made.cuts], made.workers
+
+    assert divided(2, 3.1) == ([2.333, 2.667, 3], 4)
+    assert divided(9.3, None) == ([9.667], 2)
+    assert divided(None, 0.5) == ([0.333], 2)
+    assert divided(1.333333, 2.0000004) == ([1.667], 2), "times are compared in microseconds, as frames are chosen"
+    with pytest.raises(Uncuttable, match="no key frame to cut at"):
+        divided(2.4, 2.5)
 
 
 def run(
@@ -120,6 +154,48 @@ def test_the_log_is_that_of_an_undivided_run_and_so_are_the_times_of_the_video(t
     assert any(meter.name == "encoding" for meter in other.meters), "it was drawn elsewhere"
 
 
+@pytest.mark.usefixtures("short", "on_gpu")
+def test_workers_for_a_gpu_begin_before_this_process_has_loaded_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, _ = run(CROSSING, tmp_path / "whole")
+    steps: list[object] = []
+    get, begin = Models.get, pieces.JoinedPieces.begin
+
+    def loading(self: Models, *arguments: Any, **options: Any) -> Any:
+        steps.append(options["size"])
+        return get(self, *arguments, **options)
+
+    def beginning(self: pieces.JoinedPieces) -> None:
+        steps.append("begun")
+        begin(self)
+
+    monkeypatch.setattr(Models, "get", loading)
+    monkeypatch.setattr(pieces.JoinedPieces, "begin", beginning)
+    divided, _ = run(CROSSING, tmp_path / "divided", workers=2)
+    assert steps == ["begun", (0, 0)], "nothing is made ready for pictures that never come"
+    assert without_times(divided) == without_times(whole)
+
+
+@pytest.fixture
+def on_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that looks as if it had a GPU, though the CPU does the work."""
+    monkeypatch.setattr(inference, "seems_on_gpu", lambda _: True)
+    monkeypatch.setattr(pieces, "_SHORTEST_ON_GPU", 1.0)
+
+
+@pytest.mark.usefixtures("on_gpu")
+def test_a_bad_model_ends_a_run_whose_workers_have_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any, **__: Any) -> Any:
+        raise ModelError("no such engine")
+
+    monkeypatch.setattr(session, "PieceWork", Waiting)
+    monkeypatch.setattr(Models, "get", refused)
+    with pytest.raises(ModelError, match="no such engine"):
+        run(CROSSING, tmp_path / "out", workers=2)
+    assert not [thread.name for thread in threading.enumerate() if thread.name == "pieces"]
+
+
 @pytest.mark.usefixtures("short")
 def test_a_part_of_a_damaged_clip_in_pieces(tmp_path: Path) -> None:
     clip = tmp_path / "damaged.mp4"
@@ -154,6 +230,7 @@ def test_what_could_not_be_decoded_is_told_of_all_pieces_together(tmp_path: Path
     assert other.notes == report.notes
 
 
+@pytest.mark.parametrize("gpu", [False, True])
 @pytest.mark.parametrize(
     ("capture", "drawn", "reason"),
     [
@@ -163,14 +240,22 @@ def test_what_could_not_be_decoded_is_told_of_all_pieces_together(tmp_path: Path
     ],
 )
 def test_what_cannot_be_cut_runs_whole_and_says_why(
-    capture: dict[str, Any], drawn: dict[str, bool], reason: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    capture: dict[str, Any],
+    drawn: dict[str, bool],
+    reason: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    gpu: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if gpu:
+        monkeypatch.setattr(inference, "seems_on_gpu", lambda _: True)
     clip = write_clip(tmp_path / "a.mp4", range(20), options={**PLAIN, "g": "100"})
     with caplog.at_level(logging.INFO, "poseline"):
         records, report = run(clip, tmp_path / "out", workers=2, capture=capture, **drawn)
     assert report.error is None
     assert sum(record["type"] == "frame" for record in records) == 20 // capture.get("vid_stride", 1)
-    assert any("one process reads it" in message and reason in message for message in caplog.messages)
+    assert sum("one process reads it" in message and reason in message for message in caplog.messages) == 1
 
 
 @pytest.mark.usefixtures("short")
@@ -192,11 +277,47 @@ def test_a_run_of_pieces_can_be_stopped() -> None:
     assert not [thread.name for thread in threading.enumerate() if thread.name == "pieces"]
 
 
+class Waiting:
+    """Work that finds nothing until it is stopped."""
+
+    def __call__(self, unit: object, context: Context) -> None:
+        while not context.interruption.signal_count:
+            time.sleep(0.01)
+
+
+def test_a_run_that_waits_for_a_piece_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "_SHORTEST", 1.0)
+    request = RunRequest(locate([str(CROSSING)])[0])
+    workers = replace(dying(2), work=Waiting())
+    source = pieces.joined(VideoFile(CROSSING, CaptureSettings()), request, workers)
+    threading.Timer(0.5, source.stop).start()
+    assert [*source.frames()] == []
+
+
+@pytest.mark.usefixtures("short")
+def test_a_worker_that_says_nothing_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "PieceWork", Waiting)
+    monkeypatch.setattr(pieces, "_SILENCE", 0.5)
+    request = RunRequest(locate([str(CROSSING)])[0], load(overrides={"inference": {"model": "builtin"}}))
+    with (
+        Session(request, Models(), workers=2) as divided,
+        pytest.raises(StageStalled, match=r"crossing\.mp4: .* said nothing for 0\.5 s"),
+    ):
+        next(divided.observations())
+
+
 class Dying:
     """Work whose process ends."""
 
     def __call__(self, unit: object, context: Context) -> None:
         os._exit(3)
+
+
+def dying(most: int) -> pieces.PieceWorkers:
+    def executor(most: int, may_begin: Callable[[int], bool]) -> ProcessExecutor:
+        return ProcessExecutor(most, may_begin=may_begin)
+
+    return pieces.PieceWorkers(most, executor, Dying(), drawing=most)
 
 
 class Cores:
@@ -232,10 +353,15 @@ def test_jobs_are_a_number_or_auto(jobs: str) -> None:
     assert (_jobs("auto"), _jobs("3")) == (0, 3)
 
 
-def test_workers_suit_the_machine() -> None:
-    assert pieces.worker_count(3, "AMD EPYC", 0) == 3
-    assert pieces.worker_count(0, "AMD EPYC", 0) == max(1, cores() // 4)
-    assert pieces.worker_count(0, "cuda NVIDIA H200", 0) == 1
+def test_workers_suit_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert pieces.worker_count(3, "AMD EPYC", 0, None) == 3
+    assert pieces.worker_count(0, "AMD EPYC", 0, 100) == max(1, cores() // 4)
+    assert pieces.worker_count(0, "cuda NVIDIA H200", 0, 1_000) == 1
+    assert pieces.worker_count(0, "cuda NVIDIA H200", 0, None) == 1
+    monkeypatch.setattr(pieces, "cores", lambda: 16)
+    assert pieces.worker_count(0, "cuda NVIDIA H200", 0, 20_000) == 4
+    assert pieces.worker_count(0, "cuda NVIDIA H200", 2, 20_000) == 4
+    assert pieces.worker_count(0, "cuda NVIDIA H200", 2, 5_000) == 2
 
 
 def test_a_source_that_is_no_file_is_not_cut() -> None:
@@ -243,5 +369,5 @@ def test_a_source_that_is_no_file_is_not_cut() -> None:
     source = VideoFile(CROSSING, CaptureSettings())
     object.__setattr__(source.info, "path", None)
     with pytest.raises(PoselineError, match="no recording on this machine"):
-        pieces.joined(source, request, Dying(), 2)
+        pieces.joined(source, request, dying(2))
     source.close()

@@ -101,6 +101,17 @@ def test_cut_and_uncut_have_the_same_frames_at_the_same_times(pts: Any, time_bas
     assert {path.name for pair in found for path in pair} <= {path.name for path in report.files}
 
 
+def test_a_segment_that_cannot_be_removed_is_not_said_to_be(tmp_path: Path) -> None:
+    segments, files = Segments(1.0, Keep(size=0.0)), [tmp_path / name for name in ("stuck", "a", "b")]
+    files[0].mkdir()  # the system does not remove it as it does a file
+    for path in files[1:]:
+        path.write_bytes(b"x")
+    for path, gone in zip(files, (0, 0, 1), strict=True):
+        segments.finished(path)
+        assert segments.gone == gone
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "b", tmp_path / "stuck"]
+
+
 def test_what_reads_a_folder_sees_one_log(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4", range(150), size=(128, 96))
     for name, segment in (("whole", None), ("cut", "2s")):

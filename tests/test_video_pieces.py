@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -17,13 +18,14 @@ from output_worlds import SKELETON, decoded, seconds, tone
 from output_worlds import pictures as flat_pictures
 from poseline.capture import SourceInfo, VideoFile
 from poseline.capture.key_frames import cuts, key_times
-from poseline.errors import OutputError
+from poseline.errors import OutputError, StageStalled
 from poseline.output import EncodedPicture, VideoWriter, recover
-from poseline.pipeline import renderer
+from poseline.pipeline import renderer, video_pieces
 from poseline.pipeline.renderer import RenderResult, RenderTask
 from poseline.pipeline.video_pieces import VideoPieces
 from poseline.pose import Observation, Poses
 from poseline.settings import OutputSettings
+from poseline.workers import Worker
 from test_capture_time import REORDERED
 from test_pixels import joined as resized
 
@@ -143,7 +145,7 @@ def test_a_process_that_dies_ends_the_video_with_an_error_and_what_was_joined_ca
     video = VideoPieces(replace(world.task, video=world.many), world.info, world.cuts, 1)
     for each in world.seen[: bounds[1] + 1]:  # the second piece is joined, where one process draws all
         video.write(each)
-    video._workers[0].process.kill()
+    video._pieces[0].worker.process.kill()
     with pytest.raises(OutputError, match=r"^.*annotated.mp4: the process that draws ended with -9; what was joined"):
         for each in world.seen[bounds[1] + 1 :]:
             video.write(each)
@@ -156,6 +158,69 @@ def test_a_process_that_dies_ends_the_video_with_an_error_and_what_was_joined_ca
     assert recovered.frames == bounds[1]
     world.whole(bounds[1])
     assert_same(world.one, recovered.video)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(ValueError, r"annotated.mp4: cannot be joined: odd; what was joined"), (AssertionError, "odd")]
+)
+def test_a_video_with_a_hole_is_never_finished(
+    error: type[Exception], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, real, pieces = World(varying(tmp_path / "clip.mp4"), tmp_path), VideoPieces._append, list[Path]()
+
+    def append(self: VideoPieces, file: Path, result: RenderResult) -> None:
+        pieces.append(file)
+        if len(pieces) == 2:
+            raise error("odd")
+        real(self, file, result)
+
+    monkeypatch.setattr(VideoPieces, "_append", append)
+    video = VideoPieces(replace(world.task, video=world.many), world.info, world.cuts, 1)
+    with pytest.raises((OutputError, error), match=told):
+        for each in world.seen:
+            video.write(each)
+    with pytest.raises((OutputError, error), match=told):
+        video.write(world.seen[-1])
+    video.close()
+    assert len(pieces) == 2
+    assert [path.name for path in world.many.parent.iterdir()] == ["annotated.mp4.part"]
+
+
+@pytest.mark.parametrize("joined_before", [0, 1])
+def test_a_piece_that_hangs_is_told_of_the_video(
+    joined_before: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(varying(tmp_path / "clip.mp4"), tmp_path)
+    begin = sum(each.frame.time < world.cuts[0] for each in world.seen)
+    video = VideoPieces(replace(world.task, video=world.many), world.info, world.cuts, 1)
+    for each in world.seen[: begin + joined_before]:  # where one process draws all, the first is joined now
+        video.write(each)
+    video._pieces[0].worker.process.send_signal(signal.SIGSTOP)
+    monkeypatch.setattr(renderer, "_STALL_TIMEOUT", 0.3)
+    with pytest.raises(StageStalled) as told:
+        video.close()
+    part = f"what was joined before is in {world.many}.part, `poseline recover` makes it playable; "
+    assert str(told.value) == (
+        f"{world.many}: nothing was drawn for 0.3 s; {part if joined_before else ''}"
+        f"try `poseline render {world.many.parent}` for all that the log has"
+    )
+
+
+def test_a_process_is_started_when_it_has_something_to_draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Worker] = []
+
+    def counted() -> Worker:
+        started.append(renderer.rendering_worker())
+        return started[-1]
+
+    monkeypatch.setattr(video_pieces, "rendering_worker", counted)
+    world = World(varying(tmp_path / "clip.mp4"), tmp_path)
+    with VideoPieces(replace(world.task, video=world.many), world.info, world.cuts, 4):
+        assert not started
+    with VideoPieces(replace(world.task, video=world.many), world.info, world.cuts, 4) as video:
+        video.write(world.seen[0])
+        assert len(started) == 1
+    assert decoded(world.many) == 1
 
 
 def encoded(path: Path, **changes: Any) -> Path:

@@ -12,7 +12,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from poseline.errors import OutputError, PoselineError, SettingsError, SourceError, redact
+from poseline.errors import OutputError, PoselineError, SettingsError, SourceError
 from poseline.interruption import INTERRUPTED, Interruption
 from poseline.machine import cores, worker_cards
 from poseline.request import RunRequest
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from poseline.capture import Location, Source
     from poseline.inference import PoseEstimator, Turns
     from poseline.manifest import Manifest
+    from poseline.pieces import PieceWorkers
     from poseline.pipeline import OnFrame, RunReport, Sink
     from poseline.pose import MeanSpeed, Observation
     from poseline.serve.keep import Recordings
@@ -51,6 +52,9 @@ class Machines(Protocol):
     def executor(self, requests: Sequence[RunRequest], out: Path) -> tuple[Executor, Work]:
         """What runs these sources of the batch in the folder `out`, and what it does with each."""
 
+    def pieces(self, request: RunRequest, interruption: Interruption) -> PieceWorkers:
+        """What finds the poses in the pieces of this recording."""
+
 
 log = logging.getLogger("poseline")
 
@@ -63,9 +67,9 @@ _PROGRESS_SECONDS = 0.2
 
 def show_log() -> None:
     """Show the messages that Poseline's modules log, above the progress bar."""
-    logger = logging.getLogger("poseline")
-    logger.addHandler(_LogHandler())
-    logger.setLevel(logging.INFO)
+    if not any(isinstance(each, _LogHandler) for each in log.handlers):
+        log.addHandler(_LogHandler())
+    log.setLevel(logging.INFO)
 
 
 class _LogHandler(logging.Handler):
@@ -97,7 +101,8 @@ def run_batch(
         recordings: how that page's recordings are made and kept.
         as_batch: a single recorded source is a batch too.
         retry: how often the sources of a batch that failed are run again.
-        machines: where to run recorded sources, as a batch.
+        machines: where to run recorded sources, as a batch; where `jobs` is another number than 1, a single one in
+            pieces.
 
     Returns:
         The exit code of the first source that failed, or 130 after an interruption.
@@ -162,7 +167,7 @@ class _Runs:
 
     def missing(self, locations: list[Location], jobs: int, workers: int, retry: int, machines: Machines | None) -> int:
         """Run what the batch's manifest does not have as done, and again what failed."""
-        from poseline.manifest import Manifest
+        from poseline.manifest import FAILED, WAITING, Manifest
         from poseline.terminal import show_batch, show_message
 
         folder, code = self.settings.output.directory, 0
@@ -184,14 +189,30 @@ class _Runs:
                     for each in missing
                 ]
                 if machines:
-                    code = runs.at_once(requests, *machines.executor(requests, folder))
+                    code = runs.elsewhere(requests, machines, folder, in_pieces=workers != 1)
                 else:
                     code = runs.here(requests, jobs, workers)
-                missing = manifest.failed(missing)
+                if manifest.in_state(WAITING, missing):
+                    break  # what ended it is wrong for all of them
+                missing = manifest.in_state(FAILED, missing)
             status = manifest.status()
             if status.ended or kept:  # else nothing could be run, and the error says why
                 show_batch(status, kept, failures=brief)
         return code
+
+    def elsewhere(self, requests: list[RunRequest], machines: Machines, out: Path, in_pieces: bool) -> int:
+        """Run them on other machines; with `in_pieces` a single one is cut, if it can be."""
+        from poseline.capture.key_frames import Uncuttable
+        from poseline.startup.model_preload import model_preload
+
+        if in_pieces:
+            model_preload.cancel()  # other machines load it
+            workers = machines.pieces(requests[0], self.interruption)
+            try:
+                return self._run(SerialExecutor(), _SourceWork(workers), requests, lambda *_: None)
+            except Uncuttable as error:
+                log.info("one machine reads it: %s", error)
+        return self.at_once(requests, *machines.executor(requests, out))
 
     def here(self, requests: list[RunRequest], jobs: int, workers: int) -> int:
         """Run one after another in this process, or `jobs` at once; a brief batch always in workers, whatever happens.
@@ -249,10 +270,14 @@ class _Runs:
     def _run(
         self, executor: Executor, work: Work, requests: list[RunRequest], on_progress: Callable[[int, Any], None]
     ) -> int:
+        from poseline.capture.key_frames import Uncuttable
+
         fatal: list[int] = []  # exit codes of what is wrong for all
 
         def on_done(index: int, outcome: Outcome) -> bool:
             """Enter and show how a source ended; whether another one may end better."""
+            if isinstance(outcome.error, Uncuttable):  # it runs in another way
+                raise outcome.error
             if self.on_end:
                 self.on_end(requests[index], outcome)
             if outcome.error is None:
@@ -292,7 +317,7 @@ def _show_failure(request: RunRequest, outcome: Outcome) -> None:
     assert error is not None
     # what was lost does not say which source it worked on
     show_error(PoselineError(f"{request.source.name}: {error}") if isinstance(error, UnitLost) else error)
-    sys.stderr.write(redact(outcome.traceback))
+    sys.stderr.write(outcome.traceback)
 
 
 def _note(manifest: Manifest, request: RunRequest, outcome: Outcome) -> None:
@@ -378,11 +403,15 @@ class _SourceWork:
     """Runs one source after another with the same models.
 
     Args:
-        workers: processes that work on pieces of one recording.
+        workers: as `run_source` has it.
     """
 
-    def __init__(self, workers: int = 1) -> None:
-        self._models, self._workers = Models(_show_loaded), workers
+    def __init__(self, workers: int | PieceWorkers = 1) -> None:
+        self._workers = workers
+        loaded = None if isinstance(workers, int) else workers.estimator
+        self._models = Models(_show_loaded, loaded)
+        if loaded is not None:
+            _show_loaded(loaded)
 
     def __call__(self, request: RunRequest, context: Context) -> SourceResult:
         """Run one source."""
@@ -408,8 +437,7 @@ class WorkerSourceWork(_SourceWork):
 
         printed = StringIO()
         terminal.redirect(printed, context.report_progress)
-        if not len(self._models):
-            show_log()
+        show_log()
         on_frame = now_and_then(report_progress, _PROGRESS_SECONDS)
         report = run_source(request, self._models, context.interruption, on_frame, into=into)
         return SourceResult.of(report, printed.getvalue())
@@ -455,8 +483,8 @@ def _for_one(settings: Settings, location: Location, several: bool) -> Settings:
 
 def run_source(
     request: RunRequest, models: Models, interruption: Interruption, on_frame: OnFrame | None = None,
-    *, sinks: Sequence[Sink] = (), turns: Turns | None = None, on_open: OnOpen | None = None, workers: int = 1,
-    into: Path | None = None,
+    *, sinks: Sequence[Sink] = (), turns: Turns | None = None, on_open: OnOpen | None = None,
+    workers: int | PieceWorkers = 1, into: Path | None = None,
 ) -> RunReport:  # fmt: skip
     """Run one source: open it, load its model if that is new, and take it through the pipeline into its folder.
 
@@ -468,7 +496,8 @@ def run_source(
         sinks: where results go beside the folder and the addresses of `--send`.
         turns: of the live runs that share the model, if there are several.
         on_open: called with the open source and the folder, before the first frame.
-        workers: processes that find the poses in pieces of a recording; 0 for as many as suit the machine.
+        workers: processes that find the poses in pieces of a recording; 0 for as many as suit the machine. Or what
+            finds them on other machines.
         into: the folder to write to, if it is another than that of the settings.
     """
     with Session(request, models, sinks=sinks, turns=turns, into_folder=True, workers=workers) as session:
@@ -480,16 +509,18 @@ def _recorded(
     into: Path | None,
 ) -> RunReport:  # fmt: skip
     """Run the source into a folder of its own, and show how it went."""
-    from poseline.output import prepare
+    from poseline.output import prepare, wait_until_free
     from poseline.pose import MeanSpeed
     from poseline.terminal import progress, show_error, show_report, show_speed
 
     location, output = request.source, request.settings.output
     source, estimator = session.source, session.estimator
-    mean = MeanSpeed()
+    directory, mean = into or output.directory, MeanSpeed()
+    if directory is not None:
+        wait_until_free(directory, request.patience)  # not shielded: a signal ends it
     with (
         interruption.shielded(),
-        prepare(into or output.directory, location.name, output.overwrite, location.inputs, request.patience) as folder,
+        prepare(directory, location.name, output.overwrite, location.inputs) as folder,
     ):
         if on_open:
             on_open(source, folder.path)

@@ -35,7 +35,10 @@ _WITHOUT = {
 }  # fmt: skip
 """What a slim installation does not do."""
 OPTIONAL = {"onnxruntime": "onnxruntime", "nncf": "nncf"}
+_UNUSABLE: set[str] = set()
+"""Modules that are there and cannot be imported, as the examination of packages has found."""
 _HARDWARE_ENCODERS = ("h264_nvenc", "h264_videotoolbox", "h264_qsv", "h264_vaapi", "h264_amf", "h264_v4l2m2m")
+_CHILD = "python"
 _SECONDS = 120.0
 """How long a child may take."""
 _QUIET = {"YOLO_OFFLINE": "True", "YOLO_AUTOINSTALL": "False", "YOLO_VERBOSE": "False"}
@@ -107,26 +110,27 @@ def _system() -> Iterator[Finding]:
     yield Finding("gpu", gpu or "no NVIDIA GPU that nvidia-smi knows")
 
 
-def _packages() -> Iterator[Finding]:
+def _packages() -> list[Finding]:
     """One finding for each package that is missing or broken; tried in a child, since some end the process."""
     packages = REQUIRED | LARGE | {name: module for name, module in OPTIONAL.items() if _is_there(module)}
     missing = [name for name, module in packages.items() if not _is_there(module)]
     broken = _broken([module for name, module in packages.items() if name not in missing])
+    _UNUSABLE.update(broken)
     for module in broken:
         sys.modules[module] = None  # type: ignore[assignment] # what follows must not try it in this process
+    findings = [Finding("packages", f"cannot be tried: {broken[_CHILD]}")] if _CHILD in broken else []
     for name, module in packages.items():
         if name in missing:
-            text = f"{name} is not installed" + (f": {_WITHOUT[name]}" if name in LARGE else "")
-            yield Finding("packages", text, f"pip install '{_requirement(name)}'")
+            findings.append(_unfit(name, "is not installed" + (f": {_WITHOUT[name]}" if name in LARGE else "")))
+        elif not _fits(name):
+            findings.append(_unfit(name, f"{version(name)} is not a version that Poseline works with"))
         elif module in broken:
-            text = f"{name} cannot be imported: {broken[module]}"
-            yield Finding("packages", text, f"pip install --force-reinstall '{_requirement(name)}'")
-    unfit = [name for name in packages if name not in missing and not _fits(name)]
-    for name in unfit:
-        text = f"{name} {version(name)} is not a version that Poseline works with"
-        yield Finding("packages", text, f"pip install '{_requirement(name)}'")
-    if not missing and not broken and not unfit:
-        yield Finding("packages", "all there")
+            findings.append(_unfit(name, f"cannot be imported: {broken[module]}", "--force-reinstall "))
+    return findings or [Finding("packages", "all there")]
+
+
+def _unfit(name: str, why: str, option: str = "") -> Finding:
+    return Finding("packages", f"{name} {why}", f"pip install {option}'{_requirement(name)}'")
 
 
 def _requirement(name: str) -> str:
@@ -162,8 +166,19 @@ def _is_there(module: str) -> bool:
         return False
 
 
+def _is_installed(module: str) -> bool:
+    """Whether it is there to be looked at.
+
+    Raises:
+        ImportError: it is there and cannot be imported, as is said of the packages.
+    """
+    if module in _UNUSABLE:
+        raise ImportError(f"{module} cannot be imported")
+    return _is_there(module)
+
+
 def _broken(modules: list[str]) -> dict[str, str]:
-    """Why which of the modules cannot be imported."""
+    """Why which of the modules cannot be imported; why none can be tried is said of `_CHILD`."""
     broken: dict[str, str] = {}
     while modules:
         code, output = _run_python(_IMPORTING, *modules)
@@ -176,7 +191,7 @@ def _broken(modules: list[str]) -> dict[str, str]:
                 broken[at] = " ".join(rest)
         if not at:
             if not words:
-                broken["python"] = f"a child process ended with {code}"
+                broken[_CHILD] = f"a child process ended with {code}"
             return broken
         broken[at] = f"it ends the process ({code})"
         modules = modules[modules.index(at) + 1 :]
@@ -242,7 +257,7 @@ def _openvino() -> Iterator[Finding]:
 
 
 def _onnx() -> Iterator[Finding]:
-    if not _is_there("onnxruntime"):
+    if not _is_installed("onnxruntime"):
         yield Finding("onnx", "cannot be run", "for .onnx models: pip install 'poseline[onnx]'")
         return
     import onnxruntime
@@ -251,7 +266,7 @@ def _onnx() -> Iterator[Finding]:
 
 
 def _int8() -> Iterator[Finding]:
-    if not _is_there("nncf"):
+    if not _is_installed("nncf"):
         yield Finding("int8", "cannot be made", "for --precision int8: pip install 'poseline[int8]'")
     else:
         yield Finding("int8", f"made by NNCF {version('nncf')}")
@@ -259,8 +274,8 @@ def _int8() -> Iterator[Finding]:
 
 def _torch() -> Iterator[Finding]:
     """Torch is asked in a process of its own: it takes seconds and half a gigabyte."""
-    if not _is_there("torch"):
-        yield Finding("torch", "not installed", "for GPUs: pip install ultralytics")
+    if not _is_installed("torch"):
+        yield Finding("torch", "not installed", "see packages")
         return
     question = (
         "import torch; print('poseline:', torch.cuda.is_available(), torch.backends.mps.is_available(), "

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ import orjson
 
 from poseline.atomic import cause
 from poseline.capture import Location
-from poseline.errors import OutputError, SourceError, redact
+from poseline.errors import OutputError, SourceError
 from poseline.home import expanded
 from poseline.log import LOG_NAME
 from poseline.log.jsonable import jsonable
@@ -38,6 +39,10 @@ MANIFEST_NAME = "batch.jsonl"
 DONE, FAILED, INTERRUPTED, WAITING = "done", "failed", "interrupted", "waiting"
 _NO_RESULT = {"output": {"directory", "overwrite", "show", "send"}}
 """Settings that change nothing in a source's results."""
+_NUMBERS = ("time", "frames", "persons", "seconds", "after", "code", "log")
+"""What a source that ended has numbers of."""
+_NEEDED = {"source": ("source", "folder", "settings"), "start": ("time", "sources", "kept")}
+"""What a record of each kind has in any case."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +124,12 @@ class Manifest:
         except OSError as error:
             raise OutputError(f"{folder}: the folder cannot be created: {cause(error)}; try another -o") from error
         self._lock = FolderLock(folder)
-        self._is_new = not self._path.exists()
-        records = [] if self._is_new else _records(self._path.read_bytes())
+        try:
+            self._is_new = not self._path.exists()
+            records = [] if self._is_new else _records(self._path.read_bytes())
+        except OSError as error:
+            self._lock.release()
+            raise OutputError(f"{self._path}: cannot be read: {cause(error)}; try another -o") from error
         self._entries = {entry.source: entry for entry in _entries(records)}
 
     def plan(self, locations: Sequence[Location], settings: Settings) -> list[Location]:
@@ -131,14 +140,13 @@ class Manifest:
         Raises:
             OutputError: a folder holds results that no batch made, and `settings.output.overwrite` is off.
         """
-        self._begun = time.monotonic()
         fingerprint = _fingerprint(settings)
         missing, planned = [], list[Entry]()
         taken = {entry.folder for entry in self._entries.values()}
         for location in locations:
             now = _entry(location, fingerprint)
             before = self._entries.get(now.source)
-            name = before.folder if before else unused(location.name, taken)
+            name = before.folder if before else unused(_folder_name(location.name), taken)
             taken.add(name)
             if not (before and not settings.output.overwrite and self._is_done(before, now)):
                 missing.append(replace(location, name=name))
@@ -151,9 +159,9 @@ class Manifest:
         self._entries.update((entry.source, entry) for entry in planned)
         return missing
 
-    def failed(self, locations: Sequence[Location]) -> list[Location]:
-        """Those of the planned locations whose run failed."""
-        return [location for location in locations if self._entries[_identity(location)].state == FAILED]
+    def in_state(self, state: str, locations: Sequence[Location]) -> list[Location]:
+        """Those of the planned locations that are in this state."""
+        return [location for location in locations if self._entries[_identity(location)].state == state]
 
     def status(self) -> Status:
         """How far the batch is."""
@@ -257,13 +265,11 @@ def _records(content: bytes) -> list[dict[str, Any]]:
 
 def _is_whole(record: Mapping[str, Any]) -> bool:
     """Whether it has what its kind must have, and numbers where numbers belong."""
-    needed = {"source": ("source", "folder", "settings"), "start": ("time",)}.get(str(record.get("type")), ())
     texts = ("source", "folder", "settings", "pictures", "state", "error")
-    numbers = ("time", "frames", "persons", "seconds", "after", "code", "log")
     return (
-        all(name in record for name in needed)
+        all(name in record for name in _NEEDED.get(str(record.get("type")), ()))
         and all(isinstance(record.get(name, ""), str) for name in texts)
-        and all(isinstance(record.get(name, 0), int | float) for name in numbers)
+        and all(isinstance(record.get(name, 0), int | float) for name in (*_NUMBERS, "sources", "kept"))
         and all(isinstance(record.get(name), int | None) for name in ("size", "modified"))
     )
 
@@ -282,19 +288,24 @@ def _as_record(entry: Entry) -> dict[str, Any]:
     if not entry.pictures:
         del fields["pictures"]
     if entry.state == WAITING:
-        for name in ("time", "frames", "persons", "seconds", "after", "code", "log", "error"):
+        for name in (*_NUMBERS, "error"):
             del fields[name]
     return {"type": "source", **fields}
 
 
 def _identity(location: Location) -> str:
-    """What a source is known by: its absolute path or address; of several pictures, the first's and a hash of all."""
-    if location.video:
-        return str(location.video.absolute())
-    if location.url is not None:
-        return redact(location.url)
-    names = [str(place.absolute()) if isinstance(place, Path) else redact(place) for place in location.pictures]
+    """What a source is known by: its absolute path or address; of several pictures, the first's and a hash of all.
+
+    It is text as a record holds it, also of a file whose name is no UTF-8.
+    """
+    places = [place for place in (location.video, location.url) if place is not None] or location.pictures
+    names = [str(jsonable(place.absolute() if isinstance(place, Path) else place)) for place in places]
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more, {_hash(names)}"
+
+
+def _folder_name(name: str) -> str:
+    """The name as a record can hold it: what is no UTF-8 in it becomes dashes."""
+    return re.sub("[\ud800-\udfff]", "-", name)
 
 
 def _entry(location: Location, fingerprint: str) -> Entry:
@@ -327,5 +338,6 @@ def _fingerprint(settings: Settings) -> str:
     )
     for path in files:
         if path.is_file():
-            digest.update(path.read_bytes())
+            with suppress(OSError):  # whoever loads it says so better
+                digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

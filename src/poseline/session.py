@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from poseline.inference import PoseEstimator, Turns
     from poseline.interruption import Interruption
     from poseline.output import OutputFolder
-    from poseline.pieces import PieceResult
+    from poseline.pieces import PieceResult, PieceWorkers
     from poseline.pipeline import OnFrame, RunReport, Sink, Stage
     from poseline.pose import Observation
     from poseline.tracking import Tracker
@@ -47,9 +47,6 @@ class Models:
     def __init__(self, on_load: OnLoad | None = None, loaded: PoseEstimator | None = None) -> None:
         self._on_load, self._loaded = on_load, loaded
         self._kept: dict[tuple[bool, Path | None], PoseEstimator] = {}
-
-    def __len__(self) -> int:
-        return len(self._kept) + (self._loaded is not None)
 
     def get(
         self, settings: Settings, *, live: bool, clip: Path | None = None, size: tuple[int, int] = (0, 0)
@@ -98,10 +95,12 @@ class Session:
         into_folder: whether `run` will be called, which draws and writes as the settings say.
         turns: of the live runs that share the model, if there are several.
         workers: processes that find the poses, each in a piece of a recording; 1 for this process alone, 0 for as many
-            as the machine can keep busy. What cannot be cut runs whole.
+            as the machine can keep busy. What cannot be cut runs whole. Or what finds them on other machines, with the
+            model that `models` was made with.
 
     Raises (on entering):
         SourceError, ModelError, SettingsError: the source cannot be opened, or the model cannot be loaded.
+        Uncuttable: it is to be cut for other machines, and cannot be.
     """
 
     source: Source
@@ -109,7 +108,7 @@ class Session:
 
     def __init__(
         self, request: RunRequest, models: Models, *, sinks: Sequence[Sink] = (), stages: Sequence[Stage] = (),
-        into_folder: bool = False, turns: Turns | None = None, workers: int = 1,
+        into_folder: bool = False, turns: Turns | None = None, workers: int | PieceWorkers = 1,
     ) -> None:  # fmt: skip
         self._request, self._models = request, models
         self._sinks = [*_senders(request, sinks), *sinks] if into_folder else sinks
@@ -122,6 +121,7 @@ class Session:
         # A file is opened before the model is loaded, so that a bad one is reported at once; a camera after, so that no
         # stale picture waits in it: of that it is only looked whether it is there.
         from poseline.capture import check_part, check_present
+        from poseline.inference import seems_on_gpu
 
         location, settings = self._request.source, self._request.settings
         if self._into_folder:
@@ -133,17 +133,24 @@ class Session:
         pictured = any(sink.needs_picture for sink in self._sinks)
         drawn_on = self._into_folder and (output.video or output.show or pictured)
         in_subprocess = drawn_on and not pictured and may_render_in_subprocess(self._request)
-        self.source = _open(location, settings, drawn_on=drawn_on and not in_subprocess)
+        may_be_drawn = not pictured
+        # Workers that take seconds to load their engine begin before this process loads it too, to say what it is.
+        divided = self._workers != 1 and (not isinstance(self._workers, int) or seems_on_gpu(settings.inference))
+        drawn_here = drawn_on and not in_subprocess
+        self.source = _open(location, settings, drawn_on=drawn_here, elsewhere=divided)
         try:
+            if divided and not self._divide("cuda", drawn_on, may_be_drawn):
+                self.source.close()
+                self.source = _open(location, settings, drawn_on=drawn_here)
+                divided = False
             info = self.source.info
-            self._render_in_subprocess = (
-                in_subprocess and info.on_device
-            )  # else the pictures are here, and may be drawn on here
+            if not divided:  # else the pictures are here, and may be drawn on here
+                self._render_in_subprocess = in_subprocess and info.on_device
             live = info.live or (self._request.separately and not info.width)
-            size = info.width, info.height
+            size = (0, 0) if divided else (info.width, info.height)
             self.estimator = estimator or self._models.get(settings, live=live, clip=location.video, size=size)
-            if self._workers != 1:
-                self._divide(drawn_on, may_be_drawn=not pictured)
+            if self._workers != 1 and not divided:
+                self._divide(self.estimator.runtime.device, drawn_on, may_be_drawn)
             if self._into_folder and info.live and info.width:  # a file waits for the network; its first frames warm it
                 self.estimator.warm_up(*size)
         except BaseException:
@@ -157,21 +164,34 @@ class Session:
         if not self._read:  # one that was read closes itself, on the thread that reads it
             self.source.close()
 
-    def _divide(self, drawn_on: bool, may_be_drawn: bool) -> None:
-        """Let workers find the poses, each in a piece of the recording, where it can be cut."""
+    def _divide(self, device: str, drawn_on: bool, may_be_drawn: bool) -> bool:
+        """Let workers find the poses, on `device`, each in a piece of the recording; whether it can be cut."""
         from poseline.capture.key_frames import Uncuttable
-        from poseline.pieces import joined, worker_count
+        from poseline.pieces import joined
 
-        cards = worker_cards(self._request.settings.inference.device)
-        workers = worker_count(self._workers, self.estimator.runtime.device, len(cards))
+        here = isinstance(self._workers, int)
+        workers = self._processes(self._workers, device) if isinstance(self._workers, int) else self._workers
+        if here and workers.most == 1:
+            return False
         try:
             if drawn_on and not (may_be_drawn and may_render_elsewhere(self._request)):
                 raise Uncuttable("the pictures are wanted in this process")
-            if workers > 1:
-                self.source = joined(self.source, self._request, PieceWork(), workers)
-                self._render_in_subprocess = drawn_on
+            self.source = pieces = joined(self.source, self._request, workers)
         except Uncuttable as error:
+            if not here:
+                raise
             log.info("one process reads it: %s", error)
+            self._workers = 1
+            return False
+        pieces.begin()
+        self._render_in_subprocess = drawn_on
+        return True
+
+    def _processes(self, asked: int, device: str) -> PieceWorkers:
+        from poseline.pieces import processes
+
+        cards = worker_cards(self._request.settings.inference.device)
+        return processes(asked, device, cards, self.source.info.frames, PieceWork())
 
     def estimates(self) -> Iterator[Observation]:
         """The same as `observations`, but nobody is tracked yet."""
@@ -261,11 +281,11 @@ def may_render_elsewhere(request: RunRequest) -> bool:
     return bool(drawn) and every and whole and not in_worker()
 
 
-def _open(location: Location, settings: Settings, drawn_on: bool) -> Source:
+def _open(location: Location, settings: Settings, drawn_on: bool, elsewhere: bool = False) -> Source:
     from poseline.capture import open_source
 
     capture = settings.capture
-    if capture.decoder == "auto" and drawn_on:
+    if elsewhere or (capture.decoder == "auto" and drawn_on):
         capture = capture.model_copy(update={"decoder": "cpu"})  # pictures to be drawn on are wanted in host memory
     return open_source(location, capture, "cpu" if capture.decoder == "cpu" else _device(location, settings))
 
@@ -290,6 +310,13 @@ class PieceWork:
 
     def __init__(self) -> None:
         self._models = Models()
+
+    def model(self, request: RunRequest) -> PoseEstimator:
+        """What finds them."""
+        from poseline.startup import tune_process
+
+        tune_process()
+        return self._models.get(request.settings, live=False)
 
     def __call__(self, request: RunRequest, context: Context) -> PieceResult:
         """Report what is found, some frames at a time."""

@@ -64,9 +64,9 @@ def has_index(path: Path, settings: CaptureSettings) -> bool:
         return announced.lists_all(opened.container, opened.stream)
 
 
-def cuts(times: Sequence[float], shortest: float) -> list[float]:
-    """Those of the rising `times` that lie at least `shortest` seconds from the one before, and from 0."""
-    chosen, last = list[float](), 0.0
+def cuts(times: Sequence[float], shortest: float, start: float = 0.0) -> list[float]:
+    """Those of the rising `times` that lie at least `shortest` seconds from the one before, and from `start`."""
+    chosen, last = list[float](), start
     for time in times:
         if time - last >= shortest:
             chosen.append(time)

@@ -10,8 +10,10 @@ from poseline.errors import SourceError
 if TYPE_CHECKING:
     from poseline.settings import CaptureSettings
 
-_STEPS = 1_000_000
-"""Steps in a second to which times are rounded, as in the log: a time that was read there names its frame."""
+
+def microseconds(seconds: float) -> int:
+    """A time in whole microseconds, as times are compared and as the log has them: one read there names its frame."""
+    return round(seconds * 1_000_000)
 
 
 class NoPart(SourceError):
@@ -26,16 +28,16 @@ class Part:
         """Seconds."""
         self.end = settings.end
         """Seconds; None: to the last frame."""
-        self._first = round(self.start * _STEPS)
-        self._stop = inf if self.end is None else round(self.end * _STEPS)
+        self._first = microseconds(self.start)
+        self._stop = inf if self.end is None else microseconds(self.end)
 
     def is_before(self, time: float) -> bool:
         """Whether the frame at `time`, in seconds, comes before the part."""
-        return round(time * _STEPS) < self._first
+        return microseconds(time) < self._first
 
     def is_behind(self, time: float) -> bool:
         """Whether the frame at `time`, in seconds, comes behind the part."""
-        return round(time * _STEPS) >= self._stop
+        return microseconds(time) >= self._stop
 
     def length(self, duration: float | None) -> float | None:
         """Seconds of the part of a clip of `duration` seconds; None where that is not known."""

@@ -3,7 +3,8 @@
 from poseline.inference.decode import decode, suppress
 from poseline.inference.estimator import PoseEstimator, infer
 from poseline.inference.letterbox import Letterbox
-from poseline.inference.load import check_classes, device_of, load_estimator, runs_on
+from poseline.inference.load import check_classes, device_of, load_estimator, runs_on, seems_on_gpu
+from poseline.inference.remote import RemoteRuntime
 from poseline.inference.runtimes import Request, Runtime, ScriptedRuntime
 from poseline.inference.spec import ModelSpec
 from poseline.inference.turns import Turn, Turns
@@ -12,6 +13,7 @@ __all__ = [
     "Letterbox",
     "ModelSpec",
     "PoseEstimator",
+    "RemoteRuntime",
     "Request",
     "Runtime",
     "ScriptedRuntime",
@@ -23,5 +25,6 @@ __all__ = [
     "infer",
     "load_estimator",
     "runs_on",
+    "seems_on_gpu",
     "suppress",
 ]

@@ -67,6 +67,18 @@ def device_of(settings: InferenceSettings) -> str:
     return choose(weights.find(settings.model), settings)[1]
 
 
+def seems_on_gpu(settings: InferenceSettings) -> bool:
+    """Whether the network would run on an NVIDIA GPU, as far as that is known without importing torch.
+
+    Raises:
+        ModelError: the model cannot be found.
+    """
+    if settings.device != "auto":
+        return settings.device.startswith("cuda")
+    native = weights.find(settings.model).suffix == ".pt" and settings.runtime in ("auto", "torch")
+    return native and _has_nvidia_driver()
+
+
 def runs_on(spec: ModelSpec, settings: InferenceSettings) -> str:
     """The device of a model that was loaded by these settings: cpu, cuda:N or mps."""
     device = choose(spec.path, settings)[1]
@@ -137,12 +149,16 @@ def _runtime(spec: ModelSpec, engine: Engine, device: str, settings: InferenceSe
     return TorchRuntime(spec.path, device, precision=settings.arithmetic)
 
 
+def _has_nvidia_driver() -> bool:
+    windows = platform.system() == "Windows" and ctypes.util.find_library("nvcuda")
+    return bool(windows) or Path("/dev/nvidiactl").exists()
+
+
 def _best_device() -> str:
     """The GPU that this machine seems to have, found without importing torch; else the CPU."""
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         return "mps"
-    driver = Path("/dev/nvidiactl").exists() or (platform.system() == "Windows" and ctypes.util.find_library("nvcuda"))
-    if not driver:
+    if not _has_nvidia_driver():
         return "cpu"
     from poseline.inference.runtimes.pytorch import checked_device
 

@@ -37,8 +37,9 @@ def write_tracks(path: Path, tracks: Tracks) -> None:
             log.frame(observation)
         count = len(tracks)
         counts = Counts(read=count, processed=count, persons=len(tracks.rows))
-        ended: Ended = "complete" if tracks.ended not in ("interrupted", "failed") else tracks.ended  # type: ignore[assignment] # the two are left
-        log.end(counts, elapsed=0.0, fps=0.0, ended=ended)
+        if tracks.ended != "killed":  # the log of such a run has no last line
+            ended: Ended = "complete" if tracks.ended not in ("interrupted", "failed") else tracks.ended  # type: ignore[assignment] # the two are left
+            log.end(counts, elapsed=0.0, fps=0.0, ended=ended)
 
 
 def _header(tracks: Tracks) -> RunHeader:

@@ -6,6 +6,7 @@ Each line is written by a single unbuffered write: a killed run loses at most th
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext, suppress
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +24,7 @@ class KeypointLog:
 
     A log that is cut into parts, of which each can be read by itself, is `in_parts`; `begin_part` begins the next one.
 
-    Raises (also from `frame`, `gap` and `end`):
+    Raises (also from `begin_part`, `frame`, `gap`, `end` and `close`):
         OutputError: naming the file and the cause. After the first one nothing more is written, so that no line is
             glued to a torn one.
     """
@@ -37,7 +38,6 @@ class KeypointLog:
         """Frames written that the decoder marked as damaged."""
         self.outages = 0.0
         """Seconds of all gaps written."""
-        self._path = path
         self._records = Records(header)
         self._error: OutputError | None = None
         self._file = self._opened(path)
@@ -51,13 +51,13 @@ class KeypointLog:
         """Go on in another file, which is part `number` of this log, counted from 1."""
         before, after = self._file, self._opened(path)
         try:
-            self._file, self._path = after, path
+            self._file = after
             self._write(self._records.part(number))
             self._file = before
             self._write(self._records.next())  # when there is what it leads to
         finally:
             self._file = after
-            before.close()
+            self._close(before)
 
     @property
     def nulls(self) -> int:
@@ -110,11 +110,11 @@ class KeypointLog:
     def require_there(self) -> None:
         """Raise an OutputError where somebody removed the file; writing to it still succeeds."""
         if os.fstat(self._file.fileno()).st_nlink == 0:
-            raise OutputError(f"{self._path}: the keypoint log was deleted while it was being written")
+            raise OutputError(f"{self._file.name}: the keypoint log was deleted while it was being written")
 
     def close(self) -> None:
         """Close the file; without `end` before, the log says that the run was killed."""
-        self._file.close()
+        self._close(self._file)
 
     def __enter__(self) -> KeypointLog:
         return self
@@ -122,22 +122,31 @@ class KeypointLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        with suppress(OutputError) if error is not None else nullcontext():  # the first error is already on its way
+            self.close()
 
     def _opened(self, path: Path) -> FileIO:
         try:
             return path.open("xb", buffering=0)
         except OSError as error:
-            self._error = OutputError(f"{path}: the keypoint log cannot be written: {cause(error)}")
-            raise self._error from error
+            raise self._failed(path, error) from error
+
+    def _close(self, file: FileIO) -> None:
+        try:
+            file.close()
+        except OSError as error:  # a network file system says only now that it has lost what it had taken
+            raise self._failed(file.name, error) from error
 
     def _write(self, line: bytes) -> None:
         if self._error is not None:
             raise self._error
         try:
             written = self._file.write(line)
-            if written < len(line):
-                self._file.write(line[written:])  # a full disk takes a part, and says why only when asked for the rest
+            while written < len(line):  # a full disk takes a part, and says why only when asked for the rest
+                written += self._file.write(line[written:])
         except OSError as error:
-            self._error = OutputError(f"{self._path}: the keypoint log cannot be written: {cause(error)}")
-            raise self._error from error
+            raise self._failed(self._file.name, error) from error
+
+    def _failed(self, path: object, error: OSError) -> OutputError:
+        self._error = OutputError(f"{path}: the keypoint log cannot be written: {cause(error)}")
+        return self._error

@@ -4,6 +4,7 @@ from poseline.output.closeable import Closeable
 from poseline.output.encoder import choose_encoder, encodes
 from poseline.output.folder import OutputFolder, given_folder, new_folder, numbered_folder, prepare
 from poseline.output.images import free_file, image_file, save_image
+from poseline.output.lock import wait_until_free
 from poseline.output.mp4 import EncodedPicture, mp4_can_hold
 from poseline.output.recover import Recovered, recover
 from poseline.output.screen import ScriptedScreen
@@ -33,5 +34,6 @@ __all__ = [
     "prepare",
     "recover",
     "save_image",
+    "wait_until_free",
     "write_summary",
 ]

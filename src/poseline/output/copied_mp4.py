@@ -26,7 +26,7 @@ class CopiedMp4(Mp4):
         super().__init__(path, (first.width, first.height), time_base, template=template, begin=begin)
         self._parameters = first.stream.codec_context.extradata
         self._video = self._container.add_stream_from_template(first.stream)
-        self._start()
+        self._start(template)
 
     def takes(self, picture: av.VideoFrame | EncodedPicture) -> bool:
         """Whether it has this file's size, and was encoded with its parameters: the file states SPS and PPS once."""

@@ -31,15 +31,13 @@ class DiskSync:
 
     Args:
         handle: the file's number; it must stay open until `close` has returned.
-        sync: what does it, for that number; None: `os.fdatasync`, or `os.fsync` where a system lacks it.
     """
 
-    def __init__(self, handle: int, sync: Callable[[int], object] | None = None) -> None:
+    def __init__(self, handle: int) -> None:
         self.error: OSError | None = None
         """What was written is lost, and why; nothing is sent after that."""
         self._handle = handle
-        default: Callable[[int], object] = getattr(os, "fdatasync", os.fsync)
-        self._sync = default if sync is None else sync
+        self._sync: Callable[[int], object] = getattr(os, "fdatasync", os.fsync)  # not every system has the first
         self._asked = threading.Event()
         self._closing = False
         self._thread: threading.Thread | None = None

@@ -130,7 +130,7 @@ def fragment_seconds(rate: Fraction, *, live: bool, sound: bool, held: int) -> F
     """
     if live:
         return Fraction(0)
-    return min(LONGEST_FRAGMENT, max(Fraction(0), (most_held(rate, sound) - held) / rate))
+    return min(LONGEST_FRAGMENT, (most_held(rate, sound) - held) / rate)
 
 
 def _nvenc_options(settings: OutputSettings, live: bool, held: int) -> dict[str, str]:

@@ -65,7 +65,7 @@ class EncodingMp4(Mp4):
             context.thread_count, context.thread_type = setup.threads, setup.thread_type
         context.color_range, context.colorspace = prepared.color_range, prepared.colorspace
         context.color_primaries, context.color_trc = prepared.color_primaries, prepared.color_trc
-        self._start()
+        self._start(template)
 
     def write(self, picture: av.VideoFrame | EncodedPicture, pts: int) -> None:
         """Encode and write one picture."""

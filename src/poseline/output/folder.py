@@ -18,11 +18,14 @@ from poseline.log import LOG_NAME, LogReader, part_name, part_number
 from poseline.log_files import CORRECTIONS_NAME
 from poseline.output.disk import START_RESERVE, free_bytes
 from poseline.output.lock import FolderLock
+from poseline.output.mp4 import is_recoverable
 from poseline.output.numbered import numbered
 
 RUNS = Path("runs")
+PICTURES = "pictures"
 _VIDEO = r"annotated(?:-(\d+))?\.mp4"
 _PIECE = r"annotated(?:-\d+)?\.piece-\d+"
+_PIECES = re.compile(rf"{_PIECE}(\.part)?")
 _OURS = re.compile(rf"(?:{_VIDEO}|{_PIECE})(\.part)?|summary\.json")
 MOST_FOLDERS = 10_000
 """Of one name, with numbers behind it."""
@@ -66,7 +69,7 @@ class OutputFolder:
     @property
     def pictures(self) -> Path:
         """The folder of annotated pictures; `save_image` creates it."""
-        return self.path / "pictures"
+        return self.path / PICTURES
 
     def results(self) -> list[Path]:
         """The files of this run that are there, but for its pictures."""
@@ -88,9 +91,7 @@ class OutputFolder:
         self.close()
 
 
-def prepare(
-    directory: Path | None, name: str, overwrite: bool, inputs: Sequence[Path], patience: float = 0.0
-) -> OutputFolder:
+def prepare(directory: Path | None, name: str, overwrite: bool, inputs: Sequence[Path]) -> OutputFolder:
     """The folder for a run's results, created if missing, checked and locked.
 
     Args:
@@ -99,7 +100,6 @@ def prepare(
         overwrite: remove the results of an earlier run that `directory` holds, and nothing else: of its pictures, those
             that the run's log names.
         inputs: files that are read; none of them may be one that we would write.
-        patience: seconds to wait for another process that uses it.
 
     Raises:
         OutputError: it cannot be created or written to, another process uses it, it holds results and `overwrite` is
@@ -108,10 +108,14 @@ def prepare(
     path, created = numbered_folder(name) if directory is None else given_folder(directory)
     lock = None
     try:
-        lock = FolderLock(path, patience)
+        lock = FolderLock(path)
         _refuse_inputs(path, inputs)
-        _clear(path, overwrite)
-        _require_space(path)
+        earlier = _replaceable(path, overwrite)
+        _require_space(path, earlier)
+        for result in earlier:
+            _remove(result)
+        with suppress(OSError):  # there is none, or it holds pictures of the user's own
+            (path / PICTURES).rmdir()
     except OSError as error:
         OutputFolder(path, lock, created).close() if lock else _forget(path, created)
         raise error if isinstance(error, OutputError) else OutputError(f"{path}: {cause(error)}") from error
@@ -127,6 +131,16 @@ def video_number(name: str) -> int | None:
 def piece_file(video: Path, number: int) -> Path:
     """Where the piece of this number, from 1, of a run's video is made; it does not stay."""
     return video.with_suffix(f".piece-{number}")
+
+
+def is_piece(name: str) -> bool:
+    """Whether a file that is called so is a piece of a run's video, finished or not."""
+    return bool(_PIECES.fullmatch(name))
+
+
+def piece_files(video: Path) -> list[Path]:
+    """What is there of the pieces of a run's video: each has a file for each size of its pictures."""
+    return [path for path in results(video.parent) if re.match(_PIECE, path.name)]
 
 
 def _forget(path: Path, created: bool) -> None:
@@ -200,7 +214,7 @@ def new_folder(first: Path, *, exist_ok: bool = False) -> Path | None:
 def results(path: Path) -> list[Path]:
     """The files of a run that the folder holds, but for its pictures; files of the user's own are not among them.
 
-    None where there is no such folder: somebody may have removed it.
+    No file where there is no such folder: somebody may have removed it.
     """
     tables = {each.file_name() for each in FORMATS.values()}
     try:
@@ -215,19 +229,21 @@ def _is_ours(name: str) -> bool:
 
 
 def _refuse_inputs(path: Path, inputs: Sequence[Path]) -> None:
+    held = results(path)
     for source in inputs:
         if not source.exists():
             continue  # whoever reads it says so better
-        for result in results(path):
+        for result in held:
             if result.exists() and os.path.samefile(source, result):
                 raise OutputError(f"{result} would overwrite the input {source}; try another folder with -o")
-        if source.resolve().parent == (path / "pictures").resolve():
-            raise OutputError(f"{path / 'pictures'} holds the input {source}; try another folder with -o")
+        if source.resolve().parent == (path / PICTURES).resolve():
+            raise OutputError(f"{path / PICTURES} holds the input {source}; try another folder with -o")
 
 
-def _clear(path: Path, overwrite: bool) -> None:
+def _replaceable(path: Path, overwrite: bool) -> list[Path]:
+    """The results of an earlier run, which all may be removed: the log last, since it names the pictures."""
     held = results(path)
-    pictures = path / "pictures"
+    pictures = path / PICTURES
     if overwrite and (by_hand := path / CORRECTIONS_NAME).exists() and any(part_number(each.name) for each in held):
         raise OutputError(
             f"{by_hand}: the log of this folder was corrected by hand, and the corrections are of no other log: "
@@ -236,16 +252,24 @@ def _clear(path: Path, overwrite: bool) -> None:
     if not overwrite:
         names = [result.name for result in held]
         if pictures.is_dir() and any(pictures.iterdir()):
-            names.append("pictures/")
+            names.append(f"{PICTURES}/")
         if names:
-            kept = "; `poseline recover` repairs a .part file" if any(name.endswith(".part") for name in names) else ""
             raise OutputError(
-                f"{path} already holds {', '.join(names)}: try --overwrite, or another folder with -o{kept}"
+                f"{path} already holds {', '.join(names)}: try --overwrite, or another folder with -o{_remedy(held)}"
             )
-    for result in [*_logged_images(path), *held]:  # the log last: it names the pictures
-        _remove(result)
-    with suppress(OSError):  # there is none, or it holds pictures of the user's own
-        pictures.rmdir()
+    for result in held:
+        if _is_folder(result):
+            _require_format(result)
+    return [*_logged_images(path), *held]
+
+
+def _remedy(held: Sequence[Path]) -> str:
+    """What makes a video of what a run that was killed has left."""
+    if any(each.name.endswith(".mp4.part") and is_recoverable(each) for each in held):
+        return "; `poseline recover` makes a .mp4.part file playable"
+    if any(is_piece(each.name) for each in held):
+        return "; no piece of its video was joined, and `poseline render` draws it from the log"
+    return ""
 
 
 def _logged_images(path: Path) -> list[Path]:
@@ -264,29 +288,39 @@ def _logged_images(path: Path) -> list[Path]:
     return [picture for picture in dict.fromkeys(found) if os.path.lexists(picture) and not picture.is_dir()]
 
 
+def _is_folder(result: Path) -> bool:
+    return result.is_dir() and not result.is_symlink()
+
+
 def _remove(result: Path) -> None:
-    folder = result.is_dir() and not result.is_symlink()
-    if folder:
-        _require_format(result)
     try:
-        shutil.rmtree(result) if folder else result.unlink()
+        shutil.rmtree(result) if _is_folder(result) else result.unlink()
     except OSError as error:
         raise OutputError(f"{result}: cannot be replaced: {cause(error)}") from error
 
 
 def _require_format(result: Path) -> None:
     """Refuse to remove a folder that holds something else than the format that it is called for."""
-    known = next(each for each in FORMATS.values() if each.file_name() == result.name)
+    known = next((each for each in FORMATS.values() if each.file_name() == result.name and each.folder), None)
+    if known is None:
+        raise OutputError(f"{result}: is a folder, and no file of a run: move it away, or try another folder with -o")
     try:
         known.validate(result)
     except OutputError as error:
         raise OutputError(f"{result}: holds something else than {known.name}, and is not removed: {error}") from None
 
 
-def _require_space(path: Path) -> None:
+def _require_space(path: Path, earlier: Sequence[Path]) -> None:
+    """Refuse a disk that is nearly full, also when what an earlier run has left there is removed."""
     free = free_bytes(path)
-    if free < START_RESERVE:
+    if free < START_RESERVE and free + sum(map(_size, earlier)) < START_RESERVE:
         raise OutputError(
             f"{path}: only {free / 1e6:.0f} MB are free on its disk, a run needs {START_RESERVE / 1e6:.0f} MB; "
             "make room, or try another disk with -o"
         )
+
+
+def _size(result: Path) -> int:
+    """Bytes of a file, or of all files of a folder."""
+    files = result.rglob("*") if _is_folder(result) else [result]
+    return sum(file.lstat().st_size for file in files)

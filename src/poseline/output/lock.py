@@ -15,23 +15,27 @@ LOCK_NAME = ".poseline.lock"
 _POLL_SECONDS = 0.1
 
 
+class FolderInUse(OutputError):
+    """Another process writes into the folder."""
+
+
 class FolderLock:
     """Held from its construction until `release`, or until the process ends, however it ends.
 
     Args:
         folder: that is written into.
-        patience: seconds to wait for another process that holds it.
 
     Raises:
-        OutputError: another process holds it, or the folder cannot be written to.
+        FolderInUse: another process holds it.
+        OutputError: the folder cannot be written to.
     """
 
-    def __init__(self, folder: Path, patience: float = 0.0) -> None:
+    def __init__(self, folder: Path) -> None:
         self._path = folder / LOCK_NAME
         try:
-            self._handle = _acquire_within(self._path, patience)
+            self._handle = _acquire(self._path)
         except BlockingIOError:
-            raise OutputError(
+            raise FolderInUse(
                 f"{folder} is in use by process {_owner(self._path)}; wait for it, or try another -o"
             ) from None
         except OSError as error:
@@ -51,15 +55,21 @@ class FolderLock:
         os.close(handle)
 
 
-def _acquire_within(path: Path, seconds: float) -> int:
+def wait_until_free(folder: Path, seconds: float) -> None:
+    """Wait while another process holds the folder's lock, for so many seconds at most."""
     deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return _acquire(path)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                raise
+    while time.monotonic() < deadline and _is_held(folder):
         time.sleep(_POLL_SECONDS)
+
+
+def _is_held(folder: Path) -> bool:
+    try:
+        FolderLock(folder).release()
+    except FolderInUse:
+        return True
+    except OutputError:  # it is not there, or cannot be written to: whoever prepares it says so
+        return False
+    return False
 
 
 def _owner(path: Path) -> str:

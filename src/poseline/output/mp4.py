@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import av
 
+from poseline.mp4_boxes import top_level_boxes
 from poseline.output.disk import DiskWatch
 from poseline.output.encoder import LONGEST_FRAGMENT
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.video.stream import VideoStream
 
+FAILURES = (av.error.FFmpegError, OSError, ValueError)
+"""What PyAV raises where a file cannot be read or written."""
 _AUDIO_CODECS = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
 _CONTAINER = {
     # delay_moov: the beginning is written with the first fragment, when it is known where each stream starts; without
@@ -42,6 +45,32 @@ def mp4_can_hold(codec_name: str) -> bool:
 def part_of(path: Path) -> Path:
     """The name of `path` while it is being written."""
     return path.with_name(f"{path.name}.part")
+
+
+def readable_bytes(path: Path) -> int:
+    """Bytes up to the end of the last whole top-level `moov` or `mdat`, 0 without a `moov`: what `recover` can use.
+
+    FFmpeg refuses a whole file for one torn `moof`.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    whole, playable = 0, False
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        for box in top_level_boxes(file):
+            if box.size < box.header or box.end > size:
+                break
+            playable |= box.kind == b"moov"
+            whole = box.end if box.kind in (b"moov", b"mdat") else whole
+    return whole if playable else 0
+
+
+def is_recoverable(path: Path) -> bool:
+    """Whether `recover` makes a video of a file: of one that is not there, or hardly begun, it makes none."""
+    with suppress(OSError):
+        return readable_bytes(path) > 0
+    return False
 
 
 def clock_options(time_base: Fraction, audio: AudioStream | None) -> dict[str, str]:
@@ -101,12 +130,10 @@ class Mp4(ABC):
         microseconds = max(1, int(1_000_000 * fragment))  # 0 would be no limit
         options = {**_CONTAINER, "frag_duration": str(microseconds), **clock_options(time_base, template)}
         self._container = av.open(str(self.part), "w", format="mp4", options=options)
-        self._template = template
         self._last: av.Packet[VideoStream] | None = None
 
-    def _start(self) -> None:
+    def _start(self, template: AudioStream | None) -> None:
         """Open the file; the subclass has added the video."""
-        template = self._template
         self._audio = None if template is None else self._container.add_stream_from_template(template)
         self._container.start_encoding()  # opens the encoder and the file, so that errors show now
         self._watch = DiskWatch(self.part)
@@ -173,5 +200,5 @@ class Mp4(ABC):
     def abandon(self) -> None:
         """Let go of the file and leave the `.part` as it is, for `recover`."""
         for close in (self._mux_last, self._container.close, self._watch.close):
-            with suppress(av.error.FFmpegError, OSError, ValueError):  # the first error is what counts, on its way
+            with suppress(*FAILURES):  # the first error is what counts, on its way
                 close()

@@ -17,12 +17,9 @@ from poseline.atomic import cause, replacing
 from poseline.errors import OutputError, SourceError
 from poseline.log.reader import Ending, LogReader
 from poseline.log_files import LOG_NAME, part_name
-from poseline.mp4_boxes import top_level_boxes
-from poseline.output.folder import video_number
+from poseline.output.folder import is_piece, video_number
 from poseline.output.lock import FolderLock
-from poseline.output.mp4 import clock_options
-
-_FAILURES = (av.error.FFmpegError, OSError, ValueError)
+from poseline.output.mp4 import FAILURES, clock_options, readable_bytes
 
 
 @dataclass(frozen=True)
@@ -57,23 +54,27 @@ def recover(path: Path) -> Recovered:
     target = _target(path)
     lock = FolderLock(path.parent)
     try:
-        length = _whole_length(path)
+        try:
+            length = readable_bytes(path)
+        except OSError as error:
+            raise SourceError(f"{path}: cannot be read: {cause(error)}") from error
         if length == 0:
             raise SourceError(f"{path}: nothing to recover: it does not hold the beginning of an MP4 video")
+        log = _log_of(target)
+        whole_log = _whole_lines(log)
         with replacing(target) as temporary:
             _remux(path, length, temporary)
             times = _times(temporary)
             if not times:
                 raise SourceError(f"{path}: nothing to recover: it holds no whole picture")
             _refuse_existing(target)
-        log = _log_of(target)
         lost, ended = _told_by(log, target, len(times))
         return Recovered(
             video=target,
             frames=len(times),
             seconds=times[-1] - times[0],
             lost_seconds=lost,
-            journal=_without_torn_line(log),
+            journal=None if whole_log is None else _without_torn_line(log, whole_log),
             ended=ended,
         )
     finally:
@@ -84,10 +85,15 @@ def _damaged(path: Path) -> Path:
     if not path.is_dir():
         return path
     parts = sorted(path.glob("*.mp4.part"))
-    if len(parts) != 1:
-        found = f"{len(parts)} of them: name one" if parts else "none: its videos were finished"
-        raise SourceError(f"{path}: expected one .mp4.part file to recover, found {found}")
-    return parts[0]
+    if len(parts) == 1:
+        return parts[0]
+    if parts:
+        found = f"{len(parts)} of them: name one"
+    elif any(is_piece(each.name) for each in path.iterdir()):
+        found = f"only pieces that were not joined yet: `poseline render {path}` draws the video from the log"
+    else:
+        found = "none: its videos were finished, or not begun"
+    raise SourceError(f"{path}: expected one .mp4.part file to recover, found {found}")
 
 
 def _target(path: Path) -> Path:
@@ -101,25 +107,6 @@ def _target(path: Path) -> Path:
 def _refuse_existing(target: Path) -> None:
     if os.path.lexists(target):
         raise OutputError(f"{target} is already there and is not replaced; move it away first")
-
-
-def _whole_length(path: Path) -> int:
-    """Bytes up to the end of the last whole top-level `moov` or `mdat`, 0 without a `moov`.
-
-    FFmpeg refuses a whole file for one torn `moof`.
-    """
-    whole, playable = 0, False
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            for box in top_level_boxes(file):
-                if box.size < box.header or box.end > size:
-                    break
-                playable |= box.kind == b"moov"
-                whole = box.end if box.kind in (b"moov", b"mdat") else whole
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {cause(error)}") from error
-    return whole if playable else 0
 
 
 class _Head(io.RawIOBase):
@@ -149,14 +136,14 @@ def _remux(path: Path, length: int, target: Path) -> None:
     with path.open("rb") as file:
         try:
             source = av.open(_Head(file, length), "r", format="mp4", metadata_errors="replace")
-        except _FAILURES as error:
+        except FAILURES as error:
             raise SourceError(f"{path}: cannot be recovered: {cause(error)}") from error
         with source:
             if not source.streams.video:
                 raise SourceError(f"{path}: nothing to recover: it has no video")
             try:
                 _copy(source, target)
-            except _FAILURES as error:
+            except FAILURES as error:
                 raise OutputError(f"{target.parent}: cannot be written to: {cause(error)}") from error
 
 
@@ -216,17 +203,30 @@ def _told_by(log: Path, video: Path, frames: int) -> tuple[float | None, Ending 
     return (known[-1] - known[frames - 1] if len(known) >= frames else 0.0), reader.ended
 
 
-def _without_torn_line(log: Path) -> Path | None:
+def _whole_lines(log: Path) -> int | None:
+    """Bytes of the log without its torn last line; None where nothing is torn, or there is no log.
+
+    Raises:
+        OutputError: its copy without that line would replace a file.
+    """
     if not log.is_file():
         return None
     with log.open("rb") as lines:
         whole = sum(len(line) for line in lines if line.endswith(b"\n"))
-        if whole == log.stat().st_size:
-            return None
-        clean = log.with_name(f"{log.stem}-recovered.jsonl")
-        _refuse_existing(clean)
-        lines.seek(0)
-        with replacing(clean) as temporary, temporary.open("wb") as copy:
-            while whole > 0:
-                whole -= copy.write(lines.read(min(whole, 1 << 20)))
+    if whole == log.stat().st_size:
+        return None
+    _refuse_existing(_clean(log))
+    return whole
+
+
+def _clean(log: Path) -> Path:
+    return log.with_name(f"{log.stem}-recovered.jsonl")
+
+
+def _without_torn_line(log: Path, whole: int) -> Path:
+    """Copy the first `whole` bytes of a log."""
+    clean = _clean(log)
+    with log.open("rb") as lines, replacing(clean) as temporary, temporary.open("wb") as copy:
+        while chunk := lines.read(min(whole, 1 << 20)):
+            whole -= copy.write(chunk)
     return clean

@@ -97,13 +97,20 @@ class Segments:
         now = time.monotonic()
         ages, sizes = [now - each.at for each in self._finished], [each.size for each in self._finished]
         count = self._keep.removed(ages, sizes)
-        for path in (path for segment in self._finished[:count] for path in segment.files):
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:
-                log.warning("%s: cannot be removed: %s", path, cause(error))
+        for segment in self._finished[:count]:
+            removed = [_remove(path) for path in segment.files]
+            self.gone += all(removed)
         del self._finished[:count]
-        self.gone += count
+
+
+def _remove(path: Path) -> bool:
+    """Whether it is gone."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s: cannot be removed: %s", path, cause(error))
+        return False
+    return True
 
 
 def _size(path: Path) -> int:

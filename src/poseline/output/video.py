@@ -16,7 +16,7 @@ from poseline.output.closeable import Closeable
 from poseline.output.copied_mp4 import CopiedMp4
 from poseline.output.encoder import EncoderName
 from poseline.output.encoding_mp4 import EncodingMp4
-from poseline.output.mp4 import EncodedPicture, Mp4, part_of
+from poseline.output.mp4 import FAILURES, EncodedPicture, Mp4, is_recoverable, part_of
 from poseline.output.numbered import numbered
 from poseline.settings import OutputSettings
 
@@ -40,7 +40,6 @@ _SAME_TIME = Fraction(1, 2)
 """Seconds: a break that takes the pictures back to the audio's own time, as after several wild time stamps."""
 _AUDIO_TAIL = 1
 """Seconds of audio copied past the last picture, and by which its breaks may come before or after the pictures'."""
-_FAILURES = (av.error.FFmpegError, OSError, ValueError)
 
 
 class VideoWriter(Closeable):
@@ -107,9 +106,10 @@ class VideoWriter(Closeable):
             raise self._error
         try:
             self._write(picture, pixel_aspect or self._pixel_aspect)
-        except _FAILURES as error:
+            trouble = self._file.trouble() if self._file else None
+        except FAILURES as error:
             raise self._failed(error) from error
-        if (trouble := self._file.trouble() if self._file else None) is not None:
+        if trouble is not None:
             self.close()
             self._error = OutputError(f"{self._path}: {trouble}: the recording was closed at this point")
             raise self._error
@@ -148,7 +148,7 @@ class VideoWriter(Closeable):
             if self._audio is not None and self._clock is not None and self._audio.has_waited(self._clock.now):
                 self.audio_lost = "its time stamps step back where the pictures' do not"
             self._finish_file()
-        except _FAILURES as error:
+        except FAILURES as error:
             raise self._failed(error) from error
 
     def _write(self, picture: av.VideoFrame | EncodedPicture, pixel_aspect: Fraction) -> None:
@@ -209,7 +209,7 @@ class VideoWriter(Closeable):
             part = self._file.part
             self._file.abandon()
             self._file = None
-            kept = part.exists()
+            kept = is_recoverable(part)
         text = f"{part.with_suffix('')}: the video cannot be written: {cause(error)}"
         self._error = OutputError(f"{text}; what was written is in {part}, try `poseline recover`" if kept else text)
         return self._error
@@ -329,7 +329,7 @@ class _Audio:
         while self._next is None:
             try:
                 packet = next(self._packets, None)
-            except _FAILURES as error:
+            except FAILURES as error:
                 self.lost = f"it could not be read to its end: {cause(error)}"
                 self._packets, packet = iter(()), None
             if packet is None:

@@ -3,7 +3,7 @@
 from poseline.overlay.canvas import BgrCanvas, Canvas, Colour, YuvCanvas
 from poseline.overlay.draw import Trails, draw_hud, draw_poses
 from poseline.overlay.skeleton_image import skeleton_image
-from poseline.overlay.stage import Drawn, Overlay, Past, render
+from poseline.overlay.stage import Drawn, Overlay, render
 from poseline.overlay.style import Style, id_colour
 from poseline.overlay.text import Font
 from poseline.overlay.writable import writable_yuv
@@ -15,7 +15,6 @@ __all__ = [
     "Drawn",
     "Font",
     "Overlay",
-    "Past",
     "Style",
     "Trails",
     "YuvCanvas",

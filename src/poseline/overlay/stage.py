@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from math import exp
-from typing import TypeAlias
 
 from poseline.frame import Frame, Picture, Pixels
 from poseline.overlay.canvas import BgrCanvas, YuvCanvas
@@ -17,9 +16,6 @@ from poseline.overlay.writable import writable_yuv
 from poseline.pose import Observation, Poses
 from poseline.settings import OverlaySettings
 from poseline.skeleton import Skeleton
-
-Past: TypeAlias = "tuple[Poses, float]"
-"""The poses of a frame, and its time in seconds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,19 +42,17 @@ class Overlay:
     ) -> None:
         self._settings, self._skeleton, self._names, self._clock = settings, skeleton, names, clock
 
-    def stage(self, observations: Iterator[Observation], before: Sequence[Past] = ()) -> Generator[Drawn, None, None]:
+    def stage(self, observations: Iterator[Observation], trails: Trails | None = None) -> Generator[Drawn, None, None]:
         """Draw each observation on a copy of its own picture.
 
         Args:
             observations: of one source, in order.
-            before: who was where in the frames before the first one, for trails.
+            trails: of the frames before the first one, to be gone on with; None: there are none before.
         """
-        trails, status = Trails(self._settings.trail), _Status(self._clock)
+        trails, status = Trails(self._settings.trail) if trails is None else trails, _Status(self._clock)
         style: Style | None = None
         if self._settings.labels or self._settings.hud:
             load_letters()  # while the network looks at the first picture
-        for poses, seconds in before:
-            trails.update(poses, seconds)
         for observation in observations:
             frame, poses = observation.frame, observation.shown
             if style is None or style.size != (frame.width, frame.height):

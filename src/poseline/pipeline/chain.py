@@ -1,4 +1,4 @@
-"""Chain: generator stages, one thread each, joined by bounded channels."""
+"""Chain: generator stages, one thread each, joined by bounded channels; or all on one thread, with nothing between."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any, NamedTuple, TypeAlias
 
 from poseline import forks
@@ -83,6 +83,19 @@ def chain(
             for channel in channels:
                 channel.cancel()
             _join(threads)
+
+
+@contextmanager
+def single_threaded(source: Flow, stages: Sequence[Stage]) -> Iterator[Flow]:
+    """Yield the last stage's output; all of it runs on the caller's thread.
+
+    For stages that are Python alone: on threads of their own they would take turns, and lose time at each.
+    """
+    with ExitStack() as flows:
+        flow = flows.enter_context(closing(source))
+        for stage in stages:
+            flow = flows.enter_context(closing(stage.run(flow)))
+        yield flow
 
 
 def _join(threads: list[threading.Thread]) -> None:

@@ -73,7 +73,7 @@ class Meter:
     def _timed(self, flow: Flow, source: _Waiting) -> Generator[Any, None, None]:
         try:
             while True:
-                wall, cpu, waited = time.perf_counter(), time.thread_time(), source.seconds
+                wall, cpu = time.perf_counter() - source.seconds, time.thread_time() - source.cpu
                 try:
                     item = next(flow)
                 except StopIteration:
@@ -82,7 +82,7 @@ class Meter:
                 except Exception as error:
                     self.ended = error is source.error and not isinstance(error, Cancelled)
                     raise
-                self.add(time.perf_counter() - wall - (source.seconds - waited), time.thread_time() - cpu)
+                self.add(time.perf_counter() - source.seconds - wall, time.thread_time() - source.cpu - cpu)
                 yield item
         finally:
             flow.close()
@@ -120,17 +120,18 @@ def measured(stages: Sequence[Stage]) -> tuple[list[Stage], list[Meter]]:
 
 
 class _Waiting:
-    """An iterator that notes how long its reader waited, and counts what it got."""
+    """An iterator that notes what it cost its reader to wait, and counts what it got."""
 
     def __init__(self, items: Iterator[Any], meter: Meter) -> None:
         self._items, self._meter = items, meter
-        self.seconds = 0.0
+        self.seconds = self.cpu = 0.0
+        """Of the clock, and on a core: those of the stages before it too, where they run on the same thread."""
         self.error: Exception | None = None
         """What ended the items too early."""
 
     def __iter__(self) -> Iterator[Any]:
         while True:
-            began = time.perf_counter()
+            wall, cpu = time.perf_counter(), time.thread_time()
             try:
                 item = next(self._items)
             except StopIteration:
@@ -139,6 +140,7 @@ class _Waiting:
                 self.error = error
                 raise
             finally:
-                self.seconds += time.perf_counter() - began
+                self.seconds += time.perf_counter() - wall
+                self.cpu += time.thread_time() - cpu
             self._meter.taken += 1
             yield item

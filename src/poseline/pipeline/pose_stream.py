@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 from poseline.capture import Source
 from poseline.frame import Frame, Gap
 from poseline.inference import PoseEstimator, Turn, infer
-from poseline.pipeline.chain import Stage, Work, chain
+from poseline.pipeline.chain import Stage, Work, chain, single_threaded
 from poseline.pipeline.channel import Channel, Overflow
 from poseline.pipeline.meter import Meter, measured
 from poseline.pose import Observation
@@ -28,6 +28,8 @@ _STALL_TIMEOUT = 60.0
 
 READING = ("decoding", "a smaller or differently encoded source, or fewer programs beside this one")
 """Words for what reads a source: what takes its time, and what would help."""
+IN_PIECES = ("decoding and the network, in other processes", "more --jobs where cores are idle, or a smaller --imgsz")
+"""The same of a recording in pieces."""
 ENCODING_ADVICE = "a faster --preset, or --no-video"
 """What would help where encoding is what the rest waits for."""
 
@@ -39,12 +41,12 @@ def overlay_stage(draw: Work) -> Stage:
 
 @runtime_checkable
 class Estimated(Protocol):
-    """What a source has whose frames come with what is seen in them; it takes the place of the network."""
+    """What a source in pieces has: its frames come with what is seen in them; it takes the place of the network."""
 
     cuts: Sequence[float]
-    """Times at which it is cut, rising, in seconds from the recording's first frame."""
-    workers: int
-    """Most pieces between them in work at once."""
+    """Times at which it is cut, rising, in seconds from the recording's first frame; one at least."""
+    drawing: int
+    """Pieces between them that are drawn at once, at most."""
 
     def observations(self, frames: Iterator[Frame]) -> Generator[Observation, None, None]:
         """What is seen in each of the source's frames."""
@@ -57,9 +59,15 @@ class PoseStream:
     items: Iterator[Any]
     """What the last stage gives; read on the caller's thread."""
     channels: list[Channel[Any]]
+    """Between the stages; none where all run on one thread."""
     meters: list[Meter] = field(default_factory=list)
     read: Callable[[], int] = lambda: 0
     """Frames that the source gave and the pipeline took, so far."""
+
+    @property
+    def dropped_frames(self) -> int:
+        """Frames dropped for newer ones, so far."""
+        return sum(channel.dropped for channel in self.channels)
 
     @property
     def lost_frames(self) -> int:
@@ -123,8 +131,12 @@ def open_pose_stream(
     ]
     if estimate_only:
         stages = stages[:1]
-    reading = Meter("capture", *READING)
+    reading = Meter("capture", *(IN_PIECES if isinstance(source, Estimated) else READING))
     stages, meters = measured(stages)
+    if isinstance(source, Estimated):
+        with single_threaded(reading.source(counter.frames()), stages) as items:
+            yield PoseStream(items, [], [reading, *meters], lambda: counter.count)
+        return
     with chain(
         reading.source(counter.frames()),
         stages,

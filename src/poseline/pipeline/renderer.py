@@ -25,7 +25,7 @@ from poseline.errors import OutputError, PoselineError, StageStalled
 from poseline.frame import Frame
 from poseline.output import Closeable
 from poseline.output.encoder import EncoderName
-from poseline.overlay import Drawn, Overlay, Past
+from poseline.overlay import Drawn, Overlay, Trails
 from poseline.pipeline.annotated import AnnotatedVideo
 from poseline.pipeline.chain import Stage, chain
 from poseline.pipeline.meter import Meter, measured
@@ -60,8 +60,8 @@ class RenderTask:
     encoder: EncoderName
     skeleton: Skeleton
     names: dict[int, str]
-    before: list[Past] = field(default_factory=list)
-    """Who was where in the frames before the first one, for trails."""
+    trails: Trails | None = None
+    """Of the frames before the first one; None where there are none."""
 
 
 class Begin(NamedTuple):
@@ -259,7 +259,7 @@ def render(task: RenderTask, found: Iterator[tuple[int, Poses]]) -> RenderResult
                 "decoding what is drawn on",
                 READING[1],
             ),
-            overlay_stage(lambda seen: overlay.stage(seen, task.before)),
+            overlay_stage(lambda seen: overlay.stage(seen, task.trails)),
             Stage("encoding", lambda pictures: _encoded(pictures, video, result), "encoding", ENCODING_ADVICE),
         ]
         stages, result.meters = measured(stages)

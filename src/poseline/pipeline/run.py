@@ -79,8 +79,7 @@ def run(
             settings,
             sinks,
             render_in_subprocess=estimator.spec if render_in_subprocess else None,
-            cuts=source.cuts if isinstance(source, Estimated) else (),
-            processes=source.workers if isinstance(source, Estimated) else 1,
+            pieces=source if isinstance(source, Estimated) else None,
         ) as recorder:
             with _noting_errors(report):
                 _drive(source, estimator, settings, recorder, report, on_frame, interruption, stages, turn)
@@ -218,7 +217,7 @@ def _note(report: RunReport, stream: PoseStream, source: Source, recorder: Sinks
     counts, log = report.counts, recorder.log
     counts.bad, counts.processed, counts.persons, counts.corrupt = source.bad, log.frames, log.persons, log.corrupt
     counts.read = stream.read() + counts.bad
-    counts.dropped = stream.channels[0].dropped
+    counts.dropped = stream.dropped_frames
     report.outages = log.outages
 
 

@@ -19,6 +19,7 @@ from poseline.log import KeypointLog, RunHeader
 from poseline.output import OutputFolder, Segments, Window, choose_encoder, free_file, image_file, save_image
 from poseline.overlay import Drawn
 from poseline.pipeline.annotated import AnnotatedVideo
+from poseline.pipeline.pose_stream import Estimated
 from poseline.pipeline.renderer import Renderer, RenderTask
 from poseline.pipeline.sink import Sink, SinkWriter
 from poseline.pipeline.video_pieces import VideoPieces
@@ -67,17 +68,13 @@ class SubprocessVideoSink(Sink):
         path: of the video.
         settings: of the run.
         spec: the model whose poses are drawn.
-        cuts: times between which pieces of the recording are drawn at the same time; none: it is drawn whole.
-        processes: most of them at once.
+        pieces: the recording, which is drawn in the same pieces; None: it is drawn whole.
     """
 
     name = "video"
 
-    def __init__(
-        self, path: Path, settings: Settings, spec: ModelSpec, cuts: Sequence[float], processes: int
-    ) -> None:  # fmt: skip
-        self._path, self._settings, self._spec = path, settings, spec
-        self._cuts, self._processes = cuts, processes
+    def __init__(self, path: Path, settings: Settings, spec: ModelSpec, pieces: Estimated | None) -> None:
+        self._path, self._settings, self._spec, self._pieces = path, settings, spec, pieces
         self._closing = ExitStack()
         self._notes: list[str] = []
 
@@ -88,7 +85,8 @@ class SubprocessVideoSink(Sink):
         self._notes = [note] if note else []
         task = RenderTask(info.path, self._path, self._settings, encoder, self._spec.skeleton, self._spec.names)
         self.renderer: Renderer | VideoPieces
-        self.renderer = VideoPieces(task, info, self._cuts, self._processes) if self._cuts else Renderer(task)
+        pieces = self._pieces
+        self.renderer = VideoPieces(task, info, pieces.cuts, pieces.drawing) if pieces else Renderer(task)
         self._closing.enter_context(self.renderer)
 
     def write(self, observation: Observation, picture: Picture | None) -> None:
@@ -175,21 +173,20 @@ class Sinks:
         settings: which of the run's own sinks there are.
         others: of the caller's making.
         render_in_subprocess: the model whose poses a second process is to draw; None: drawn by this one.
-        cuts: times between which several processes draw; none: one draws all.
-        processes: most of them at once.
+        pieces: the source, where it is one in pieces: as many processes draw it.
     """
 
     def __init__(
         self, folder: OutputFolder, header: RunHeader, info: SourceInfo, settings: Settings,
-        others: Sequence[Sink] = (), *, render_in_subprocess: ModelSpec | None = None, cuts: Sequence[float] = (),
-        processes: int = 1,
+        others: Sequence[Sink] = (), *, render_in_subprocess: ModelSpec | None = None,
+        pieces: Estimated | None = None,
     ) -> None:  # fmt: skip
         self.notes: list[str] = []
         self._folder = folder
         self._segments = Segments.of(settings.output.segment, settings.output.keep)
         if self._segments is not None and not info.width:
             raise SettingsError("--segment cuts videos, and separate pictures are none; leave it out")
-        self.video = _video(folder, info, settings, render_in_subprocess, cuts, processes)
+        self.video = _video(folder, info, settings, render_in_subprocess, pieces)
         self.window = WindowSink() if settings.output.show else None
         self._own = [sink for sink in (self.video, self.window) if sink is not None]
         self._open: list[Sink] = []
@@ -295,15 +292,14 @@ def _video(
     info: SourceInfo,
     settings: Settings,
     render_in_subprocess: ModelSpec | None,
-    cuts: Sequence[float],
-    processes: int,
+    pieces: Estimated | None,
 ) -> Sink | None:
     if not settings.output.video:
         return None
     if not info.width:  # separate pictures
         return ImageSink(folder)
     if render_in_subprocess is not None and info.path is not None:
-        return SubprocessVideoSink(folder.video, settings, render_in_subprocess, cuts, processes)
+        return SubprocessVideoSink(folder.video, settings, render_in_subprocess, pieces)
     return VideoSink(folder.video, settings)
 
 

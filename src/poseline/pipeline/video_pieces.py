@@ -6,8 +6,9 @@ the sound beside them; nothing is encoded again.
 
 from __future__ import annotations
 
+import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -17,35 +18,35 @@ import av
 
 from poseline.atomic import cause
 from poseline.capture import SourceInfo
+from poseline.capture.part import microseconds
 from poseline.errors import OutputError, PoselineError
 from poseline.frame import Frame, black_pixels
 from poseline.output import Closeable, EncodedPicture
-from poseline.output.folder import piece_file
-from poseline.output.mp4 import part_of
-from poseline.overlay import Past
+from poseline.output.folder import piece_file, piece_files
+from poseline.output.mp4 import FAILURES, is_recoverable, part_of
+from poseline.overlay import Trails
 from poseline.pipeline.annotated import AnnotatedVideo
 from poseline.pipeline.renderer import Renderer, RenderResult, RenderTask, rendering_worker
 from poseline.pose import Observation
 from poseline.settings import Settings
 from poseline.workers import Worker
 
-_STEPS = 1_000_000
-"""Steps in a second to which times are rounded, as where a part of a recording is chosen."""
 _MOST_ON_CARD = 3
 """Renderers that encode on a GPU: some cards' drivers open no more encoders than that."""
+_PIECE_NAME = re.compile(r"^.*\.piece-\d+: ", re.DOTALL)
+"""How an error of a piece begins: with its file, which does not stay."""
 
 
 class _Piece(NamedTuple):
     renderer: Renderer
     worker: Worker
-    file: Path
 
 
 class VideoPieces(Closeable):
     """Observations in, an annotated video out, as from a `Renderer`.
 
-    As many pieces are drawn at once as there are processes. `write` waits for the first of them where another piece
-    begins, so that no more than their poses are kept.
+    As many pieces are drawn at once as there are processes, each started when it has something to draw. `write` waits
+    for the first piece where another begins and all are busy, so that no more than the poses of these are kept.
 
     Args:
         task: the whole video.
@@ -63,15 +64,16 @@ class VideoPieces(Closeable):
         """Of all pieces together; complete once it is closed."""
         self._task, self._cuts = task, deque(cuts)
         self._processes = min(processes, len(cuts) + 1, _MOST_ON_CARD if task.encoder == "nvenc" else processes)
-        self._past = _RecentPast(task.settings.overlay.trail)
+        trail = task.settings.overlay.trail
+        self._trails = Trails(trail) if trail else None
         self._waited = 0.0
-        self._begun = self._joined = 0
-        self._error: PoselineError | None = None
+        self._begun = 0
+        self._error: BaseException | None = None
         self._closed = self._whole = False
         self._pieces: deque[_Piece] = deque()
+        """Those that are begun and not yet joined."""
+        self._idle: list[Worker] = []
         self._video = AnnotatedVideo(task.video, info, task.settings, task.encoder)
-        self._workers = [rendering_worker() for _ in range(self._processes)]
-        self._idle = list(self._workers)
 
     @property
     def waited(self) -> float:
@@ -86,9 +88,10 @@ class VideoPieces(Closeable):
             if self._begins_piece(observation.frame.time) or not self._pieces:
                 self._begin_piece(observation.frame.time)
             self._pieces[-1].renderer.write(observation)
-        except PoselineError as error:
+        except BaseException as error:  # whatever it is, what comes after it would follow a hole
             raise self._failed(error) from error
-        self._past.add(observation)
+        if self._trails is not None:
+            self._trails.update(observation.shown, observation.frame.time)
 
     def close(self) -> None:
         """Wait until all pieces are drawn, and finish the video. A second call does nothing."""
@@ -98,14 +101,14 @@ class VideoPieces(Closeable):
         try:
             if self._error is None:
                 self._finish()
-        except PoselineError as error:
+        except BaseException as error:
             raise self._failed(error) from error
         finally:
             self._release()
 
     def _begins_piece(self, time: float) -> bool:
         begins = False
-        while self._cuts and round(self._cuts[0] * _STEPS) <= round(time * _STEPS):
+        while self._cuts and microseconds(self._cuts[0]) <= microseconds(time):
             self._cuts.popleft()
             begins = True
         return begins
@@ -114,13 +117,16 @@ class VideoPieces(Closeable):
         if self._pieces:
             self._pieces[-1].renderer.complete()
         failed = any(piece.renderer.failed for piece in self._pieces)
-        while self._pieces and (failed or not self._idle or self._pieces[0].renderer.ended):
-            self._join_first()  # raises the error of one that failed, when those before it are joined
+        while self._pieces and (
+            failed or len(self._pieces) == self._processes or self._pieces[0].renderer.ended
+        ):  # raises the error of one that failed, when those before it are joined
+            self._join_first()
         self._begun += 1
-        file, worker = piece_file(self._task.video, self._begun), self._idle.pop()
         settings = _of_piece(self._task.settings, time if self._begun > 1 else None)
-        task = replace(self._task, video=file, settings=settings, before=self._past.all())
-        self._pieces.append(_Piece(Renderer(task, worker), worker, file))
+        file = piece_file(self._task.video, self._begun)
+        task = replace(self._task, video=file, settings=settings, trails=self._trails)  # as they are now: it is pickled
+        worker = self._idle.pop() if self._idle else rendering_worker()
+        self._pieces.append(_Piece(Renderer(task, worker), worker))
 
     def _finish(self) -> None:
         if self._pieces:
@@ -129,28 +135,25 @@ class VideoPieces(Closeable):
             self._join_first()
         self.result.notes += self._video.conclude()
         self._whole = True
-        self.result.files = list(self._video.files)
         for meter in self.result.meters:
             meter.wall /= self._processes  # they work side by side: the run waits for so much of it
-        self.result.queues = {name: fill / max(1, self._joined) for name, fill in self.result.queues.items()}
+        self.result.queues = {name: fill / max(1, self._begun) for name, fill in self.result.queues.items()}
 
     def _join_first(self) -> None:
         """Wait for the first piece, and append it to the video."""
         piece = self._pieces[0]
         piece.renderer.close()
-        self._waited += piece.renderer.waited
-        self._pieces.popleft()
-        self._idle.append(piece.worker)
         result = piece.renderer.result
         _include(self.result, result)
         try:
             for file in result.files:
                 self._append(file, result)
-        except (av.error.FFmpegError, OSError) as error:
-            if isinstance(error, PoselineError):
-                raise
-            raise OutputError(f"{piece.file}: cannot be joined: {cause(error)}") from error
-        self._joined += 1
+        except PoselineError:
+            raise
+        except FAILURES as error:
+            raise OutputError(f"{file}: cannot be joined: {cause(error)}") from error
+        self._waited += piece.renderer.waited
+        self._idle.append(self._pieces.popleft().worker)
 
     def _append(self, file: Path, result: RenderResult) -> None:
         assert result.begin is not None
@@ -166,59 +169,38 @@ class VideoPieces(Closeable):
                     self._video.write(EncodedPicture(packet, pts, frame.time_base, stream), frame)
         file.unlink(missing_ok=True)
 
-    def _failed(self, error: PoselineError) -> PoselineError:
-        """Keep the first error, told of the video, and what was joined before."""
-        if self._error is None:
-            self._error = self._told(error)
-            self._video.abandon()
+    def _failed(self, error: BaseException) -> BaseException:
+        """Keep the first error."""
+        self._error = self._error or self._of_video(error)
         return self._error
 
-    def _told(self, error: PoselineError) -> PoselineError:
-        if not isinstance(error, OutputError) or not self._begun:
+    def _of_video(self, error: BaseException) -> BaseException:
+        """The error of a piece as one of the whole video, with what to try: a piece's own file does not stay."""
+        text, is_of_piece = _PIECE_NAME.subn("", str(error))
+        if not isinstance(error, PoselineError) or not is_of_piece:
             return error
-        text = str(error).partition("; ")[0]
-        for number in range(self._joined + 1, self._begun + 1):
-            text = text.removeprefix(f"{piece_file(self._task.video, number)}: ")
-        part = part_of(self._task.video)
-        kept = f"; what was joined before is in {part}, try `poseline recover`" if part.exists() else ""
-        return OutputError(f"{self._task.video}: {text.removeprefix(f'{self._task.video}: ')}{kept}")
+        video, part = self._task.video, part_of(self._task.video)
+        all_of_it = f"try `poseline render {video.parent}` for all that the log has"
+        recovered = f"what was joined before is in {part}, `poseline recover` makes it playable; "
+        return type(error)(
+            f"{video}: {text.partition('; ')[0]}; {recovered if is_recoverable(part) else ''}{all_of_it}"
+        )
 
     def _release(self) -> None:
         """End the processes, and remove those of their files that are in no video."""
-        for worker in self._workers:
+        workers = [*self._idle, *(piece.worker for piece in self._pieces)]
+        for worker in workers:
             worker.end_input()
             if not self._whole:
                 worker.process.kill()
-        for worker in self._workers:
+        for worker in workers:
             worker.close()
         if not self._whole:
             self._video.abandon()
         with self._video:
             pass
-        for number in range(self._joined + 1, self._begun + 1):
-            for file in _files_of(piece_file(self._task.video, number)):
-                file.unlink(missing_ok=True)
-
-
-class _RecentPast:
-    """Who was where in the last `seconds`."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._past: deque[Past] = deque()
-
-    def add(self, seen: Observation) -> None:
-        """Take in the next frame."""
-        if not self._seconds:
-            return
-        time = seen.frame.time
-        self._past.append((seen.shown, time))
-        while self._past[0][1] < time - self._seconds:
-            self._past.popleft()
-
-    def all(self) -> list[Past]:
-        """The frames, in order."""
-        return list(self._past)
+        for file in piece_files(self._task.video):
+            file.unlink(missing_ok=True)
 
 
 def _of_piece(settings: Settings, start: float | None) -> Settings:
@@ -240,8 +222,3 @@ def _include(whole: RenderResult, piece: RenderResult) -> None:
             meter.include(other)
     for name, fill in piece.queues.items():
         whole.queues[name] = whole.queues.get(name, 0.0) + fill
-
-
-def _files_of(piece: Path) -> Iterator[Path]:
-    yield from piece.parent.glob(f"annotated*{piece.suffix}")
-    yield from piece.parent.glob(f"annotated*{piece.suffix}.part")

@@ -14,7 +14,7 @@ from itertools import cycle, islice
 from queue import Empty, Queue
 from typing import Any, TypeAlias
 
-from poseline.interruption import Interruption
+from poseline.interruption import INTERRUPTED, Interruption
 from poseline.workers.worker import STOP_TIMEOUT, Context, Outcome, Work, Worker, WorkerDied, attempt
 
 POLL_SECONDS = 0.2
@@ -152,6 +152,8 @@ class _Pool:
         if isinstance(content.error, WorkerDied):
             self._idle = [other for other in self._idle if other is not worker]
             self._end(worker)
+            if worker in self._stopped and content.error.process_exit_code == INTERRUPTED:
+                return None  # before it had anything to finish: as a unit that was never begun
         else:
             self._idle.append(worker)
         return None if index is None else (index, content)

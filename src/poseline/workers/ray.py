@@ -17,7 +17,7 @@ import time
 import uuid
 import warnings
 from collections import Counter, deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -116,10 +116,17 @@ class RayExecutor(Executor):
         cores: of each unit.
         cards: GPUs of each unit.
         most: units at the same time; None for all that the cluster has room for.
+        may_begin: as `ProcessExecutor` has it.
+        name: of the units' job: those of one job may use a worker that did others of it, if their work is the same;
+            None: a new name for each run.
     """
 
-    def __init__(self, cores: int, cards: int = 0, most: int | None = None) -> None:
+    def __init__(
+        self, cores: int, cards: int = 0, most: int | None = None, *,
+        may_begin: Callable[[int], bool] = lambda _: True, name: str | None = None,
+    ) -> None:  # fmt: skip
         self._cores, self._cards, self._most = cores, cards, most or _IN_FLIGHT
+        self._may_begin, self._name = may_begin, name
 
     def _run(
         self, waiting: deque[int], units: Sequence[Any], work: Work, interruption: Interruption, on_progress: OnProgress
@@ -129,16 +136,19 @@ class RayExecutor(Executor):
         # a task with a GPU would by default be the last of its process, and each clip would load its model
         task = ray.remote(num_cpus=self._cores, num_gpus=self._cards, max_retries=_RETRIES, max_calls=0)(run_unit)
         mailbox = ray.remote(num_cpus=0, resources=_HEAD)(Mailbox).remote()
-        job = _Job(uuid.uuid4().hex, __version__, self._cores)
+        job = _Job(self._name or uuid.uuid4().hex, __version__, self._cores)
         kept = ray.put(work)  # with the weights that it may hold: once a machine
         unsent, running = deque(waiting), dict[Any, int]()
         heard = time.monotonic()
         try:
             with interruption.stopping(lambda: None):
                 while waiting and not interruption.signal_count:  # those that have not ended
-                    while unsent and len(running) < self._most:
+                    while unsent and len(running) < self._most and self._may_begin(unsent[0]):
                         index = unsent.popleft()
                         running[task.remote(job, [kept], units[index], index, mailbox)] = index
+                    if not running:  # none may begin yet
+                        time.sleep(POLL_SECONDS)
+                        continue
                     ended, _ = ray.wait([*running], timeout=POLL_SECONDS)
                     messages = _messages(mailbox)
                     for index, content in messages:
@@ -168,7 +178,7 @@ class RayExecutor(Executor):
         free = ray.cluster_resources()
         if free.get("CPU", 0) < self._cores or free.get("GPU", 0) < self._cards:
             logging.getLogger("poseline").info(
-                "nothing runs yet: each source waits for %d cores%s, and the cluster has %g cores and %g GPUs",
+                "nothing runs yet: each task waits for %d cores%s, and the cluster has %g cores and %g GPUs",
                 self._cores, f" and {self._cards} GPU" if self._cards else "", free.get("CPU", 0), free.get("GPU", 0),
             )  # fmt: skip
 

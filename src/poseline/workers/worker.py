@@ -68,11 +68,11 @@ class Outcome:
     result: Any = None
     """What the work returned."""
     error: PoselineError | None = None
-    """What it raised, or an `UnitLost`."""
+    """What it raised, or a `UnitLost`."""
     traceback: str = ""
-    """Where it was raised in a worker, if it is a bug."""
+    """Where it was raised in a worker, if it is a bug; no password is in it."""
     started: bool = True
-    """False for a unit that was never begun, because all was stopped before."""
+    """False for a unit that was never begun, or had nothing to finish, when all was stopped."""
 
 
 @dataclass(frozen=True)

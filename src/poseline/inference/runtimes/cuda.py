@@ -6,6 +6,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +249,10 @@ def explained(device: Any) -> Iterator[None]:
 def _prepared(network: Any, device: Any, number_type: Any) -> Any:
     """The network on its device; its head decodes in fp32, as half precision counts large pixels by halves."""
     network = network.to(device, number_type, memory_format=torch.channels_last)
+    if device.type == "cuda":
+        for module in network.modules():
+            if type(module) is torch.nn.Conv2d and module.groups == module.in_channels == module.out_channels > 1:
+                module.forward = partial(_depthwise, module)
     head = network.model[-1]
     head.dfl.float()
     if is_plain(head):
@@ -259,6 +264,13 @@ def _prepared(network: Any, device: Any, number_type: Any) -> Any:
             {name: raw[name] if name == "feats" else raw[name].float() for name in raw}
         )
     return network
+
+
+def _depthwise(layer: Any, image: Tensor) -> Tensor:
+    """A depthwise convolution by PyTorch's own kernel: cuDNN compiles one for each layer, 0.15 s in every process."""
+    return torch.ops.aten._conv_depthwise2d(
+        image, layer.weight, layer.kernel_size, layer.bias, layer.stride, layer.padding, layer.dilation
+    )
 
 
 def _colours(frame: Frame) -> tuple[int, int]:
