@@ -6,13 +6,14 @@ Mounts `/live`, which never ends, and `/recording`, which has an end. One line o
 from __future__ import annotations
 
 import argparse
-import struct
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import gi  # type: ignore[import-not-found] # of the system's Python alone
+
+import rtp_units
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtsp", "1.0")
@@ -24,16 +25,6 @@ TRANSPORTS = {
     "udp": GstRtsp.RTSPLowerTrans.UDP,
     "both": GstRtsp.RTSPLowerTrans.TCP | GstRtsp.RTSPLowerTrans.UDP,
 }
-
-
-def units(path: Path) -> list[bytes]:
-    """The encoded pictures of a file, each behind its length."""
-    content, found, place = path.read_bytes(), [], 0
-    while place < len(content):
-        (length,) = struct.unpack_from(">I", content, place)
-        found.append(content[place + 4 : place + 4 + length])
-        place += 4 + length
-    return found
 
 
 def send(source: Any, pictures: list[bytes], rate: int, pause_at: int, pause: float) -> None:
@@ -66,7 +57,7 @@ def main() -> None:
     options = parser.parse_args()
 
     Gst.init(None)
-    pictures = units(options.units)
+    pictures = rtp_units.read(options.units)
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(options.port)

@@ -5,20 +5,18 @@ from __future__ import annotations
 import functools
 import os
 import shutil
-import struct
 import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from fractions import Fraction
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import av
 import psutil
 import pytest
 
+import rtp_units
 from media_worlds import picture, until
 
 RATE = 25
@@ -50,20 +48,12 @@ def needs_ffmpeg() -> None:
 
 
 def write_units(path: Path, sizes: dict[tuple[int, int], int]) -> Path:
-    """H.264 pictures as they go into RTP, each behind its length: so many of each size, numbered on and on."""
-    number = 0
-    with path.open("wb") as file:
-        for size, count in sizes.items():
-            codec: Any = av.CodecContext.create("libx264", "w")
-            codec.width, codec.height = size
-            codec.pix_fmt, codec.time_base = "yuv420p", Fraction(1, RATE)
-            codec.options = {"qp": "10", "g": "10", "bf": "0", "tune": "zerolatency"}
-            for pts in range(count):
-                frame = av.VideoFrame.from_ndarray(picture(number, size), format="bgr24").reformat(format="yuv420p")
-                frame.pts, number = pts, number + 1
-                for packet in codec.encode(frame):
-                    file.write(struct.pack(">I", packet.size) + bytes(packet))
-    return path
+    """H.264 pictures for `rtsp_server`: so many of each size, numbered on and on."""
+    numbered = enumerate(size for size, count in sizes.items() for _ in range(count))
+    pictures = (av.VideoFrame.from_ndarray(picture(number, size), format="bgr24") for number, size in numbered)
+    return rtp_units.write(
+        path, rtp_units.encoded((frame.reformat(format="yuv420p") for frame in pictures), RATE, qp="10", g="10")
+    )
 
 
 @contextmanager

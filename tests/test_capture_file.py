@@ -348,15 +348,14 @@ def test_stop_ends_it_at_the_next_frame(clip: Path) -> None:
 
 
 def test_a_rehearsal_keeps_the_clips_pace(tmp_path: Path) -> None:
-    path = write_clip(tmp_path / "clip.mp4", [0, 6, 7, 8, 20, 24])
+    path = write_clip(tmp_path / "clip.mp4", [30 * second + tick for second in range(3) for tick in (0, 6, 7, 8, 20)])
     source = SimulatedCamera(VideoFile(path, CAPTURE))
     assert source.info.live
     frames = list(source.frames())
-    began = frames[0].arrival
-    for frame in frames:
-        assert -0.001 <= (frame.arrival - began) - frame.time < 5
-    assert frames[-1].arrival - began >= 0.79
-    assert [number_in(frame.bgr) for frame in frames] == list(range(6))
+    late = [frame.arrival - frames[0].arrival - frame.time for frame in frames]
+    assert min(late) >= -0.001
+    assert np.median(late) < 0.5, "of almost three seconds; a busy machine may be late for some"
+    assert [number_in(frame.bgr) for frame in frames] == list(range(15))
 
 
 def test_a_rehearsal_stops_between_two_frames(tmp_path: Path) -> None:

@@ -270,8 +270,10 @@ def test_a_stream_that_stays_away_ends_the_run_in_time(transport: bytes, serve: 
     source = open_source(server.url, PATIENT.model_copy(update={"max_outage": 1}))
     frames = source.frames()
     assert len([next(frames) for _ in range(FRAMES)]) == FRAMES
+    began = time.monotonic()
     with pytest.raises(SourceError, match=r"gone for 1 s; the last attempt: .*404") as caught:
         next(frames)
+    assert time.monotonic() - began < 20, "of the minute that the others allow"
     assert "hunter2" not in str(caught.value)
 
 
@@ -390,7 +392,7 @@ def test_a_motion_jpeg_of_no_known_rate_runs_at_its_own_pace_and_its_end_is_no_f
     """All that takes a frame rate does without: the video's rate, its key frames, the trail and the log."""
     shown, out = save(tmp_path / "one.jpg", 77), tmp_path / "out"
     journal = out / "keypoints.jsonl"
-    reads = parts(5, lambda: journal.exists() and journal.read_bytes().count(b"\n") > 5)
+    reads = parts(3, lambda: journal.exists() and journal.read_bytes().count(b"\n") > 5)
     server = serve(shown.read_bytes(), reads, refusing(404))
     done = poseline(
         "run", server.url, "-m", "builtin", "--imgsz", 64, "--max-outage", 0.5, "--trail", 1, "--every-frame",
@@ -401,7 +403,7 @@ def test_a_motion_jpeg_of_no_known_rate_runs_at_its_own_pace_and_its_end_is_no_f
     assert header["video"]["fps"] is None
     times = [record["time"] for record in logged(out)]
     assert len(times) >= 20, "FFmpeg gives the last picture twice"
-    assert times[19] - times[10] > 1.0, "5 a second, and not 25"
+    assert times[19] - times[10] > 1.0, "3 a second, and not 25"
     with av.open(str(out / "annotated.mp4")) as video:
         written = [frame.time for frame in video.decode(video=0)]
     assert written == pytest.approx(times, abs=0.001)

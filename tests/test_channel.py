@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -15,6 +16,11 @@ def filled(*items: int, capacity: int = 8, overflow: Overflow = Overflow.WAIT) -
     for item in items:
         channel.put(item)
     return channel
+
+
+def waits(channel: Channel[int]) -> bool:
+    """Whether its reader or its writer waits for the other."""
+    return bool(channel._changed._waiters)  # type: ignore[attr-defined]
 
 
 def test_items_come_in_order_and_then_it_ends() -> None:
@@ -52,7 +58,7 @@ def test_drop_oldest_keeps_the_newest_and_counts(capacity: int) -> None:
 
 def test_a_full_channel_waits_for_its_reader() -> None:
     channel = filled(0, capacity=1)
-    writer = threading.Thread(target=channel.put, args=(1,))
+    writer = threading.Thread(target=channel.put, args=(1,), daemon=True)
     writer.start()
     writer.join(0.1)
     assert writer.is_alive()
@@ -73,9 +79,9 @@ def test_cancel_releases_a_waiting_writer_and_throws_the_rest_away() -> None:
         except Cancelled as error:
             caught.append(error)
 
-    writer = threading.Thread(target=write)
+    writer = threading.Thread(target=write, daemon=True)
     writer.start()
-    time.sleep(0.05)
+    assert until(lambda: waits(channel))
     channel.cancel()
     writer.join(WAIT)
     assert len(caught) == 1
@@ -96,9 +102,9 @@ def test_cancel_releases_a_waiting_reader() -> None:
         except Cancelled as error:
             caught.append(error)
 
-    reader = threading.Thread(target=read)
+    reader = threading.Thread(target=read, daemon=True)
     reader.start()
-    time.sleep(0.05)
+    assert until(lambda: waits(channel))
     channel.cancel()
     reader.join(WAIT)
     assert len(caught) == 1
@@ -112,19 +118,28 @@ def test_a_reader_without_an_item_gives_up() -> None:
     assert 0.1 <= time.monotonic() - began < WAIT
 
 
-def test_patience_begins_anew_with_every_item() -> None:
-    channel: Channel[int] = Channel("tracking", 1, stall_timeout=2)
+def test_patience_begins_anew_with_every_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    channel: Channel[int] = Channel("tracking", 1, stall_timeout=WAIT)
+    wait_for, patience = channel._changed.wait_for, list[float | None]()
+
+    def noting(condition: Callable[[], bool], timeout: float | None = None) -> bool:
+        patience.append(timeout)
+        return wait_for(condition, timeout)
+
+    monkeypatch.setattr(channel._changed, "wait_for", noting)
 
     def write() -> None:
         for number in range(5):
-            time.sleep(0.45)
+            assert until(lambda: waits(channel))
             channel.put(number)
+        assert until(lambda: waits(channel))
         channel.finish()
 
-    writer = threading.Thread(target=write)
+    writer = threading.Thread(target=write, daemon=True)
     writer.start()
     assert list(channel) == [0, 1, 2, 3, 4]
-    writer.join()
+    writer.join(WAIT)
+    assert patience == [WAIT] * 6
 
 
 @pytest.mark.parametrize("capacity", [0, -1])
@@ -152,12 +167,12 @@ def test_fill_is_nothing_where_the_reader_waits() -> None:
 
     def write() -> None:
         for number in range(3):
-            assert until(lambda: bool(channel._changed._waiters))  # type: ignore[attr-defined] # the reader's
+            assert until(lambda: waits(channel))
             channel.put(number)
         channel.finish()
 
-    writer = threading.Thread(target=write)
+    writer = threading.Thread(target=write, daemon=True)
     writer.start()
     assert list(channel) == [0, 1, 2]
-    writer.join()
+    writer.join(WAIT)
     assert channel.fill == 0

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from bench_worlds import run as measured_run
-from media_worlds import WAIT, write_clip
+from media_worlds import WAIT, until, write_clip
 from poseline import PoseModel, stream
 from poseline.bench.advice import advise
 from poseline.bench.schema import Stage as MeasuredStage
@@ -116,22 +116,33 @@ def test_a_sink_that_needs_a_picture_has_it_drawn(tmp_path: Path, clip: Path) ->
 
 
 def test_a_slow_sink_of_newest_frames_holds_nobody_up(tmp_path: Path, clip: Path) -> None:
+    """It is not done with its first frame until all have gone to another."""
+    gone: list[int] = []
+
+    class Other(Sink):
+        def write(self, observation: Observation, picture: Picture | None) -> None:
+            gone.append(observation.frame.index)
+
     class Newest(Counting):
         overflow = Overflow.DROP_OLDEST
-        seen = 0
         thread = ""
 
-        def write(self, observation: Observation, picture: Picture | None) -> None:
-            self.seen, self.thread = self.seen + 1, threading.current_thread().name
-            time.sleep(0.2)
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen: list[int] = []
+            self.waited: list[bool] = []
 
-    began = time.monotonic()
-    report = ran(tmp_path / "out", clip, sink := Newest())
+        def write(self, observation: Observation, picture: Picture | None) -> None:
+            self.seen, self.thread = [*self.seen, observation.frame.index], threading.current_thread().name
+            self.waited.append(until(lambda: len(gone) == 20, WAIT if all(self.waited) else 0))
+
+    report = ran(tmp_path / "out", clip, sink := Newest(), Other())
     assert report.counts.processed == 20
-    assert 1 <= sink.seen < 20
+    assert all(sink.waited)
+    assert sink.seen[-1] == 19, "what waits is taken"
+    assert len(sink.seen) <= 2
     assert sink.thread == "counting"
-    assert f"counting: {20 - sink.seen} frames made way for newer ones" in report.notes
-    assert time.monotonic() - began < 20 * 0.2 + WAIT, "and what waits is taken"
+    assert f"counting: {20 - len(sink.seen)} frames made way for newer ones" in report.notes
 
 
 @pytest.mark.parametrize("overflow", list(Overflow))

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from conftest import Told
 from poseline.cache import cache_folder
 from poseline.capture import read_image
-from poseline.cli import command
 from poseline.errors import SourceError
 from poseline.home import expanded
-from poseline.interruption import Interruption
 from poseline.settings import CaptureSettings
 
 CLIP = Path(__file__).parents[1] / "samples" / "squat.mp4"
@@ -21,14 +20,14 @@ def test_a_tilde_is_the_users_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 def test_a_user_who_is_not_known_is_an_error_in_words_wherever_a_path_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
 ) -> None:
     assert expanded("~nobody-here/clip.mp4") == Path("~nobody-here/clip.mp4")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SourceError, match="~nobody-here"):
         read_image("~nobody-here/picture.jpg", CaptureSettings().max_pixels)
-    monkeypatch.setattr("sys.argv", ["poseline", "batch", str(CLIP), "-m", "~nobody-here/x.pt", "-o", "out"])
-    assert command(Interruption()) == 5
-    assert "~nobody-here/x.pt" in capsys.readouterr().err
+    code, _, words = told("batch", CLIP, "-m", "~nobody-here/x.pt", "-o", "out")
+    assert code == 5
+    assert "~nobody-here/x.pt" in words
     monkeypatch.setenv("POSELINE_CACHE", "~nobody-here/cache")
     assert cache_folder() == Path("~nobody-here/cache")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ import pytest
 pytest.importorskip("aiohttp", reason="needs poseline[serve]")
 pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
 
+from browser_worlds import until
 from inspect_worlds import ANKLE, FRAMES, NAMES, frame_record, get_json, inspecting, make_run, points_of, post
 from log_worlds import COMPLETE
 from media_worlds import BLOCK
@@ -69,13 +69,6 @@ def looking(context: BrowserContext, server: InspectServer) -> Iterator[Page]:
     yield page
     known = ("WebSocket", "ERR_CONNECTION", "400 (Bad Request)", "404 (Not Found)")
     assert not [text for text in complaints if not any(word in text for word in known)], complaints
-
-
-def until(page: Page, condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to that"
-        page.wait_for_timeout(30)
 
 
 def go(page: Page, frame: int) -> None:

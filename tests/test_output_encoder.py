@@ -184,8 +184,8 @@ def test_threads_are_for_the_cores_that_the_process_may_use(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("live", [False, True])
-@pytest.mark.parametrize("rate", [5, 12, 25, 30])
-@pytest.mark.parametrize("name", ["ultrafast", "superfast", "veryfast"])
+@pytest.mark.parametrize("rate", [5, 12, 25, 30, 60])
+@pytest.mark.parametrize("name", ["ultrafast", "superfast", "veryfast", "medium"])
 @pytest.mark.parametrize("cores", [2, 16])
 def test_a_fifth_of_a_second_at_most_is_not_on_the_disk_yet(
     cores: int, name: str, rate: int, live: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -6,7 +6,7 @@ import http.server
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ import pytest
 pytest.importorskip("aiohttp", reason="needs poseline[serve]")
 pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
 
+from browser_worlds import until
 from poseline.frame import Gap
 from poseline.serve import feed as feed_module
 from poseline.serve.address import Address
@@ -68,13 +69,6 @@ def colour(page: Page, x: float, y: float, tile: int = 0) -> list[int]:
         [x, y, tile],
     )
     return found
-
-
-def until(page: Page, condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to that"
-        page.wait_for_timeout(50)
 
 
 def near(found: list[int], expected: tuple[int, int, int], by: int = 30) -> bool:

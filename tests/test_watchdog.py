@@ -16,6 +16,7 @@ import pytest
 
 from media_worlds import WAIT, over, until, write_clip
 from output_worlds import CHILD, decoded, lines
+from poseline import watchdog
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 
@@ -125,6 +126,39 @@ def test_the_second_signal_ends_a_process_that_is_blocked_in_native_code(
         running.send(*numbers)
         assert running.end() == (code, ENDED)
         assert time.monotonic() - began > 1, "it had time to end by itself"
+
+
+class Clock:
+    """Stands still but for who sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_what_does_not_end_is_killed_two_seconds_after_the_second_signal_at_the_latest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By a clock of the test's own, as the watchdog's process would take it: a real one is late on a busy machine."""
+    clock, killed = Clock(), list[tuple[float, int, int]]()
+    monkeypatch.setattr(watchdog, "time", clock)
+    for name in ("setsid", "closerange"):  # of a process of its own
+        monkeypatch.setattr(os, name, lambda *_: None)
+    monkeypatch.setattr(os, "kill", lambda process, number: killed.append((clock.now, process, number)))
+    (signals_read, signals_write), (exit_read, exit_write) = os.pipe(), os.pipe()
+    os.write(signals_write, bytes([SIGINT, SIGTERM]))
+    watchdog._watch({SIGINT, SIGTERM}, signals_read, exit_write, 1234, quiet=True)
+    assert os.read(exit_read, 2) == b"!", "it is told to exit first"
+    for pipe in (signals_read, signals_write, exit_read, exit_write):
+        os.close(pipe)
+    [(moment, process, number)] = killed
+    assert (process, number) == (1234, signal.SIGKILL)
+    assert 1 < moment < 1.9, "and what the system takes to end a process"
 
 
 def test_the_first_signal_waits_for_good_order() -> None:

@@ -315,8 +315,9 @@ def test_a_window_that_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch) -> Non
     time.sleep(0.5)
     assert shown.is_open()
     os.kill(shown._process.pid, signal.SIGSTOP)
+    deadline = time.monotonic() + WAIT
     with pytest.raises(OutputError, match="the window went away: it hangs"):
-        while True:
+        while time.monotonic() < deadline:
             shown.is_open()
     shown.close()
 
@@ -327,8 +328,10 @@ def test_a_display_that_never_answers_is_said_in_time(monkeypatch: pytest.Monkey
         monkeypatch.setenv("DISPLAY", f"127.0.0.1:{number}")
         monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
         monkeypatch.setattr("poseline.output.window._PROBE_SECONDS", 1.5)
+        began = time.monotonic()
         with pytest.raises(OutputError, match="--show: no window came up within 1.5 s; run without --show"):
             Window.check()
+        assert time.monotonic() - began < WAIT
 
 
 @pytest.mark.usefixtures("on_it")

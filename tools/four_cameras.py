@@ -15,18 +15,20 @@ import json
 import os
 import resource
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import time
-from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import av
 
 PROJECT = Path(__file__).parents[1]
+sys.path.append(str(PROJECT / "tests"))
+import rtp_units  # noqa: E402 # of the tests
+
 SYSTEM_PYTHON = "/usr/bin/python3"
 """The one that has GStreamer's bindings."""
 SIZE = 1280, 720
@@ -67,20 +69,10 @@ def main() -> None:
 
 
 def write_units(clip: Path, path: Path, rate: int) -> Path:
-    """The clip's first frames as H.264 without delay, each behind its length, as tests/rtsp_server.py reads them."""
-    codec: Any = av.CodecContext.create("libx264", "w")
-    codec.width, codec.height = SIZE
-    codec.pix_fmt, codec.time_base = "yuv420p", Fraction(1, rate)
-    codec.options = {"preset": "veryfast", "tune": "zerolatency", "g": str(2 * rate), "bf": "0"}
-    with av.open(str(clip)) as container, path.open("wb") as file:
-        for number, frame in enumerate(container.decode(video=0)):
-            if number == FRAMES:
-                break
-            scaled = frame.reformat(*SIZE, format="yuv420p")
-            scaled.pts, scaled.time_base = number, codec.time_base
-            for packet in codec.encode(scaled):
-                file.write(struct.pack(">I", packet.size) + bytes(packet))
-    return path
+    """The clip's first frames as H.264 without delay, for tests/rtsp_server.py."""
+    with av.open(str(clip)) as container:
+        frames = (frame.reformat(*SIZE, format="yuv420p") for frame in islice(container.decode(video=0), FRAMES))
+        return rtp_units.write(path, rtp_units.encoded(frames, rate, preset="veryfast", g=str(2 * rate)))
 
 
 def run(src: Path, cameras: list[str], model: str, out: Path, seconds: float) -> tuple[list[dict[str, Any]], float]:

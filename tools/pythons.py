@@ -21,6 +21,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -31,8 +32,8 @@ ROOT = Path(__file__).parents[1]
 CLIP = ROOT / "samples" / "crossing.mp4"
 FRAMES = 233
 SERVE = ("aiohttp", "segno", "simplejpeg")
-STAND_INS = {"opencv-python-headless": "cv2", "orjson": "orjson", "simplejpeg": "simplejpeg"}
-"""Modules, by their packages, that the chain of stages imports and does not use: what stands in for one is empty."""
+STAND_INS = ("cv2", "orjson", "simplejpeg")
+"""Modules that the chain of stages imports and does not use: what stands in for one is empty."""
 MODULES = ("av", "numpy", "cv2", "openvino", "orjson", "PIL", "psutil", "pydantic", "yaml", "aiohttp", "simplejpeg")
 """Native code that a run or a page imports."""
 _LONGEST = 1800.0
@@ -130,7 +131,7 @@ def pythons() -> Iterator[str]:
     seen: dict[str, str] = {}
     places = sorted((Path.home() / ".pyenv" / "versions").glob("3.*/bin/python3"), key=_numbers)
     for path in [*places, *(shutil.which(f"python3.{minor}") or "" for minor in range(10, 30))]:
-        done = path and subprocess.run([str(path), "-c", _VERSION], capture_output=True, text=True, check=False)  # noqa: S603
+        done = path and subprocess.run([str(path), "-c", _VERSION], capture_output=True, text=True, timeout=60)  # noqa: S603
         if done and (version := done.stdout.strip()):
             seen[version] = str(path)
     yield from (seen[version] for version in sorted(seen, key=lambda each: int(re.findall(r"\d+", each)[1])))
@@ -208,6 +209,8 @@ def serve(place: Place) -> str:
 
 def _answered(place: Place, *words: object) -> str:
     running = place.start(*words)
+    guard = threading.Timer(_LONGEST, running.kill)  # which ends what it says, too
+    guard.start()
     said, status = "", 0
     try:
         assert running.stdout is not None
@@ -218,9 +221,10 @@ def _answered(place: Place, *words: object) -> str:
                     status, said = answer.status, answer.read().decode()
                 break
     finally:
+        guard.cancel()
         running.send_signal(signal.SIGINT)
         try:
-            running.wait(60)
+            running.communicate(timeout=60)  # what it still says must find a reader
         except subprocess.TimeoutExpired:
             running.kill()
             raise Failed("it does not end on Ctrl-C") from None
@@ -252,7 +256,7 @@ def races(place: Place) -> str:
     """The chain of stages and its channels, without the GIL where this Python has none."""
     stand_ins = place.folder / "stand-ins"
     stand_ins.mkdir(exist_ok=True)
-    for module in STAND_INS.values():
+    for module in STAND_INS:
         try:
             place.run("-c", f"import {module}")
         except Failed:

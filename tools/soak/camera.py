@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import struct
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
-from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,9 @@ import numpy as np
 
 from poseline.capture import open_source
 from poseline.settings import CaptureSettings
+
+sys.path.append(str(Path(__file__).parents[2] / "tests"))
+import rtp_units  # of the tests
 
 PYTHON = "/usr/bin/python3"
 """The one that has GStreamer's bindings."""
@@ -136,18 +138,13 @@ def camera(folder: Path) -> Iterator[Camera]:
 
 
 def write_units(path: Path, width: int, height: int) -> Path:
-    """A sample's pictures and then some of nobody, as H.264 for RTP: each picture behind its length."""
-    codec: Any = av.CodecContext.create("libx264", "w")
-    codec.width, codec.height, codec.pix_fmt, codec.time_base = width, height, "yuv420p", Fraction(1, RATE)
-    codec.options = {"g": str(KEY_FRAMES), "keyint_min": str(KEY_FRAMES), "sc_threshold": "0", "bf": "0",
-                     "preset": "veryfast", "tune": "zerolatency", "crf": "26"}  # fmt: skip
-    with path.open("wb") as file:
-        for pts, pixels in enumerate(pictures(width, height)):
-            frame = av.VideoFrame.from_ndarray(pixels, format="bgr24").reformat(format="yuv420p")
-            frame.pts = pts
-            for packet in codec.encode(frame):
-                file.write(struct.pack(">I", packet.size) + bytes(packet))
-    return path
+    """A sample's pictures and then some of nobody, as H.264 for RTP."""
+    frames = (av.VideoFrame.from_ndarray(pixels, format="bgr24") for pixels in pictures(width, height))
+    coded = rtp_units.encoded(
+        (frame.reformat(format="yuv420p") for frame in frames), RATE,
+        g=str(KEY_FRAMES), keyint_min=str(KEY_FRAMES), sc_threshold="0", preset="veryfast", crf="26",
+    )  # fmt: skip
+    return rtp_units.write(path, coded)
 
 
 def pictures(width: int, height: int) -> Iterator[Any]:

@@ -10,9 +10,7 @@ steps, no file of a segment missing, and the manifest of a batch complete, with 
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 import os
 import random
 import shutil
@@ -21,10 +19,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
 from pathlib import Path
 
 from batch_kills import done_in
+from cases import Cases, parser
 from kills import QUICK_ENOUGH, SAMPLE, logged, pictures
 
 from poseline.log import read_log
@@ -112,13 +110,17 @@ def set_clock(place: Path, kind: str, chance: random.Random, library: Path) -> s
     began = time.monotonic()
     process = begun(arguments, clock, library)
     least = chance.randrange(3) if kind == "batch" else chance.randrange(5, 120)
+    deadline = began + QUICK_ENOUGH
     while process.poll() is None and (done_in(out) if kind == "batch" else logged(out)) < least:
+        if time.monotonic() > deadline:
+            break  # below it counts as a hang
         time.sleep(0.02)
     set_to(clock, hours * 3600)
     try:
-        _, text = process.communicate(timeout=QUICK_ENOUGH)
+        _, text = process.communicate(timeout=max(1.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
         process.kill()
+        process.communicate()  # its workers have outputs of their own, and end with it
         return "hang"
     if process.returncode or "Traceback" in text:
         return f"{hours:+.1f} h: exit code {process.returncode}: {text[-300:]}"
@@ -147,29 +149,18 @@ def _fault_of_batch(out: Path, began: float) -> str:
 
 def main() -> int:
     """Run it; 0 where there is no fault."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", type=int, default=12)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", type=Path)
-    chosen = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--sets", type=int, default=12)
+    chosen = options.parse_args()
     chance = random.Random(chosen.seed)  # noqa: S311 # the same for a seed
-    table: dict[str, Counter[str]] = defaultdict(Counter)
-    faults = []
-    library = compiled(Path(tempfile.mkdtemp()))
-    for number in range(chosen.sets):
-        kind = ("whole", "live", "segments", "batch")[number % 4]
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            fault = set_clock(Path(folder), kind, chance, library)
-        table[kind]["cases"] += 1
-        table[kind]["faults"] += bool(fault)
-        if fault:
-            faults.append(f"{kind}: {fault}")
-            print(faults[-1], file=sys.stderr, flush=True)
-    for name, row in table.items():
-        print(f"{name:20}{row['cases']:5} cases {row['faults']:5} faults")
-    if chosen.json:
-        chosen.json.write_text(json.dumps({"table": table, "faults": faults}))
-    return 1 if faults else 0
+    cases = Cases()
+    with tempfile.TemporaryDirectory() as built:
+        library = compiled(Path(built))
+        for number in range(chosen.sets):
+            kind = ("whole", "live", "segments", "batch")[number % 4]
+            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+                cases.add(kind, set_clock(Path(folder), kind, chance, library))
+    return cases.conclude(chosen.seed, chosen.json)
 
 
 if __name__ == "__main__":

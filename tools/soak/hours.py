@@ -20,7 +20,6 @@ import contextlib
 import itertools
 import json
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -37,7 +36,7 @@ import psutil
 from camera import RATE, Camera, camera
 from following import Following
 from looks import Look, look, slope
-from viewers import Visitor, Watching
+from viewers import Visitor, Watching, address_of
 
 EVERY = 30.0
 """Seconds of good pictures between two troubles."""
@@ -66,8 +65,9 @@ class Soak:
     camera: Camera
     log: Following
     pace: float
-    port: int
     folder: Path
+    url: str = ""
+    """Where the page is, once the run has said it."""
     looks: list[Look] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     troubles: dict[str, int] = field(default_factory=dict)
@@ -78,6 +78,13 @@ class Soak:
     said: set[str] = field(default_factory=set)
     """What the page's server said of the camera while it refused the password."""
     minutes: list[dict[str, Any]] = field(default_factory=list)
+    ages: list[float] = field(default_factory=list)
+    """Seconds from a frame's arrival at Poseline until its picture was with the viewer."""
+
+    def note_age(self, message: dict[str, Any]) -> None:
+        """Take in what the viewer was told: how old a picture was when it came."""
+        if "arrival" in message:
+            self.ages.append(time.monotonic() - message["arrival"] / 1000)
 
     def fault(self, text: str) -> None:
         """Something that should not be; each is kept once."""
@@ -133,7 +140,7 @@ def other_password(soak: Soak) -> None:
     ends = time.monotonic() + max(4.0, REFUSED / soak.pace)  # at least one attempt fails
     while time.monotonic() < ends:
         time.sleep(0.5)
-        soak.said.add(api(soak.port)["text"])
+        soak.said.add(api(soak.url)["text"])
     soak.camera.accept()
 
 
@@ -163,7 +170,7 @@ def trouble(soak: Soak, ended: threading.Event) -> None:
                     soak.fault(f"{name}: no pictures, or no record of it, within {BACK:g} s")
                     break
                 time.sleep(0.1)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 # of a thread: without a fault it would end unseen
             soak.fault(f"{name}: {type(error).__name__}: {error}")
             return
         soak.troubles[name] = soak.troubles.get(name, 0) + 1
@@ -178,19 +185,19 @@ def compare(soak: Soak) -> None:
     soak.gaps, soak.sizes = len(soak.log.gaps), len(soak.log.sizes)
 
 
-def api(port: int) -> dict[str, Any]:
+def api(url: str) -> dict[str, Any]:
     """What the page's server says of the camera."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/cameras", timeout=20) as answer:
+    with urllib.request.urlopen(f"{url}/api/cameras", timeout=20) as answer:  # noqa: S310 # of this computer
         (said,) = json.load(answer)
     return dict(said)
 
 
-def command(camera: Camera, port: int, out: Path, pace: float) -> list[str]:
+def command(camera: Camera, out: Path, pace: float) -> list[str]:
     """The run."""
     segment = max(4.0, 60 / pace)
     return [
         sys.executable, "-m", "poseline", "run", camera.address, "-m", "builtin", "--imgsz", "160",
-        "--serve", f"127.0.0.1:{port}", "--record", "--segment", f"{segment:g}s", "--keep", f"{5 * segment:g}s",
+        "--serve", "127.0.0.1:0", "--record", "--segment", f"{segment:g}s", "--keep", f"{5 * segment:g}s",
         "--timeout", f"{TIMEOUT:g}", "--max-outage", "3600", "-o", str(out),
     ]  # fmt: skip
 
@@ -207,7 +214,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with camera(folder) as there:
-            soak = Soak(there, Following(folder / "out"), given.pace, free_port(), folder / "out")
+            soak = Soak(there, Following(folder / "out"), given.pace, folder / "out")
             printed = run(soak, given.seconds, given.browsers, given.figures)
         told = judge(soak, printed, given.seconds)
     print(json.dumps(told, indent=1), flush=True)
@@ -216,19 +223,14 @@ def main() -> int:
     return 1 if soak.faults else 0
 
 
-def free_port() -> int:
-    """A port that nobody has."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
-
-
 def run(soak: Soak, seconds: float, browsers: int, figures: Path | None) -> str:
     """The run, from its first picture on for so many seconds; returns what it printed."""
     output = soak.folder.with_name("printed.txt")
     with output.open("w") as file, subprocess.Popen(  # noqa: S603 # of our own making
-        command(soak.camera, soak.port, soak.folder, soak.pace), stdout=file, stderr=subprocess.STDOUT
+        command(soak.camera, soak.folder, soak.pace), stdout=file, stderr=subprocess.STDOUT
     ) as process:  # fmt: skip
         try:
+            soak.url = address_of(process, output)
             wait_for_pictures(soak, process, output)
             watch(soak, seconds, browsers, process, figures)
             process.send_signal(signal.SIGINT)
@@ -246,7 +248,7 @@ def wait_for_pictures(soak: Soak, process: subprocess.Popen[bytes], output: Path
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError):
-            if api(soak.port)["processed"] > RATE:
+            if api(soak.url)["processed"] > RATE:
                 return
         time.sleep(0.2)
     raise SystemExit(f"the camera was not taken in within 120 s: {output.read_text()[-2000:]}")
@@ -255,9 +257,9 @@ def wait_for_pictures(soak: Soak, process: subprocess.Popen[bytes], output: Path
 def watch(soak: Soak, seconds: float, browsers: int, process: subprocess.Popen[bytes], figures: Path | None) -> None:
     """Make trouble, have it watched, and look at it, for so many seconds."""
     ended, began = threading.Event(), time.monotonic()
-    watching = Watching(soak.port)
-    visitors = [Visitor(soak.port, STAY[n] / soak.pace, AWAY[n] / soak.pace) for n in range(browsers)]
-    troubles = threading.Thread(target=trouble, args=(soak, ended), daemon=True)
+    watching = Watching(soak.url, {"0": 320}, soak.note_age)
+    visitors = [Visitor(soak.url, STAY[n] / soak.pace, AWAY[n] / soak.pace) for n in range(browsers)]
+    troubles = threading.Thread(target=trouble, args=(soak, ended), name="trouble", daemon=True)
     for thread in (soak.log, watching, *visitors, troubles):
         thread.start()
     looked_at, minute = psutil.Process(process.pid), 1
@@ -268,15 +270,17 @@ def watch(soak: Soak, seconds: float, browsers: int, process: subprocess.Popen[b
         soak.looks.append(look(began, looked_at, soak.folder))
         if passed >= 60 * minute:
             minute += 1
-            note(soak, watching, visitors, figures)
+            note(soak, visitors, figures)
         time.sleep(LOOKS)
     ended.set()
     for thread in (troubles, *visitors):
         if isinstance(thread, Visitor):
             thread.stop()
         thread.join(2 * BACK)
+        if thread.is_alive():
+            soak.fault(f"{thread.name} does not end")
     watching.stop()
-    note(soak, watching, visitors, figures)
+    note(soak, visitors, figures)
     for text in (*itertools.chain(*(visitor.faults for visitor in visitors)), watching.fault):
         if text:
             soak.fault(text)
@@ -284,10 +288,10 @@ def watch(soak: Soak, seconds: float, browsers: int, process: subprocess.Popen[b
         soak.fault("a browser never saw a picture")
 
 
-def note(soak: Soak, watching: Watching, visitors: list[Visitor], figures: Path | None) -> None:
+def note(soak: Soak, visitors: list[Visitor], figures: Path | None) -> None:
     """A line of figures: of now, and of the time since the line before."""
     now, before = soak.looks[-1], soak.minutes[-1] if soak.minutes else None
-    ages = watching.ages[before["pictures seen"] if before else 0 :]
+    ages = soak.ages[before["pictures seen"] if before else 0 :]
     cpu = now.cpu - (before["cpu"] if before else soak.looks[0].cpu)
     passed = now.at - (before["seconds"] if before else soak.looks[0].at)
     grows = slope(soak.looks, SETTLING)
@@ -303,7 +307,7 @@ def note(soak: Soak, watching: Watching, visitors: list[Visitor], figures: Path 
             "median": milliseconds(ages, 50),
             "95 %": milliseconds(ages, 95),
         },
-        "pictures seen": len(watching.ages),
+        "pictures seen": len(soak.ages),
         "camera gave": soak.camera.given,
         "processed": soak.log.frames,
         "dropped": soak.log.dropped,
@@ -334,6 +338,8 @@ def judge(soak: Soak, printed: str, seconds: float) -> dict[str, Any]:
     judge_growth(soak)
     judge_log(soak)
     judge_secrets(soak, printed)
+    if not soak.ages:
+        soak.fault("the viewer never saw a picture")
     if not soak.troubles:
         soak.fault("no trouble was made")
     if soak.troubles.get("another password") and not any("401" in text for text in soak.said):
@@ -366,7 +372,7 @@ def judge_growth(soak: Soak) -> None:
             values = [max(getattr(each, what) for each in part) for part in (before, after)]
             if values[1] > values[0] + most:
                 soak.fault(f"{what}: up to {values[0]} in the second third, {values[1]} in the last")
-    ages = [line["age of a picture, ms"]["95 %"] for line in soak.minutes if line["pictures seen"]]
+    ages = [age for line in soak.minutes if (age := line["age of a picture, ms"]["95 %"]) is not None]
     parts = [ages[: len(ages) // 3], ages[-(len(ages) // 3) :]]
     if len(ages) >= 6:
         first, last = (float(np.median(part)) for part in parts)

@@ -13,8 +13,6 @@ in words, the log readable, and the video likewise, but for 0.2 s.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import random
 import resource
@@ -24,11 +22,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
 from contextlib import suppress
 from pathlib import Path
 
 import av
+from cases import Cases, parser
 
 from poseline.errors import PoselineError
 from poseline.log import read_log
@@ -185,37 +183,24 @@ def _fault_of_fill(out: Path, how: str, code: int, text: str, copy: Path) -> str
 
 def main() -> int:
     """Run it; 0 where there is no fault."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=40)
-    parser.add_argument("--fills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", type=Path)
-    chosen = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--kills", type=int, default=40)
+    options.add_argument("--fills", type=int, default=20)
+    chosen = options.parse_args()
     chance = random.Random(chosen.seed)  # noqa: S311 # the same for a seed
-    table: dict[str, Counter[str]] = defaultdict(Counter)
-    faults, most, begun = [], 0.0, time.monotonic()
+    cases = Cases()
     kinds = ["full", "limit", "removed", "read-only", "quota"] if os.geteuid() == 0 else ["limit", "removed"]
     tried = [("killed", "segmented" if number % 3 == 2 else "whole") for number in range(chosen.kills)]
     tried += [("disk", kinds[number % len(kinds)]) for number in range(chosen.fills)]
     for what, how in tried:
+        lost = 0.0
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             if what == "killed":
                 fault, lost = kill(Path(folder) / "out", how == "segmented", chance)
-                most = max(most, lost)
             else:
                 fault = fill(Path(folder), how, chance)
-        row = table[f"{what}, {how}"]
-        row["cases"] += 1
-        row["faults"] += bool(fault)
-        if fault:
-            faults.append(f"{what}, {how}: {fault}")
-            print(faults[-1], file=sys.stderr, flush=True)
-    for name, row in table.items():
-        print(f"{name:20}{row['cases']:5} cases {row['faults']:5} faults")
-    print(f"most video lost {most:.2f} s; seed {chosen.seed}, {time.monotonic() - begun:.0f} s")
-    if chosen.json:
-        chosen.json.write_text(json.dumps({"table": table, "faults": faults, "most lost": most}))
-    return 1 if faults else 0
+        cases.add(f"{what}, {how}", fault, lost)
+    return cases.conclude(chosen.seed, chosen.json)
 
 
 if __name__ == "__main__":

@@ -14,11 +14,9 @@ page; and memory, threads, open files and files on the disk as many at the end a
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import json
-import shutil
-import socket
+import signal
 import statistics
 import subprocess
 import sys
@@ -32,20 +30,18 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import aiohttp
 import cv2
 import numpy as np
 import psutil
+from viewers import Watching, address_of, chromium
 
 from poseline.capture import open_source
 from poseline.log import read_log
 from poseline.settings import CaptureSettings
 
 SAMPLES = Path(__file__).parents[2] / "samples"
-with socket.create_server(("127.0.0.1", 0)) as _free:
-    PORT: int = _free.getsockname()[1]
 RATE = 15
 """Pictures a second of each camera."""
 SEEN, EMPTY = 2.0, 1.5
@@ -62,6 +58,9 @@ GROWTH = 0.06
 """Share by which memory may be larger in the last third than in the second, beside 8 MB."""
 LATE = 0.1
 """Share of the looks at which a camera that gives pictures may be late."""
+EVENTS = "enter", "leave", "gap"
+PATIENCE = 100.0
+"""Seconds, at most, that a busy computer is given until everything has been seen once."""
 DEAD = "rtsp://127.0.0.1:1/dead"
 
 
@@ -158,10 +157,34 @@ class Found:
     busy: bool = False
     """Whether this computer has other work, so that what comes too late is no fault."""
 
+    def note(self, message: dict[str, Any]) -> None:
+        """Count what a viewer was told: a picture, or an event."""
+        if "arrival" in message:
+            self.pictures[message["camera"]] += 1
+        elif message["type"] == "event":
+            self.events[message["kind"]] += 1
+
+    def missing(self) -> list[str]:
+        """What has to be seen once, on the busiest computer too, and was not."""
+        missing = [f"events {kind}" for kind in EVENTS if not self.events[kind]]
+        for name in ("front", "back"):
+            states = self.states.get(name, Counter())
+            missing += [f"{name} lost"] if not states["lost"] else []
+            missing += [f"{name} live"] if not states["live"] + states["late"] else []
+        return missing
+
     def fault(self, text: str, *, late: bool = False) -> None:
         """Something that should not be, or not so `late`; each is kept once."""
         if text not in self.faults and not (late and self.busy):
             self.faults.append(text)
+
+
+class Run(NamedTuple):
+    """The run that is watched."""
+
+    url: str
+    process: psutil.Process
+    folder: Path
 
 
 def main() -> int:
@@ -189,88 +212,67 @@ def soak(seconds: float, folder: Path, browser: bool, busy: bool = False) -> Fou
     (folder / "cameras.yaml").write_text(json.dumps(listed))  # which is YAML too
     command = [
         sys.executable, "-m", "poseline", "run", str(folder / "cameras.yaml"), "-m", "builtin", "--imgsz", "160",
-        "--serve", f"127.0.0.1:{PORT}", "--record", "--segment", "4s", "--keep", "6s", "--send", "ws",
+        "--serve", "127.0.0.1:0", "--record", "--segment", "4s", "--keep", "6s", "--send", "ws",
         "-o", str(folder / "out"),
     ]  # fmt: skip
-    found, ended = Found(busy=busy), threading.Event()
-    with subprocess.Popen(  # noqa: S603 # of our own making
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    found, output = Found(busy=busy), folder / "printed.txt"
+    with output.open("w") as file, subprocess.Popen(  # noqa: S603 # of our own making
+        command, stdout=file, stderr=subprocess.STDOUT
+    ) as process:  # fmt: skip
         try:
-            wait_for_pictures(process)
-            viewers = [threading.Thread(target=view, args=(found, ended), daemon=True) for _ in range(2)]
+            url = address_of(process, output)
+            wait_for_pictures(process, url)
+            viewers = [Watching(url, {"0": 640, "1": 320, "2": 320}, found.note) for _ in range(2)]
             for viewer in viewers:
                 viewer.start()
-            with page(browser) as words:
-                watch(seconds, cameras, found, psutil.Process(process.pid), folder, words)
-            ended.set()
-            process.send_signal(2)
-            printed, _ = process.communicate(timeout=60)
+            with page(url, browser) as words:
+                watched = watch(seconds, cameras, found, Run(url, psutil.Process(process.pid), folder), words)
+            for viewer in viewers:
+                viewer.stop()
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            found.fault("the run did not end within 60 s of Ctrl-C")
         finally:
             process.kill()
     if process.returncode not in (130, 3):
-        found.fault(f"the run ended with {process.returncode}: {printed[-500:]}")
-    judge(found, folder, seconds)
+        found.fault(f"the run ended with {process.returncode}: {output.read_text()[-500:]}")
+    for viewer in viewers:
+        if viewer.fault:
+            found.fault(viewer.fault)
+    judge(found, folder, watched)
     return found
 
 
-def wait_for_pictures(process: subprocess.Popen[str]) -> None:
+def wait_for_pictures(process: subprocess.Popen[bytes], url: str) -> None:
     """Until both cameras are live."""
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError):
-            if sum(each["processed"] > 5 for each in api()) >= 2:
+            if sum(each["processed"] > 5 for each in api(url)) >= 2:
                 return
         time.sleep(0.2)
     raise SystemExit("the cameras were not taken in within 90 s")
 
 
-def api() -> list[dict[str, Any]]:
+def api(url: str) -> list[dict[str, Any]]:
     """What `/api/cameras` says."""
-    answer: list[dict[str, Any]] = json.load(urllib.request.urlopen(f"http://127.0.0.1:{PORT}/api/cameras", timeout=5))
-    return answer
-
-
-def view(found: Found, ended: threading.Event) -> None:
-    """A light viewer: acknowledges each picture, and counts pictures and events."""
-
-    async def watching() -> None:
-        url = f"http://127.0.0.1:{PORT}"
-        async with (
-            aiohttp.ClientSession() as session,
-            session.ws_connect(f"{url}/ws", headers={"Origin": url}) as socket,
-        ):
-            await socket.send_json({"watch": {"0": 640, "1": 320, "2": 320}})
-            async for message in socket:
-                if ended.is_set():
-                    return
-                if message.type is aiohttp.WSMsgType.BINARY:
-                    length = int.from_bytes(message.data[:4], "little")
-                    head = json.loads(message.data[4 : 4 + length])
-                    found.pictures[head["camera"]] += 1
-                    await socket.send_json({"ack": [head["camera"], head["number"]]})
-                elif (said := json.loads(message.data))["type"] == "event":
-                    found.events[said["kind"]] += 1
-
-    with contextlib.suppress(aiohttp.ClientError):
-        asyncio.run(watching())
-    if not ended.is_set():
-        found.fault("a viewer was cut off")
+    with urllib.request.urlopen(f"{url}/api/cameras", timeout=20) as answer:  # noqa: S310 # of this computer
+        return list(json.load(answer))
 
 
 @contextlib.contextmanager
-def page(wanted: bool) -> Iterator[Any]:
+def page(url: str, wanted: bool) -> Iterator[Any]:
     """A page in Chromium; yields what gives the word that it shows for each camera, or None."""
     if not wanted:
         yield None
         return
     from playwright.sync_api import sync_playwright
 
-    chromium = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))))
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         shown = browser.new_page(viewport={"width": 1440, "height": 900})
-        shown.goto(f"http://127.0.0.1:{PORT}/")
+        shown.goto(url)
         shown.wait_for_selector("#link[data-state=live]")
         yield lambda: dict(
             zip(
@@ -282,13 +284,11 @@ def page(wanted: bool) -> Iterator[Any]:
         browser.close()
 
 
-def watch(
-    seconds: float, cameras: dict[str, Camera], found: Found, process: psutil.Process, folder: Path, words: Any
-) -> None:
-    """Look once a second."""
+def watch(seconds: float, cameras: dict[str, Camera], found: Found, run: Run, words: Any) -> float:
+    """Look once a second, for so many seconds, or until a busy computer has shown everything; how long it was."""
     began = time.monotonic()
-    while (passed := time.monotonic() - began) < seconds:
-        states = {each["name"]: (each["state"], each["text"]) for each in api()}
+    while (passed := time.monotonic() - began) < seconds or (found.busy and found.missing() and passed < PATIENCE):
+        states = {each["name"]: (each["state"], each["text"]) for each in api(run.url)}
         said = words() if words else {}
         for name, (state, text) in states.items():
             found.states.setdefault(name, Counter())[state] += 1
@@ -305,10 +305,11 @@ def watch(
                 found.fault(f"the page said that {name} was {said[name]} where it was {' or '.join(expected)}")
             if camera is None and "trying again" not in text:
                 found.fault(f"of the dead one it was said: {text}")
-        on_disk = sum(1 for path in (folder / "out").rglob("*") if path.is_file())
-        memory = process.memory_info().rss / 1e6
-        found.looks.append(Look(passed, memory, process.num_threads(), process.num_fds(), on_disk))
+        on_disk = sum(1 for path in (run.folder / "out").rglob("*") if path.is_file())
+        memory = run.process.memory_info().rss / 1e6
+        found.looks.append(Look(passed, memory, run.process.num_threads(), run.process.num_fds(), on_disk))
         time.sleep(INTERVAL)
+    return passed
 
 
 def judge(found: Found, folder: Path, seconds: float) -> None:
@@ -328,9 +329,11 @@ def judge(found: Found, folder: Path, seconds: float) -> None:
     if found.late > LATE * len(looks):
         found.fault(f"cameras were late at {found.late} of {len(looks)} looks: is the computer too busy?", late=True)
     people = seconds / (SEEN + EMPTY)
-    for kind, least in (("enter", people), ("leave", people / 2), ("gap", seconds / BREAKS / 2)):
+    for kind, least in zip(EVENTS, (people, people / 2, seconds / BREAKS / 2), strict=True):
         if found.events[kind] < least:
             found.fault(f"{found.events[kind]} events {kind}, where {least:.0f} were the least", late=True)
+    if missing := found.missing():
+        found.fault(f"never seen: {', '.join(missing)}")
     if not (found.pictures[0] and found.pictures[1]) or found.pictures[2]:
         found.fault(f"pictures by camera: {dict(found.pictures)}")
     for name in ("front", "back"):

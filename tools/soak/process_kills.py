@@ -2,8 +2,9 @@
 
     python tools/soak/process_kills.py [--kills 60] [--seed 1] [--kinds drawing,...] [--json FILE]
 
-A run with a second process that draws and encodes, and two that look for poses in pieces of the clip; a run with a
-window (needs Xvfb); a batch with two workers; and a batch on Ray (needs Ray). Killed is, as `--kinds` says:
+A run with second processes that draw and encode, and two that look for poses in pieces of the clip; a run with one that
+draws; a run with a window (needs Xvfb); a batch with two workers; and a batch on Ray (needs Ray). What is killed, by
+`--kinds`:
 
 - `drawing`, `piece`: that process; the run must end with exit code 4 or 1, one line, and a log that is whole so far;
 - `main`: the run's own process; the others must end by themselves, and the video may lack 0.2 s of the log;
@@ -17,8 +18,6 @@ In no case may a process stay behind.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import random
 import shutil
@@ -27,12 +26,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import psutil
 from batch_kills import done_in, records, untrue, write_clips
+from cases import Cases, parser
 from kills import LOST, QUICK_ENOUGH, SAMPLE, logged, pictures
 
 from poseline.errors import PoselineError
@@ -43,6 +44,10 @@ RUN = ["run", str(SAMPLE), "-m", "builtin", "--imgsz", "64"]
 TOGETHER = "import poseline.session as s; s._CORES_TO_RENDER = 1; from poseline.__main__ import main; main()"
 """A second process draws from four cores on; here on any machine."""
 CLIPS = 12
+
+
+class Hang(Exception):
+    """A command that did not end; its text is the last that it wrote."""
 
 
 class Killed:
@@ -82,13 +87,17 @@ class Killed:
         return sorted(found, key=lambda each: (each.create_time(), each.pid))
 
     def end(self) -> tuple[int, str]:
-        """Its exit code and all that it wrote; -100 for a hang."""
+        """Its exit code and all that it wrote; raises `Hang` where it does not end, and ends it with its processes."""
         try:
             text, _ = self.process.communicate(timeout=QUICK_ENOUGH)
         except subprocess.TimeoutExpired:
+            self.children()
             self.process.kill()
-            text, _ = self.process.communicate()
-            return -100, text
+            for each in self.seen.values():
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
+            text, _ = self.process.communicate(timeout=60)  # nobody is left to hold its other end
+            raise Hang(text[-300:]) from None
         return self.process.returncode, text
 
     def orphans(self) -> int:
@@ -114,7 +123,8 @@ def _command(process: psutil.Process) -> list[str]:
 def kill_one(place: Path, kind: str, chance: random.Random) -> tuple[str, float]:
     """Kill the process that draws, one that looks for poses, or the run's own; what is wrong, and the video lost."""
     out = place / "out"
-    killed = Killed([*RUN, "-o", str(out), "--jobs", "2"], patched=True)
+    pieces = "1" if kind == "main" else "2"  # of a recording in pieces, a kill of all costs those in work
+    killed = Killed([*RUN, "-o", str(out), "--jobs", pieces], patched=True)
     least = chance.randrange(2, 190)
     running = killed.wait_until(lambda: logged(out) >= least)
     time.sleep(chance.random() / 20)
@@ -193,8 +203,6 @@ def kill_of_batch(place: Path, kind: str, chance: random.Random, on: list[str]) 
     elif running and workers:
         chance.choice(workers).kill()
     code, text = killed.end()
-    if code == -100:
-        return f"hang: {text[-300:]}", 0.0
     if again:
         second = Killed(command)
         code, text = second.end()
@@ -220,46 +228,48 @@ def kill_of_batch(place: Path, kind: str, chance: random.Random, on: list[str]) 
 
 def main() -> int:
     """Run it; 0 where there is no fault."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=60)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--kinds", default="drawing,piece,main,window,worker,batch")
-    parser.add_argument("--json", type=Path)
-    chosen = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--kills", type=int, default=60)
+    options.add_argument("--kinds", default="drawing,piece,main,window,worker,batch")
+    chosen = options.parse_args()
     kinds = chosen.kinds.split(",")
     chance = random.Random(chosen.seed)  # noqa: S311 # the same for a seed
-    table: dict[str, Counter[str]] = defaultdict(Counter)
-    most: dict[str, float] = defaultdict(float)
-    faults, begun, screen = [], time.monotonic(), None
-    if "window" in kinds:
-        screen = subprocess.Popen(["Xvfb", ":97", "-screen", "0", "800x600x24"], stderr=subprocess.DEVNULL)  # noqa: S607
-        time.sleep(1)
-    for number in range(chosen.kills):
-        kind = kinds[number % len(kinds)]
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            if kind == "window":
-                fault, lost = kill_window(Path(folder), chance, {"DISPLAY": ":97"})
-            elif kind in ("drawing", "piece", "main"):
-                fault, lost = kill_one(Path(folder), kind, chance)
-            else:
-                on = ["--on", "ray"] if kind.startswith("ray") else ["--jobs", "2"]
-                fault, lost = kill_of_batch(Path(folder), kind, chance, on)
-        if kind == "main" and lost > LOST + 1e-6:
-            fault = fault or f"{lost:.2f} s of video lost"
-        most[kind] = max(most[kind], lost)
-        table[kind]["cases"] += 1
-        table[kind]["faults"] += bool(fault)
-        if fault:
-            faults.append(f"{kind}: {fault}")
-            print(faults[-1], file=sys.stderr, flush=True)
-    if screen:
-        screen.kill()
-    for name, row in table.items():
-        print(f"{name:20}{row['cases']:5} cases {row['faults']:5} faults, most video lost {most[name]:.2f} s")
-    print(f"seed {chosen.seed}, {time.monotonic() - begun:.0f} s")
-    if chosen.json:
-        chosen.json.write_text(json.dumps({"table": table, "faults": faults, "most lost": most}))
-    return 1 if faults else 0
+    cases = Cases()
+    with screen() if "window" in kinds else nullcontext("") as display:
+        for number in range(chosen.kills):
+            kind = kinds[number % len(kinds)]
+            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+                cases.add(kind, *tried(Path(folder), kind, chance, display))
+    return cases.conclude(chosen.seed, chosen.json)
+
+
+def tried(place: Path, kind: str, chance: random.Random, display: str) -> tuple[str, float]:
+    """What is wrong after a kill of this kind, empty for nothing; and the seconds of video that were lost."""
+    try:
+        if kind == "window":
+            return kill_window(place, chance, {"DISPLAY": display})
+        if kind not in ("drawing", "piece", "main"):
+            return kill_of_batch(place, kind, chance, ["--on", "ray"] if kind.startswith("ray") else ["--jobs", "2"])
+        fault, lost = kill_one(place, kind, chance)
+    except Hang as hang:
+        return f"hang: {hang}", 0.0
+    if kind == "main" and lost > LOST + 1e-6:
+        fault = fault or f"{lost:.2f} s of video lost"
+    return fault, lost
+
+
+@contextmanager
+def screen() -> Iterator[str]:
+    """An X server without a screen, on a number that is free; yields the name of its display."""
+    reading, writing = os.pipe()
+    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "800x600x24"]
+    with subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL) as server:  # noqa: S603 # ours
+        os.close(writing)
+        try:
+            with os.fdopen(reading) as told:
+                yield f":{int(told.readline())}"
+        finally:
+            server.kill()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ It prints `port N` when it listens, and `given N` for every tenth picture that i
 from __future__ import annotations
 
 import argparse
-import struct
 import sys
 import threading
 import time
@@ -27,6 +26,9 @@ gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402 # the versions come first
 
+sys.path.append(str(Path(__file__).parents[2] / "tests"))
+import rtp_units  # noqa: E402 # of the tests
+
 USER = "viewer"
 CAPS = "video/x-h264,stream-format=byte-stream,alignment=au"
 
@@ -35,7 +37,7 @@ class Pictures:
     """What is sent: H.264 pictures of several sizes, which have their key frames at the same places."""
 
     def __init__(self, files: list[Path], rate: int, key_frames: int) -> None:
-        self._sizes = [units(path) for path in files]
+        self._sizes = [rtp_units.read(path) for path in files]
         self._rate, self._key_frames = rate, key_frames
         self.size = 0
         self.stalled_until = 0.0
@@ -71,16 +73,6 @@ class Pictures:
 def say(*words: object) -> None:
     """One line to whoever started this."""
     print(*words, flush=True)  # it is how this program speaks
-
-
-def units(path: Path) -> list[bytes]:
-    """The encoded pictures of a file, each behind its length."""
-    content, found, place = path.read_bytes(), [], 0
-    while place < len(content):
-        (length,) = struct.unpack_from(">I", content, place)
-        found.append(content[place + 4 : place + 4 + length])
-        place += 4 + length
-    return found
 
 
 def factory(pictures: Pictures) -> Any:

@@ -1,13 +1,17 @@
-"""Viewers of the live page: one program that takes every picture, and browsers that come and go."""
+"""Viewers of the live page: programs that take every picture, and browsers that come and go."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
+import re
 import shutil
+import subprocess
 import threading
 import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -16,17 +20,53 @@ PATIENCE = 120.0
 """Seconds within which a page shows a picture, on a busy computer and with the camera gone for a while."""
 
 
-class Watching(threading.Thread):
-    """Takes every picture and acknowledges it; knows how old each was when it came."""
+SILENT = 60.0
+"""Seconds after which a viewer that is told nothing counts as forgotten: the server tells its state twice a second."""
 
-    def __init__(self, port: int) -> None:
+
+def address_of(process: subprocess.Popen[bytes], output: Path) -> str:
+    """Where the page of a run is, which writes to `output`: http://HOST:PORT."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and process.poll() is None:
+        if found := re.search(r"page: (http://[\d.]+:\d+)/", output.read_text()):
+            return found[1]
+        time.sleep(0.1)
+    raise SystemExit(f"no page within {PATIENCE:g} s: {output.read_text()[-2000:]}")
+
+
+async def heard(url: str, watch: dict[str, int]) -> AsyncIterator[dict[str, Any]]:
+    """What a light viewer is told, until it is cut off: messages with a `type`, and the heads of pictures.
+
+    It wants pictures of these widths, by the cameras' numbers, and acknowledges each.
+
+    Raises:
+        asyncio.TimeoutError: nothing came for `SILENT` seconds.
+    """
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"{url}/ws", headers={"Origin": url}) as socket,
+    ):
+        await socket.send_json({"watch": watch})
+        while True:
+            message = await socket.receive(timeout=SILENT)
+            if message.type is aiohttp.WSMsgType.BINARY:
+                length = int.from_bytes(message.data[:4], "little")
+                head = json.loads(message.data[4 : 4 + length])
+                yield head
+                await socket.send_json({"ack": [head["camera"], head["number"]]})
+            elif message.type is aiohttp.WSMsgType.TEXT:
+                yield json.loads(message.data)
+            else:
+                return
+
+
+class Watching(threading.Thread):
+    """A light viewer; `hear` is called with all that it is told."""
+
+    def __init__(self, url: str, watch: dict[str, int], hear: Callable[[dict[str, Any]], object]) -> None:
         super().__init__(name="watching", daemon=True)
-        self.ages: list[float] = []
-        """Seconds from a frame's arrival at Poseline until its picture was here."""
-        self.events: dict[str, int] = {}
-        """How many of each kind."""
         self.fault = ""
-        self._url = f"http://127.0.0.1:{port}"
+        self._url, self._wanted, self._hear = url, watch, hear
         self._ended = threading.Event()
 
     def stop(self) -> None:
@@ -35,37 +75,32 @@ class Watching(threading.Thread):
 
     def run(self) -> None:
         """Watch until stopped or cut off."""
-        with contextlib.suppress(aiohttp.ClientError):
+        fault = "a viewer was cut off"
+        try:
             asyncio.run(self._watch())
+        except asyncio.TimeoutError:
+            fault = f"a viewer was told nothing for {SILENT:g} s"
+        except (aiohttp.ClientError, ConnectionError) as error:
+            fault += f": {error}"
         if not self._ended.is_set():
-            self.fault = "the viewer was cut off"
+            self.fault = fault
 
     async def _watch(self) -> None:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.ws_connect(f"{self._url}/ws", headers={"Origin": self._url}) as socket,
-        ):
-            await socket.send_json({"watch": {"0": 320}})
-            async for message in socket:
+        async with contextlib.aclosing(heard(self._url, self._wanted)) as told:
+            async for message in told:
                 if self._ended.is_set():
                     return
-                if message.type is aiohttp.WSMsgType.BINARY:
-                    length = int.from_bytes(message.data[:4], "little")
-                    head = json.loads(message.data[4 : 4 + length])
-                    self.ages.append(time.monotonic() - head["arrival"] / 1000)
-                    await socket.send_json({"ack": [head["camera"], head["number"]]})
-                elif (said := json.loads(message.data))["type"] == "event":
-                    self.events[said["kind"]] = self.events.get(said["kind"], 0) + 1
+                self._hear(message)
 
 
 class Visitor(threading.Thread):
     """A browser that opens the page, stays, and leaves, again and again: by closing the page, or the whole browser."""
 
-    def __init__(self, port: int, stay: float, away: float) -> None:
+    def __init__(self, url: str, stay: float, away: float) -> None:
         super().__init__(name="visitor", daemon=True)
         self.visits = 0
         self.faults: list[str] = []
-        self._url, self._stay, self._away = f"http://127.0.0.1:{port}/", stay, away
+        self._url, self._stay, self._away = url, stay, away
         self._ended = threading.Event()
 
     def stop(self) -> None:
