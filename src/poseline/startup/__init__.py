@@ -25,6 +25,11 @@ ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
 """Our matrices are tiny: threads of OpenBLAS would only spin."""
 _GC_THRESHOLD = 200_000
 """New objects before Python collects garbage: imports make tens of thousands, and none of them is garbage."""
+_SETTLED_GC_THRESHOLDS = (1000, 1, 1)
+"""The same once a process is settled, with the collections of a generation after which the next older one is included.
+
+All are included each few thousand new objects, so that no more garbage than some 2 MB waits.
+"""
 
 
 def tune_process() -> None:
@@ -35,6 +40,18 @@ def tune_process() -> None:
     _skip_plugins_of_pydantic()
     # Only the worker that converts a model needs OpenVINO's converter.
     sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type] # marks a module as not to be had
+
+
+def settle_process() -> None:
+    """Have Python collect garbage often from now on: for a process that may run for months, once all is loaded.
+
+    Each connection of asyncio is a reference cycle, which only a collection frees. What is there now is passed over
+    from now on, so that a collection takes a millisecond rather than fifty, for which no frame would be processed.
+    Only a process that `tune_process` has tuned is changed, and only once.
+    """
+    if gc.get_threshold()[0] == _GC_THRESHOLD:
+        gc.freeze()
+        gc.set_threshold(*_SETTLED_GC_THRESHOLDS)
 
 
 def _skip_plugins_of_pydantic() -> None:
