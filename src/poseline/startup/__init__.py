@@ -15,7 +15,6 @@ than 2 % is not here any more: `gc.freeze` (0 %).
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import sys
@@ -58,6 +57,8 @@ def settle_process() -> None:
     Only a process that `tune_process` has tuned is changed, and only once.
     """
     if gc.get_threshold()[0] == _GC_THRESHOLD:
+        import ctypes  # which only live runs need
+
         gc.freeze()
         gc.set_threshold(*_SETTLED_GC_THRESHOLDS)
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
