@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -331,6 +332,16 @@ def test_a_fast_model_drops_nothing_of_a_camera(tmp_path: Path) -> None:
     report = recorded(source, tmp_path / "out", estimator(script), on_frame=written)
     assert (report.counts.processed, report.counts.dropped) == (30, 0)
     assert all(both)
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_the_process_of_a_live_run_alone_is_settled(
+    is_live: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled: list[bool] = []
+    monkeypatch.setattr(sys.modules[run.__module__], "settle_process", lambda: settled.append(True))
+    recorded(ScriptedSource(3, live=is_live), tmp_path / "out")
+    assert settled == [True] * is_live
 
 
 def test_every_frame_of_a_camera_when_asked(tmp_path: Path) -> None:

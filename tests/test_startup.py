@@ -101,3 +101,30 @@ def test_our_own_process_is_tuned() -> None:
         "print(gc.get_threshold()[0] > 700, 'openvino.tools.ovc.cli_parser' in sys.modules)"
     )
     assert child(code).split() == ["True", "False"]
+
+
+def test_a_live_run_lets_no_garbage_wait_for_long() -> None:
+    """Every connection to the page is a reference cycle, which nothing else would free for days."""
+    code = (
+        "import gc\nfrom poseline import startup\nstartup.tune_process()\nimport openvino\nstartup.settle_process()\n"
+        "class Cycle:\n"
+        "    alive = most = 0\n"
+        "    def __init__(self):\n"
+        "        self.me = self\n"
+        "        Cycle.alive += 1\n"
+        "        Cycle.most = max(Cycle.most, Cycle.alive)\n"
+        "    def __del__(self):\n"
+        "        Cycle.alive -= 1\n"
+        "for _ in range(50_000): Cycle()\n"
+        "print(Cycle.most < 10_000)\n"
+        "print(gc.get_freeze_count() > 0)"
+    )
+    assert child(code).split() == ["True", "True"]
+
+
+def test_a_process_that_was_not_tuned_is_not_settled_either() -> None:
+    code = (
+        "import gc\nfrom poseline import startup\nbefore = gc.get_threshold()\nstartup.settle_process()\n"
+        "print(gc.get_threshold() == before, gc.get_freeze_count())"
+    )
+    assert child(code).split() == ["True", "0"]

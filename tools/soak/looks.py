@@ -17,7 +17,7 @@ class Look:
     at: float
     """Seconds since the start."""
     megabytes: float
-    """Memory that they have allocated; pages that several share are counted once."""
+    """Memory that they have allocated, in use or not."""
     resident: float
     """Megabytes with libraries and other files, of which the system keeps as much as it likes."""
     threads: int
@@ -45,10 +45,10 @@ def look(began: float, process: psutil.Process, folder: Path) -> Look:
 
 
 def allocated(process: psutil.Process) -> int:
-    """Bytes of a process that are not a file's: its part of anonymous and shared memory, as Linux counts them."""
+    """Bytes of a process that are not a file's: anonymous and shared memory, also where it is swapped out."""
     found = 0
-    for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith(("Pss_Anon:", "Pss_Shmem:", "SwapPss:")):
+    for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+        if line.startswith(("RssAnon:", "RssShmem:", "VmSwap:")):
             found += 1024 * int(line.split()[1])
     return found
 

@@ -28,6 +28,7 @@ from poseline.pipeline.sink import Sink
 from poseline.pipeline.sinks import Sinks
 from poseline.pose import Observation
 from poseline.settings import Settings
+from poseline.startup import settle_process
 from poseline.words import often, were
 
 
@@ -70,6 +71,8 @@ def run(
         info.name, total=info.frames, start=info.start, duration=info.duration, live=info.live, timed=info.width > 0
     )
     header = _header(source, estimator, settings)
+    if info.live:
+        settle_process()
     started, used = time.monotonic(), time.process_time()
     try:
         with Sinks(

@@ -18,6 +18,9 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import threading
+import time
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -25,6 +28,13 @@ ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
 """Our matrices are tiny: threads of OpenBLAS would only spin."""
 _GC_THRESHOLD = 200_000
 """New objects before Python collects garbage: imports make tens of thousands, and none of them is garbage."""
+_SETTLED_GC_THRESHOLDS = (1000, 1, 1)
+"""The same once a process is settled, with the collections of a generation after which the next older one is included.
+
+All are included each few thousand new objects, so that no more garbage than some 2 MB waits.
+"""
+
+_GIVING_BACK_SECONDS = 60.0
 
 
 def tune_process() -> None:
@@ -35,6 +45,36 @@ def tune_process() -> None:
     _skip_plugins_of_pydantic()
     # Only the worker that converts a model needs OpenVINO's converter.
     sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type] # marks a module as not to be had
+
+
+def settle_process() -> None:
+    """Keep memory as it is from now on: for a process that may run for months, once all is loaded.
+
+    Python collects garbage often, and every minute glibc gives back the pages that are free.
+
+    Each connection of asyncio is a reference cycle, which only a collection frees. What is there now is passed over
+    from now on, so that a collection takes a millisecond rather than fifty, for which no frame would be processed.
+    Only a process that `tune_process` has tuned is changed, and only once.
+    """
+    if gc.get_threshold()[0] == _GC_THRESHOLD:
+        import ctypes  # which only live runs need
+
+        gc.freeze()
+        gc.set_threshold(*_SETTLED_GC_THRESHOLDS)
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+        if trim is not None:
+            threading.Thread(target=_give_back, args=(trim,), name="memory", daemon=True).start()
+
+
+def _give_back(trim: Callable[[int], object]) -> None:
+    """Give free pages back to the system, again and again; takes 2 to 5 ms, and no GIL.
+
+    Encoders, decoders and their threads come and go with outages, sizes and segments. What they leave free lies between
+    what is in use in glibc's arenas, of which there are eight for each core, and the next one takes other pages.
+    """
+    while True:
+        time.sleep(_GIVING_BACK_SECONDS)
+        trim(0)
 
 
 def _skip_plugins_of_pydantic() -> None:
