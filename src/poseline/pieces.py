@@ -37,9 +37,9 @@ _AHEAD = 4
 """Pieces for each worker that are begun before the first of them is tracked and written: their poses are kept."""
 _SHORTEST = 4.0
 """Seconds of video that are worth a piece of their own: seeking and filling the network take their time."""
-_SHORTEST_ON_GPU = 20.0
+_SHORTEST_ON_GPU = 40.0
 """The same on a GPU, where a piece takes half a second to begin and a hundred frames a tenth."""
-_MOST_ON_GPU = 16
+_MOST_ON_GPU = 8
 """Pieces for each worker of a long recording there."""
 _SILENCE = 180.0
 """Seconds after which a process that says nothing counts as hung; longer than its own time-outs, which say more."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Packet: TypeAlias = av.Packet[VideoStream]
 
-_READ_AHEAD = 256
+_READ_AHEAD = 128
 """Packets read before the oldest of them is passed on, so that the check always has work."""
 _MOST_BYTES = 64 << 20
 """Of packets read ahead, where pictures are large."""
