@@ -21,6 +21,10 @@ import pytest
 
 from output_worlds import SAMPLES, SHARED
 from poseline.inference import weights
+from poseline.telemetry import without_telemetry
+
+with without_telemetry():  # before tests import it, whose usage reports would fork each worker and go out
+    import openvino  # noqa: F401 # see above
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext

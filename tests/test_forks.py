@@ -177,3 +177,18 @@ def test_generations_count_forks() -> None:
 from poseline import PoseModel, forks
 forked(lambda: (forks.generation(), forks.inherited("numpy"), forks.inherited("sqlite3")))
 """) == ["(1, True, False)"]
+
+
+def test_a_fork_that_began_before_openvino_was_imported_ends_without_a_word() -> None:
+    """As where another thread imports it meanwhile."""
+    code = (
+        "import importlib, logging, os, concurrent.futures.thread\n"  # which say something in such a fork too
+        "os.register_at_fork(before=lambda: importlib.import_module('poseline.openvino_core'))\n"
+        "child = os.fork()\n"
+        "if not child:\n    os._exit(0)\n"
+        "os.waitpid(child, 0)\n"
+        "from poseline.openvino_core import core\n"
+        "print(len(core().available_devices) > 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=280, check=True)
+    assert (done.stdout, done.stderr) == ("True\n", "")

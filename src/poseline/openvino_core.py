@@ -18,8 +18,23 @@ with without_telemetry():
 __all__ = ["compile_network", "core", "import_network", "openvino"]  # OpenVINO is first imported here, without reports
 
 _making = threading.Lock()
+_forking: list[bool] = []
+"""Not empty while a fork is going on that has the lock."""
+
+
+def _before_fork() -> None:
+    _making.acquire()
+    _forking.append(True)
+
+
+def _after_fork() -> None:
+    if _forking:  # else the fork began before this module was there, as where a program imports OpenVINO, which forks
+        _forking.clear()
+        _making.release()
+
+
 if hasattr(os, "register_at_fork"):  # not on Windows; a fork meanwhile would get the lock as it is
-    os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 _made: list[openvino.Core] = []
 """The core, once there is one."""
 
