@@ -108,7 +108,7 @@ MAY_IMPORT = {
     "cluster": BASE | {"batch", "cache", "capture", "inference", "output", "pieces", "session", "workers"},
     "manifest": BASE | {"atomic", "capture", "log", "output"},
     "cli": BASE | ROOMS | {"commands", "pipeline", "terminal", "doctor", "bench", "batch", "cluster", "serve"},
-    "workers": {"", "errors", "interruption", "optional"},
+    "workers": {"", "amounts", "errors", "interruption", "optional"},
     "__main__": {"cli", "interruption", "startup", "doctor"},
 }
 """What each part may import of the others, inside functions too; a name that is missing here is a part to be placed."""

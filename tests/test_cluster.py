@@ -179,7 +179,7 @@ def test_the_files_that_settings_name_are_carried(tmp_path: Path) -> None:
     skeleton = tmp_path / "names.yaml"
     skeleton.write_text("names: []\n")
     files = NodeFiles.of(chosen(tmp_path, skeleton=skeleton))
-    assert (files.model, files.is_torch) == (None, True)
+    assert (files.model, files.torch_may_run) == (None, True)
     assert files.here() == {"model": "builtin", "skeleton": skeleton}
     with pytest.raises(ModelError):
         NodeFiles.of(chosen(tmp_path, model=str(tmp_path / "none.pt")))
@@ -241,6 +241,7 @@ def test_ray_that_is_missing_or_too_old_is_named(fake_ray: Any, monkeypatch: pyt
     [
         ("slurm", "", "takes ray, or ray://HOST:PORT"),
         ("ray://head", "", "ray://head is no HOST:PORT"),
+        ("ray://127.0.0.1:99999", "", "127.0.0.1:99999 is no HOST:PORT"),
         ("ray://me:secret@127.0.0.1:{free}", "", "nothing answers at 127.0.0.1:{free}"),
         ("ray", "me:secret@127.0.0.1:{free}", "nothing answers at 127.0.0.1:{free}"),
         ("ray", "ray://me:secret@[::1]:{free}", "nothing answers at"),

@@ -21,6 +21,12 @@ def whole_in(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) <= _DIGITS else None
 
 
+def port_in(text: str) -> int | None:
+    """A port of TCP or UDP, from 1 to 65535; None of any other text."""
+    number = whole_in(text) or 0
+    return number if 0 < number < 65536 else None
+
+
 def seconds_in(text: str) -> float | None:
     """Seconds of `90s`, `10m`, `1.5h` or `7d`; None of any other text."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)

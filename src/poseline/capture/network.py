@@ -6,7 +6,7 @@ import re
 
 import av.error
 
-from poseline.amounts import whole_in
+from poseline.amounts import port_in
 from poseline.errors import SourceError
 
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt", "udp", "rtp", "tcp")
@@ -85,7 +85,7 @@ def check_address(url: str) -> None:
             f"{url}: its user name or password holds a {sign}, at which the address would be cut off; {_ESCAPES}"
         )
     host, port = _host_and_port(url)
-    if port and not 0 < (whole_in(port) or 0) < 65536:
+    if port and port_in(port) is None:
         raise SourceError(f"{url}: its port is not a number from 1 to 65535")
     if not host and scheme.lower() in _CLIENTS:
         raise SourceError(f"{url}: names no host; an address is such as {scheme}://camera.local/stream")

@@ -134,4 +134,4 @@ def check(settings: Settings) -> None:
 def _wants_card(settings: InferenceSettings, files: NodeFiles, has_cards: bool) -> bool:
     if settings.device != "auto":
         return settings.device == "cuda"
-    return has_cards and files.is_torch and settings.runtime in ("auto", "torch")
+    return has_cards and files.torch_may_run

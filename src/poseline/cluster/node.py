@@ -73,8 +73,8 @@ class NodeFiles:
     model: CarriedFile | None
     """None for the built-in one, which is part of Poseline."""
     skeleton: CarriedFile | None
-    is_torch: bool
-    """Whether the model's own runtime is PyTorch."""
+    torch_may_run: bool
+    """Whether PyTorch would run the model where there is a GPU."""
 
     @classmethod
     def of(cls, settings: Settings) -> NodeFiles:
@@ -83,14 +83,14 @@ class NodeFiles:
         Raises:
             ModelError: the model cannot be found. SettingsError: the skeleton's file cannot be read.
         """
-        from poseline.inference import weights
+        from poseline.inference import torch_may_run, weights
 
         path, skeleton = weights.find(settings.inference.model), settings.inference.skeleton
         builtin = path == weights.find(weights.BUILTIN)
         try:
             return cls(
                 None if builtin else CarriedFile.of(path), CarriedFile.of(skeleton) if skeleton else None,
-                path.suffix == ".pt",
+                torch_may_run(path, settings.inference),
             )  # fmt: skip
         except OSError as error:
             raise SettingsError(f"{error.filename}: cannot be read: {error.strerror}") from error

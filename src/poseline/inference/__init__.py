@@ -3,7 +3,7 @@
 from poseline.inference.decode import decode, suppress
 from poseline.inference.estimator import PoseEstimator, infer
 from poseline.inference.letterbox import Letterbox
-from poseline.inference.load import check_classes, device_of, load_estimator, runs_on, seems_on_gpu
+from poseline.inference.load import check_classes, device_of, load_estimator, runs_on, seems_on_gpu, torch_may_run
 from poseline.inference.remote import RemoteRuntime
 from poseline.inference.runtimes import Request, Runtime, ScriptedRuntime
 from poseline.inference.spec import ModelSpec
@@ -27,4 +27,5 @@ __all__ = [
     "runs_on",
     "seems_on_gpu",
     "suppress",
+    "torch_may_run",
 ]

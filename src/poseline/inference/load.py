@@ -75,8 +75,12 @@ def seems_on_gpu(settings: InferenceSettings) -> bool:
     """
     if settings.device != "auto":
         return settings.device.startswith("cuda")
-    native = weights.find(settings.model).suffix == ".pt" and settings.runtime in ("auto", "torch")
-    return native and _has_nvidia_driver()
+    return torch_may_run(weights.find(settings.model), settings) and _has_nvidia_driver()
+
+
+def torch_may_run(path: Path, settings: InferenceSettings) -> bool:
+    """Whether the model at `path` is one of PyTorch's own, and no other engine is asked for."""
+    return path.suffix == ".pt" and settings.runtime in ("auto", "torch")
 
 
 def runs_on(spec: ModelSpec, settings: InferenceSettings) -> str:
@@ -95,7 +99,7 @@ def choose(path: Path, settings: InferenceSettings) -> tuple[Engine, str]:
     device = f"cuda:{numbers[0]}" if numbers else settings.device
     native: Engine = "torch" if path.suffix == ".pt" else "onnx" if path.suffix == ".onnx" else "openvino"
     if device == "auto":
-        device = _best_device() if native == "torch" and settings.runtime in ("auto", "torch") else "cpu"
+        device = _best_device() if torch_may_run(path, settings) else "cpu"
     engine: Engine = native if settings.runtime == "auto" else settings.runtime
     if settings.runtime == "auto" and native == "torch" and device == "cpu":
         engine = "openvino"

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from poseline import __version__
+from poseline.amounts import port_in
 from poseline.errors import PoselineError, SettingsError, redact
 from poseline.interruption import SIGNALS, Interruption
 from poseline.optional import require
@@ -30,7 +31,6 @@ from poseline.workers.executor import POLL_SECONDS, Ended, Executor, OnProgress
 from poseline.workers.worker import Outcome, UnitLost, Work, Worker, WorkerDied
 
 _OLDEST = 2, 60
-_PORT_DIGITS = 5
 _CONNECT_SECONDS = 10.0
 _RETRIES = 3
 """How often Ray runs a unit again whose machine died."""
@@ -337,14 +337,14 @@ def _check_reachable(on: str, address: str) -> None:
     Raises:
         SettingsError: the address is none, or nothing answers there.
     """
-    host, _, port = address.rpartition("://")[2].rpartition("@")[2].partition("?")[0].rpartition(":")
-    if not host or not port.isdecimal() or len(port) > _PORT_DIGITS:
+    host, _, number = address.rpartition("://")[2].rpartition("@")[2].partition("?")[0].rpartition(":")
+    if not host or (port := port_in(number)) is None:  # the system takes the rest of a larger one, divided by 65536
         raise SettingsError(f"--on {on}: {address.rpartition('@')[2]} is no HOST:PORT")  # before an @: a password
     if address.startswith("ray://"):
         require("grpcio", "--on ray://", module="grpc", install="'poseline[ray]'")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
-    except (OSError, OverflowError) as error:
+        socket.create_connection((host.strip("[]"), port), timeout=_CONNECT_SECONDS).close()
+    except OSError as error:
         raise SettingsError(
             f"--on {on}: nothing answers at {host}:{port} ({error}); a Ray cluster's first machine takes clients at "
             "port 10001, with ray://HOST:10001; on a machine of the cluster itself use --on ray"
