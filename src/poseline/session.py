@@ -121,7 +121,6 @@ class Session:
         # A file is opened before the model is loaded, so that a bad one is reported at once; a camera after, so that no
         # stale picture waits in it: of that it is only looked whether it is there.
         from poseline.capture import check_part, check_present
-        from poseline.inference import seems_on_gpu
 
         location, settings = self._request.source, self._request.settings
         if self._into_folder:
@@ -134,8 +133,7 @@ class Session:
         drawn_on = self._into_folder and (output.video or output.show or pictured)
         in_subprocess = drawn_on and not pictured and may_render_in_subprocess(self._request)
         may_be_drawn = not pictured
-        # Workers that take seconds to load their engine begin before this process loads it too, to say what it is.
-        divided = self._workers != 1 and (not isinstance(self._workers, int) or seems_on_gpu(settings.inference))
+        divided = self._workers != 1 and self._may_begin_early()
         drawn_here = drawn_on and not in_subprocess
         self.source = _open(location, settings, drawn_on=drawn_here, elsewhere=divided)
         try:
@@ -163,6 +161,12 @@ class Session:
     ) -> None:
         if not self._read:  # one that was read closes itself, on the thread that reads it
             self.source.close()
+
+    def _may_begin_early(self) -> bool:
+        """Whether workers begin before this process has loaded the network: on GPUs each takes seconds for that."""
+        from poseline.inference import seems_on_gpu
+
+        return not isinstance(self._workers, int) or seems_on_gpu(self._request.settings.inference)
 
     def _divide(self, device: str, drawn_on: bool, may_be_drawn: bool) -> bool:
         """Let workers find the poses, on `device`, each in a piece of the recording; whether it can be cut."""
