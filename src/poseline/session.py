@@ -127,7 +127,7 @@ class Session:
             _check_formats(settings.output.log)
         check_present(location)
         check_part(location, settings.capture)
-        estimator = None if location.inputs else self._models.get(settings, live=True, clip=location.video)
+        estimator = None if location.inputs else self._loaded_for_live(location)
         output = settings.output
         pictured = any(sink.needs_picture for sink in self._sinks)
         drawn_on = self._into_folder and (output.video or output.show or pictured)
@@ -161,6 +161,13 @@ class Session:
     ) -> None:
         if not self._read:  # one that was read closes itself, on the thread that reads it
             self.source.close()
+
+    def _loaded_for_live(self, location: Location) -> PoseEstimator:
+        """The model, before what is no file is opened: it may be live, and live for months."""
+        from poseline.startup import use_one_arena
+
+        use_one_arena()
+        return self._models.get(self._request.settings, live=True, clip=location.video)
 
     def _may_begin_early(self) -> bool:
         """Whether workers begin before this process has loaded the network: on GPUs each takes seconds for that."""

@@ -35,6 +35,8 @@ All are included each few thousand new objects, so that no more garbage than som
 """
 
 _GIVING_BACK_SECONDS = 60.0
+_M_ARENA_MAX = -8
+"""Of glibc's malloc.h."""
 
 
 def tune_process() -> None:
@@ -47,6 +49,17 @@ def tune_process() -> None:
     sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type] # marks a module as not to be had
 
 
+def use_one_arena() -> None:
+    """Let all threads take memory from one arena of glibc: for a process that may run for months, before it loads much.
+
+    Threads, encoders and decoders come and go with outages, sizes, segments and viewers. In glibc's usual eight arenas
+    for each core, each leaves free pieces in another place, and memory grows for an hour. With one, a run of a file at
+    full speed would take 2 % more CPU time. Only a process that `tune_process` has tuned is changed.
+    """
+    if gc.get_threshold()[0] == _GC_THRESHOLD and (mallopt := _of_glibc("mallopt")) is not None:
+        mallopt(_M_ARENA_MAX, 1)
+
+
 def settle_process() -> None:
     """Keep memory as it is from now on: for a process that may run for months, once all is loaded.
 
@@ -57,24 +70,29 @@ def settle_process() -> None:
     Only a process that `tune_process` has tuned is changed, and only once.
     """
     if gc.get_threshold()[0] == _GC_THRESHOLD:
-        import ctypes  # which only live runs need
-
         gc.freeze()
         gc.set_threshold(*_SETTLED_GC_THRESHOLDS)
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-        if trim is not None:
+        if (trim := _of_glibc("malloc_trim")) is not None:
             threading.Thread(target=_give_back, args=(trim,), name="memory", daemon=True).start()
 
 
 def _give_back(trim: Callable[[int], object]) -> None:
     """Give free pages back to the system, again and again; takes 2 to 5 ms, and no GIL.
 
-    Encoders, decoders and their threads come and go with outages, sizes and segments. What they leave free lies between
-    what is in use in glibc's arenas, of which there are eight for each core, and the next one takes other pages.
+    What encoders and decoders leave free lies between what is in use, and glibc by itself gives back only what is last.
     """
     while True:
         time.sleep(_GIVING_BACK_SECONDS)
         trim(0)
+
+
+def _of_glibc(name: str) -> Callable[..., object] | None:
+    """A function of the C library; None of another one."""
+    if sys.platform != "linux":
+        return None
+    import ctypes  # which only live runs need
+
+    return getattr(ctypes.CDLL(None), name, None)
 
 
 def _skip_plugins_of_pydantic() -> None:
