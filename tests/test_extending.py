@@ -20,8 +20,9 @@ from poseline import PoseModel, stream
 from poseline.bench.advice import advise
 from poseline.bench.schema import Stage as MeasuredStage
 from poseline.capture import locate
-from poseline.errors import OutputError
+from poseline.errors import ModelError, OutputError
 from poseline.frame import Picture
+from poseline.inference import PoseEstimator
 from poseline.output import prepare
 from poseline.pipeline import Overflow, RunReport, Sink, Stage
 from poseline.pose import Observation
@@ -182,6 +183,24 @@ def test_a_source_that_was_never_read_is_closed(clip: Path) -> None:
         assert str(clip) in {file.path for file in psutil.Process().open_files()}
     assert str(clip) not in {file.path for file in psutil.Process().open_files()}
     assert session.source.info.frames == 20
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_only_what_may_be_live_takes_memory_from_one_arena(
+    live: bool, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    monkeypatch.setattr("poseline.startup.use_one_arena", lambda: order.append("one arena"))
+
+    class Loading(Models):
+        def get(self, *_: object, **__: object) -> PoseEstimator:
+            order.append("loading")
+            raise ModelError("enough is known")
+
+    location = locate(["http://127.0.0.1:9/live" if live else clip])[0]
+    with pytest.raises(ModelError), Session(RunRequest(location, load()), Loading()):
+        pass
+    assert order == (["one arena"] if live else []) + ["loading"]
 
 
 @pytest.mark.parametrize("way", ["run", "stream", "record", "a worker", "the benchmark's network"])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import subprocess
 import sys
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -120,6 +123,39 @@ def test_a_live_run_lets_no_garbage_wait_for_long() -> None:
         "print(gc.get_freeze_count() > 0)"
     )
     assert child(code).split() == ["True", "True"]
+
+
+ARENAS = """
+import ctypes, threading
+libc = ctypes.CDLL(None)
+libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+
+def take(barrier):
+    libc.malloc(50_000)
+    barrier.wait()
+
+def arenas():
+    barrier = threading.Barrier(7)
+    for _ in range(6):
+        threading.Thread(target=take, args=(barrier,)).start()
+    barrier.wait()
+    file = libc.fopen(FILE, b"w")
+    libc.malloc_info(0, ctypes.c_void_p(file))
+    libc.fclose(ctypes.c_void_p(file))
+    return open(FILE).read().count("<heap ")
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="arenas are glibc's")
+@pytest.mark.parametrize(("tuned", "one"), [(True, True), (False, False)])
+def test_threads_of_a_live_run_take_memory_from_one_arena(tuned: bool, one: bool, tmp_path: Path) -> None:
+    """Else what decoders and encoders leave free, outage by outage, lies in sixteen of them."""
+    code = (
+        f"FILE = {os.fsencode(tmp_path / 'info')!r}\n{ARENAS}\nfrom poseline import startup\n"
+        f"if {tuned}: startup.tune_process()\nstartup.use_one_arena()\nprint(arenas() == 1)"
+    )
+    assert child(code).split() == [str(one)]
 
 
 def test_a_process_that_was_not_tuned_is_not_settled_either() -> None:

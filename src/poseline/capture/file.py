@@ -22,6 +22,7 @@ from poseline.capture.part import Part, nothing_there
 from poseline.capture.seek import Scan, pictures_from
 from poseline.capture.source import Source, SourceInfo
 from poseline.capture.stated_bytes import stated_bytes
+from poseline.capture.stream_holes import SEGMENTED, StreamHoles, ends_early
 from poseline.errors import SourceError, redact
 from poseline.frame import ON_DEVICE, Frame, Gap
 from poseline.words import counted, file_alike, were
@@ -79,6 +80,9 @@ class VideoFile:
             width=first.size[0], height=first.size[1], path=path,
             on_device=first.picture.format.name == ON_DEVICE, pixel_aspect=first.pixel_aspect,
         )  # fmt: skip
+        container = self._opened.container
+        self._segmented = container.format.name == SEGMENTED
+        self._listed = (container.duration or 0) / 1e6 if self._segmented else 0.0
         self._stampless = announced.has_no_stamps(self._opened.container)
         if self._stampless:
             rate = self._rate_without_stamps()
@@ -115,6 +119,7 @@ class VideoFile:
         (`SourceClock`).
         """
         index, time_base, name = 0, self._clock.time_base, self.info.name
+        holes, before = StreamHoles(), 0.0
         stopped, ends = self._stopped.is_set, self._part.end is not None
         timed, self._timed = self._timed, iter(())  # a second reading would crash in a decoder that is closed
         try:
@@ -122,6 +127,9 @@ class VideoFile:
                 for (picture, corrupt, aspect, orientation), pts, seconds, gap in timed:
                     if stopped() or (ends and self._part.is_behind(seconds)):
                         return
+                    if self._segmented and index:
+                        gap = gap or holes.between(before, seconds)
+                    before = seconds
                     yield Frame(
                         picture, index, pts, time_base, seconds, time.monotonic(), name, corrupt,
                         gap=gap, pixel_aspect=aspect, orientation=orientation,
@@ -129,7 +137,7 @@ class VideoFile:
                     index += 1
             self._conclude(index)
         finally:
-            self.notes += self._clock.notes() + self._decoder.notes  # also where the user ends it
+            self.notes += self._clock.notes() + holes.notes() + self._decoder.notes  # also where the user ends it
 
     def _new_clock(self, origin: int | None = None) -> SourceClock:
         container, info = self._opened.container, self.info
@@ -256,6 +264,8 @@ class VideoFile:
         if share < _TRUNCATED:
             percent = int(100 * share)
             return f"read {counted(count, 'frame')}: {name} is cut short, to {percent} % of the size that it states"
+        if self._listed and self._part.end is None and (early := ends_early(count, self._clock.seconds, self._listed)):
+            return early
         lost = self._decoder.without_picture
         if lost > max(_FEW_LOST, (1 - _TRUNCATED) * packets) and not self._settings.in_part:
             return f"{lost} of {packets} packets gave no picture: {name} is damaged, or begins behind a key frame"

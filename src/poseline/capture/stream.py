@@ -20,6 +20,7 @@ from poseline.capture.network import read_timeout
 from poseline.capture.outage import Outage
 from poseline.capture.receiver import Receiver
 from poseline.capture.stream_clock import StreamClock
+from poseline.capture.stream_holes import SEGMENTED, StreamHoles
 from poseline.errors import SourceError, redact
 from poseline.frame import Frame, Gap
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 TICKS = Fraction(1, 90_000)
 _UNSTAMPED = 0x80
 """FFmpeg's flag of a format without time stamps (AVFMT_NOTIMESTAMPS), such as MJPEG: what it has instead is guessed."""
-_SEGMENTED = "hls"
 _COUNTS_FROM_ZERO = "rtsp"
 _IN_ITS_OWN_TIME = ("rtsp", "rtp", "sdp")
 """Formats of which a server gives also its recordings in their own time."""
@@ -51,7 +51,7 @@ def is_live(opened: Opened) -> bool:
     container, form = opened.container, opened.container.format.name
     if form in _IN_ITS_OWN_TIME:
         return True
-    ends = form != _SEGMENTED and container.size > 0  # a server states a size (Content-Length) of what has an end
+    ends = form != SEGMENTED and container.size > 0  # a server states a size (Content-Length) of what has an end
     return not (container.duration or ends)
 
 
@@ -84,9 +84,9 @@ class NetworkStream:
         self._opened: Opened | None = opened or open_container(url, settings)
         container = self._opened.container
         self._form = self._opened.form
-        self._segmented = container.format.name == _SEGMENTED
+        self._segmented = container.format.name == SEGMENTED
         self._duration = (container.duration or 0) / 1e6
-        self._clock = StreamClock(self._segmented)
+        self._clock, self._holes = StreamClock(self._segmented), StreamHoles()
         self._decoder: Decoder | None = None
         self._receiver: Receiver | None = None
         self._stopped = threading.Event()
@@ -165,6 +165,7 @@ class NetworkStream:
         if self.keeps_jpegs:
             self._decoder.keep_jpegs()
         self._began = -1
+        self._holes.begin_anew()
         self._receiver = receiver = Receiver(opened, self._decoder, self._clock)
         tick, pace = stream.time_base or TICKS, self._clock.pace
         with closing(receiver):
@@ -181,8 +182,12 @@ class NetworkStream:
     def _advance(self, ticks: int) -> Gap | None:
         """Take the next frame's time, which never runs back; returns the gap before it, if there is one."""
         before, self._last = self._last, max(ticks, self._last + 1)
-        self._began = self._last if self._began < 0 else self._began
-        gap, interruptions = None, self._clock.interruptions
+        gap: Gap | None = None
+        interruptions = self._clock.interruptions
+        if self._began < 0:
+            self._began = self._last
+        elif self._segmented:
+            gap = self._holes.between(before / TICKS.denominator, self._last / TICKS.denominator)
         while interruptions and round(interruptions[0] * TICKS.denominator) <= self._last:
             interruptions.popleft()
             gap = Gap(before / TICKS.denominator, self._last / TICKS.denominator, "the stream's time stamps began anew")
@@ -217,7 +222,7 @@ class NetworkStream:
     def _conclude(self) -> None:
         if self._outage:
             self.notes.append(f"outage at {self._outage[0]:.1f} s: {self._outage_reason()}")
-        self.notes += self._clock.notes() + (self._decoder.notes if self._decoder else [])
+        self.notes += self._clock.notes() + self._holes.notes() + (self._decoder.notes if self._decoder else [])
         if self._longest_delay > _NOTED_DELAY:
             delay = f"{self._longest_delay:.1f}"
             self.notes.append(f"frames came in bursts, and were given at their own times, up to {delay} s later")
