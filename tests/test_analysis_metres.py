@@ -110,7 +110,10 @@ def test_two_points_of_known_distance_and_pixels_that_are_not_square() -> None:
     [
         ({"height": 180.0}, "in metres"),
         ({"height": 1.8, "px_per_m": 100.0}, "not several"),
-        ({"px_per_m": -3.0}, "above 0"),
+        ({"px_per_m": -3.0}, "a metre has 0.01 to 1e.06 pixels, got -3"),
+        ({"px_per_m": 1e-320}, "a metre has"),
+        ({"px_per_m": np.nan}, "a metre has"),
+        ({"points": (0.0, 0.0, 9.0, 0.0, 1e-9)}, "a metre has"),
         ({"points": (5, 5, 5, 5, 1.0)}, "more than a pixel apart"),
         ({"points": (5, 5, 50, 5, 0.0)}, "above 0 m"),
     ],

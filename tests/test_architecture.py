@@ -78,7 +78,7 @@ MAY_IMPORT = {
     "commands": BASE
     | ROOMS
     | {"analysis", "atomic", "batch", "comparison", "corrections", "evaluation", "formats", "inspection", "log"}
-    | {"manifest", "rendering", "serve", "terminal", "verification"},
+    | {"manifest", "rendering", "serve", "startup", "terminal", "verification"},
     "doctor": BASE | ROOMS | {"machine", "cache", "openvino_core"},
     "terminal": BASE | ROOMS | {"analysis", "manifest", "pipeline", "progress"},
     "progress": BASE | ROOMS | {"pipeline"},

@@ -51,6 +51,28 @@ def logged(folder: Path) -> list[Any]:
     return [record for record in lines(folder / "keypoints.jsonl") if record["type"] == "frame"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("batch", "CLIP", "-m", "builtin", "-o", "LONG"), 4),
+        (("batch", "CLIP", "-m", "builtin", "--output=LONG"), 4),
+        (("batch", "CLIP", "-m", "builtin", "-o", "LONG/folder"), 4),
+        (("bench", "CLIP", "-m", "builtin", "--json", "LONG"), 4),
+        (("recover", "LONG"), 3),
+        (("render", "LONG", "-o", "out.mp4"), 3),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else str(value),
+)
+def test_a_name_that_the_system_refuses_is_a_source_or_an_output(
+    arguments: tuple[str, ...], code: int, tmp_path: Path
+) -> None:
+    clip, long = write_clip(tmp_path / "clip.mp4", range(3)), "x" * 300
+    words = [word.replace("CLIP", str(clip)).replace("LONG", long) for word in arguments]
+    found, told = refused(*words, cwd=tmp_path)
+    assert found == code
+    assert "File name too long" in told
+
+
 def main_job(clip: Path, model: object, folder: Path, frames: int, persons: int) -> None:
     """A whole run of a clip of so many frames, each of which shows about so many persons."""
     done = poseline("run", clip, "-m", model, "-o", folder, "--log", "jsonl,csv")

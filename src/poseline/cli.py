@@ -3,6 +3,8 @@
 # Without `from __future__ import annotations`: typer would evaluate the text of each option's type again at each start.
 
 import errno
+import itertools
+import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -16,7 +18,7 @@ from poseline import batch as runner
 from poseline import settings as configuration
 from poseline.amounts import whole_in
 from poseline.commands.common import numbers, place_of, size_of, stated
-from poseline.errors import INTERNAL, PoselineError, SettingsError, SourceError, redact
+from poseline.errors import INTERNAL, OutputError, PoselineError, SettingsError, SourceError, redact
 from poseline.interruption import INTERRUPTED, Interruption
 
 _SOURCE, _MODEL, _DRAW, _WRITE = "Source", "Model and tracking", "Drawing", "Output"
@@ -24,6 +26,8 @@ _MEASURE = "What is measured"
 _DEFAULTS = configuration.Settings()
 _REFUSALS = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)
 """What the system says of a file that it does not let be looked at."""
+_OUTPUTS = ("-o", "--output", "--json", "--plot", "--markdown", "--submit")
+"""Options that name what is to be written, of all commands."""
 
 
 def _option(*names: str, help: str, panel: str, of: str = "", metavar: str | None = None) -> Any:  # noqa: A002 # typer's own word
@@ -342,7 +346,18 @@ def _in_words(error: Exception) -> Exception:
     """The error of a file that the system does not even let be looked at, such as one in a folder of somebody else."""
     if isinstance(error, PoselineError) or not isinstance(error, OSError) or error.filename is None:
         return error
-    return SourceError(f"{error.filename}: {error.strerror}") if error.errno in _REFUSALS else error
+    if error.errno not in _REFUSALS:
+        return error
+    kind = OutputError if _is_output(os.fsdecode(error.filename), sys.argv[1:]) else SourceError
+    return kind(f"{error.filename}: {error.strerror}")
+
+
+def _is_output(name: str, arguments: list[str]) -> bool:
+    """Whether a path is one that the command is to write, lies in it, or is a folder on the way to it."""
+    words = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    wanted = [os.path.abspath(value) for option, value in itertools.pairwise(words) if option in _OUTPUTS]
+    path = os.path.abspath(name)
+    return any(each.startswith(path) or path.startswith(each) for each in wanted)
 
 
 def _show(error: Exception) -> None:

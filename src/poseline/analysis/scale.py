@@ -28,6 +28,8 @@ _TOGETHER = 0.9
 """... and the two go together with such a correlation."""
 _BUILD = 0.02
 """Relative standard uncertainty of a height's scale: people's proportions differ."""
+_SCALES = 0.01, 1e6
+"""Pixels of a metre, from a valley to what a microscope sees."""
 _CLICK = 1.0
 """Standard uncertainty in pixels of a point that somebody marks."""
 
@@ -49,17 +51,25 @@ class Known:
             raise SettingsError("scale: give the height, the pixels of a metre or two points, not several of them")
         if self.height is not None and not 0.3 < self.height < 3:
             raise SettingsError(f"scale: a height is in metres, such as 1.75, got {self.height:g}")
-        if self.px_per_m is not None and not 0 < self.px_per_m < np.inf:
-            raise SettingsError(f"scale: the pixels of a metre must be above 0, got {self.px_per_m:g}")
+        if self.px_per_m is not None:
+            _check_scale(self.px_per_m)
         if self.points is not None:
             x1, y1, x2, y2, metres = self.points
-            if not (np.isfinite(self.points).all() and metres > 0 and np.hypot(x2 - x1, y2 - y1) > 1):
+            apart = np.hypot(x2 - x1, y2 - y1)
+            if not (np.isfinite(self.points).all() and metres > 0 and apart > 1):
                 raise SettingsError("scale: two points more than a pixel apart, and a distance above 0 m, are needed")
+            _check_scale(apart / metres)
 
     @property
     def anything(self) -> bool:
         """Whether one of the three is known."""
         return self != Known()
+
+
+def _check_scale(px_per_m: float) -> None:
+    least, most = _SCALES
+    if not least <= px_per_m <= most:
+        raise SettingsError(f"scale: a metre has {least:g} to {most:g} pixels, got {px_per_m:g}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,6 +32,7 @@ def serve_page(
     from poseline.inspection.inspected import InspectedRun
     from poseline.inspection.server import InspectAddress, InspectServer
     from poseline.serve.address import is_host
+    from poseline.startup import settle_process
 
     if not is_host(host):
         raise SettingsError(
@@ -41,6 +42,7 @@ def serve_page(
     inspected = InspectedRun(run, by_whom() if by is None else by)
     server = InspectServer(InspectAddress(host, port), inspected, source)
     server.start()
+    settle_process()
     try:
         _show(server.urls(), server.no_pictures)
         ended = threading.Event()

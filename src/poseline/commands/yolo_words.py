@@ -3,9 +3,9 @@
 It is not run, since its results would be others than expected: the command to type instead is said, whole.
 """
 
+import os
 import shlex
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
 _MODES = ("predict", "track")
 _TASKS = ("pose", "detect", "segment", "semantic", "depth", "classify", "obb")
@@ -44,7 +44,7 @@ def translated(arguments: Sequence[str], commands: Collection[str]) -> str | Non
     plain = [word for word in arguments if "=" not in word]
     first = next(iter(arguments), "")
     is_ours, yolo_words = first in commands, (*_MODES, *_TASKS, *_OTHER_MODES)
-    if any(Path(word).exists() for word in arguments if "=" in word):
+    if any(os.path.exists(word) for word in arguments if "=" in word):
         return None
     if not given and (is_ours or first not in yolo_words):
         return None
