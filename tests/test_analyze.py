@@ -279,7 +279,7 @@ def test_an_event_of_ones_own(path: Path) -> None:
         ({"start": -1}, "seconds of the clip, 0 or more"),
         ({"height": 1.8, "scale": 100}, "not several of them"),
         ({"height": 180}, "a height is in metres"),
-        ({"scale": float("nan")}, "must be above 0"),
+        ({"scale": float("nan")}, "a metre has 0.01 to 1e.06 pixels"),
         ({"calibrate": (1, 2, 3, 4)}, "got 4 numbers"),
         ({"calibrate": (1, 2, 1, 2, 1)}, "two points more than a pixel apart"),
         ({"smooth": "kalman"}, "auto, none or butterworth:HZ"),
