@@ -17,6 +17,7 @@ import pytest
 from conftest import Told
 from media_worlds import WAIT, joined, until, write_clip
 from output_worlds import decoded, lines, seconds
+from poseline import cli
 from poseline.cli import command
 from poseline.interruption import Interruption
 from test_capture_images import save
@@ -58,6 +59,10 @@ def logged(folder: Path) -> list[Any]:
         (("batch", "CLIP", "-m", "builtin", "--output=LONG"), 4),
         (("batch", "CLIP", "-m", "builtin", "-o", "LONG/folder"), 4),
         (("bench", "CLIP", "-m", "builtin", "--json", "LONG"), 4),
+        (("batch", "CLIP", "-m", "builtin", "-oLONG"), 4),
+        (("evaluate", "builtin", "LONG", "--json", "out.json"), 3),
+        (("inspect", "LONG", "--list"), 3),
+        (("inspect", "--json", "LONG"), 3),
         (("recover", "LONG"), 3),
         (("render", "LONG", "-o", "out.mp4"), 3),
     ],
@@ -71,6 +76,24 @@ def test_a_name_that_the_system_refuses_is_a_source_or_an_output(
     found, told = refused(*words, cwd=tmp_path)
     assert found == code
     assert "File name too long" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "path", "expected"),
+    [
+        ("run in.mp4 -o out", "out", True),
+        ("run in.mp4 -o out", "out/in/x.part", True),
+        ("run in.mp4 --output=a/b/c", "a/b", True),
+        ("verify in.mp4 -o verify", "verify", True),
+        ("run out2/in.mp4 -o out", "out2/in.mp4", False),
+        ("run out/in.mp4 -o out/put", "out/in.mp4", False),
+        ("run out/in.mp4 -o out", "out/in.mp4", False),
+        ("batch clips -o clips/out", "clips", False),
+        ("inspect --json runs/a", "runs/a/keypoints.jsonl", False),
+    ],
+)
+def test_which_path_is_an_output(words: str, path: str, expected: bool) -> None:
+    assert cli._is_output(path, words.split()) is expected
 
 
 def main_job(clip: Path, model: object, folder: Path, frames: int, persons: int) -> None:

@@ -353,11 +353,23 @@ def _in_words(error: Exception) -> Exception:
 
 
 def _is_output(name: str, arguments: list[str]) -> bool:
-    """Whether a path is one that the command is to write, lies in it, or is a folder on the way to it."""
-    words = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--") else [word])]
-    wanted = [os.path.abspath(value) for option, value in itertools.pairwise(words) if option in _OUTPUTS]
-    path = os.path.abspath(name)
-    return any(each.startswith(path) or path.startswith(each) for each in wanted)
+    """Whether a path is one that the command is to write, lies in it, or is a folder on the way to it; no input is."""
+    if arguments[:1] == ["inspect"]:  # whose --json takes no file
+        return False
+    path = Path(os.path.abspath(name))
+    wanted: list[Path] = []
+    inputs: list[Path] = []
+    words = [part for word in arguments[1:] for part in _parts_of(word)]
+    for before, word in itertools.pairwise(["", *words]):
+        (wanted if before in _OUTPUTS else inputs).append(Path(os.path.abspath(word)))
+    return path not in inputs and any(path.is_relative_to(each) or each.is_relative_to(path) for each in wanted)
+
+
+def _parts_of(word: str) -> list[str]:
+    """An option and its value, where they are one word, such as `--output=runs/a` or `-oruns/a`; else the word alone."""
+    if word.startswith("--"):
+        return word.split("=", 1)
+    return [word[:2], word[2:]] if word.startswith("-o") and len(word) > 2 else [word]
 
 
 def _show(error: Exception) -> None:
