@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import pytest
@@ -21,15 +22,15 @@ RATE, SEGMENT, SEGMENTS = 20, 30, 3
 PATIENT = CaptureSettings(open_timeout=30, read_timeout=20, max_outage=60)
 
 
-def stream(folder: Path) -> Path:
+def stream(folder: Path, listed: int = SEGMENTS, there: Sequence[int] = range(SEGMENTS)) -> Path:
     """A list that is closed, of segments whose frames are numbered on and on; returns the folder."""
-    for part in range(SEGMENTS):
+    for part in there:
         stamps = [(part * SEGMENT + number) * 90_000 // RATE for number in range(SEGMENT)]
         write_clip(
             folder / f"{part}.ts", stamps, Fraction(1, 90_000), first=part * SEGMENT,
             options={"bf": "0", "qp": "10", "g": str(SEGMENT)}, container={"mpegts_copyts": "1"},
         )  # fmt: skip
-    entries = "".join(f"#EXTINF:{SEGMENT / RATE},\n{part}.ts\n" for part in range(SEGMENTS))
+    entries = "".join(f"#EXTINF:{SEGMENT / RATE},\n{part}.ts\n" for part in range(listed))
     (folder / "list.m3u8").write_text(f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n{entries}#EXT-X-ENDLIST\n")
     return folder
 
@@ -102,8 +103,26 @@ def test_few_frames_a_second_are_no_holes() -> None:
     assert not any(holes.between(2.0 * number, 2.0 * number + 2) for number in range(10))
     assert not holes.between(20, 24), "one was left out"
     assert not holes.notes()
-    assert holes.between(24, 60)
+    holes.between(24, 26)
+    holes.between(26, 28)
+    assert holes.between(28, 60)
     assert holes.notes()
+
+
+def test_frames_that_become_rare_are_one_hole_at_most() -> None:
+    """A screen's stream gives a picture where something changes."""
+    holes = StreamHoles()
+    steps = [0.04] * 20 + [2.0] * 20 + [0.1, 2.0] * 20
+    times = list(accumulate(steps))
+    assert len([time for before, time in pairwise(times) if holes.between(before, time)]) == 1
+
+
+def test_the_last_frame_stands_as_long_as_those_before_it() -> None:
+    holes = StreamHoles()
+    for time in (0, 5, 10):
+        holes.between(time, time + 5)
+    assert not holes.ends_early(4, 15, 20)
+    assert "states 30.0 s, and frames end at 15.0 s" in holes.ends_early(4, 15, 30)
 
 
 def test_a_connections_first_frame_is_no_measure() -> None:
@@ -113,11 +132,30 @@ def test_a_connections_first_frame_is_no_measure() -> None:
     assert not holes.between(0.04, 30)
 
 
-@pytest.mark.parametrize(("segmented", "time"), [(True, 20.0), (False, 1.04)])
-def test_only_a_stream_in_segments_may_leap(segmented: bool, time: float) -> None:
-    """Several segments are missing, and the next one is there at once."""
+@pytest.mark.parametrize(("segmented", "stamp", "time"), [(True, 8.0, 8.0), (True, 20.0, 1.04), (False, 8.0, 1.04)])
+def test_only_a_stream_in_segments_may_leap_and_not_far(segmented: bool, stamp: float, time: float) -> None:
+    """Several segments are missing, and the next one is there at once; all wait for its time, so it must not be far."""
     clock = StreamClock(segmented)
     clock.connected()
     for number in range(26):
         clock.time_of(number * 0.04, None, 0.04, 100.0)
-    assert clock.time_of(20.0, None, 0.04, 100.1) == pytest.approx(time, abs=0.01)
+    assert clock.time_of(stamp, None, 0.04, 100.1) == pytest.approx(time, abs=0.01)
+
+
+def test_live_segments_may_be_missing_for_as_long_as_they_took() -> None:
+    """FFmpeg gives a segment's last packet when the next one is there."""
+    clock = StreamClock(segmented=True)
+    clock.connected()
+    for number in range(50):
+        clock.time_of(number * 0.04, None, 0.04, 100 + (number + 1) // 25)
+    clock.time_of(2.0, None, 0.04, 160.0)
+    assert clock.time_of(60.0, None, 0.04, 160.0) == pytest.approx(60.0)
+    assert not clock.notes()
+
+
+def test_many_segments_of_a_recording_may_be_missing(tmp_path: Path) -> None:
+    """More than those 10 s beyond which the stamps of MPEG-TS count as begun anew."""
+    source, frames = watched(stream(tmp_path, listed=10, there=(0, 9)))
+    assert [frame.time for frame in frames[SEGMENT - 1 : SEGMENT + 1]] == pytest.approx([1.45, 13.5])
+    assert source.notes == ["no frames for 12.1 s, once: a segment may be missing or cut short"]
+    assert frames[SEGMENT].gap

@@ -22,7 +22,7 @@ from poseline.capture.part import Part, nothing_there
 from poseline.capture.seek import Scan, pictures_from
 from poseline.capture.source import Source, SourceInfo
 from poseline.capture.stated_bytes import stated_bytes
-from poseline.capture.stream_holes import SEGMENTED, StreamHoles, ends_early
+from poseline.capture.stream_holes import LONGEST_HOLE, SEGMENTED, StreamHoles
 from poseline.errors import SourceError, redact
 from poseline.frame import ON_DEVICE, Frame, Gap
 from poseline.words import counted, file_alike, were
@@ -83,6 +83,7 @@ class VideoFile:
         container = self._opened.container
         self._segmented = container.format.name == SEGMENTED
         self._listed = (container.duration or 0) / 1e6 if self._segmented else 0.0
+        self._holes = StreamHoles()
         self._stampless = announced.has_no_stamps(self._opened.container)
         if self._stampless:
             rate = self._rate_without_stamps()
@@ -119,7 +120,7 @@ class VideoFile:
         (`SourceClock`).
         """
         index, time_base, name = 0, self._clock.time_base, self.info.name
-        holes, before = StreamHoles(), 0.0
+        holes, before = self._holes, 0.0
         stopped, ends = self._stopped.is_set, self._part.end is not None
         timed, self._timed = self._timed, iter(())  # a second reading would crash in a decoder that is closed
         try:
@@ -146,7 +147,7 @@ class VideoFile:
 
     @property
     def _longest_pause(self) -> float:
-        return announced.longest_pause(self._opened.container)
+        return LONGEST_HOLE if self._segmented else announced.longest_pause(self._opened.container)
 
     def _begin_part(self, first: int | None) -> None:
         """Go to the part's first frame, and have `info` tell of the part; `first` is the clip's first stamp."""
@@ -264,8 +265,10 @@ class VideoFile:
         if share < _TRUNCATED:
             percent = int(100 * share)
             return f"read {counted(count, 'frame')}: {name} is cut short, to {percent} % of the size that it states"
-        if self._listed and self._part.end is None and (early := ends_early(count, self._clock.seconds, self._listed)):
-            return early
+        if self._listed and self._part.end is None:
+            early = self._holes.ends_early(count, self._clock.seconds, self._listed)
+            if early:
+                return early
         lost = self._decoder.without_picture
         if lost > max(_FEW_LOST, (1 - _TRUNCATED) * packets) and not self._settings.in_part:
             return f"{lost} of {packets} packets gave no picture: {name} is damaged, or begins behind a key frame"

@@ -184,13 +184,13 @@ class NetworkStream:
         before, self._last = self._last, max(ticks, self._last + 1)
         gap: Gap | None = None
         interruptions = self._clock.interruptions
-        if self._began < 0:
-            self._began = self._last
-        elif self._segmented:
-            gap = self._holes.between(before / TICKS.denominator, self._last / TICKS.denominator)
         while interruptions and round(interruptions[0] * TICKS.denominator) <= self._last:
             interruptions.popleft()
             gap = Gap(before / TICKS.denominator, self._last / TICKS.denominator, "the stream's time stamps began anew")
+        if self._began < 0:
+            self._began = self._last
+        elif self._segmented and gap is None:
+            gap = self._holes.between(before / TICKS.denominator, self._last / TICKS.denominator)
         if self._outage:
             since, reason = self._outage[0], self._outage_reason()
             gap, self._outage = Gap(since, self._last / TICKS.denominator, reason), None

@@ -11,8 +11,8 @@ _STEP_BACK = 1.0
 """Seconds by which a stamp may lie before the last one: pictures are sent in another order than they are shown."""
 _LEAP = 2.0
 """Seconds by which stamps may run ahead of the time that has passed; beyond it they are broken."""
-_SEGMENTED_LEAP = 60.0
-"""The same of a stream in segments, of which some may be missing while the next ones come at once."""
+_SEGMENTED_LEAP = 10.0
+"""The same of a stream in segments, of which some may be missing; all that comes is held back for as long."""
 _SEGMENTED_MEMORY = 30.0
 """Seconds for which the pace of a stream in segments is remembered: a slow connection spreads each segment out."""
 _LEAST_STEP = 0.001
@@ -38,9 +38,9 @@ class _Series:
     at: float
     """When it came, in `time.monotonic()` seconds."""
 
-    def goes_on(self, stamp: float, at: float, leap: float, back: float = 0.0) -> bool:
-        """Whether a packet that came at `at` may be the next of this series."""
-        return -back < stamp + self.offset - self.time <= at - self.at + leap
+    def goes_on(self, stamp: float, latest: float, back: float = 0.0) -> bool:
+        """Whether a packet may be the next of this series, whose time is believed up to `latest`."""
+        return self.time - back < stamp + self.offset <= latest
 
 
 class StreamClock:
@@ -57,7 +57,7 @@ class StreamClock:
     def __init__(self, segmented: bool = False) -> None:
         self.pace = Pace(_SEGMENTED_MEMORY) if segmented else Pace()
         """When frames are due."""
-        self._leap = _SEGMENTED_LEAP if segmented else _LEAP
+        self._segmented = segmented
         self.interruptions: deque[float] = deque()
         """Times at which frames go on after a silence in which the stamps began anew; the reader takes them out."""
         self.restarts = 0
@@ -127,11 +127,12 @@ class StreamClock:
         """What to add to a stamp, so that time goes on."""
         if not self._anchored:
             return self._first_offset(last, stamp, duration, at)
-        if last.goes_on(stamp, at, self._leap, _STEP_BACK):
+        if last.goes_on(stamp, self._latest(last, at), _STEP_BACK):
             if self._before is not None:  # the second stamp after the break agrees with the first
                 self._before, self.restarts = None, self.restarts + 1
             return last.offset
-        if self._before is not None and self._before.goes_on(stamp, at, self._leap):  # it was a single one
+        if self._before is not None and self._before.goes_on(stamp, self._latest(self._before, at)):
+            # it was a single one
             offset, self._before, self.replaced = self._before.offset, None, self.replaced + 1
             return offset
         self._before = self._before or last
@@ -140,13 +141,21 @@ class StreamClock:
             self.interruptions.append(time)
         return time - stamp
 
+    def _latest(self, series: _Series, at: float) -> float:
+        """The latest time that a packet which came at `at` may have behind a series."""
+        latest = series.time + at - series.at
+        if not self._segmented:
+            return latest + _LEAP
+        passed = self.pace.now(at)  # FFmpeg gives a segment's last packets when the next one is there
+        return _SEGMENTED_LEAP + (latest if passed is None else max(latest, passed))
+
     def _first_offset(self, last: _Series, stamp: float, duration: float, at: float) -> float:
         """The same for the first stamp of a connection."""
         self._anchored = True
         if self._missing:  # packets of this connection came before it
             zero = self._from_zero and 0 <= stamp <= _LONGEST_STEP
             return self._missing[0] - (0 if zero else stamp - len(self._missing) * (duration or self._step))
-        if last.goes_on(stamp, at, self._leap):  # a broadcast, whose stamps are older than this connection
+        if last.goes_on(stamp, self._latest(last, at)):  # a broadcast, whose stamps are older than this connection
             return last.offset
         return self._next(last, self._step, at) - stamp
 
