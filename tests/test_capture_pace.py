@@ -49,6 +49,17 @@ def test_frames_that_come_evenly_are_given_as_they_come() -> None:
     assert given(arrivals) == [at for _, at in arrivals]
 
 
+@pytest.mark.parametrize(("held", "late"), [(1, 8.0), (2, 0.0)])
+def test_what_is_held_until_the_next_segment_is_not_late(held: int, late: float) -> None:
+    """Four segments of 2 s are missing, and FFmpeg gives two frames of the one before when the next is there."""
+    arrivals = [(time, at) for time, at in in_segments(500, 50, seconds=0.0) if not 8 <= time < 16]
+    back = next(at for time, at in arrivals if time >= 16)
+    arrivals = [(time, back if 8 - 2.5 * STEP < time < 8 else at) for time, at in arrivals]
+    moments = given(arrivals, Pace(30.0, held))
+    behind = [moment - time - 2 for (time, _), moment in zip(arrivals, moments, strict=True) if time >= 16]
+    assert max(behind) == pytest.approx(late, abs=0.2)
+
+
 @pytest.mark.parametrize("segment", [10, 25, 100, 250], ids="{} frames at once".format)
 @pytest.mark.parametrize("spread", [0.0, 0.2, 0.8], ids="over {:.0%} of their length".format)
 def test_segments_are_spread_out_again(segment: int, spread: float) -> None:

@@ -143,14 +143,15 @@ def test_only_a_stream_in_segments_may_leap_and_not_far(segmented: bool, stamp: 
 
 
 def test_live_segments_may_be_missing_for_as_long_as_they_took() -> None:
-    """FFmpeg gives a segment's last packet when the next one is there."""
+    """FFmpeg gives a segment's last two packets when the next one is there; nobody waits longer for what comes then."""
     clock = StreamClock(segmented=True)
     clock.connected()
     for number in range(50):
-        clock.time_of(number * 0.04, None, 0.04, 100 + (number + 1) // 25)
-    clock.time_of(2.0, None, 0.04, 160.0)
+        clock.time_of(number * 0.04, None, 0.04, 160.0 if number > 47 else 100 + number // 25)
     assert clock.time_of(60.0, None, 0.04, 160.0) == pytest.approx(60.0)
     assert not clock.notes()
+    clock.time_of(60.04, None, 0.04, 160.0)
+    assert clock.pace.due(60.0) == pytest.approx(160.0, abs=0.1)
 
 
 def test_many_segments_of_a_recording_may_be_missing(tmp_path: Path) -> None:

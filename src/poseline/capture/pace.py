@@ -37,6 +37,17 @@ class _Span:
     """The longest silence after one of them."""
 
 
+@dataclass
+class _Arrival:
+    """One frame's."""
+
+    late: float
+    """Arrival minus time: how late it came."""
+    at: float
+    pause: float = 0.0
+    """Silence behind it."""
+
+
 class Pace:
     """Delays frames just as much as the latest of them needs, and gives up delay that is needed no longer.
 
@@ -46,27 +57,35 @@ class Pace:
 
     Args:
         memory: seconds for which a late arrival counts; longer by itself where bursts come at longer intervals.
+        held: frames that FFmpeg gives only when the next ones begin.
     """
 
-    def __init__(self, memory: float = 2.0) -> None:
-        self._memory = memory
+    def __init__(self, memory: float = 2.0, held: int = 1) -> None:
+        self._memory, self._held = memory, held
         self._spans: deque[_Span] = deque()
-        self._newest: tuple[float, float] | None = None
-        """How late the newest frame came, and when; it counts when the next one has come."""
+        self._newest: deque[_Arrival] = deque()
+        """The newest frames; each counts when as many as may be `held` have come behind it."""
         self._latest = self._earliest = self._needed = 0.0
         self._delay: float | None = None
         self._given = 0.0
 
     def arrived(self, time: float, at: float) -> None:
         """Note that the frame of `time` came at `at`; called in the order of arrival, by one thread."""
-        late, (before, came) = at - time, self._newest or (at - time, at)
-        self._newest = late, at
-        self._count(min(before, late + _HELD_BACK), came, at - came)
+        late, newest = at - time, self._newest
+        if newest:
+            newest[-1].pause = at - newest[-1].at
+        else:
+            self._count(_Arrival(late, at))
+        for arrival in newest:
+            arrival.late = min(arrival.late, late + _HELD_BACK)
+        newest.append(_Arrival(late, at))
+        if len(newest) > self._held:
+            self._count(newest.popleft())
 
     def begin_anew(self) -> None:
         """Forget the arrivals so far: another connection begins; called by the thread of `arrived`."""
         self._spans.clear()
-        self._newest = None
+        self._newest.clear()
 
     def now(self, at: float) -> float | None:
         """The time of a frame that would come neither early nor late at `at`; None before the first two frames.
@@ -84,8 +103,9 @@ class Pace:
         self._delay, self._given = needed, time
         return time + needed
 
-    def _count(self, late: float, at: float, pause: float) -> None:
-        """Remember a frame that came at `at` and was so `late`, and the `pause` behind it."""
+    def _count(self, arrival: _Arrival) -> None:
+        """Remember a frame that came."""
+        late, at, pause = arrival.late, arrival.at, arrival.pause
         if self._spans and at < self._spans[-1].begin + _SPAN:
             newest = self._spans[-1]
             newest.latest, newest.earliest = max(newest.latest, late), min(newest.earliest, late)

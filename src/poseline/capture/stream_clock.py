@@ -15,6 +15,8 @@ _SEGMENTED_LEAP = 10.0
 """The same of a stream in segments, of which some may be missing; all that comes is held back for as long."""
 _SEGMENTED_MEMORY = 30.0
 """Seconds for which the pace of a stream in segments is remembered: a slow connection spreads each segment out."""
+_SEGMENTED_HELD = 2
+"""Frames of a segment that FFmpeg gives when the next segment is there."""
 _LEAST_STEP = 0.001
 """Seconds between two frames of the same stamp that come at once."""
 _USUAL_STEP = 0.04
@@ -55,7 +57,7 @@ class StreamClock:
     """
 
     def __init__(self, segmented: bool = False) -> None:
-        self.pace = Pace(_SEGMENTED_MEMORY) if segmented else Pace()
+        self.pace = Pace(_SEGMENTED_MEMORY, _SEGMENTED_HELD) if segmented else Pace()
         """When frames are due."""
         self._segmented = segmented
         self.interruptions: deque[float] = deque()
