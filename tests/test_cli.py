@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -94,6 +95,12 @@ def test_a_name_that_the_system_refuses_is_a_source_or_an_output(
 )
 def test_which_path_is_an_output(words: str, path: str, expected: bool) -> None:
     assert cli._is_output(path, words.split()) is expected
+
+
+@pytest.mark.parametrize("file", [None, 3])
+def test_a_refusal_that_names_no_file_stays_as_it_is(file: int | None) -> None:
+    refusal = PermissionError(errno.EPERM, "Operation not permitted", file)
+    assert cli._in_words(refusal) is refusal
 
 
 def main_job(clip: Path, model: object, folder: Path, frames: int, persons: int) -> None:

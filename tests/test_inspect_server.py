@@ -42,6 +42,7 @@ from log_worlds import write_log
 from media_worlds import free_port, number_in, picture, until, write_clip
 from poseline import inspection, read_tracks
 from poseline.cli import command
+from poseline.commands.inspect_page import serve_page
 from poseline.errors import OutputError, SourceError
 from poseline.inspection.inspected import InspectedRun
 from poseline.inspection.server import MOST_PAGES, InspectAddress, InspectServer
@@ -63,6 +64,18 @@ def run(whole: Path, tmp_path: Path) -> Path:
     shutil.copytree(whole, copied)
     (copied / "corrections.jsonl").unlink(missing_ok=True)
     return copied
+
+
+def test_the_process_of_the_page_is_settled(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Settled(Exception):
+        """Stands for the end of the page."""
+
+    def settle() -> None:
+        raise Settled
+
+    monkeypatch.setattr("poseline.startup.settle_process", settle)
+    with pytest.raises(Settled):
+        serve_page(run, "127.0.0.1", 0, None, None, Interruption())
 
 
 def swap(number: str, person: int = 1, start: int = 3, end: int = 5) -> dict[str, Any]:

@@ -344,9 +344,9 @@ def _arguments(called: typer.Typer) -> list[str]:
 
 def _in_words(error: Exception) -> Exception:
     """The error of a file that the system does not even let be looked at, such as one in a folder of somebody else."""
-    if isinstance(error, PoselineError) or not isinstance(error, OSError) or error.filename is None:
+    if isinstance(error, PoselineError) or not isinstance(error, OSError) or error.errno not in _REFUSALS:
         return error
-    if error.errno not in _REFUSALS:
+    if error.filename is None or isinstance(error.filename, int):  # the number of a file that is open
         return error
     kind = OutputError if _is_output(os.fsdecode(error.filename), sys.argv[1:]) else SourceError
     return kind(f"{error.filename}: {error.strerror}")

@@ -42,8 +42,8 @@ def serve_page(
     inspected = InspectedRun(run, by_whom() if by is None else by)
     server = InspectServer(InspectAddress(host, port), inspected, source)
     server.start()
-    settle_process()
     try:
+        settle_process()
         _show(server.urls(), server.no_pictures)
         ended = threading.Event()
         with interruption.stopping(ended.set):
