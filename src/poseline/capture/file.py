@@ -84,7 +84,7 @@ class VideoFile:
         self._segmented = container.format.name == SEGMENTED
         self._listed = (container.duration or 0) / 1e6 if self._segmented else 0.0
         self._holes = StreamHoles()
-        self._stampless = announced.has_no_stamps(self._opened.container)
+        self._stampless = announced.has_no_stamps(container)
         if self._stampless:
             rate = self._rate_without_stamps()
             self.info = replace(self.info, frame_rate=rate, time_base=1 / rate)

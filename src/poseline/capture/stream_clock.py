@@ -40,10 +40,6 @@ class _Series:
     at: float
     """When it came, in `time.monotonic()` seconds."""
 
-    def goes_on(self, stamp: float, latest: float, back: float = 0.0) -> bool:
-        """Whether a packet may be the next of this series, whose time is believed up to `latest`."""
-        return self.time - back < stamp + self.offset <= latest
-
 
 class StreamClock:
     """Gives each packet its time in the run, in seconds from the first; it goes on over outages and broken stamps.
@@ -59,7 +55,7 @@ class StreamClock:
     def __init__(self, segmented: bool = False) -> None:
         self.pace = Pace(_SEGMENTED_MEMORY, _SEGMENTED_HELD) if segmented else Pace()
         """When frames are due."""
-        self._segmented = segmented
+        self._segmented, self._leap = segmented, _SEGMENTED_LEAP if segmented else _LEAP
         self.interruptions: deque[float] = deque()
         """Times at which frames go on after a silence in which the stamps began anew; the reader takes them out."""
         self.restarts = 0
@@ -129,12 +125,11 @@ class StreamClock:
         """What to add to a stamp, so that time goes on."""
         if not self._anchored:
             return self._first_offset(last, stamp, duration, at)
-        if last.goes_on(stamp, self._latest(last, at), _STEP_BACK):
+        if self._goes_on(last, stamp, at, _STEP_BACK):
             if self._before is not None:  # the second stamp after the break agrees with the first
                 self._before, self.restarts = None, self.restarts + 1
             return last.offset
-        if self._before is not None and self._before.goes_on(stamp, self._latest(self._before, at)):
-            # it was a single one
+        if self._before is not None and self._goes_on(self._before, stamp, at):  # it was a single one
             offset, self._before, self.replaced = self._before.offset, None, self.replaced + 1
             return offset
         self._before = self._before or last
@@ -143,13 +138,12 @@ class StreamClock:
             self.interruptions.append(time)
         return time - stamp
 
-    def _latest(self, series: _Series, at: float) -> float:
-        """The latest time that a packet which came at `at` may have behind a series."""
-        latest = series.time + at - series.at
-        if not self._segmented:
-            return latest + _LEAP
-        passed = self.pace.now(at)  # FFmpeg gives a segment's last packets when the next one is there
-        return _SEGMENTED_LEAP + (latest if passed is None else max(latest, passed))
+    def _goes_on(self, series: _Series, stamp: float, at: float, back: float = 0.0) -> bool:
+        """Whether a packet that came at `at` may be the next of a series."""
+        time, passed = stamp + series.offset, series.time + at - series.at
+        if self._segmented and time > passed + self._leap:  # a segment's last packets come with the next one: late
+            passed = max(passed, self.pace.now(at) or passed)
+        return series.time - back < time <= passed + self._leap
 
     def _first_offset(self, last: _Series, stamp: float, duration: float, at: float) -> float:
         """The same for the first stamp of a connection."""
@@ -157,7 +151,7 @@ class StreamClock:
         if self._missing:  # packets of this connection came before it
             zero = self._from_zero and 0 <= stamp <= _LONGEST_STEP
             return self._missing[0] - (0 if zero else stamp - len(self._missing) * (duration or self._step))
-        if last.goes_on(stamp, self._latest(last, at)):  # a broadcast, whose stamps are older than this connection
+        if self._goes_on(last, stamp, at):  # a broadcast, whose stamps are older than this connection
             return last.offset
         return self._next(last, self._step, at) - stamp
 
