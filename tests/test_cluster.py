@@ -1,14 +1,11 @@
-"""`--on`: what is carried to other machines, how results come back, and a Ray cluster of three machines on this one."""
+"""`--on`: what is carried to other machines, and how results come back."""
 
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import shutil
-import signal
 import socket
-import subprocess
 import sys
 import types
 from collections import deque
@@ -20,8 +17,7 @@ from typing import Any
 
 import pytest
 
-from media_worlds import until, write_clip
-from output_worlds import SAMPLES
+from media_worlds import write_clip
 from poseline import __version__
 from poseline.batch import run_batch
 from poseline.cluster.cluster import check
@@ -37,11 +33,10 @@ from poseline.settings import Settings, load
 from poseline.workers import Executor, Outcome, ProcessExecutor, Work, WorkerDied
 from poseline.workers import ray as on_ray
 from poseline.workers.executor import Ended, OnProgress
-from poseline.workers.ray import MachineDied, Mailbox, RayCluster, RayExecutor
+from poseline.workers.ray import ClusterLost, MachineDied, Mailbox, RayCluster, RayExecutor
 
 FRAMES = 3
 NOWHERE = Path("/not/on/this/machine")
-TOOL = Path(__file__).parents[1] / "tools" / "soak" / "ray_cluster.py"
 
 AsSeen = Callable[[NodeUnit], NodeUnit]
 """A unit as another machine sees it."""
@@ -349,29 +344,18 @@ def test_a_task_begins_when_it_may(fake_ray: Any) -> None:
     assert ahead == [3, 3, 3, 3, 3, 2, 1]
 
 
-@pytest.mark.system("ray")
-@pytest.mark.timeout(900)
-def test_a_machine_and_the_batch_itself_die_in_the_middle() -> None:
-    done = subprocess.run(
-        [sys.executable, str(TOOL), "--clips", "8", "--no-video"], capture_output=True, text=True, timeout=800
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    seen = json.loads(done.stdout.splitlines()[-1])
-    assert (seen["done"], seen["done more than once"], seen["other records than processes"]) == (8, 0, 0)
+@pytest.mark.parametrize("asked", ["remote", "wait", "get"])
+def test_a_cluster_that_is_lost_is_told_as_ray_client_says_it(asked: str, fake_ray: Any) -> None:
+    def lost(*_: Any, **__: Any) -> Any:
+        raise ConnectionError("Client is shutting down.")
 
-
-@pytest.mark.system("ray")
-@pytest.mark.timeout(900)
-def test_without_a_cluster_ray_runs_on_this_machine_and_ends_at_the_first_signal(tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    out = tmp_path / "out"
-    words = [sys.executable, "-m", "poseline", "batch", str(SAMPLES / "crowd.mp4"), "-o", str(out), "--on", "ray"]
-    process = subprocess.Popen(
-        [*words, "-m", "builtin"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    assert until(lambda: [*out.glob(".cluster-*/crowd-*/annotated.mp4.part")], seconds=120)
-    process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=800)
-    assert process.returncode == 130, said
-    assert "on this machine, where no cluster was found" in said
-    assert not [*out.glob("**/*.jsonl")], "what was given up is begun anew"
+    tasks = types.SimpleNamespace(remote=lost) if asked == "remote" else Tasks()
+    mailbox = types.SimpleNamespace(remote=lambda: Actor(Mailbox()))
+    fake_ray.remote = lambda **_: lambda what: mailbox if what is Mailbox else tasks
+    fake_ray.put = lambda work: work
+    fake_ray.wait = lost if asked == "wait" else lambda begun, **_: (begun[:1], begun[1:])
+    fake_ray.get = fake_ray.kill = fake_ray.cancel = lost
+    fake_ray.exceptions = types.SimpleNamespace(RayError=LookupError)
+    executor, nothing = RayExecutor(1), lambda *_: None
+    with pytest.raises(ClusterLost, match=r"the Ray cluster was lost \(Client is shutting down\.\): what is done is"):
+        executor.run(["a unit"], Echo(), Interruption(), nothing, nothing)

@@ -2,44 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
 import socket
-import subprocess
-import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import av
-import psutil
 import pytest
-from av.video.frame import PictureType
 
-from media_worlds import until
+from cluster_worlds import SHORTEST, log_in, write_crossing
 from output_worlds import decoded
 from poseline import pieces
 from poseline.batch import run_batch
-from poseline.capture.key_frames import cuts, key_times
 from poseline.cluster import Cluster, cluster
 from poseline.cluster.pieces import NodePiece, PiecesOnCluster
 from poseline.cluster.sources import SourcesOnCluster
 from poseline.errors import PoselineError
 from poseline.interruption import Interruption
-from poseline.settings import CaptureSettings, Settings, load
+from poseline.settings import Settings, load
 from poseline.workers import ProcessExecutor, Work
 from poseline.workers.executor import Ended, OnProgress
 from poseline.workers.ray import RayExecutor
-from test_pieces import CROSSING, without_times
 from test_pieces import run as run_whole
 
 NOWHERE = Path("/not/on/this/machine")
-PIECES = 9
 
 
 class Machine(RayExecutor):
@@ -79,7 +66,7 @@ class Connected:
 
 @pytest.fixture
 def other_machines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pieces, "_SHORTEST", 0.3)
+    monkeypatch.setattr(pieces, "_SHORTEST", SHORTEST)
     monkeypatch.setattr(cluster, "RayCluster", Connected)
     monkeypatch.setattr(cluster, "RayExecutor", Machine)
     monkeypatch.setattr(cluster, "PiecesOnCluster", PiecesOnMachine)
@@ -95,27 +82,9 @@ def run(settings: Settings, clip: Path) -> int:
         return run_batch([str(clip)], settings, Interruption(), jobs=2, machines=machines)
 
 
-def log_in(folder: Path) -> list[Any]:
-    """Its lines; the first and the last as objects, without what is another in each run."""
-    lines = (folder / "keypoints.jsonl").read_text().splitlines()
-    first, last = without_times([json.loads(line) for line in (lines[0], lines[-1])])
-    return [first, *lines[1:-1], last]
-
-
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four seconds of two persons whose ways cross, with a key frame every 12."""
-    path = tmp_path_factory.mktemp("clip") / "crossing.mp4"
-    with av.open(str(CROSSING)) as source, av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=30, options={"preset": "ultrafast", "g": "12", "bf": "2"})
-        stream.width, stream.height = 320, 180
-        for index, frame in enumerate(islice(source.decode(video=0), 100)):
-            picture = frame.reformat(320, 180, "yuv420p")
-            picture.pts, picture.time_base, picture.pict_type = index, Fraction(1, 30), PictureType.NONE
-            out.mux(stream.encode(picture))
-        out.mux(stream.encode(None))
-    assert len(cuts(key_times(path, CaptureSettings()), 0.3)) + 1 == PIECES
-    return path
+    return write_crossing(tmp_path_factory.mktemp("clip") / "crossing.mp4")
 
 
 @pytest.fixture(scope="module")
@@ -186,78 +155,3 @@ def test_an_error_in_the_middle_ends_the_log_behind_the_pieces_before(
     assert found[-1]["ended"] == "failed"
     assert 0 < len(found) < len(whole)
     assert found[1:-1] == whole[1 : len(found) - 1]
-
-
-SHORT = "from poseline import pieces; pieces._SHORTEST = 0.3; from poseline.__main__ import main; main()"
-
-
-@pytest.fixture(scope="module")
-def ray_machines() -> Iterator[Any]:
-    """A cluster of three machines of one core, each a process of this one."""
-    from ray.cluster_utils import Cluster as RayMachines
-
-    machines = RayMachines(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    for _ in range(3):
-        machines.add_node(num_cpus=1)
-    yield machines
-    machines.shutdown()
-
-
-def start(clip: Path, out: Path, *more: str, **environment: str) -> subprocess.Popen[str]:
-    """A run with a larger input, so that pieces take their time."""
-    return subprocess.Popen(
-        [sys.executable, "-c", SHORT, "run", str(clip), "-o", str(out), "-m", "builtin", "--imgsz", "640", *more],
-        env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-
-
-def start_there(machines: Any, clip: Path, out: Path) -> subprocess.Popen[str]:
-    return start(clip, out, "--no-video", "--on", "ray", "--jobs", "auto", RAY_ADDRESS=str(machines.address))
-
-
-@pytest.fixture(scope="module")
-def large(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
-    """The log of such a run, undivided."""
-    folder = tmp_path_factory.mktemp("large")
-    process = start(clip, folder, "--no-video")
-    said, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, said
-    return log_in(folder)
-
-
-def frames_come(out: Path) -> bool:
-    """Whether the first piece is joined, within two minutes."""
-    log = out / "crossing" / "keypoints.jsonl"
-    return until(lambda: log.exists() and log.read_bytes().count(b"\n") > 2, seconds=120)
-
-
-def works(machine: Any) -> bool:
-    """Whether a worker of ours is there."""
-    own = psutil.Process(machine.all_processes["raylet"][0].process.pid).children(recursive=True)
-    return any("poseline.workers" in word for process in own for word in process.cmdline())
-
-
-@pytest.mark.system("ray")
-@pytest.mark.timeout(900)
-def test_a_machine_dies_in_the_middle(ray_machines: Any, clip: Path, large: list[Any], tmp_path: Path) -> None:
-    process = start_there(ray_machines, clip, tmp_path)
-    assert frames_come(tmp_path)
-    ray_machines.remove_node(next(filter(works, ray_machines.worker_nodes)), allow_graceful=False)
-    said, _ = process.communicate(timeout=600)
-    assert process.returncode == 0, said
-    assert log_in(tmp_path / "crossing") == large
-
-
-@pytest.mark.system("ray")
-@pytest.mark.timeout(900)
-def test_the_first_signal_gives_up_the_pieces_in_work(
-    ray_machines: Any, clip: Path, large: list[Any], tmp_path: Path
-) -> None:
-    process = start_there(ray_machines, clip, tmp_path)
-    assert frames_come(tmp_path)
-    process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=600)
-    assert process.returncode == 130, said
-    found = log_in(tmp_path / "crossing")
-    assert found[-1]["ended"] == "interrupted"
-    assert found[1:-1] == large[1 : len(found) - 1]

@@ -44,6 +44,10 @@ _HEAD = {"node:__internal_head__": 0.001}
 """Keeps an actor on the cluster's first machine, whose end is the cluster's."""
 
 
+class ClusterLost(PoselineError):
+    """The cluster, or the connection to it, is gone."""
+
+
 class MachineDied(UnitLost):
     """The machine that a unit ran on was lost, as often as Ray would try again."""
 
@@ -144,14 +148,17 @@ class RayExecutor(Executor):
         try:
             with interruption.stopping(lambda: None):
                 while waiting and not interruption.signal_count:  # those that have not ended
-                    while unsent and len(running) < self._most and self._may_begin(unsent[0]):
-                        index = unsent.popleft()
-                        running[task.remote(job, [kept], units[index], index, mailbox)] = index
+                    with _connected():
+                        while unsent and len(running) < self._most and self._may_begin(unsent[0]):
+                            index = unsent.popleft()
+                            running[task.remote(job, [kept], units[index], index, mailbox)] = index
                     if not running:  # none may begin yet
                         time.sleep(POLL_SECONDS)
                         continue
-                    ended, _ = ray.wait([*running], timeout=POLL_SECONDS)
-                    messages = _messages(mailbox)
+                    with _connected():
+                        ready, _ = ray.wait([*running], timeout=POLL_SECONDS)
+                        messages = _messages(mailbox)
+                        ended = [(running.pop(each), _outcome(each)) for each in ready]
                     for index, content in messages:
                         on_progress(index, content)
                     if ended or messages:
@@ -159,11 +166,10 @@ class RayExecutor(Executor):
                     elif time.monotonic() - heard > _WAIT_SECONDS:
                         heard = time.monotonic()
                         self._say_if_nothing_fits()
-                    for each in ended:
-                        index = running.pop(each)
+                    for index, outcome in ended:
                         if index in waiting:  # else no more are wanted
                             waiting.remove(index)
-                            yield index, _outcome(each)
+                            yield index, outcome
         finally:
             for each in running:
                 with suppress(Exception):  # the cluster may be gone
@@ -348,6 +354,21 @@ def _check_reachable(on: str, address: str) -> None:
         raise SettingsError(
             f"--on {on}: nothing answers at {host}:{port} ({error}); a Ray cluster's first machine takes clients at "
             "port 10001, with ray://HOST:10001; on a machine of the cluster itself use --on ray"
+        ) from error
+
+
+@contextmanager
+def _connected() -> Iterator[None]:
+    """What is asked of the cluster in here needs the connection.
+
+    Raises:
+        ClusterLost: it is gone. So Ray Client says; a process on the cluster itself Ray ends without asking.
+    """
+    try:
+        yield
+    except ConnectionError as error:
+        raise ClusterLost(
+            f"the Ray cluster was lost ({_brief(error)}): what is done is kept; start the same again where there is one"
         ) from error
 
 
