@@ -73,6 +73,7 @@ class RayCluster:
         self.started_here = False
         """Whether there was no cluster, so that Ray was started on this machine alone."""
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Poseline reports to nobody
+        os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # else a call without a connection starts a cluster here
         with _signal_handlers_kept(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._connect(on, address)
