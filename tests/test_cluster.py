@@ -344,7 +344,7 @@ def test_a_task_begins_when_it_may(fake_ray: Any) -> None:
     assert ahead == [3, 3, 3, 3, 3, 2, 1]
 
 
-@pytest.mark.parametrize("asked", ["remote", "wait", "get"])
+@pytest.mark.parametrize("asked", ["put", "remote", "wait", "get"])
 def test_a_cluster_that_is_lost_is_told_as_ray_client_says_it(asked: str, fake_ray: Any) -> None:
     def lost(*_: Any, **__: Any) -> Any:
         raise ConnectionError("Client is shutting down.")
@@ -352,7 +352,7 @@ def test_a_cluster_that_is_lost_is_told_as_ray_client_says_it(asked: str, fake_r
     tasks = types.SimpleNamespace(remote=lost) if asked == "remote" else Tasks()
     mailbox = types.SimpleNamespace(remote=lambda: Actor(Mailbox()))
     fake_ray.remote = lambda **_: lambda what: mailbox if what is Mailbox else tasks
-    fake_ray.put = lambda work: work
+    fake_ray.put = lost if asked == "put" else lambda work: work
     fake_ray.wait = lost if asked == "wait" else lambda begun, **_: (begun[:1], begun[1:])
     fake_ray.get = fake_ray.kill = fake_ray.cancel = lost
     fake_ray.exceptions = types.SimpleNamespace(RayError=LookupError)

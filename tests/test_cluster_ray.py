@@ -57,6 +57,14 @@ def test_without_a_cluster_ray_runs_on_this_machine_and_ends_at_the_first_signal
     assert not [*tmp_path.glob("**/*.jsonl")], "what was given up is begun anew"
 
 
+def test_no_cluster_is_started_after_the_connection_has_ended() -> None:
+    asks_later = "from poseline.workers.ray import RayCluster; RayCluster('ray').close(); import ray; ray.put(1)"
+    with started("-c", asks_later) as process:
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "Ray has not been started yet" in said
+
+
 def test_a_machine_and_the_batch_itself_die_in_the_middle() -> None:
     done = subprocess.run(
         [sys.executable, str(TOOL), "--clips", "8", "--no-video"], capture_output=True, text=True, timeout=800
@@ -97,7 +105,7 @@ def run_there(clip: Path, out: Path) -> Sequence[str]:
 @pytest.fixture(scope="module")
 def whole(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """The log of an undivided run."""
-    folder = tmp_path_factory.mktemp("large")
+    folder = tmp_path_factory.mktemp("whole")
     with started(*run(clip, folder)) as process:
         said, _ = process.communicate(timeout=600)
     assert process.returncode == 0, said

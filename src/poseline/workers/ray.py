@@ -141,9 +141,10 @@ class RayExecutor(Executor):
 
         # a task with a GPU would by default be the last of its process, and each clip would load its model
         task = ray.remote(num_cpus=self._cores, num_gpus=self._cards, max_retries=_RETRIES, max_calls=0)(run_unit)
-        mailbox = ray.remote(num_cpus=0, resources=_HEAD)(Mailbox).remote()
         job = _Job(self._name or uuid.uuid4().hex, __version__, self._cores)
-        kept = ray.put(work)  # with the weights that it may hold: once a machine
+        with _connected():
+            mailbox = ray.remote(num_cpus=0, resources=_HEAD)(Mailbox).remote()
+            kept = ray.put(work)  # with the weights that it may hold: once a machine
         unsent, running = deque(waiting), dict[Any, int]()
         heard = time.monotonic()
         try:
@@ -183,7 +184,8 @@ class RayExecutor(Executor):
 
         import ray
 
-        free = ray.cluster_resources()
+        with _connected():
+            free = ray.cluster_resources()
         if free.get("CPU", 0) < self._cores or free.get("GPU", 0) < self._cards:
             logging.getLogger("poseline").info(
                 "nothing runs yet: each task waits for %d cores%s, and the cluster has %g cores and %g GPUs",
