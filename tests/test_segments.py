@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Generator
 from dataclasses import replace
 from fractions import Fraction
@@ -220,13 +221,14 @@ def test_a_part_alone_is_a_log_that_goes_on_elsewhere(tmp_path: Path) -> None:
 
 
 RECORDER = """
-import sys
+import sys, time
 from pathlib import Path
 from media_worlds import ScriptedSource, estimator, settings
 from poseline.output import prepare
 from poseline.pipeline import run
 with prepare(Path(sys.argv[1]), "", False, []) as folder:
-    source, plain = ScriptedSource(None, rate=150), dict.fromkeys(("boxes", "labels", "keypoints"), False)
+    step = lambda number: time.sleep(600) if number == 165 else None  # there it stands, until it is killed
+    source, plain = ScriptedSource(None, rate=150, step=step), dict.fromkeys(("boxes", "labels", "keypoints"), False)
     run(source, estimator(), settings(output={"segment": "2s"}, overlay=plain), folder)
 """
 
@@ -235,7 +237,8 @@ def test_a_killed_run_keeps_its_segments_and_its_last_one_is_recovered(tmp_path:
     folder = tmp_path / "run"
     last = folder / "keypoints-3.jsonl"
     with subprocess.Popen([sys.executable, "-c", RECORDER, str(folder)], env=CHILD) as child:
-        in_time = until(lambda: last.exists() and last.read_bytes().count(b"\n") > 35)  # frames 120 to 153 or so
+        in_time = until(lambda: last.exists() and b'"frame":164' in last.read_bytes())
+        time.sleep(0.5)  # the video comes after the log
         child.kill()
     assert in_time
     with last.open("ab") as journal:
@@ -247,7 +250,7 @@ def test_a_killed_run_keeps_its_segments_and_its_last_one_is_recovered(tmp_path:
     assert saved.journal == folder / "keypoints-3-recovered.jsonl"
     log = read_log(folder)
     assert [frame.index for frame in log.frames] == list(range(len(log.frames)))
-    assert (len(log.frames) > 150, log.ended, log.skipped) == (True, "killed", 1)
+    assert (len(log.frames), log.ended, log.skipped) == (165, "killed", 1)
     found = [number for video, _ in parts(folder) for number in shown(video)]
     assert found == list(range(len(found)))
     assert len(found) >= len(log.frames) - 15
