@@ -190,7 +190,7 @@ def test_only_what_may_be_live_takes_memory_from_one_arena(
     live: bool, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
-    monkeypatch.setattr("poseline.startup.use_one_arena", lambda: order.append("one arena"))
+    monkeypatch.setattr("poseline.startup.tune_malloc", lambda: order.append("malloc"))
 
     class Loading(Models):
         def get(self, *_: object, **__: object) -> PoseEstimator:
@@ -200,7 +200,7 @@ def test_only_what_may_be_live_takes_memory_from_one_arena(
     location = locate(["http://127.0.0.1:9/live" if live else clip])[0]
     with pytest.raises(ModelError), Session(RunRequest(location, load()), Loading()):
         pass
-    assert order == (["one arena"] if live else []) + ["loading"]
+    assert order == (["malloc"] if live else []) + ["loading"]
 
 
 @pytest.mark.parametrize("way", ["run", "stream", "record", "a worker", "the benchmark's network"])

@@ -153,7 +153,7 @@ def test_threads_of_a_live_run_take_memory_from_one_arena(tuned: bool, one: bool
     """Else what decoders and encoders leave free, outage by outage, lies in sixteen of them."""
     code = (
         f"FILE = {os.fsencode(tmp_path / 'info')!r}\n{ARENAS}\nfrom poseline import startup\n"
-        f"if {tuned}: startup.tune_process()\nstartup.use_one_arena()\nprint(arenas() == 1)"
+        f"if {tuned}: startup.tune_process()\nstartup.tune_malloc()\nprint(arenas() == 1)"
     )
     assert child(code).split() == [str(one)]
 

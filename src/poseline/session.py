@@ -164,9 +164,9 @@ class Session:
 
     def _loaded_for_live(self, location: Location) -> PoseEstimator:
         """The model, before what is no file is opened: it may be live, and live for months."""
-        from poseline.startup import use_one_arena
+        from poseline.startup import tune_malloc
 
-        use_one_arena()
+        tune_malloc()
         return self._models.get(self._request.settings, live=True, clip=location.video)
 
     def _may_begin_early(self) -> bool:
