@@ -163,7 +163,7 @@ def _unmet(mark: pytest.Mark) -> str | None:
     if mark.name == "gpu":
         import torch  # takes seconds, which only the tests of a GPU are to pay
 
-        return None if torch.cuda.is_available() else "needs an NVIDIA GPU that PyTorch sees"
+        return None if torch.cuda.is_available() else "needs `-m gpu`, and an NVIDIA GPU that PyTorch sees"
     if mark.name == "browser":
         if find_spec("playwright") is None or CHROMIUM is None:
             return "needs Playwright and Chromium: pip install playwright, and the package chromium"
@@ -186,6 +186,12 @@ def _absent(python: str, *names: str) -> set[str]:
     code = "import sys; from importlib.util import find_spec as f; print(*(n for n in sys.argv[1:] if f(n) is None))"
     done = subprocess.run([python, "-c", code, *names], capture_output=True, text=True, timeout=60, check=False)
     return set(done.stdout.split()) if done.returncode == 0 else set(names)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hide NVIDIA's GPUs, but from `-m gpu`: all other tests are of a run on the CPU, which a GPU would take over."""
+    if "gpu" not in config.option.markexpr.replace("not gpu", ""):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from media_worlds import write_clip
 from poseline import batch, machine, pieces
 from poseline.errors import DeviceError, SettingsError
-from poseline.inference.load import choose
+from poseline.inference.load import choose, seems_on_gpu
 from poseline.interruption import Interruption
 from poseline.manifest import _fingerprint
 from poseline.request import RunRequest
@@ -69,6 +69,19 @@ def test_cards_are_those_that_cuda_would_show(
 ) -> None:
     machine_has(count, visible)
     assert machine.cards() == cards
+
+
+@pytest.mark.parametrize(
+    ("visible", "gpu"),
+    [(None, True), ("0", True), ("GPU-8d3f", True), ("", False), ("-1", False), ("NoDevFiles", False)],
+)
+def test_a_run_does_not_look_for_a_gpu_that_is_hidden(
+    visible: str | None, gpu: bool, machine_has: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Else it would import torch, for seconds, and say that its driver cannot be used."""
+    monkeypatch.setattr("poseline.inference.load._NVIDIA", tmp_path)
+    machine_has(1, visible)
+    assert seems_on_gpu(on("auto").inference) is gpu
 
 
 def test_workers_are_spread_over_the_cards_that_are_meant(machine_has: Any) -> None:

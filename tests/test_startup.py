@@ -158,6 +158,35 @@ def test_threads_of_a_live_run_take_memory_from_one_arena(tuned: bool, one: bool
     assert child(code).split() == [str(one)]
 
 
+BLOCKS = """
+import ctypes
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+
+class Info(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in
+        "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()]
+
+libc.mallinfo2.restype = Info
+
+def own_pages(size):
+    before = libc.mallinfo2().hblkhd
+    libc.malloc(size)
+    return libc.mallinfo2().hblkhd > before
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver() < ("glibc", "2.33"), reason="asks glibc's mallinfo2, which 2.33 brought")
+@pytest.mark.parametrize("tuned", [True, False])
+def test_a_picture_of_a_live_run_has_pages_of_its_own_after_a_larger_one_too(tuned: bool) -> None:
+    """Else it leaves a gap among small blocks, which some that stay fill: memory grows with each change of size."""
+    code = (
+        f"{BLOCKS}\nfrom poseline import startup\nif {tuned}: startup.tune_process()\nstartup.tune_malloc()\n"
+        "libc.free(libc.malloc(8_000_000))\nprint(own_pages(1_000_000), own_pages(100_000))"
+    )
+    assert child(code).split() == [str(tuned), "False"]
+
+
 def test_a_process_that_was_not_tuned_is_not_settled_either() -> None:
     code = (
         "import gc\nfrom poseline import startup\nbefore = gc.get_threshold()\nstartup.settle_process()\n"

@@ -14,6 +14,8 @@ from poseline.errors import DeviceError
 from poseline.settings import card_numbers
 
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+_NAME_OF_A_CARD = re.compile(r"\d|GPU-|MIG-")
+"""How a name in CUDA_VISIBLE_DEVICES begins."""
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
@@ -75,6 +77,12 @@ def memory() -> int:
     return psutil.virtual_memory().total
 
 
+def hides_cards() -> bool:
+    """Whether CUDA_VISIBLE_DEVICES hides all NVIDIA GPUs from this process, as an empty one and -1 do."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return visible is not None and _NAME_OF_A_CARD.match(visible.strip()) is None
+
+
 def cards() -> list[str]:
     """NVIDIA GPUs that this process may use, in the order of their numbers, as CUDA_VISIBLE_DEVICES calls them.
 
@@ -87,7 +95,7 @@ def cards() -> list[str]:
         return installed
 
     def is_there(name: str) -> bool:
-        return name in installed if name.isdecimal() and installed else re.match(r"\d|GPU-|MIG-", name) is not None
+        return name in installed if name.isdecimal() and installed else _NAME_OF_A_CARD.match(name) is not None
 
     # CUDA too stops at the first that is none
     return list(takewhile(is_there, (name.strip() for name in visible.split(","))))

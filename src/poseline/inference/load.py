@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("poseline")
 
 Engine = Literal["openvino", "torch", "onnx"]
+_NVIDIA = Path("/dev/nvidiactl")
+"""Where Linux has NVIDIA's driver."""
 
 
 def load_estimator(settings: InferenceSettings, *, live: bool = False, sample: Sample | None = None) -> PoseEstimator:
@@ -75,7 +77,7 @@ def seems_on_gpu(settings: InferenceSettings) -> bool:
     """
     if settings.device != "auto":
         return settings.device.startswith("cuda")
-    return torch_may_run(weights.find(settings.model), settings) and _has_nvidia_driver()
+    return torch_may_run(weights.find(settings.model), settings) and _sees_nvidia_driver()
 
 
 def torch_may_run(path: Path, settings: InferenceSettings) -> bool:
@@ -153,16 +155,20 @@ def _runtime(spec: ModelSpec, engine: Engine, device: str, settings: InferenceSe
     return TorchRuntime(spec.path, device, precision=settings.arithmetic)
 
 
-def _has_nvidia_driver() -> bool:
+def _sees_nvidia_driver() -> bool:
     windows = platform.system() == "Windows" and ctypes.util.find_library("nvcuda")
-    return bool(windows) or Path("/dev/nvidiactl").exists()
+    if not (windows or _NVIDIA.exists()):
+        return False
+    from poseline.machine import hides_cards
+
+    return not hides_cards()
 
 
 def _best_device() -> str:
     """The GPU that this machine seems to have, found without importing torch; else the CPU."""
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         return "mps"
-    if not _has_nvidia_driver():
+    if not _sees_nvidia_driver():
         return "cpu"
     from poseline.inference.runtimes.pytorch import checked_device
 
