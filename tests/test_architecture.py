@@ -62,7 +62,7 @@ MAY_IMPORT = {
     "formats": BASE | {"atomic", "capture", "corrections", "log"},
     "output": BASE
     | {"atomic", "corrections", "formats", "log", "log_files", "machine", "mp4_boxes", "window_process", "x11"},
-    "inference": BASE | {"cache", "forks", "startup", "openvino_core", "telemetry", "workers"},
+    "inference": BASE | {"cache", "forks", "machine", "openvino_core", "startup", "telemetry", "workers"},
     "analysis": BASE | {"atomic", "capture", "corrections", "log", "overlay"},
     "recording": BASE | ROOMS | {"pipeline", "session"},
     "results": BASE | {"overlay", "output"},

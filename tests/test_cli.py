@@ -243,14 +243,15 @@ def test_bad_usage_and_a_bad_option_are_2_for_whoever_started_the_process() -> N
     assert refused("run", "clip.mp4", "--conf", "2")[0] == 2
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
 def test_a_source_that_cannot_be_read_is_3_before_anything_is_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
+    jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
 ) -> None:
     (tmp_path / "text.mp4").write_text("no film")
     assert refused("run", "none.mp4", "-m", "none.pt", cwd=tmp_path)[0] == 3
     monkeypatch.chdir(tmp_path)
     for source, words in (("none.mp4", "no such file"), ("text.mp4", "not a video"), ("concat:a|b", "no such file")):
-        code, _, text = told("run", source, "-m", "none.pt")
+        code, _, text = told("run", source, "-m", "none.pt", "--jobs", jobs)
         assert code == 3
         assert words in text
     assert [path.name for path in tmp_path.iterdir()] == ["text.mp4"]

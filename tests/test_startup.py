@@ -189,7 +189,8 @@ def test_a_picture_of_a_live_run_has_pages_of_its_own_after_a_larger_one_too(tun
 
 def test_a_process_that_was_not_tuned_is_not_settled_either() -> None:
     code = (
-        "import gc\nfrom poseline import startup\nbefore = gc.get_threshold()\nstartup.settle_process()\n"
-        "print(gc.get_threshold() == before, gc.get_freeze_count())"
+        "import gc\nfrom poseline import startup\n"
+        "def state(): return gc.get_threshold(), gc.get_freeze_count()\n"  # Python 3.12 begins with some frozen
+        "before = state()\nstartup.settle_process()\nprint(state() == before)"
     )
-    assert child(code).split() == ["True", "0"]
+    assert child(code).split() == ["True"]

@@ -171,9 +171,13 @@ class Session:
 
     def _may_begin_early(self) -> bool:
         """Whether workers begin before this process has loaded the network: on GPUs each takes seconds for that."""
+        from poseline.errors import ModelError
         from poseline.inference import seems_on_gpu
 
-        return not isinstance(self._workers, int) or seems_on_gpu(self._request.settings.inference)
+        try:
+            return not isinstance(self._workers, int) or seems_on_gpu(self._request.settings.inference)
+        except ModelError:  # to be said once the source is open: what is wrong with that comes first
+            return False
 
     def _divide(self, device: str, drawn_on: bool, may_be_drawn: bool) -> bool:
         """Let workers find the poses, on `device`, each in a piece of the recording; whether it can be cut."""
