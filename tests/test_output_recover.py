@@ -15,8 +15,9 @@ import pytest
 from output_worlds import CHILD, SAMPLES, decoded, header, lines, pictures, poses, seconds, seen, stamps
 from poseline.errors import OutputError, SourceError
 from poseline.log import Counts, KeypointLog
-from poseline.output import VideoWriter, prepare, recover
+from poseline.output import Recovered, VideoWriter, prepare, recover
 from poseline.settings import OutputSettings
+from poseline.terminal import show_recovered
 
 RECORDER = """
 import sys
@@ -227,6 +228,15 @@ def test_a_journals_torn_line_is_left_out_of_a_copy(part: Path) -> None:
     assert saved.journal.read_bytes() == whole
     assert journal.read_bytes() == torn
     assert saved.lost_seconds == pytest.approx((100 - saved.frames) / 30, abs=1e-5)
+
+
+@pytest.mark.parametrize(("behind", "told"), [(0.0, False), (0.2, False), (1.9, True)])
+def test_what_draws_the_lost_end_of_a_clip_is_told(
+    behind: float, told: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where a process that draws was killed, the video is further behind its log than any other kill leaves it."""
+    show_recovered(Recovered(tmp_path / "annotated.mp4", 60, 2.0, behind, None, "killed"))
+    assert (f"`poseline render {tmp_path}` draws it whole" in capsys.readouterr().out) is told
 
 
 def test_a_journal_that_was_recovered_before_is_said_before_anything_is_written(part: Path) -> None:

@@ -72,6 +72,8 @@ class _Stream:
 
 _ASKED = {"FORCE_COLOR", "TTY_COMPATIBLE"}
 """Variables by which rich is told that a stream is a terminal."""
+_WORTH_RENDERING = 0.2
+"""Seconds at the end of a recovered video without which it is whole enough: what a kill may cost by itself."""
 _out = _Stream("stdout")
 _errors = _Stream("stderr")
 
@@ -194,6 +196,8 @@ def show_recovered(recovered: Recovered) -> None:
         _out.show("there is no keypoint log of it here: how much is lost at its end is not known")
     elif lost > 0:
         _out.show(f"{lost:.2f} s are lost at its end; the keypoint log has their poses")
+        if lost > _WORTH_RENDERING:
+            _out.show(f"of a clip that is still there, `poseline render {recovered.video.parent}` draws it whole")
     else:
         _out.show("nothing is lost at its end: the keypoint log goes no further")
     if recovered.ended is not None:
