@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -15,6 +16,7 @@ pytest.importorskip("aiohttp", reason="needs poseline[serve]")
 pytest.importorskip("simplejpeg", reason="needs poseline[serve]")
 
 from media_worlds import WAIT, until
+from poseline import machine
 from poseline.frame import Frame, plane_pixels
 from poseline.overlay.writable import writable_yuv
 from poseline.serve import h264 as h264_module
@@ -175,6 +177,20 @@ def test_another_size_begins_a_new_stream(server: Server, watching: Callable[[],
     decoder: Any = av.CodecContext.create("h264", "r")
     (frame,) = decoder.decode(av.Packet(content))
     assert (frame.width, frame.height) == (162, 122), "H.264 knows no odd size"
+
+
+@pytest.mark.parametrize(("cores", "height", "slices"), [(64, 720, 4), (64, 100, 1), (2, 720, 1), (6, 720, 3)])
+def test_a_recording_has_no_slice_for_each_core(
+    cores: int, height: int, slices: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixteen take half as much CPU time again as four, and more bytes."""
+    monkeypatch.setattr(machine, "cores", lambda: cores)
+    shown = picture(height=height, width=640)
+    encoder = h264_module.open_encoder(shown, Fraction(1, 30), crf=20)
+    shown.pts, shown.time_base = 0, Fraction(1, 30)
+    (packet,) = encoder.encode(shown)
+    key_slices = [unit for unit in bytes(packet).split(b"\0\0\1") if unit[:1] and unit[0] & 0x1F == 5]
+    assert len(key_slices) == slices
 
 
 def test_nobody_gets_it_unasked(server: Server) -> None:

@@ -166,10 +166,18 @@ def _x264_threads(
 ) -> tuple[int, Literal["SLICE", "FRAME"]]:
     """How many threads x264 gets, and what each takes, where `most` frames may be held back."""
     parts = max(1, height // _ROWS)
-    slices = max(1, min(_MOST_SLICES, cores // 2, parts))
+    slices = slices_worth(height, cores)
     # Of a preset that looks ahead, the thread that does and the one frame that it needs at least are held back as well.
     frames = min(max(2, cores // 2), parts, most + 1 - (2 if _looks_ahead(settings) else 0))
     return (frames, "FRAME") if cores > 1 and frames > 1 and frames >= slices else (slices, "SLICE")
+
+
+def slices_worth(height: int, cores: int | None = None) -> int:
+    """How many threads x264 gets that each take a slice of every frame of this height, and hold none back.
+
+    Left to itself it takes as many as there are cores, and each border between slices costs size.
+    """
+    return max(1, min(_MOST_SLICES, (cores or machine.cores()) // 2, height // _ROWS))
 
 
 def _looks_ahead(settings: OutputSettings) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import av
 from av.video.frame import PictureType
 
+from poseline.output.encoder import slices_worth
 from poseline.overlay.writable import writable_yuv
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def open_encoder(picture: av.VideoFrame, time_base: Fraction, *, crf: int) -> An
     encoder.color_range, encoder.colorspace = picture.color_range, picture.colorspace
     encoder.color_primaries, encoder.color_trc = picture.color_primaries, picture.color_trc
     encoder.options = {**_OPTIONS, "crf": str(crf)}
+    encoder.thread_count, encoder.thread_type = slices_worth(picture.height), "SLICE"
     return encoder
 
 
