@@ -5,14 +5,14 @@
 # thread_type SLICE instead, for encoders too, and FFmpeg's libx264 takes that as an order: each thread takes a part of
 # each picture, and nothing is predicted across the parts' borders. Where nobody gives a number of threads it is that of
 # the cores, so the same program writes other and larger files of the same quality on a larger computer: measurements of
-# size, and tests by damaged bytes, depend on the machine. `thread_type = "FRAME"` is the cure; x264 then holds back a
-# picture less than it has threads.
+# size, and tests by damaged bytes, depend on the machine. `thread_type = "FRAME"` is the cure; x264 then holds back more
+# pictures.
 #
 # Seen with PyAV 18.1.0 (libx264 in its wheel), Python 3.11, Linux x86-64: 60 pictures of 640x360, a texture that moves by
 # 4 pixels a picture, veryfast, crf 23:
 #   SLICE, as it is by itself: 1 thread 100 %, 1 slice; 4 threads 125 %, 4 slices a picture
 #   FRAME:                     1 thread 100 %, 1 slice; 4 threads 100 %, 1 slice a picture
-# Exits 0 as long as that is so, and 1 once four threads write what one does.
+# Exits 0 as long as that is so, and 1 otherwise.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

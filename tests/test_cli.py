@@ -18,7 +18,7 @@ import pytest
 from conftest import Told
 from media_worlds import WAIT, joined, until, write_clip
 from output_worlds import decoded, lines, seconds
-from poseline import cli
+from poseline import cli, session
 from poseline.cli import command
 from poseline.interruption import Interruption
 from test_capture_images import save
@@ -243,10 +243,11 @@ def test_bad_usage_and_a_bad_option_are_2_for_whoever_started_the_process() -> N
     assert refused("run", "clip.mp4", "--conf", "2")[0] == 2
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(("jobs", "cores"), [(1, 2), (2, 2), (1, 16), (2, 16)])  # by which it is drawn here or not
 def test_a_source_that_cannot_be_read_is_3_before_anything_is_made(
-    jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
+    jobs: int, cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
 ) -> None:
+    monkeypatch.setattr(session, "cores", lambda: cores)
     (tmp_path / "text.mp4").write_text("no film")
     assert refused("run", "none.mp4", "-m", "none.pt", cwd=tmp_path)[0] == 3
     monkeypatch.chdir(tmp_path)

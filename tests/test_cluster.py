@@ -208,15 +208,21 @@ def test_errors_of_workers_can_be_sent() -> None:
     assert str(lost) == "node 1"
 
 
+class RpcError(Exception):
+    """Stands for grpc's, which Ray Client lets through where the cluster has begun anew."""
+
+
 @pytest.fixture
 def fake_ray(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     """Stands for Ray as far as a connection is refused before it is used."""
     fake = types.ModuleType("ray")
     fake.__spec__ = ModuleSpec("ray", None)
     fake.__version__ = "2.60.0"  # type: ignore[attr-defined] # as Ray has it
+    fake.is_initialized = lambda: True  # type: ignore[attr-defined] # likewise
     monkeypatch.setitem(sys.modules, "ray", fake)
     grpc = types.ModuleType("grpc")
     grpc.__spec__ = ModuleSpec("grpc", None)
+    grpc.RpcError = RpcError  # type: ignore[attr-defined] # as grpc has it
     monkeypatch.setitem(sys.modules, "grpc", grpc)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     return fake
@@ -344,10 +350,23 @@ def test_a_task_begins_when_it_may(fake_ray: Any) -> None:
     assert ahead == [3, 3, 3, 3, 3, 2, 1]
 
 
+@pytest.mark.parametrize(
+    ("error", "connected"),
+    [
+        (ConnectionError("It is shutting down."), True),
+        (RpcError("It is shutting down."), True),
+        (Exception("It is shutting down."), False),  # noticed between two calls
+        (LookupError("It is shutting down."), False),  # Ray's own, once its thread has closed the connection
+    ],
+)
 @pytest.mark.parametrize("asked", ["put", "remote", "wait", "get"])
-def test_a_cluster_that_is_lost_is_told_as_ray_client_says_it(asked: str, fake_ray: Any) -> None:
+def test_a_cluster_that_is_lost_is_told_as_ray_client_says_it(
+    asked: str, error: Exception, connected: bool, fake_ray: Any
+) -> None:
     def lost(*_: Any, **__: Any) -> Any:
-        raise ConnectionError("Client is shutting down.")
+        raise error
+
+    fake_ray.is_initialized = lambda: connected
 
     tasks = types.SimpleNamespace(remote=lost) if asked == "remote" else Tasks()
     mailbox = types.SimpleNamespace(remote=lambda: Actor(Mailbox()))
@@ -355,7 +374,7 @@ def test_a_cluster_that_is_lost_is_told_as_ray_client_says_it(asked: str, fake_r
     fake_ray.put = lost if asked == "put" else lambda work: work
     fake_ray.wait = lost if asked == "wait" else lambda begun, **_: (begun[:1], begun[1:])
     fake_ray.get = fake_ray.kill = fake_ray.cancel = lost
-    fake_ray.exceptions = types.SimpleNamespace(RayError=LookupError)
+    fake_ray.exceptions = types.SimpleNamespace(RayError=LookupError, RayTaskError=ArithmeticError)
     executor, nothing = RayExecutor(1), lambda *_: None
-    with pytest.raises(ClusterLost, match=r"the Ray cluster was lost \(Client is shutting down\.\): what is done is"):
+    with pytest.raises(ClusterLost, match=r"the Ray cluster was lost \(It is shutting down\.\): what is done is"):
         executor.run(["a unit"], Echo(), Interruption(), nothing, nothing)

@@ -51,13 +51,13 @@ def told(folder: Path, *options: str, required: str = "") -> tuple[int, list[str
 
 
 @pytest.mark.parametrize(
-    ("chosen", "hidden"), [("", True), ("not gpu", True), ("shared and not gpu", True), ("gpu", False)]
+    ("chosen", "hidden"), [("", True), ("not gpu", True), ("not (gpu or browser)", True), ("gpu", False)]
 )
 def test_a_gpu_is_hidden_from_all_tests_but_its_own(chosen: str, hidden: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a run on the CPU, which they mean, would be on the GPU where there is one."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     conftest.pytest_configure(SimpleNamespace(option=SimpleNamespace(markexpr=chosen)))  # type: ignore[arg-type] # all it asks for
-    assert os.environ["CUDA_VISIBLE_DEVICES"] == ("" if hidden else "0")
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ("-1" if hidden else "0")
 
 
 def test_skips_for_one_reason_are_one_line(tmp_path: Path) -> None:

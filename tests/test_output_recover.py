@@ -235,8 +235,9 @@ def test_what_draws_the_lost_end_of_a_clip_is_told(
     behind: float, told: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Where a process that draws was killed, the video is further behind its log than any other kill leaves it."""
-    show_recovered(Recovered(tmp_path / "annotated.mp4", 60, 2.0, behind, None, "killed"))
-    assert (f"`poseline render {tmp_path}` draws it whole" in capsys.readouterr().out) is told
+    folder = tmp_path / "my run"
+    show_recovered(Recovered(folder / "annotated.mp4", 60, 2.0, behind, None, "killed"))
+    assert (f"`poseline render '{folder}'` draws it whole" in capsys.readouterr().out) is told
 
 
 def test_a_journal_that_was_recovered_before_is_said_before_anything_is_written(part: Path) -> None:

@@ -233,12 +233,19 @@ with prepare(Path(sys.argv[1]), "", False, []) as folder:
 """
 
 
+def rests(path: Path) -> bool:
+    """Whether a file stays as long as it is for a second."""
+    before = path.stat().st_size
+    time.sleep(1)
+    return path.stat().st_size == before
+
+
 def test_a_killed_run_keeps_its_segments_and_its_last_one_is_recovered(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     last = folder / "keypoints-3.jsonl"
     with subprocess.Popen([sys.executable, "-c", RECORDER, str(folder)], env=CHILD) as child:
         in_time = until(lambda: last.exists() and b'"frame":164' in last.read_bytes())
-        time.sleep(0.5)  # the video comes after the log
+        assert until(lambda: rests(folder / "annotated-3.mp4.part"))  # the video comes after the log
         child.kill()
     assert in_time
     with last.open("ab") as journal:

@@ -183,7 +183,7 @@ def test_another_size_begins_a_new_stream(server: Server, watching: Callable[[],
 def test_a_recording_has_no_slice_for_each_core(
     cores: int, height: int, slices: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Sixteen take half as much CPU time again as four, and more bytes."""
+    """Each costs CPU time and bytes."""
     monkeypatch.setattr(machine, "cores", lambda: cores)
     shown = picture(height=height, width=640)
     encoder = h264_module.open_encoder(shown, Fraction(1, 30), crf=20)

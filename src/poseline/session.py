@@ -163,7 +163,7 @@ class Session:
             self.source.close()
 
     def _loaded_for_live(self, location: Location) -> PoseEstimator:
-        """The model, before what is no file is opened: it may be live, and live for months."""
+        """The model for a source that is no file, loaded before that is opened; such a run may last for months."""
         from poseline.startup import tune_malloc
 
         tune_malloc()
@@ -309,9 +309,13 @@ def _device(location: Location, settings: Settings) -> str:
     """What works on the source's pictures."""
     if not location.video:
         return "cpu"  # as far as decoding is concerned
+    from poseline.errors import ModelError
     from poseline.inference import device_of
 
-    return device_of(settings.inference)
+    try:
+        return device_of(settings.inference)
+    except ModelError:  # to be said once the source is open: what is wrong with that comes first
+        return "cpu"
 
 
 def _sample(clip: Path | None, settings: Settings) -> ClipSample | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -197,7 +198,8 @@ def show_recovered(recovered: Recovered) -> None:
     elif lost > 0:
         _out.show(f"{lost:.2f} s are lost at its end; the keypoint log has their poses")
         if lost > _WORTH_RENDERING:
-            _out.show(f"of a clip that is still there, `poseline render {recovered.video.parent}` draws it whole")
+            quoted = shlex.quote(str(recovered.video.parent))
+            _out.show(f"of a clip that is still there, `poseline render {quoted}` draws it whole")
     else:
         _out.show("nothing is lost at its end: the keypoint log goes no further")
     if recovered.ended is not None:

@@ -175,7 +175,8 @@ def _x264_threads(
 def slices_worth(height: int, cores: int | None = None) -> int:
     """How many threads x264 gets that each take a slice of every frame of this height, and hold none back.
 
-    Left to itself it takes as many as there are cores, and each border between slices costs size.
+    Left to itself it takes one for each core, as far as the height allows: 17 at 1080 rows. 16 of them took 40 % more
+    CPU time there than 4 (ultrafast).
     """
     return max(1, min(_MOST_SLICES, (cores or machine.cores()) // 2, height // _ROWS))
 

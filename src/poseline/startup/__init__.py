@@ -38,7 +38,7 @@ _GIVING_BACK_SECONDS = 60.0
 _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3
 """Of glibc's malloc.h."""
 _OWN_PAGES = 256 * 1024
-"""Bytes of a block from which on it has pages of its own."""
+"""Bytes of a block from which on it gets pages of its own."""
 
 
 def tune_process() -> None:
@@ -58,10 +58,10 @@ def tune_malloc() -> None:
 
     - All threads take memory from one arena. In glibc's usual eight for each core, each thread leaves free pieces in
       another place, and memory grows for an hour. With one, a run of a file at full speed would take 2 % more CPU time.
-    - Blocks from 256 KiB on, as pictures are, have pages of their own, which go back to the system at once. By itself
-      glibc raises its limit to the largest block that was freed; pictures then leave large gaps in the arena, which
-      small blocks that stay fill. At six times the soak's pace memory grew by 4 MB in ten minutes, and now by none
-      and is 8 MB less; two cameras of 1280x720 took the same CPU time.
+    - Blocks from 256 KiB on, as pictures are, get pages of their own where the arena has no room for them, and these go
+      back to the system at once. By itself glibc raises its limit to the largest block that was freed; pictures then
+      leave large gaps in the arena, which small blocks that stay fill. At six times the soak's pace memory grew by
+      4 MB in ten minutes; now it does not grow, and is 8 MB less. Two cameras of 1280x720 took the same CPU time.
 
     Only a process that `tune_process` has tuned is changed.
     """
@@ -89,7 +89,7 @@ def settle_process() -> None:
 def _give_back(trim: Callable[[int], object]) -> None:
     """Give free pages back to the system, again and again; takes 2 to 5 ms, and no GIL.
 
-    What encoders and decoders leave free lies between what is in use, and glibc by itself gives back only what is last.
+    What encoders and decoders leave free lies between what is in use; by itself glibc gives back an arena's end only.
     """
     while True:
         time.sleep(_GIVING_BACK_SECONDS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import tempfile
 import textwrap
 import threading
@@ -105,7 +106,8 @@ class RayCluster:
         """What each machine has, by Ray's names: CPU, GPU, memory ..."""
         import ray
 
-        return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        with _connected():
+            return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
     def close(self) -> None:
         """End the connection; a cluster that was started here ends too."""
@@ -312,7 +314,9 @@ def _messages(mailbox: Any) -> list[tuple[int, Any]]:
 
     try:
         messages: list[tuple[int, Any]] = ray.get(mailbox.take.remote(), timeout=_CONNECT_SECONDS)
-    except ray.exceptions.RayError:
+    except ray.exceptions.RayError as error:
+        if _is_of_the_connection(error):
+            raise
         return []
     return messages
 
@@ -332,6 +336,8 @@ def _outcome(task: Any) -> Outcome:
             )
         return Outcome(error=PoselineError(_brief(error)), traceback=redact(str(error)))
     except ray.exceptions.RayError as error:
+        if _is_of_the_connection(error):
+            raise
         return Outcome(error=MachineDied(f"its machine was lost: {_brief(error)}"))
     return outcome
 
@@ -369,10 +375,21 @@ def _connected() -> Iterator[None]:
     """
     try:
         yield
-    except ConnectionError as error:
+    except Exception as error:
+        if not _is_of_the_connection(error):
+            raise
         raise ClusterLost(
             f"the Ray cluster was lost ({_brief(error)}): what is done is kept; start the same again where there is one"
         ) from error
+
+
+def _is_of_the_connection(error: Exception) -> bool:
+    """Whether Ray's error says that the connection is gone; it has many for that, and some are plain exceptions."""
+    import ray
+
+    grpc = sys.modules.get("grpc")  # of Ray Client alone
+    of_grpc = grpc is not None and isinstance(error, grpc.RpcError)
+    return isinstance(error, ConnectionError) or of_grpc or not ray.is_initialized()
 
 
 @contextmanager
