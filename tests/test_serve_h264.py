@@ -166,6 +166,31 @@ def test_frames_that_nobody_takes_are_not_encoded_and_break_nothing(
     assert viewer.keys == [0], "it builds on what the viewer has"
 
 
+@pytest.mark.parametrize("leaves", [True, False])
+def test_the_encoder_ends_when_nobody_needs_it_and_begins_again(
+    leaves: bool, server: Server, watching: Callable[[], Watching]
+) -> None:
+    """Else a viewer who was slow once has cost memory and a thread for as long as the run lasts."""
+    viewer = watching()
+    viewer.slow()
+    put(server, 0)
+    assert viewer.next()[0] == 0
+    thread = server.hub.video(server.hub.feeds[0])._thread
+    if leaves:
+        viewer.client.close()
+    else:
+        viewer.pace.coded = False
+        viewer.client.say({"ping": 1.0})  # a page says something all the time
+    assert until(lambda: not server.hub._videos)
+    assert until(lambda: not any(each.is_alive() for each in thread._threads))
+    if leaves:
+        viewer = watching()
+        viewer.client.picture()  # the newest, as JPEG
+    viewer.slow()
+    put(server, 1)
+    assert viewer.next()[0] == 1
+
+
 def test_another_size_begins_a_new_stream(server: Server, watching: Callable[[], Watching]) -> None:
     viewer = watching()
     viewer.slow()

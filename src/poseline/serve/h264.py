@@ -60,8 +60,8 @@ class H264:
         return await asyncio.shield(shot.coded)
 
     def close(self) -> None:
-        """Encode no more."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Encode no more than what was asked for."""
+        self._thread.shutdown(wait=False)
 
     def _encode(self, shot: Shot) -> Coded:
         picture, now = writable_yuv(shot.observation.frame), time.monotonic()

@@ -80,6 +80,11 @@ class Hub:
             self._videos[feed] = H264()
         return self._videos[feed]
 
+    def close_unused_videos(self) -> None:
+        """End the H.264 encoders that no viewer needs now: each holds one to two megabytes, and a thread."""
+        for feed in self._videos.keys() - {feed for viewer in self.viewers for feed in viewer.coded_feeds()}:
+            self._videos.pop(feed).close()
+
     async def delay(self, frame: Frame) -> float | None:
         """Milliseconds from the latency page's code to the frame's arrival; None where it shows no code."""
         from poseline.serve.latency import delay
@@ -155,6 +160,10 @@ class Viewer:
         """Of each camera that it watches, by the camera's index."""
         return {index: watched.pace for index, watched in self._watched.items()}
 
+    def coded_feeds(self) -> list[Feed]:
+        """The cameras of which it gets H.264."""
+        return [self._hub.feeds[index] for index, pace in self.paces.items() if pace.coded]
+
     def receive(self, message: dict[str, Any]) -> bool:
         """Take a message of the page; False where it is none that a page sends."""
         match message:
@@ -188,6 +197,7 @@ class Viewer:
         finally:
             self._set_filmed(False)
             self._hub.viewers.discard(self)
+            self._hub.close_unused_videos()
 
     def _set_h264(self, can: bool) -> None:
         """Whether its browser decodes H.264; or does no more, after an error."""
@@ -279,6 +289,7 @@ class Viewer:
                     await self._say({"type": "event", "camera": index, **event._asdict()})
         if time.monotonic() >= self._status_due:
             self._status_due = time.monotonic() + _STATUS_SECONDS
+            self._hub.close_unused_videos()
             await self._say({"type": "status", "cameras": self._statuses(), "viewers": len(self._hub.viewers)})
 
     def _statuses(self) -> list[dict[str, Any]]:
