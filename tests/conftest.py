@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 import pytest
 
+import scheduling
 from output_worlds import SAMPLES, SHARED
 from poseline.inference import weights
 from poseline.telemetry import without_telemetry
@@ -35,6 +36,8 @@ REQUIRED = set(os.environ.get("POSELINE_REQUIRE", "").split(","))
 READERS = os.environ.get("POSELINE_READERS", sys.executable)
 FORMAT_READERS = os.environ.get("POSELINE_FORMAT_READERS", sys.executable)
 """Pythons that have the programs which read what `analyze` and `export` write; by default the tests' own."""
+POLICY = scheduling.policy()
+"""How the tests' threads are scheduled."""
 Told: TypeAlias = Callable[..., tuple[int, str, str]]
 """The fixture `told`."""
 
@@ -119,6 +122,13 @@ def no_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         finally:
             if user == 0:
                 os.seteuid(0)
+
+
+@pytest.fixture(autouse=True)
+def _scheduled_as_before() -> Iterator[None]:
+    """A test that leaves its thread under real-time scheduling would make those after it fail by chance."""
+    yield
+    assert scheduling.policy() == POLICY, "an encoder changed how this thread is scheduled: scheduling.kept() round it"
 
 
 @pytest.fixture

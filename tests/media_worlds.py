@@ -20,6 +20,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+import scheduling
 from output_worlds import SKELETON, probe
 from poseline.capture import SourceInfo
 from poseline.frame import Frame, Pixels
@@ -67,7 +68,7 @@ def write_clip(
     container: dict[str, str] | None = None,
 ) -> Path:
     """A clip whose frame i shows first + i and stands at pts[i]; its colours are tagged, and not made, `colorspace`."""
-    with av.open(str(path), "w", options=container or {}) as out:
+    with scheduling.kept(), av.open(str(path), "w", options=container or {}) as out:
         stream = out.add_stream(codec, rate=30, options=options or {"bf": "0", "qp": "10"})
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = size[0], size[1], pix_fmt

@@ -14,7 +14,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from media_worlds import write_clip  # noqa: E402 # torch first, or there is nothing to test
+import scheduling  # noqa: E402 # torch first, or there is nothing to test
+from media_worlds import write_clip  # noqa: E402
 from poseline.capture import VideoFile  # noqa: E402
 from poseline.errors import DeviceError  # noqa: E402
 from poseline.frame import Frame, Pixels, plane_pixels  # noqa: E402
@@ -150,7 +151,7 @@ def packed(frame: Frame) -> np.ndarray:
 def moving(path: Path, codec: str, pixel_format: str, options: dict[str, str], count: int = 30) -> Path:
     """A clip of 640x360 pixels in which a smooth pattern moves."""
     down, across = np.mgrid[:360, :640]
-    with av.open(str(path), "w") as container:
+    with scheduling.kept(), av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25)
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt, stream.options = 640, 360, pixel_format, {**options}

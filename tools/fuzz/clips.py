@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
@@ -12,6 +13,9 @@ from pathlib import Path
 import av
 import av.container
 import av.filter
+
+sys.path.append(str(Path(__file__).parents[2] / "tests"))
+import scheduling  # of the tests
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 SIZES = ((96, 64), (64, 48), (98, 66), (97, 65))
@@ -171,7 +175,7 @@ def write(recipe: Recipe, path: Path, chance: random.Random) -> Truth:
     if recipe.hidden:
         options["avoid_negative_ts"] = "disabled"
     before = stamps[recipe.hidden]
-    with av.open(str(path), "w", format=_FORMATS.get(recipe.container), options=options) as out:
+    with scheduling.kept(), av.open(str(path), "w", format=_FORMATS.get(recipe.container), options=options) as out:
         stream = _encoder(out, recipe, base)
         pictures = _pictures(recipe.size, recipe.pixels, recipe.interlaced)[recipe.first :]
         for stamp, picture in zip([*stamps, None], pictures, strict=False):
