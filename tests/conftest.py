@@ -127,8 +127,10 @@ def no_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def _scheduled_as_before() -> Iterator[None]:
     """A test that leaves its thread under real-time scheduling would make those after it fail by chance."""
-    yield
-    assert scheduling.policy() == POLICY, "an encoder changed how this thread is scheduled: scheduling.kept() round it"
+    with scheduling.kept():
+        yield
+        after = scheduling.policy()
+    assert after == POLICY, "an encoder changed how this thread is scheduled: scheduling.kept() round it"
 
 
 @pytest.fixture

@@ -244,10 +244,11 @@ def test_a_killed_run_keeps_its_segments_and_its_last_one_is_recovered(tmp_path:
     folder = tmp_path / "run"
     last = folder / "keypoints-3.jsonl"
     with subprocess.Popen([sys.executable, "-c", RECORDER, str(folder)], env=CHILD) as child:
-        in_time = until(lambda: last.exists() and b'"frame":164' in last.read_bytes())
-        assert until(lambda: rests(folder / "annotated-3.mp4.part"))  # the video comes after the log
-        child.kill()
-    assert in_time
+        try:
+            assert until(lambda: last.exists() and b'"frame":164' in last.read_bytes())
+            assert until(lambda: rests(folder / "annotated-3.mp4.part"))  # the video comes after the log
+        finally:
+            child.kill()
     with last.open("ab") as journal:
         journal.write(b'{"type":"frame","fra')  # torn, as a crash of the machine leaves it
     saved = recover(folder)

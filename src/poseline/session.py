@@ -171,13 +171,9 @@ class Session:
 
     def _may_begin_early(self) -> bool:
         """Whether workers begin before this process has loaded the network: on GPUs each takes seconds for that."""
-        from poseline.errors import ModelError
         from poseline.inference import seems_on_gpu
 
-        try:
-            return not isinstance(self._workers, int) or seems_on_gpu(self._request.settings.inference)
-        except ModelError:  # to be said once the source is open: what is wrong with that comes first
-            return False
+        return not isinstance(self._workers, int) or seems_on_gpu(self._request.settings.inference)
 
     def _divide(self, device: str, drawn_on: bool, may_be_drawn: bool) -> bool:
         """Let workers find the poses, on `device`, each in a piece of the recording; whether it can be cut."""
@@ -309,13 +305,9 @@ def _device(location: Location, settings: Settings) -> str:
     """What works on the source's pictures."""
     if not location.video:
         return "cpu"  # as far as decoding is concerned
-    from poseline.errors import ModelError
     from poseline.inference import device_of
 
-    try:
-        return device_of(settings.inference)
-    except ModelError:  # to be said once the source is open: what is wrong with that comes first
-        return "cpu"
+    return device_of(settings.inference)
 
 
 def _sample(clip: Path | None, settings: Settings) -> ClipSample | None:

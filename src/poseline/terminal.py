@@ -73,8 +73,6 @@ class _Stream:
 
 _ASKED = {"FORCE_COLOR", "TTY_COMPATIBLE"}
 """Variables by which rich is told that a stream is a terminal."""
-_WORTH_RENDERING = 0.2
-"""Seconds at the end of a recovered video without which it is whole enough: what a kill may cost by itself."""
 _out = _Stream("stdout")
 _errors = _Stream("stderr")
 
@@ -191,13 +189,15 @@ def show_batch(status: Status, kept: int = 0, failures: bool = True) -> None:
 
 def show_recovered(recovered: Recovered) -> None:
     """What could be saved of a killed run, and what could not."""
+    from poseline.output.encoder import LOST_SECONDS
+
     _out.show(f"{recovered.video}: playable, {counted(recovered.frames, 'picture')}, {recovered.seconds:.2f} s")
     lost = recovered.lost_seconds
     if lost is None:
         _out.show("there is no keypoint log of it here: how much is lost at its end is not known")
     elif lost > 0:
         _out.show(f"{lost:.2f} s are lost at its end; the keypoint log has their poses")
-        if lost > _WORTH_RENDERING:
+        if lost > float(LOST_SECONDS):  # of the video, more than a kill of the whole run costs
             quoted = shlex.quote(str(recovered.video.parent))
             _out.show(f"of a clip that is still there, `poseline render {quoted}` draws it whole")
     else:

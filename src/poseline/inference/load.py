@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from poseline.cache import compiled_folder
-from poseline.errors import DeviceError, SettingsError
+from poseline.errors import DeviceError, ModelError, SettingsError
 from poseline.inference import roi, weights
 from poseline.inference.estimator import PoseEstimator
 from poseline.inference.runtimes import Runtime
@@ -61,23 +61,29 @@ def check_classes(spec: ModelSpec, classes: tuple[int, ...] | None) -> None:
 
 
 def device_of(settings: InferenceSettings) -> str:
-    """The device that `load_estimator` would use: cpu, cuda, cuda:N or mps.
+    """The device that `load_estimator` would use: cpu, cuda, cuda:N or mps; cpu where the model cannot be found.
 
     Raises:
-        ModelError: the model cannot be found. SettingsError: the options contradict each other.
+        SettingsError: the options contradict each other.
     """
-    return choose(weights.find(settings.model), settings)[1]
+    path = _found(settings.model)
+    return choose(path, settings)[1] if path else "cpu"
 
 
 def seems_on_gpu(settings: InferenceSettings) -> bool:
-    """Whether the network would run on an NVIDIA GPU, as far as that is known without importing torch.
-
-    Raises:
-        ModelError: the model cannot be found.
-    """
+    """Whether the network would run on an NVIDIA GPU, as far as that is known without importing torch."""
     if settings.device != "auto":
         return settings.device.startswith("cuda")
-    return torch_may_run(weights.find(settings.model), settings) and _sees_nvidia_driver()
+    path = _found(settings.model)
+    return path is not None and torch_may_run(path, settings) and _sees_nvidia_driver()
+
+
+def _found(model: str | None) -> Path | None:
+    """The model's file; None where it cannot be found, which is said when it is loaded: after the source was opened."""
+    try:
+        return weights.find(model)
+    except ModelError:
+        return None
 
 
 def torch_may_run(path: Path, settings: InferenceSettings) -> bool:
